@@ -1,0 +1,56 @@
+"""Segments and groups of a feature map: FORMAT.md section 3."""
+
+from dataclasses import dataclass
+
+SEGMENT_VALUES = 8192
+GROUP_VALUES = 65536
+HEADER_BYTES = 16
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    """`total` cut into `parts` shares that differ by at most one, larger ones first."""
+    return [total // parts + (i < total % parts) for i in range(parts)]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How one batch item of `height` rows of `row_values` indices is cut.
+
+    Attributes:
+      segment_rows: rows of each segment.
+      group_segments: segments of each group.
+    """
+
+    height: int
+    row_values: int
+    segment_rows: tuple[int, ...]
+    group_segments: tuple[int, ...]
+
+    @property
+    def group_rows(self) -> tuple[int, ...]:
+        """Rows of each group."""
+        rows, first = [], 0
+        for count in self.group_segments:
+            rows.append(sum(self.segment_rows[first : first + count]))
+            first += count
+        return tuple(rows)
+
+    @property
+    def item_capacity_bytes(self) -> int:
+        """Coded bytes per batch item that always suffice without levels."""
+        used = HEADER_BYTES + 4 * len(self.segment_rows) + self.height * self.row_values
+        return -(-used // 8) * 8
+
+
+def geometry(height: int, width: int, components: int) -> Geometry:
+    """Cuts a map of `height` x `width` x `components` indices (each at least 1)."""
+    row_values = width * components
+    least_rows = min(height, -(-SEGMENT_VALUES // row_values))
+    segments = height // least_rows
+    least_segments = min(segments, -(-GROUP_VALUES // (height // segments * row_values)))
+    return Geometry(
+        height,
+        row_values,
+        tuple(_shares(height, segments)),
+        tuple(_shares(segments, segments // least_segments)),
+    )

@@ -1,0 +1,283 @@
+"""Side information of one feature map: FORMAT.md section 2."""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmtc_tflite.coding.crc32c import crc32c
+from fmtc_tflite.errors import BitstreamError, CodingError
+
+FORMAT_VERSION = 1
+MAX_CLASSES = 8
+MAX_TOKENS = 16
+PREDICTORS = ("none", "left", "up", "average", "gradient")
+STEP_ONE = 16  # steps are in 1/16 units
+MAX_STEP = 4080
+MAX_LEVELS = 5
+
+_HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
+_HAS_ANALYSIS, _HAS_SYNTHESIS, _HAS_CENTRES, _HAS_STEPS, _HAS_CHECKSUM = (1 << i for i in range(5))
+
+
+@dataclass(frozen=True)
+class TokenClass:
+    """Entropy-coding class: a partition of the 256 residuals into tokens, and the tokens' shares of 64 states.
+
+    Attributes:
+      offset: residual (0..255) at which token 0 starts.
+      constant: residual (0..255) that a segment need not store where the whole class has it.
+      log2_widths: token widths, 2..16 of them, each 0..7; the widths sum to 256.
+      counts: states of each token, each at least 1; they sum to 64.
+    """
+
+    offset: int
+    constant: int
+    log2_widths: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        tokens = len(self.log2_widths)
+        if not 2 <= tokens <= MAX_TOKENS or len(self.counts) != tokens:
+            raise CodingError(f"a token class has {tokens} widths and {len(self.counts)} counts, expected 2..16 of each")
+        if any(not 0 <= w <= 7 for w in self.log2_widths) or sum(1 << w for w in self.log2_widths) != 256:
+            raise CodingError(f"token widths 2**{self.log2_widths} do not sum to 256")
+        if min(self.counts) < 1 or sum(self.counts) != 64:
+            raise CodingError(f"state counts {self.counts} are not positive with sum 64")
+        if not (0 <= self.offset <= 255 and 0 <= self.constant <= 255):
+            raise CodingError(f"offset {self.offset} and constant {self.constant} of a class must be bytes")
+
+    @property
+    def first_values(self) -> np.ndarray:
+        """First residual of each token, uint8 [tokens]."""
+        widths = np.array([1 << w for w in self.log2_widths])
+        return ((self.offset + np.cumsum(widths) - widths) % 256).astype(np.uint8)
+
+    @property
+    def token_of_value(self) -> np.ndarray:
+        """Token of each residual, uint8 [256]."""
+        tokens = np.repeat(np.arange(len(self.counts), dtype=np.uint8), [1 << w for w in self.log2_widths])
+        return np.roll(tokens, self.offset)
+
+    def to_bytes(self) -> bytes:
+        widths = [*self.log2_widths, 0][: len(self.counts) + len(self.counts) % 2]
+        nibbles = bytes(low | high << 4 for low, high in zip(widths[::2], widths[1::2], strict=True))
+        return bytes((self.offset, self.constant, len(self.counts))) + nibbles + bytes(self.counts)
+
+
+@dataclass(frozen=True)
+class AffineTransform:
+    """y = (matrix @ x + bias + half) >> shift, in integers (FORMAT.md section 4.2).
+
+    Attributes:
+      matrix: int16 [rows, columns].
+      bias: int32 [rows].
+      shift: 1..30.
+    """
+
+    matrix: np.ndarray
+    bias: np.ndarray
+    shift: int
+
+    def check(self, largest_input: int, level: int, where: str) -> None:
+        """Raises CodingError unless a 32-bit accumulator holds every sum for |x| <= largest_input."""
+        sums = np.abs(self.matrix.astype(np.int64)).sum(1) * largest_input + np.abs(self.bias.astype(np.int64))
+        if not 1 <= self.shift <= 30 - level:
+            raise CodingError(f"{where} shift is {self.shift}, expected 1..{30 - level}")
+        if (sums + (1 << self.shift + level) >= 1 << 31).any():
+            raise CodingError(f"{where} matrix can overflow a 32-bit accumulator; use a smaller shift")
+
+
+@dataclass(frozen=True)
+class SideInformation:
+    """Everything that both ends need to know about one feature map, except its shape.
+
+    Attributes:
+      channels: channels of the (decoded) feature map, C.
+      component_class: uint8 [r], the class of each coded component.
+      predictor: uint8 [r], index into PREDICTORS.
+      classes: 1..8 token classes, each with at least one component.
+      centre: int8 scalar or int8 [r]; must be 0 with an analysis matrix.
+      step: in 1/16 units, scalar or uint16 [r]; must be 16 with an analysis matrix.
+      lo, hi: range of decoded values in the int8 domain.
+      analysis, synthesis: KLT matrices [r, C] and [C, r]; None for the step quantizer.
+      constant_level: L of FORMAT.md section 4.3; 0 = no levels.
+      checksum: coded tensors carry a CRC-32C.
+    """
+
+    channels: int
+    component_class: np.ndarray
+    predictor: np.ndarray
+    classes: tuple[TokenClass, ...]
+    centre: int | np.ndarray = 0
+    step: int | np.ndarray = STEP_ONE
+    lo: int = -128
+    hi: int = 127
+    analysis: AffineTransform | None = None
+    synthesis: AffineTransform | None = None
+    constant_level: int = 0
+    checksum: bool = True
+
+    @property
+    def components(self) -> int:
+        """Coded components r."""
+        return len(self.component_class)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """int64 [r]."""
+        return np.broadcast_to(np.asarray(self.centre, np.int64), (self.components,))
+
+    @property
+    def steps(self) -> np.ndarray:
+        """int64 [r], in 1/16 units."""
+        return np.broadcast_to(np.asarray(self.step, np.int64), (self.components,))
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the tensor that is encoded: C, or r where the producer emits components."""
+        return self.channels if self.analysis is not None or self.synthesis is None else self.components
+
+    def __post_init__(self) -> None:
+        used = np.unique(self.component_class)
+        if len(used) != len(self.classes) or not 1 <= len(self.classes) <= MAX_CLASSES or used[-1] >= len(self.classes):
+            raise CodingError(f"classes {used.tolist()} in use, expected each of 0..{len(self.classes) - 1}")
+        if len(self.predictor) != self.components or max(self.predictor) >= len(PREDICTORS):
+            raise CodingError("predictors must be one code 0..4 per component")
+        if self.steps.min() < STEP_ONE or self.steps.max() > MAX_STEP:
+            raise CodingError(f"steps {self.steps.min()}..{self.steps.max()} lie outside {STEP_ONE}..{MAX_STEP}")
+        if self.centres.min() < -128 or self.centres.max() > 127 or not -128 <= self.lo <= self.hi <= 127:
+            raise CodingError("centres, lo and hi must be signed bytes with lo <= hi")
+        if not 0 <= self.constant_level <= MAX_LEVELS:
+            raise CodingError(f"constant level {self.constant_level} lies outside 0..{MAX_LEVELS}")
+        self._check_matrices()
+
+    def _check_matrices(self) -> None:
+        r, c = self.components, self.channels
+        if self.synthesis is None:
+            if self.analysis is not None or r != c:
+                raise CodingError(f"{r} components for {c} channels need a synthesis matrix")
+            return
+        if r > c or self.synthesis.matrix.shape != (c, r):
+            raise CodingError(f"synthesis matrix is {self.synthesis.matrix.shape}, expected {(c, r)} with r <= C")
+        self.synthesis.check(255 << self.constant_level, 0, "synthesis")
+        if self.analysis is not None:
+            if self.analysis.matrix.shape != (r, c) or np.any(self.centre) or np.any(self.steps != STEP_ONE):
+                raise CodingError(f"analysis must be [{r}, {c}] with centre 0 and step {STEP_ONE}")
+            self.analysis.check(128, self.constant_level, "analysis")
+
+    def to_bytes(self) -> bytes:
+        """The constant tensor that both ops read; its length is a multiple of 16."""
+        per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
+        body = (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
+        body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""
+        body += np.asarray(self.step, "<u2").tobytes() if per_step else b""
+        body = _pad16(body + b"".join(c.to_bytes() for c in self.classes))
+        for transform in (self.analysis, self.synthesis):
+            if transform is not None:
+                body += _pad16(transform.matrix.astype("<i2").tobytes())
+                body += _pad16(transform.bias.astype("<i4").tobytes())
+        flags = (
+            _HAS_ANALYSIS * (self.analysis is not None)
+            | _HAS_SYNTHESIS * (self.synthesis is not None)
+            | _HAS_CENTRES * per_centre
+            | _HAS_STEPS * per_step
+            | _HAS_CHECKSUM * self.checksum
+        )
+        header = _HEADER.pack(
+            b"FMSI",
+            FORMAT_VERSION,
+            flags,
+            len(self.classes),
+            self.constant_level,
+            _HEADER.size + len(body),
+            0,
+            self.channels,
+            self.components,
+            self.lo,
+            self.hi,
+            0 if per_centre else int(self.centre),
+            0 if self.analysis is None else self.analysis.shift,
+            0 if per_step else int(self.step),
+            0 if self.synthesis is None else self.synthesis.shift,
+            0,
+        )
+        crc = crc32c(header[:12], header[16:], body)
+        return header[:12] + struct.pack("<I", crc) + header[16:] + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "SideInformation":
+        """Parses and checks side information.
+
+        Raises:
+          BitstreamError: wrong magic, newer version, damaged or inconsistent.
+        """
+        if len(data) < _HEADER.size or data[:4] != b"FMSI":
+            raise BitstreamError("side information does not start with the magic FMSI; convert the model again")
+        version, flags, classes, level, length, crc, channels, r = _HEADER.unpack_from(data)[1:9]
+        if version != FORMAT_VERSION:
+            raise BitstreamError(f"side information has format {version}, this version reads {FORMAT_VERSION}")
+        if length != len(data) or crc != crc32c(data[:12], data[16:]):
+            raise BitstreamError("side information is damaged (length or checksum); convert the model again")
+        try:
+            return _parse(data, flags, classes, level, channels, r)
+        except (CodingError, ValueError, IndexError) as e:
+            raise BitstreamError(f"side information is inconsistent: {e}; convert the model again") from e
+
+
+def _pad16(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 16)
+
+
+class _Reader:
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data, self.position = data, position
+
+    def take(self, dtype: str, count: int) -> np.ndarray:
+        values = np.frombuffer(self.data, dtype, count, self.position)
+        self.position += values.nbytes
+        return values
+
+    def align16(self) -> None:
+        self.position += -self.position % 16
+
+    def take_class(self) -> TokenClass:
+        offset, constant, tokens = self.take("u1", 3).tolist()
+        nibbles = self.take("u1", (tokens + 1) // 2)
+        widths = np.stack([nibbles & 15, nibbles >> 4], 1).ravel()[:tokens].tolist()
+        return TokenClass(offset, constant, tuple(widths), tuple(self.take("u1", tokens).tolist()))
+
+    def take_affine(self, rows: int, columns: int, shift: int) -> AffineTransform:
+        matrix = self.take("<i2", rows * columns).reshape(rows, columns)
+        self.align16()
+        bias = self.take("<i4", rows)
+        self.align16()
+        return AffineTransform(matrix, bias, shift)
+
+
+def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
+    lo, hi, centre, analysis_shift, step, synthesis_shift, _ = _HEADER.unpack_from(data)[9:]
+    reader = _Reader(data, _HEADER.size)
+    info = reader.take("u1", r)
+    centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
+    steps = reader.take("<u2", r) if flags & _HAS_STEPS else step
+    token_classes = tuple(reader.take_class() for _ in range(classes))
+    reader.align16()
+    analysis = reader.take_affine(r, channels, analysis_shift) if flags & _HAS_ANALYSIS else None
+    synthesis = reader.take_affine(channels, r, synthesis_shift) if flags & _HAS_SYNTHESIS else None
+    if reader.position != len(data):
+        raise ValueError(f"{len(data) - reader.position} bytes too many")
+    return SideInformation(
+        channels=channels,
+        component_class=info & 15,
+        predictor=info >> 4,
+        classes=token_classes,
+        centre=centres,
+        step=steps,
+        lo=lo,
+        hi=hi,
+        analysis=analysis,
+        synthesis=synthesis,
+        constant_level=level,
+        checksum=bool(flags & _HAS_CHECKSUM),
+    )
