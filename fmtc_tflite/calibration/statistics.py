@@ -1,0 +1,86 @@
+"""Streaming statistics of feature maps. They are integer sums, so they merge in any order to the same result."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class ValueStatistics:
+    """Value histograms of one feature map, per channel.
+
+    Attributes:
+      histogram: int64 [C, 256] counts of each signed value plus 128.
+      num_samples: maps seen.
+    """
+
+    channels: int
+    num_samples: int = 0
+    histogram: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.histogram = np.zeros((self.channels, 256), np.int64)
+
+    def add(self, q: np.ndarray) -> None:
+        """Adds a map, int8 [N, H, W, C]."""
+        index = (q.reshape(-1, self.channels).view(np.uint8) ^ 0x80) + np.arange(self.channels) * 256
+        self.histogram += np.bincount(index.ravel(), minlength=self.channels * 256).reshape(self.channels, 256)
+        self.num_samples += 1
+
+    def merge(self, other: "ValueStatistics") -> None:
+        self.histogram += other.histogram
+        self.num_samples += other.num_samples
+
+    @property
+    def means(self) -> np.ndarray:
+        """Channel means, float64 [C]."""
+        return self.histogram @ np.arange(-128, 128) / np.maximum(self.histogram.sum(1), 1)
+
+    def rms(self, centres: int | np.ndarray) -> float:
+        """Root mean square distance of all values to the centres (scalar or [C])."""
+        distance = np.arange(-128, 128)[None, :] - np.reshape(np.asarray(centres, np.int64), (-1, 1))
+        return float(np.sqrt((self.histogram * distance**2).sum() / max(self.histogram.sum(), 1)))
+
+
+@dataclass
+class CovarianceStatistics:
+    """Channel sums and products of one feature map, exact integers.
+
+    Attributes:
+      total: int64 [C], sums of signed values.
+      products: int64 [C, C], sums of products of signed values.
+      count: pixels seen.
+    """
+
+    channels: int
+    count: int = 0
+    total: np.ndarray = field(init=False)
+    products: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = np.zeros(self.channels, np.int64)
+        self.products = np.zeros((self.channels, self.channels), np.int64)
+
+    def add(self, q: np.ndarray) -> None:
+        """Adds a map, int8 [N, H, W, C]."""
+        pixels = q.reshape(-1, self.channels)
+        # float64 holds these sums exactly (2^14 * pixels < 2^53) and has a fast matrix product.
+        wide = pixels.astype(np.float64)
+        self.products += (wide.T @ wide).astype(np.int64)
+        self.total += pixels.sum(0, dtype=np.int64)
+        self.count += len(pixels)
+
+    def merge(self, other: "CovarianceStatistics") -> None:
+        self.total += other.total
+        self.products += other.products
+        self.count += other.count
+
+    @property
+    def means(self) -> np.ndarray:
+        """float64 [C]."""
+        return self.total / max(self.count, 1)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """float64 [C, C]."""
+        return self.products / max(self.count, 1) - np.outer(self.means, self.means)

@@ -1,0 +1,25 @@
+"""Quantization steps of a feature map: which values are kept apart, before anything is coded."""
+
+import numpy as np
+
+from fmtc_tflite.coding.side_info import MAX_STEP, STEP_ONE
+
+
+def centres(channel_means: np.ndarray, lo: int, zero_point: int) -> int | np.ndarray:
+    """Centres of the step quantizer in the int8 domain.
+
+    The zero point where it is the activation's minimum (so that zeros stay exact), else the rounded channel means.
+
+    Args:
+      channel_means: float [C].
+      lo: smallest value that the producer's activation lets through.
+      zero_point: of the tensor, in the int8 domain.
+    """
+    if lo == zero_point:
+        return zero_point
+    return np.clip(np.rint(channel_means), -128, 127).astype(np.int8)
+
+
+def step_code(step: float) -> int:
+    """A step in int8 units to the coded 1/16 units, limited to what FORMAT.md allows."""
+    return int(np.clip(np.rint(step * STEP_ONE), STEP_ONE, MAX_STEP))
