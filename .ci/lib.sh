@@ -1,0 +1,36 @@
+# Helpers of the CI scripts; sourced, not run.
+
+section_title=""
+section_start=$SECONDS
+
+# Ends the current section, telling its seconds, and begins the one with title $1 (none if empty).
+section() {
+  if [[ -n "$section_title" ]]; then
+    echo "--- $section_title: $((SECONDS - section_start)) s"
+  fi
+  section_title=$1
+  section_start=$SECONDS
+  if [[ -n "$section_title" ]]; then
+    echo
+    echo "=== $section_title"
+  fi
+}
+
+# Uses the virtual environment in folder $1, made from $2 (default: $PYTHON) if it does not exist.
+use_venv() {
+  if [[ ! -d "$1" ]]; then
+    "${2:-$PYTHON}" -m venv "$1"
+  fi
+  PATH="$1/bin:$BASE_PATH"
+  export PATH VIRTUAL_ENV="$1"
+  hash -r
+}
+
+# Runs $1, a command line that README.md shows, to the letter.
+readme_command() {
+  if ! grep -qxF -- "$1" README.md; then
+    echo "README.md does not show the command: $1" >&2
+    return 1
+  fi
+  bash -c "$1"
+}
