@@ -1,0 +1,28 @@
+"""Fixtures and settings for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# The same examples on every machine and in every run.
+hypothesis.settings.register_profile("fmtc", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("fmtc")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the source tree that the tests lie in."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with `models/`, `imagenet/`, `cifar10/` and `kws/`; skips the test without it."""
+    folder = os.environ.get("FMTC_TEST_DATA")
+    if not folder:
+        pytest.skip("FMTC_TEST_DATA does not name a folder with real models and data")
+    return Path(folder)
