@@ -12,8 +12,8 @@ PACKAGE = "fmtc_tflite"
 SCHEMA = "ai_edge_litert.schema_py_generated"
 INTERPRETERS = {"ai_edge_litert.interpreter", "tensorflow", "tflite_runtime"}
 
-# Part of the package -> (parts, and packages beside the standard library, that it may import). The longest name
-# that matches a module holds. Every part may import itself, `types` and `errors`.
+# Part of the package -> (parts, and packages beside the standard library, that it may import). The longest
+# name that matches a module holds. Every part may import itself, `types` and `errors`.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "": ({"api", "runtime"}, set()),
     "types": (set(), {"numpy"}),
