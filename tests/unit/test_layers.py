@@ -80,11 +80,7 @@ def violations(module: str, names: set[str]) -> list[str]:
 
 
 def test_layers(repository: Path) -> None:
-    found = [
-        line
-        for module, path in modules(repository).items()
-        for line in violations(module, imported_names(path))
-    ]
+    found = [line for module, path in modules(repository).items() for line in violations(module, imported_names(path))]
     assert found == []
 
 
