@@ -1,0 +1,239 @@
+#include "tflite/op_state.h"
+
+#include <climits>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+
+namespace fmtc {
+namespace {
+
+constexpr size_t kTablesAlignment = 64;
+static_assert(std::is_trivial<OpState>::value, "it is allocated with calloc");
+
+constexpr size_t kVersionOffset = 4;  // of the format version in side information
+
+// A dims array as TFLite wants it: it frees the memory with free().
+TfLiteIntArray* NewIntArray(int size, const int* values) {
+  const size_t values_bytes = static_cast<size_t>(size) * sizeof(int);
+  auto* array = static_cast<TfLiteIntArray*>(std::malloc(sizeof(int) + values_bytes));
+  if (array == nullptr) return nullptr;
+  array->size = size;
+  std::memcpy(array->data, values, values_bytes);
+  return array;
+}
+
+TfLiteStatus Resize(TfLiteContext* context, const OpState& state, int tensor, int rank, const int* dims) {
+  TfLiteIntArray* size = NewIntArray(rank, dims);
+  if (size == nullptr) return Fail(context, state, "out of memory");
+  return context->ResizeTensor(context, &context->tensors[tensor], size);
+}
+
+bool IsTensorIndex(const TfLiteContext* context, int index) {
+  return index >= 0 && static_cast<size_t>(index) < context->tensors_size;
+}
+
+// The name of the op's feature map, for messages.
+void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, size_t capacity) {
+  const char* name = state.options.tensor;
+  if (name[0] == '\0' && state.bound && IsTensorIndex(context, state.output)) {
+    name = context->tensors[state.output].name;
+  }
+  if (name == nullptr) name = "";
+  CopyPrintable(name, std::strlen(name), out, capacity);
+}
+
+// "[1,224,224,3]"
+void PrintDims(const TfLiteIntArray* dims, char* out, size_t capacity) {
+  size_t used = static_cast<size_t>(std::snprintf(out, capacity, "["));
+  for (int i = 0; dims != nullptr && i < dims->size && used + 1 < capacity; ++i) {
+    used += static_cast<size_t>(std::snprintf(out + used, capacity - used, i > 0 ? ",%d" : "%d", dims->data[i]));
+  }
+  if (used + 1 < capacity) std::snprintf(out + used, capacity - used, "]");
+}
+
+const char* TypeName(TfLiteType type) {
+  switch (type) {
+    case kTfLiteFloat32:
+      return "float32";
+    case kTfLiteInt32:
+      return "int32";
+    case kTfLiteUInt8:
+      return "uint8";
+    case kTfLiteInt16:
+      return "int16";
+    case kTfLiteInt8:
+      return "int8";
+    default:
+      return "another type";
+  }
+}
+
+TfLiteStatus FailNewer(TfLiteContext* context, const OpState& state, int version) {
+  return Fail(context, state,
+              "written by a newer version of fmtc-tflite (format %d, this library reads up to %d); update fmtc-tflite",
+              version, kFormatVersion);
+}
+
+TfLiteStatus FailSideInfo(TfLiteContext* context, const OpState& state, const TfLiteTensor& tensor, Status status) {
+  if (status == Status::kSideInfoVersion) return FailNewer(context, state, tensor.data.uint8[kVersionOffset]);
+  return Fail(context, state, "%s; convert the model again", StatusMessage(status));
+}
+
+TfLiteStatus ReserveTables(TfLiteContext* context, OpState* state, size_t bytes) {
+  if (bytes <= state->tables_bytes) return kTfLiteOk;
+  std::free(state->tables);
+  state->tables_bytes = 0;
+  if (bytes > SIZE_MAX - kTablesAlignment) return Fail(context, *state, "out of memory");
+  const size_t rounded = (bytes + kTablesAlignment - 1) / kTablesAlignment * kTablesAlignment;
+  state->tables = std::aligned_alloc(kTablesAlignment, rounded);
+  if (state->tables == nullptr) return Fail(context, *state, "out of memory for its tables (%zu bytes)", rounded);
+  state->tables_bytes = rounded;
+  return kTfLiteOk;
+}
+
+}  // namespace
+
+OpState* NewOpState(const char* op_name, const void* options, size_t options_bytes) {
+  auto* state = static_cast<OpState*>(std::calloc(1, sizeof(OpState)));
+  if (state == nullptr) return nullptr;
+  state->op_name = op_name;
+  state->options_problem = ParseOpOptions(options, options_bytes, &state->options);
+  state->workspace = -1;
+  return state;
+}
+
+void FreeOpState(TfLiteContext*, void* state) {
+  if (state == nullptr) return;
+  std::free(static_cast<OpState*>(state)->tables);
+  std::free(state);
+}
+
+void BindTensors(const TfLiteNode& node, OpState* state) {
+  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) return;
+  state->source = node.inputs->data[0];
+  state->side_info = node.inputs->data[1];
+  state->output = node.outputs->data[0];
+  state->bound = true;
+}
+
+TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...) {
+  char message[384];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(message, sizeof(message), format, arguments);
+  va_end(arguments);
+  char name[sizeof(state.options.tensor)];
+  PrintTensorName(context, state, name, sizeof(name));
+  context->ReportError(context, "%s '%s': %s", state.op_name, name, message);
+  return kTfLiteError;
+}
+
+OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
+  auto* state = static_cast<OpState*>(node->user_data);
+  if (state == nullptr) {
+    context->ReportError(context, "%s: out of memory", op_name);
+    return nullptr;
+  }
+  if (!state->bound) BindTensors(*node, state);
+  if (!state->bound || !IsTensorIndex(context, state->source) || !IsTensorIndex(context, state->side_info) ||
+      !IsTensorIndex(context, state->output)) {
+    Fail(context, *state, "it must have 2 inputs and 1 output; convert the model again");
+    return nullptr;
+  }
+  if (state->options_problem != nullptr) {
+    Fail(context, *state, "%s; convert the model again", state->options_problem);
+    return nullptr;
+  }
+  if (state->options.format_version > kFormatVersion) {
+    FailNewer(context, *state, state->options.format_version);
+    return nullptr;
+  }
+  return state;
+}
+
+TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
+  const TfLiteTensor& tensor = context->tensors[state->side_info];
+  if (tensor.type != kTfLiteUInt8 || tensor.allocation_type != kTfLiteMmapRo || tensor.data.uint8 == nullptr) {
+    return Fail(context, *state, "its side information must be a constant uint8 tensor; convert the model again");
+  }
+  size_t bytes;
+  Status status = CodecMemorySize(tensor.data.uint8, tensor.bytes, &bytes);
+  if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
+  if (ReserveTables(context, state, bytes) != kTfLiteOk) return kTfLiteError;
+  status = InitCodec(tensor.data.uint8, tensor.bytes, state->tables, bytes, &state->codec);
+  if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
+  const uint32_t channels = state->codec.side_info.channels;
+  if (channels != static_cast<uint32_t>(state->options.channels)) {
+    return Fail(context, *state, "its options say %d channels, its side information %u; convert the model again",
+                state->options.channels, channels);
+  }
+  return kTfLiteOk;
+}
+
+TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int index, size_t channels) {
+  const OpOptions& options = state.options;
+  const TfLiteTensor& tensor = context->tensors[index];
+  const TfLiteType type = options.type == ElementType::kInt8 ? kTfLiteInt8 : kTfLiteUInt8;
+  if (tensor.type != type) {
+    return Fail(context, state, "converted for %s, got %s; reconvert the model for this type", TypeName(type),
+                TypeName(tensor.type));
+  }
+  const TfLiteIntArray* dims = tensor.dims;
+  if (dims == nullptr || dims->size != 4 || dims->data[0] < 0 || dims->data[1] != options.height ||
+      dims->data[2] != options.width || dims->data[3] < 0 || static_cast<size_t>(dims->data[3]) != channels) {
+    char got[96];
+    PrintDims(dims, got, sizeof(got));
+    return Fail(context, state, "converted for [*,%d,%d,%zu], got %s; reconvert the model for this size",
+                options.height, options.width, channels, got);
+  }
+  return kTfLiteOk;
+}
+
+TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int index) {
+  const TfLiteTensor& tensor = context->tensors[index];
+  const TfLiteIntArray* dims = tensor.dims;
+  if (tensor.type != kTfLiteUInt8 || dims == nullptr || dims->size != 2 || dims->data[0] < 0 || dims->data[1] < 1) {
+    char got[96];
+    PrintDims(dims, got, sizeof(got));
+    return Fail(context, state, "its coded tensor must be uint8 [batch, bytes], got %s %s; convert the model again",
+                TypeName(tensor.type), got);
+  }
+  return kTfLiteOk;
+}
+
+TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
+  const OpOptions& options = state->options;
+  const Status status = PlanMap(state->codec, batch, options.height, options.width, &state->plan);
+  if (status == Status::kOk) return kTfLiteOk;
+  return Fail(context, *state, "cannot code [%d,%d,%d,%d]: %s; use a smaller batch", batch, options.height,
+              options.width, options.channels, StatusMessage(status));
+}
+
+TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState* state, size_t bytes) {
+  if (bytes > INT_MAX) return Fail(context, *state, "needs a workspace of %zu bytes; use a smaller batch", bytes);
+  if (state->workspace < 0) {
+    if (context->AddTensors(context, 1, &state->workspace) != kTfLiteOk) {
+      state->workspace = -1;
+      return Fail(context, *state, "cannot add its workspace");
+    }
+  }
+  TfLiteIntArray* temporaries = NewIntArray(1, &state->workspace);
+  if (temporaries == nullptr) return Fail(context, *state, "out of memory");
+  std::free(node->temporaries);
+  node->temporaries = temporaries;
+
+  TfLiteTensor* tensor = &context->tensors[state->workspace];
+  tensor->type = kTfLiteUInt8;
+  tensor->allocation_type = kTfLiteArenaRw;
+  const int dims[1] = {static_cast<int>(bytes)};
+  return Resize(context, *state, state->workspace, 1, dims);
+}
+
+TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims) {
+  return Resize(context, state, state.output, rank, dims);
+}
+
+}  // namespace fmtc

@@ -1,0 +1,87 @@
+// What FMTC_ENCODE and FMTC_DECODE have in common: the state of one node, and the steps of Prepare.
+//
+// Init never fails; it keeps what it could not read, and Prepare reports it. The same code serves a node of the graph
+// (ops registered with a resolver) and a delegate kernel that stands for one.
+#ifndef FMTC_TFLITE_OP_STATE_H_
+#define FMTC_TFLITE_OP_STATE_H_
+
+#include <cstddef>
+
+#include "core/codec.h"
+#include "tflite/op_options.h"
+#include "tflite/tflite_abi.h"
+
+namespace fmtc {
+
+struct OpState {
+  const char* op_name;
+  OpOptions options;
+  const char* options_problem;  // null, or why the options cannot be used
+
+  // Tensor indices. A delegate kernel's own lists are sorted, so these come from the original node.
+  bool bound;
+  int source;     // what the op reads
+  int side_info;
+  int output;
+  int workspace;  // -1 until Prepare has added it
+
+  void* tables;  // 64-byte aligned
+  size_t tables_bytes;
+  Codec codec;  // points into `tables` and into the side information
+  MapPlan plan;
+};
+
+// State of a node with these options. Null when out of memory, which Prepare reports.
+OpState* NewOpState(const char* op_name, const void* options, size_t options_bytes);
+
+// TfLiteRegistration::free of both ops; also takes null.
+void FreeOpState(TfLiteContext* context, void* state);
+
+// Takes the tensor indices from the graph's node: two inputs, one output. Without success the state stays unbound.
+void BindTensors(const TfLiteNode& node, OpState* state);
+
+// Registration of an op of the graph.
+constexpr TfLiteRegistration MakeRegistration(const char* op_name, decltype(TfLiteRegistration::init) init,
+                                              decltype(TfLiteRegistration::prepare) prepare,
+                                              decltype(TfLiteRegistration::invoke) invoke) {
+  TfLiteRegistration registration{};
+  registration.init = init;
+  registration.free = FreeOpState;
+  registration.prepare = prepare;
+  registration.invoke = invoke;
+  registration.builtin_code = kBuiltinCodeCustom;
+  registration.custom_name = op_name;
+  registration.version = 1;
+  return registration;
+}
+
+// Reports "FMTC_ENCODE 'tensor': <message>" and returns kTfLiteError.
+TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// The steps of Prepare, in this order. Each reports its failure.
+
+// The node's state with checked options and tensors, or null.
+OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name);
+
+// Checks the side information and builds the tables.
+TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state);
+
+// Checks that the tensor is [any, H, W, channels] of the options' type.
+TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int tensor, size_t channels);
+
+// Checks that the tensor is uint8 [any, item capacity].
+TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int tensor);
+
+// Geometry for a batch.
+TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch);
+
+// Makes the node's one temporary, an arena tensor of `bytes` bytes.
+TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState* state, size_t bytes);
+
+// Gives the output these dimensions.
+TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims);
+
+}  // namespace fmtc
+
+#endif  // FMTC_TFLITE_OP_STATE_H_

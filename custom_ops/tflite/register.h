@@ -1,0 +1,30 @@
+// Registers FMTC_ENCODE and FMTC_DECODE with an op resolver, for programs that link TensorFlow Lite statically and
+// want no delegate. Header-only; needs no TFLite header itself. Link the ops (CMake target `fmtc_tflite_ops`).
+//
+//   tflite::ops::builtin::BuiltinOpResolver resolver;
+//   fmtc::AddFmtcOps(&resolver);
+//   tflite::InterpreterBuilder(*model, resolver)(&interpreter);
+#ifndef FMTC_TFLITE_REGISTER_H_
+#define FMTC_TFLITE_REGISTER_H_
+
+struct TfLiteRegistration;
+
+extern "C" {
+
+// The ops' registrations. They are static and never change.
+TfLiteRegistration* FmtcRegisterEncode(void);
+TfLiteRegistration* FmtcRegisterDecode(void);
+}
+
+namespace fmtc {
+
+// `Resolver` has AddCustom(const char* name, const TfLiteRegistration*), as tflite::MutableOpResolver has.
+template <class Resolver>
+void AddFmtcOps(Resolver* resolver) {
+  resolver->AddCustom("FMTC_ENCODE", FmtcRegisterEncode());
+  resolver->AddCustom("FMTC_DECODE", FmtcRegisterDecode());
+}
+
+}  // namespace fmtc
+
+#endif  // FMTC_TFLITE_REGISTER_H_

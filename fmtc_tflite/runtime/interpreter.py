@@ -1,0 +1,125 @@
+"""Interpreters with the delegate attached, for each TensorFlow Lite runtime that is installed.
+
+Needs numpy and a runtime, nothing else, so that a device can run converted models with little on it.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fmtc_tflite.errors import RuntimeLibraryError, UsageError
+from fmtc_tflite.runtime.library import library_path, load_library
+
+
+class _RuntimeApi(NamedTuple):
+    """What the runtimes share, under three module names."""
+
+    interpreter: Callable[..., Any]
+    load_delegate: Callable[[str], Any]
+    op_resolver_type: Any
+
+
+def _from_module(name: str) -> _RuntimeApi:
+    module = importlib.import_module(name)
+    return _RuntimeApi(module.Interpreter, module.load_delegate, module.OpResolverType)
+
+
+def _from_tensorflow() -> _RuntimeApi:
+    lite = importlib.import_module("tensorflow").lite
+    return _RuntimeApi(lite.Interpreter, lite.experimental.load_delegate, lite.experimental.OpResolverType)
+
+
+_RUNTIMES: dict[str, Callable[[], _RuntimeApi]] = {
+    "ai_edge_litert": lambda: _from_module("ai_edge_litert.interpreter"),
+    "tflite_runtime": lambda: _from_module("tflite_runtime.interpreter"),
+    "tensorflow": _from_tensorflow,
+}
+
+
+def available_runtimes() -> tuple[str, ...]:
+    """Names of the installed runtimes, in the order in which load_interpreter prefers them."""
+    return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
+
+
+def delegate_path() -> str:
+    """Path of the delegate, for `load_delegate(path)` of any runtime.
+
+    Raises:
+      RuntimeLibraryError: the native library is missing.
+    """
+    return str(library_path())
+
+
+def load_interpreter(
+    model_path: str | Path | None = None,
+    runtime: str | None = None,
+    num_threads: int | None = None,
+    *,
+    model_content: bytes | None = None,
+    preserve_all_tensors: bool = False,
+    builtin_kernels_only: bool = False,
+    attach_delegate: bool = True,
+) -> Any:
+    """Opens a model, converted or not, with the delegate that runs FMTC_ENCODE and FMTC_DECODE.
+
+    Args:
+      model_path: the `.tflite` file; or give `model_content`.
+      runtime: 'ai_edge_litert', 'tflite_runtime' or 'tensorflow'; None takes the first that is installed, in this order.
+      num_threads: threads for the runtime's kernels; None leaves it to the runtime.
+      model_content: the model's bytes.
+      preserve_all_tensors: keep every intermediate tensor readable after `invoke()`. Implies `builtin_kernels_only`,
+        because other delegates keep their tensors to themselves.
+      builtin_kernels_only: run without the runtime's default delegates (XNNPACK).
+      attach_delegate: False opens the model as a program without this package would.
+
+    Returns:
+      The runtime's own `Interpreter`. `allocate_tensors()` has not been called.
+
+    Raises:
+      UsageError: unknown runtime name; not exactly one of `model_path` and `model_content`.
+      RuntimeLibraryError: no runtime, or not this one, is installed; the native library is missing or does not load.
+      ValueError: from the runtime, on a file that is no model.
+    """
+    if (model_path is None) == (model_content is None):
+        raise UsageError("load_interpreter needs either model_path or model_content")
+    api = _load_api(runtime)
+    options: dict[str, Any] = {"num_threads": num_threads, "experimental_preserve_all_tensors": preserve_all_tensors}
+    if builtin_kernels_only or preserve_all_tensors:
+        options["experimental_op_resolver_type"] = api.op_resolver_type.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    if attach_delegate:
+        options["experimental_delegates"] = [_load_delegate(api)]  # the interpreter keeps it alive
+    if model_path is not None:
+        options["model_path"] = str(model_path)
+    else:
+        options["model_content"] = model_content
+    return api.interpreter(**options)
+
+
+def _load_api(runtime: str | None) -> _RuntimeApi:
+    installed = available_runtimes()
+    if runtime is None:
+        if not installed:
+            raise RuntimeLibraryError("no TensorFlow Lite runtime is installed; run `pip install ai-edge-litert`")
+        runtime = installed[0]
+    if runtime not in _RUNTIMES:
+        raise UsageError(f"unknown runtime {runtime!r}; choose one of {', '.join(_RUNTIMES)}")
+    if runtime not in installed:
+        package = runtime.replace("_", "-")
+        raise RuntimeLibraryError(
+            f"the runtime {runtime} is not installed; run `pip install {package}` or use one of: "
+            f"{', '.join(installed) or 'none'}"
+        )
+    try:
+        return _RUNTIMES[runtime]()
+    except (ImportError, AttributeError) as e:
+        raise RuntimeLibraryError(f"the runtime {runtime} is installed but does not load: {e}; reinstall it") from e
+
+
+def _load_delegate(api: _RuntimeApi) -> Any:
+    load_library()  # checks that library and package fit together
+    try:
+        return api.load_delegate(delegate_path())
+    except (OSError, ValueError) as e:
+        raise RuntimeLibraryError(f"the delegate {delegate_path()} does not load: {e}; reinstall fmtc-tflite") from e
