@@ -12,21 +12,33 @@ PACKAGE = "fmtc_tflite"
 SCHEMA = "ai_edge_litert.schema_py_generated"
 INTERPRETERS = {"ai_edge_litert.interpreter", "tensorflow", "tflite_runtime"}
 
-# Part of the package -> (parts, and packages beside the standard library, that it may import). The longest
-# name that matches a module holds. Every part may import itself, `types` and `errors`.
+_RUNS_MODELS = ({"calibration", "coding", "evaluation", "graph", "runtime"}, {"numpy", "tqdm"})
+# Part of the package -> (parts, and packages beside the standard library, that it may import). The longest name
+# that matches a module holds. Every part may import itself, `types` and `errors`; the package itself is "".
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
-    "": ({"api", "runtime"}, set()),
     "types": (set(), {"numpy"}),
     "errors": (set(), set()),
+    "files": (set(), set()),
+    "recipe": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
     "profiling": ({"graph"}, {"numpy"}),
+    "evaluation": ({"graph"}, {"numpy", "PIL"}),
+    "evaluation.runner": _RUNS_MODELS,
     "calibration": ({"coding", "evaluation", "graph"}, {"numpy", "PIL"}),
-    "calibration.runner": ({"coding", "evaluation", "graph", "runtime"}, {"numpy", "tqdm"}),
-    "evaluation": ({"calibration", "graph", "runtime"}, {"numpy", "PIL", "tqdm"}),
-    "verify": ({"evaluation", "calibration", "graph", "runtime"}, {"numpy"}),
-    "api": ({"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"}, {"numpy"}),
+    "calibration.passes": _RUNS_MODELS,
+    "calibration.runner": _RUNS_MODELS,
+    "verify": _RUNS_MODELS,
+    "conversion": (
+        {"calibration", "coding", "evaluation", "files", "graph", "profiling", "recipe", "runtime", "verify"},
+        {"numpy", "tqdm"},
+    ),
+    "api": (
+        {"calibration", "conversion", "evaluation", "files", "graph", "profiling", "recipe", "runtime", "verify"},
+        {"numpy"},
+    ),
+    "": ({"api", "runtime"}, set()),
     "cli": ({"", "api", "evaluation", "profiling"}, {"absl", "tqdm"}),
 }
 
@@ -77,6 +89,10 @@ def violations(module: str, names: set[str]) -> list[str]:
         elif top not in sys.stdlib_module_names and not any(is_within(name, allowed) for allowed in packages):
             found.append(f"{module or PACKAGE} imports {name}")
     return found
+
+
+def test_every_part_has_its_place(repository: Path) -> None:
+    assert {module.partition(".")[0] for module in modules(repository)} <= set(LAYERS)
 
 
 def test_layers(repository: Path) -> None:
