@@ -1,0 +1,59 @@
+"""Whether a model can be converted at all, said before any work is done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError
+from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.rewrite import check_rewritable
+from fmtc_tflite.graph.sites import entry_subgraphs, find_excluded_maps, find_sites, skipped_subgraphs
+
+_HOW_TO_QUANTIZE = (
+    "quantize it to full-integer int8 first: tf.lite.TFLiteConverter with optimizations, a representative_dataset and "
+    "OpsSet.TFLITE_BUILTINS_INT8, or ai-edge-quantizer with a static int8 recipe"
+)
+
+
+def check_convertible(model: Model) -> None:
+    """Checks that the model has at least one feature map to code and that ops can be inserted.
+
+    Raises:
+        UnsupportedModelError: converted already, a float or int16 model, or metadata that numbers ops.
+        NothingToDoError: a quantized model without a feature map that can be coded.
+    """
+    check_rewritable(model)
+    sites = find_sites(model)
+    if any(site.skipped_reason is None for site in sites):
+        return
+    if sites:
+        site = sites[0]
+        raise NothingToDoError(
+            f"none of the model's {len(sites)} feature maps can be coded; '{site.name}': {site.skipped_reason}"
+        )
+    activations = _activations(model)
+    dtypes = {tensor.dtype for tensor in activations}
+    if not dtypes & {np.dtype(np.int8), np.dtype(np.uint8)}:
+        if any(tensor.dtype == np.int16 and tensor.scale is not None for tensor in activations):
+            raise UnsupportedModelError(f"the model has int16 activations, expected int8 or uint8; {_HOW_TO_QUANTIZE}")
+        if any(tensor.type_name in ("FLOAT32", "FLOAT16", "BFLOAT16") for tensor in activations):
+            raise UnsupportedModelError(
+                f"the model computes in floating point (weights alone may be quantized); {_HOW_TO_QUANTIZE}"
+            )
+    raise NothingToDoError(f"the model has no feature map to code: {_why_nothing(model)}")
+
+
+def _why_nothing(model: Model) -> str:
+    excluded = find_excluded_maps(model)
+    if excluded:
+        return f"'{excluded[0].name}': {excluded[0].skipped_reason}"
+    skipped = skipped_subgraphs(model)
+    if skipped and not _activations(model):
+        return f"'{skipped[0][0]}': {skipped[0][1]}"
+    return "no op writes an int8 or uint8 activation of rank 4 with more than one pixel"
+
+
+def _activations(model: Model) -> list[Tensor]:
+    """What the ops of the entry subgraphs write."""
+    ops = [op for subgraph in entry_subgraphs(model) for op in subgraph.ops]
+    return [tensor for op in ops for tensor in op.outputs if tensor is not None]

@@ -1,0 +1,43 @@
+"""Who writes and who reads each tensor of a subgraph. A view is a snapshot: build a new one after an edit."""
+
+from __future__ import annotations
+
+from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+
+
+class GraphView:
+    """Producers, consumers and positions of the ops of one subgraph."""
+
+    def __init__(self, subgraph: Subgraph) -> None:
+        self.subgraph = subgraph
+        self._positions = {id(op): position for position, op in enumerate(subgraph.ops)}
+        self._producers: dict[int, list[Op]] = {}
+        self._consumers: dict[int, list[tuple[Op, int]]] = {}
+        for op in subgraph.ops:
+            for tensor in op.outputs:
+                if tensor is not None:
+                    self._producers.setdefault(id(tensor), []).append(op)
+            for input_index, tensor in enumerate(op.inputs):
+                if tensor is not None:
+                    self._consumers.setdefault(id(tensor), []).append((op, input_index))
+
+    def producer(self, tensor: Tensor) -> Op | None:
+        """The first op that writes the tensor, None for graph inputs, constants and variables."""
+        producers = self.producers(tensor)
+        return producers[0] if producers else None
+
+    def producers(self, tensor: Tensor) -> list[Op]:
+        """All ops that write the tensor; in a sound graph at most one."""
+        return self._producers.get(id(tensor), [])
+
+    def consumers(self, tensor: Tensor) -> list[tuple[Op, int]]:
+        """(op, index in op.inputs) of every read, in execution order; an op that reads twice appears twice."""
+        return self._consumers.get(id(tensor), [])
+
+    def consumer_ops(self, tensor: Tensor) -> list[Op]:
+        """The ops that read the tensor, each once, in execution order."""
+        return list(dict.fromkeys(op for op, _ in self.consumers(tensor)))
+
+    def position(self, op: Op) -> int:
+        """The op's place in execution order."""
+        return self._positions[id(op)]

@@ -1,0 +1,50 @@
+"""What to insert, as plain data: decisions in, InsertionPlan out. `rewrite` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmtc_tflite.graph.graph_view import GraphView
+from fmtc_tflite.graph.model import Op
+from fmtc_tflite.graph.sites import Site
+
+MAX_OPS_BETWEEN_SHARERS = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SiteInsertion:
+    """One feature map to be coded.
+
+    Attributes:
+        side_information: the constant that both ops read, as `FORMAT.md` defines it.
+        item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
+    """
+
+    site: Site
+    side_information: bytes
+    item_capacity: int
+
+
+@dataclass(frozen=True)
+class InsertionPlan:
+    """All feature maps to be coded, each at most once."""
+
+    insertions: tuple[SiteInsertion, ...]
+
+
+def plan_decodes(site: Site, view: GraphView) -> list[list[Op]]:
+    """Groups the consumers by the decode they share, in execution order.
+
+    A consumer shares the previous consumer's decode if at most one op lies between them; otherwise it gets a decode of
+    its own, so that in between only the coded form lives.
+    """
+    groups: list[list[Op]] = []
+    previous = None
+    for op in site.consumers:
+        position = view.position(op)
+        if previous is not None and position - previous - 1 <= MAX_OPS_BETWEEN_SHARERS:
+            groups[-1].append(op)
+        else:
+            groups.append([op])
+        previous = position
+    return groups

@@ -1,0 +1,153 @@
+"""Where feature maps can be coded: the candidates of a model, and why the others are left alone.
+
+An activation is looked at if it has rank 4 and more than one pixel (H*W > 1), is written by an op, and lies in a
+subgraph that is an entry point: subgraph 0 or one that a signature names, unless another subgraph calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from fmtc_tflite.graph.constraints import CANDIDATE_RULES, CODING_RULES, first_broken_rule
+from fmtc_tflite.graph.graph_view import GraphView
+from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+
+_ACTIVATION = schema.ActivationFunctionType
+_FUSED_RANGES: dict[int, tuple[float, float]] = {
+    _ACTIVATION.RELU: (0.0, np.inf),
+    _ACTIVATION.RELU6: (0.0, 6.0),
+    _ACTIVATION.RELU_N1_TO_1: (-1.0, 1.0),
+}
+_OP_RANGES: dict[str, tuple[float, float]] = {
+    "RELU": (0.0, np.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU_0_TO_1": (0.0, 1.0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A feature map [N, H, W, C] between its producer and its consumers.
+
+    Attributes:
+        consumers: the ops that read the map, each once, in execution order.
+        activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
+            (uint8 values minus 128).
+        skipped_reason: why the map is left alone, None if it can be coded.
+        is_graph_boundary, has_other_writers, is_read_early: what the rules in `constraints` ask about.
+    """
+
+    tensor: Tensor
+    subgraph: Subgraph
+    producer: Op
+    consumers: tuple[Op, ...]
+    activation_range: tuple[int, int] = (-128, 127)
+    skipped_reason: str | None = None
+    is_graph_boundary: bool = False
+    has_other_writers: bool = False
+    is_read_early: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.tensor.name
+
+    @property
+    def values(self) -> int:
+        """Values in the map, N*H*W*C, which for 8-bit maps is its size in bytes."""
+        return prod(self.tensor.shape)
+
+
+def find_sites(model: Model) -> list[Site]:
+    """Every candidate feature map, in execution order; `skipped_reason` is set on those that cannot be coded."""
+    candidates = [site for site in _feature_maps(model) if first_broken_rule(site, CANDIDATE_RULES) is None]
+    return [replace(site, skipped_reason=first_broken_rule(site, CODING_RULES)) for site in candidates]
+
+
+def find_excluded_maps(model: Model) -> list[Site]:
+    """Feature maps that are no candidates (float, graph outputs, ...), each with its `skipped_reason`."""
+    maps = (replace(s, skipped_reason=first_broken_rule(s, CANDIDATE_RULES)) for s in _feature_maps(model))
+    return [site for site in maps if site.skipped_reason is not None]
+
+
+def skipped_subgraphs(model: Model) -> list[tuple[str, str]]:
+    """(name, reason) of the subgraphs in which nothing is coded."""
+    return [(s.name or f"subgraph {s.index}", reason) for s in model.subgraphs if (reason := _skip_reason(model, s))]
+
+
+def entry_subgraphs(model: Model) -> list[Subgraph]:
+    """The subgraphs in which feature maps are looked for."""
+    return [subgraph for subgraph in model.subgraphs if _skip_reason(model, subgraph) is None]
+
+
+def _skip_reason(model: Model, subgraph: Subgraph) -> str | None:
+    for caller in model.subgraphs:
+        for op in caller.ops:
+            if subgraph.index in op.called_subgraphs():
+                return f"The subgraph is control flow: {op.opcode} in subgraph {caller.index} calls it."
+    if subgraph.index != 0 and not any(signature.subgraph is subgraph for signature in model.signatures):
+        return "No signature names the subgraph and it is not the first one."
+    return None
+
+
+def _feature_maps(model: Model) -> Iterator[Site]:
+    for subgraph in entry_subgraphs(model):
+        view = GraphView(subgraph)
+        boundary = _boundary_tensors(model, subgraph)
+        working_memory = {id(t) for op in subgraph.ops for t in op.intermediates if t is not None}
+        for op in subgraph.ops:
+            for tensor in op.outputs:
+                if tensor is None or view.producer(tensor) is not op:
+                    continue
+                if len(tensor.shape) == 4 and tensor.shape[1] * tensor.shape[2] > 1:
+                    yield _site(tensor, op, view, boundary, working_memory)
+
+
+def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], working_memory: set[int]) -> Site:
+    consumers = tuple(view.consumer_ops(tensor))
+    return Site(
+        tensor=tensor,
+        subgraph=view.subgraph,
+        producer=producer,
+        consumers=consumers,
+        activation_range=activation_range(producer, tensor),
+        is_graph_boundary=id(tensor) in boundary,
+        has_other_writers=len(view.producers(tensor)) > 1 or id(tensor) in working_memory,
+        is_read_early=any(view.position(op) <= view.position(producer) for op in consumers),
+    )
+
+
+def _boundary_tensors(model: Model, subgraph: Subgraph) -> set[int]:
+    tensors = [*subgraph.inputs, *subgraph.outputs]
+    for signature in model.signatures:
+        if signature.subgraph is subgraph:
+            tensors += [tensor for _, tensor in signature.inputs + signature.outputs]
+    return {id(tensor) for tensor in tensors}
+
+
+def activation_range(producer: Op, tensor: Tensor) -> tuple[int, int]:
+    """The range of quantized values that the producer's activation leaves, in the int8 domain (uint8 minus 128).
+
+    Fused and standalone ReLUs clamp as TFLite's kernels do (CalculateActivationRangeQuantized): the real limit divided
+    by the scale in float32, rounded half away from zero, plus the zero point. Everything else has the full range, as
+    has a tensor without a usable quantization.
+    """
+    fused = getattr(producer.options, "fusedActivationFunction", _ACTIVATION.NONE)
+    limits = _OP_RANGES.get(producer.opcode) or _FUSED_RANGES.get(fused)
+    scale, zero_point = tensor.scale, tensor.zero_point
+    if limits is None or scale is None or zero_point is None or not (np.isfinite(scale) and scale > 0):
+        return -128, 127
+    offset = zero_point - (128 if tensor.dtype == np.uint8 else 0)
+    low, high = (_quantize(limit, scale, offset) for limit in limits)
+    return low, max(low, high)
+
+
+def _quantize(value: float, scale: float, offset: int) -> int:
+    steps = float(np.float32(value) / np.float32(scale)) if np.isfinite(value) else value
+    rounded = np.sign(steps) * np.floor(abs(steps) + 0.5)
+    return int(np.clip(rounded + offset, -128, 127))
