@@ -1,0 +1,118 @@
+"""Opening calibration and evaluation data of any supported kind, and a model's inputs as what it must fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fmtc_tflite.calibration import readers
+from fmtc_tflite.calibration.base import Dataset, Reader
+from fmtc_tflite.calibration.synthetic import SyntheticDataset
+from fmtc_tflite.errors import CalibrationError, UsageError
+from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.graph.graph_view import GraphView
+from fmtc_tflite.graph.model_io import Model, Tensor
+
+__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_dataset"]
+
+_logger = logging.getLogger(__name__)
+
+
+def open_dataset(
+    path: str | Path | None,
+    *,
+    input_specs: Sequence[InputSpec],
+    preprocessing: Preprocessing,
+    num_samples: int | None = None,
+    seed: int = 0,
+    skip_unreadable: bool = False,
+) -> Dataset:
+    """Opens data for a model.
+
+    Args:
+        path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
+            (`readers.open_npz`) or `.npy` (`readers.open_npy`); None for synthetic inputs.
+        input_specs: The model's inputs. Images, CSV and .npy feed models with one input.
+        preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
+            the model takes: int8 or uint8 already quantized, float for float inputs.
+        num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
+            synthetic inputs: 16).
+        seed: Of that subset, or of the synthetic inputs.
+        skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
+            warning) instead of stopping. Reads each chosen image once more.
+
+    Raises:
+        CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
+        UsageError: flags that do not fit the data or the model.
+    """
+    if num_samples is not None and num_samples < 1:
+        raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
+    if path is None:
+        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed)
+    reader = _open_reader(Path(path), input_specs, preprocessing, skip_unreadable)
+    indices = np.arange(len(reader))
+    if num_samples is not None and num_samples < len(indices):
+        indices = np.sort(np.random.default_rng(seed).permutation(indices)[:num_samples])
+    skipped: list[str] = []
+    if skip_unreadable and isinstance(reader, readers.ImageReader):
+        indices, skipped = reader.readable(indices)
+        if not len(indices):
+            raise CalibrationError(f"{path}: got no readable image among {len(skipped)}, expected at least one")
+    if skipped:
+        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
+    return Dataset(reader, input_specs, preprocessing, indices, skipped)
+
+
+def input_specs_from_model(model: Model) -> tuple[InputSpec, ...]:
+    """The inputs of a model's first subgraph, in its order."""
+    subgraph = model.subgraphs[0]
+    view = GraphView(subgraph)
+    named = [pair for signature in model.signatures for pair in signature.inputs]
+    return tuple(
+        _input_spec(tensor, view, tuple(dict.fromkeys(name for name, other in named if other is tensor)))
+        for tensor in subgraph.inputs
+    )
+
+
+def _input_spec(tensor: Tensor, view: GraphView, aliases: tuple[str, ...]) -> InputSpec:
+    if tensor.dtype is None:
+        raise CalibrationError(f"input '{tensor.name}': got a type that is no number; such models take no data")
+    quantized = tensor
+    if tensor.dtype == np.float32:
+        quantized = next((op.outputs[0] for op, _ in view.consumers(tensor) if op.opcode == "QUANTIZE"), None) or tensor
+    zero_point = quantized.zero_point
+    if quantized is not tensor and zero_point is not None and quantized.dtype == np.int8:
+        zero_point += 128  # on the uint8 grid
+    return InputSpec(tensor.name, tensor.shape, tensor.dtype, quantized.scale, zero_point, aliases)
+
+
+def _open_reader(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, skip_unreadable: bool) -> Reader:
+    if not path.exists():
+        raise CalibrationError(f"{path}: does not exist; check the path")
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix == ".npz":
+        return readers.open_npz(path, specs, preprocessing)
+    if path.is_file() and suffix not in (".npy", ".csv", *readers.IMAGE_SUFFIXES):
+        raise CalibrationError(
+            f"{path}: got a file that ends in '{path.suffix}', expected "
+            "a folder of images, .csv, .npz, .npy or an image"
+        )
+    if len(specs) != 1:
+        names = ", ".join(f"'{spec.name}'" for spec in specs)
+        raise CalibrationError(
+            f"{path}: feeds one input, but the model has {len(specs)} ({names}); "
+            "give a .npz file with an array for each input by name"
+        )
+    if suffix == ".npy" and path.is_file():
+        return readers.open_npy(path, specs, preprocessing)
+    spec = specs[0]
+    if not spec.takes_pixels:
+        raise CalibrationError(f"{path}: holds images, but {spec} is no image; give a .npz file with its values")
+    preprocessing.check(spec)
+    if suffix == ".csv" and path.is_file():
+        return readers.open_csv(path, spec, allow_missing=skip_unreadable)
+    return readers.open_images(path, spec)

@@ -1,0 +1,1 @@
+"""Preprocessing, metrics and fidelity measures: the one implementation that all tools share."""

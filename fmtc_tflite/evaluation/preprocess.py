@@ -1,0 +1,254 @@
+"""From pixels to the tensor that a model's input expects.
+
+Exact by definition, since accuracy depends on it: a central crop is a float box handed to `PIL.Image.crop` (which
+rounds it), a resize is PIL's antialiased `BILINEAR`, and each 8-bit pixel then goes through a table of 256 values.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fmtc_tflite.errors import CalibrationError, UsageError
+
+MODES = ("raw", "tf", "torch")
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_RAW_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
+_RANGE_TOLERANCE = 0.05  # of the range's width: calibrated ranges are never exact
+_IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_MODE_HELP = "--preprocessing raw (pixels as they are), tf (x/127.5 - 1) or torch ((x/255 - mean)/std)"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What one input of a model expects.
+
+    Attributes:
+        name: Name of the input's tensor.
+        shape: Static shape, batch first.
+        dtype: Type of the tensor.
+        scale: Quantization scale. Of a float input: that of the QUANTIZE op that reads it, None without one.
+        zero_point: Zero point that goes with `scale`. Of a float input: on the uint8 grid, whatever QUANTIZE's type.
+        aliases: Other names by which data may call this input (those of the model's signatures).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    scale: float | None = None
+    zero_point: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch dimension."""
+        return self.shape[1:]
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.kind == "f"
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the input has the shape and type of an image: [N, H, W, 1, 3 or 4] of 8 bits or float."""
+        return len(self.shape) == 4 and self.shape[3] in _IMAGE_MODES and (self.is_float or self.dtype.itemsize == 1)
+
+    @property
+    def quantization(self) -> tuple[float, int] | None:
+        """Scale and zero point, or None if the input has none."""
+        if self.scale is None or self.zero_point is None or not self.scale > 0:
+            return None
+        return self.scale, self.zero_point
+
+    @property
+    def real_range(self) -> tuple[float, float] | None:
+        """The real values of the 8-bit grid's ends, or None if the quantization is unknown."""
+        if self.quantization is None:
+            return None
+        scale, zero_point = self.quantization
+        lowest = -128 if self.dtype == np.int8 else 0
+        return (lowest - zero_point) * scale, (lowest + 255 - zero_point) * scale
+
+    def __str__(self) -> str:
+        return f"input '{self.name}' ({self.dtype.name} {list(self.shape)})"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become a model's input; None stands for "not given".
+
+    Attributes:
+        mode: `raw`: q = pixel for uint8 and pixel - 128 for int8 inputs, whatever the scale; float inputs get the real
+            value of that q if a QUANTIZE reads them, otherwise the pixel itself. `tf`: x/127.5 - 1. `torch`:
+            (x/255 - mean)/std with ImageNet's mean and deviation, three channels. Both are then quantized with the
+            input's scale and zero point. None: `raw`, provided the input's range is about [0,255], [0,1] or [-1,1].
+        resize: (H, W) that pixels are resized to; must be the model's. Image files are always resized to the
+            model's size, arrays only if this is given.
+        central_crop: Side of the central square that is kept, as a fraction (0, 1] of the shorter side.
+    """
+
+    mode: str | None = None
+    resize: tuple[int, int] | None = None
+    central_crop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in MODES:
+            raise UsageError(f"--preprocessing: got '{self.mode}', expected one of {', '.join(MODES)}")
+        if self.central_crop is not None and not 0 < self.central_crop <= 1:
+            raise UsageError(f"--central_crop: got {self.central_crop}, expected a fraction in (0, 1]; e.g. 0.875")
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+            raise UsageError(f"--resize: got {self.resize}, expected two positive numbers, height and width")
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether a crop or a resize was asked for."""
+        return self.resize is not None or self.central_crop is not None
+
+    def check(self, spec: InputSpec) -> None:
+        """Raises UsageError if pixels cannot be turned into this input with these settings."""
+        pixel_table(self._mode_for(spec), spec)
+        if self.resize is not None and tuple(self.resize) != spec.item_shape[:2]:
+            height, width = spec.item_shape[:2]
+            raise UsageError(
+                f"--resize: got {self.resize[0]}x{self.resize[1]}, but {spec} needs {height}x{width}; "
+                "drop the flag or give that size"
+            )
+
+    def apply(self, image: Image.Image | np.ndarray, spec: InputSpec) -> np.ndarray:
+        """Turns one image into one item of an input.
+
+        Args:
+            image: A PIL image of any 8-bit mode and size, or uint8 pixels [H, W, C] ([H, W] for one channel). An array
+                that already has the input's height and width is neither cropped nor resized unless asked for.
+            spec: The input.
+
+        Returns:
+            Array of the input's item shape [H, W, C] and dtype.
+
+        Raises:
+            CalibrationError: pixels of another type, or of another size without --resize.
+            UsageError: settings that do not fit the input.
+        """
+        table = pixel_table(self._mode_for(spec), spec)
+        if isinstance(image, Image.Image):
+            pixels = np.asarray(self._crop_and_resize(_converted(image, spec), spec))
+        else:
+            pixels = self._array_pixels(image, spec)
+        pixels = pixels.reshape(spec.item_shape)
+        if table.shape[1] == 1:
+            return table[:, 0][pixels]
+        return table[pixels, np.arange(table.shape[1])]
+
+    def _mode_for(self, spec: InputSpec) -> str:
+        if self.mode is not None:
+            return self.mode
+        if spec.real_range is None:
+            if spec.is_float:
+                raise UsageError(f"{spec}: the range of its values is unknown; give {_MODE_HELP}")
+            return "raw"
+        if not any(_about_equal(spec.real_range, known) for known in _RAW_RANGES):
+            low, high = spec.real_range
+            raise UsageError(
+                f"{spec}: its real range is [{low:.4g}, {high:.4g}], expected about [0, 255], [0, 1] or [-1, 1]; "
+                f"say how pixels become that: give {_MODE_HELP}"
+            )
+        return "raw"
+
+    def _array_pixels(self, pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+        if pixels.dtype != np.uint8:
+            raise CalibrationError(f"{spec}: got pixels of type {pixels.dtype}, expected uint8")
+        same_size = pixels.shape == spec.item_shape or (pixels.shape + (1,)) == spec.item_shape
+        if same_size and self.central_crop is None:
+            return pixels
+        if not same_size and self.resize is None:
+            raise CalibrationError(
+                f"{spec}: got pixels of shape {list(pixels.shape)}, expected {list(spec.item_shape)}; "
+                "give --resize HxW to have arrays resized"
+            )
+        if pixels.ndim == 3 and pixels.shape[2] == 1:
+            pixels = pixels[:, :, 0]
+        channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+        if not spec.takes_pixels or pixels.ndim not in (2, 3) or channels != spec.shape[3]:
+            raise CalibrationError(f"{spec}: cannot crop or resize an array of shape {list(pixels.shape)} to it")
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return np.asarray(self._crop_and_resize(image, spec))
+
+    def _crop_and_resize(self, image: Image.Image, spec: InputSpec) -> Image.Image:
+        if self.central_crop is not None:
+            width, height = image.size
+            side = self.central_crop * min(width, height)
+            image = image.crop(((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2))
+        height, width = self.resize or spec.item_shape[:2]
+        return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+@functools.lru_cache(maxsize=32)
+def pixel_table(mode: str, spec: InputSpec) -> np.ndarray:
+    """The input's value for each 8-bit pixel value.
+
+    Args:
+        mode: `raw`, `tf` or `torch`.
+        spec: The input; rank 4 for `torch`.
+
+    Returns:
+        Read-only array [256, channels], or [256, 1] if all channels are alike, of the input's dtype.
+
+    Raises:
+        UsageError: `torch` for other than three channels; `tf` or `torch` for an input without quantization; any mode
+            for an input that is neither float nor of 8 bits.
+    """
+    if not spec.is_float and spec.dtype.itemsize != 1:
+        raise UsageError(f"{spec}: pixels fit int8, uint8 and float inputs only; give arrays of its own type")
+    pixels = np.arange(256, dtype=np.float64)[:, None]
+    if mode == "raw":
+        table = _raw_table(pixels, spec)
+    elif mode == "tf":
+        table = _quantized(pixels / 127.5 - 1.0, spec)
+    else:
+        if len(spec.shape) != 4 or spec.shape[3] != 3:
+            raise UsageError(f"--preprocessing torch: needs three channels, got {spec}; use raw or tf")
+        table = _quantized((pixels / 255.0 - np.array(_IMAGENET_MEAN)) / np.array(_IMAGENET_STD), spec)
+    table = table.astype(spec.dtype)
+    table.setflags(write=False)
+    return table
+
+
+def _raw_table(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+    if spec.is_float and spec.quantization is not None:
+        scale, zero_point = spec.quantization
+        return (pixels - zero_point) * scale
+    return pixels - 128 if spec.dtype == np.int8 else pixels
+
+
+def _quantized(real: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Real values on the input's grid, rounding halves away from zero as TFLite's QUANTIZE does."""
+    if spec.is_float:
+        return real
+    if spec.quantization is None:
+        raise UsageError(f"{spec}: has no quantization to apply --preprocessing tf or torch with; use raw")
+    scale, zero_point = spec.quantization
+    scaled = real / scale
+    rounded = np.sign(scaled) * np.floor(np.abs(scaled) + 0.5)
+    limits = np.iinfo(spec.dtype)
+    return np.clip(rounded + zero_point, limits.min, limits.max)
+
+
+def _converted(image: Image.Image, spec: InputSpec) -> Image.Image:
+    if not spec.takes_pixels:
+        raise CalibrationError(f"{spec}: is no image; give arrays of its shape in a .npz file")
+    if image.mode.startswith("I") or image.mode == "F":
+        raise CalibrationError(f"got an image of mode {image.mode}, expected 8 bits a channel; convert it first")
+    return image.convert(_IMAGE_MODES[spec.shape[3]])
+
+
+def _about_equal(actual: tuple[float, float], known: tuple[float, float]) -> bool:
+    tolerance = _RANGE_TOLERANCE * (known[1] - known[0])
+    return abs(actual[0] - known[0]) <= tolerance and abs(actual[1] - known[1]) <= tolerance
