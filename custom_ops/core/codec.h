@@ -24,6 +24,8 @@ struct Codec {
   const uint32_t* order;
   // order[class_begin[j] .. class_begin[j + 1]) are the components of class j.
   uint32_t class_begin[kMaxClasses + 1];
+  bool has_prediction;  // any component has a predictor
+  bool has_unit_steps;  // no analysis matrix, and step 1 everywhere
 };
 
 // Geometry of a map (FORMAT.md section 3). All sizes have been checked against overflow.

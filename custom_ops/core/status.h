@@ -15,6 +15,7 @@ enum class Status : int {
   kStreamCorrupt = 7,         // bad magic, field, segment length or segment
   kStreamVersion = 8,         // written by a newer version of this library
   kStreamChecksum = 9,        // checksum of the coded tensor does not match
+  kOutOfMemory = 10,          // only from the C API, the one layer that allocates
 };
 
 // One line without a full stop, for error messages. Never null.

@@ -1,0 +1,33 @@
+// From values of the map to component indices, a row at a time (FORMAT.md sections 4.1 and 4.2).
+#ifndef FMTC_CORE_ANALYSIS_H_
+#define FMTC_CORE_ANALYSIS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/codec.h"
+
+namespace fmtc {
+
+// Analysis at one level. Which pointers are set depends on the side information.
+struct Analysis {
+  const Codec* codec;
+  uint32_t level;
+  uint8_t flip;  // XORed onto input bytes to make them signed
+  // Step quantizer with a step other than 1, [components].
+  const int16_t* centres;
+  const uint32_t* steps;
+  const uint32_t* reciprocals;
+  int16_t* pixel;  // matrix: one pixel of input values, [channels]
+};
+
+// Bytes of memory that InitAnalysis needs.
+size_t AnalysisMemorySize(const Codec& codec);
+void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis);
+
+// `row`: width pixels of EncoderChannels() bytes. `indices`: width pixels of `components` bytes.
+void AnalyzeRow(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CORE_ANALYSIS_H_

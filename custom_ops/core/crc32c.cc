@@ -1,0 +1,81 @@
+#include "core/crc32c.h"
+
+#include "core/bytes.h"
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#elif defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+#endif
+
+namespace fmtc {
+namespace {
+
+constexpr uint32_t kReflectedPolynomial = 0x82F63B78;
+
+// entry[i][b]: CRC register after byte b and i zero bytes.
+struct SlicingTables {
+  uint32_t entry[4][256];
+};
+
+constexpr SlicingTables MakeSlicingTables() {
+  SlicingTables tables{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kReflectedPolynomial : 0);
+    tables.entry[0][byte] = crc;
+  }
+  for (int slice = 1; slice < 4; ++slice) {
+    for (uint32_t byte = 0; byte < 256; ++byte) {
+      const uint32_t previous = tables.entry[slice - 1][byte];
+      tables.entry[slice][byte] = (previous >> 8) ^ tables.entry[0][previous & 255];
+    }
+  }
+  return tables;
+}
+
+constexpr SlicingTables kTables = MakeSlicingTables();
+
+#if defined(__x86_64__)
+
+__attribute__((target("sse4.2"))) uint32_t ExtendCrc32cSse42(uint32_t crc, const uint8_t* data, size_t bytes) {
+  uint64_t state = ~crc;
+  for (; bytes >= 8; bytes -= 8, data += 8) state = _mm_crc32_u64(state, Load<uint64_t>(data));
+  for (; bytes > 0; --bytes, ++data) state = _mm_crc32_u8(static_cast<uint32_t>(state), *data);
+  return ~static_cast<uint32_t>(state);
+}
+
+#elif defined(__ARM_FEATURE_CRC32)
+
+uint32_t ExtendCrc32cArm(uint32_t crc, const uint8_t* data, size_t bytes) {
+  uint32_t state = ~crc;
+  for (; bytes >= 4; bytes -= 4, data += 4) state = __crc32cw(state, Load<uint32_t>(data));
+  for (; bytes > 0; --bytes, ++data) state = __crc32cb(state, *data);
+  return ~state;
+}
+
+#endif
+
+}  // namespace
+
+uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes) {
+  const auto& table = kTables.entry;
+  uint32_t state = ~crc;
+  for (; bytes >= 4; bytes -= 4, data += 4) {
+    state ^= Load<uint32_t>(data);
+    state = table[3][state & 255] ^ table[2][(state >> 8) & 255] ^ table[1][(state >> 16) & 255] ^ table[0][state >> 24];
+  }
+  for (; bytes > 0; --bytes, ++data) state = (state >> 8) ^ table[0][(state ^ *data) & 255];
+  return ~state;
+}
+
+uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("sse4.2")) return ExtendCrc32cSse42(crc, data, bytes);
+#elif defined(__ARM_FEATURE_CRC32)
+  return ExtendCrc32cArm(crc, data, bytes);
+#endif
+  return ExtendCrc32cPortable(crc, data, bytes);
+}
+
+}  // namespace fmtc

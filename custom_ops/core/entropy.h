@@ -1,0 +1,37 @@
+// Entropy coding of one segment: 64 interleaved tANS lanes (FORMAT.md section 7).
+#ifndef FMTC_CORE_ENTROPY_H_
+#define FMTC_CORE_ENTROPY_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/codec.h"
+
+namespace fmtc {
+
+constexpr size_t kLanes = 64;
+// Constant classes, start bit and token bytes, start states.
+constexpr size_t kSegmentHeaderBytes = 1 + 4 + kLanes * 6 / 8;
+
+// Residuals of one segment in segment order; each component has `plane_bytes` = rows * width of them.
+struct SegmentShape {
+  const Codec* codec;
+  size_t plane_bytes;
+
+  uint32_t num_classes() const { return codec->side_info.num_classes; }
+  size_t RunBegin(uint32_t j) const { return codec->class_begin[j] * plane_bytes; }
+  size_t RunLength(uint32_t j) const { return (codec->class_begin[j + 1] - codec->class_begin[j]) * plane_bytes; }
+  size_t num_values() const { return codec->side_info.components * plane_bytes; }
+};
+
+// Codes `residuals` into out[0 .. room) and returns the length, or 0 if neither the coded nor the raw form fits. All of
+// the room may be overwritten.
+size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* out, size_t room);
+
+// Decodes the segment in[0 .. bytes). Bytes up to in + readable (>= bytes) may be read, but do not matter. False if the
+// segment is damaged; `residuals` is then unspecified.
+bool DecodeSegment(const SegmentShape& shape, const uint8_t* in, size_t bytes, size_t readable, uint8_t* residuals);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CORE_ENTROPY_H_

@@ -1,0 +1,117 @@
+#include "core/predict.h"
+
+#include <cstddef>
+
+namespace fmtc {
+namespace {
+
+// Predictor codes in place, that is in bits 4-7 of a component code.
+constexpr uint8_t kPredictorMask = 0xF0;
+constexpr uint8_t kLeft = 0x10;
+constexpr uint8_t kUp = 0x20;
+constexpr uint8_t kAverage = 0x30;
+constexpr uint8_t kGradient = 0x40;
+constexpr uint8_t kSign = 0x80;  // XOR with it turns the order of signed bytes into that of unsigned bytes
+
+inline uint8_t Min(uint8_t a, uint8_t b) { return a < b ? a : b; }
+inline uint8_t Max(uint8_t a, uint8_t b) { return a < b ? b : a; }
+
+// (L + U) >> 1 of signed bytes without leaving bytes, so that 16 and more fit a vector.
+inline uint8_t Average(uint8_t left, uint8_t up) {
+  const uint8_t a = left ^ kSign;
+  const uint8_t b = up ^ kSign;
+  return static_cast<uint8_t>((a & b) + ((a ^ b) >> 1)) ^ kSign;
+}
+
+// clamp(L + U - UL, min(L, U), max(L, U)) = L + U - clamp(UL, min(L, U), max(L, U)); the right side stays in bytes.
+inline uint8_t Gradient(uint8_t left, uint8_t up, uint8_t up_left) {
+  const uint8_t a = left ^ kSign;
+  const uint8_t b = up ^ kSign;
+  const uint8_t c = Min(Max(up_left ^ kSign, Min(a, b)), Max(a, b));
+  return static_cast<uint8_t>(left + up - (c ^ kSign));
+}
+
+inline uint8_t Select(uint8_t code, uint8_t predictor, uint8_t value) { return code == predictor ? value : 0; }
+
+// The prediction of a value with all three neighbours; free of branches, so that the loops over components vectorize.
+inline uint8_t Predict(uint8_t component_code, uint8_t left, uint8_t up, uint8_t up_left) {
+  const uint8_t code = component_code & kPredictorMask;
+  return static_cast<uint8_t>(Select(code, kLeft, left) | Select(code, kUp, up) |
+                              Select(code, kAverage, Average(left, up)) |
+                              Select(code, kGradient, Gradient(left, up, up_left)));
+}
+
+// Where there is a single neighbour, every predictor but none takes it.
+inline uint8_t PredictFromOne(uint8_t component_code, uint8_t neighbour) {
+  return component_code < kLeft ? 0 : neighbour;
+}
+
+void ResidualsFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict value,
+                      const uint8_t* __restrict neighbour, uint8_t* __restrict residual) {
+  for (uint32_t j = 0; j < n; ++j) {
+    residual[j] = static_cast<uint8_t>(value[j] - PredictFromOne(codes[j], neighbour[j]));
+  }
+}
+
+// `up_residual` holds U and gets the residual.
+void ResidualsOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict value,
+                      const uint8_t* __restrict left, const uint8_t* __restrict up_left,
+                      uint8_t* __restrict up_residual) {
+  for (uint32_t j = 0; j < n; ++j) {
+    up_residual[j] = static_cast<uint8_t>(value[j] - Predict(codes[j], left[j], up_residual[j], up_left[j]));
+  }
+}
+
+void IndicesFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict neighbour,
+                    uint8_t* __restrict value) {
+  for (uint32_t j = 0; j < n; ++j) {
+    value[j] = static_cast<uint8_t>(value[j] + PredictFromOne(codes[j], neighbour[j]));
+  }
+}
+
+void IndicesOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict left,
+                    const uint8_t* __restrict up, const uint8_t* __restrict up_left, uint8_t* __restrict value) {
+  for (uint32_t j = 0; j < n; ++j) {
+    value[j] = static_cast<uint8_t>(value[j] + Predict(codes[j], left[j], up[j], up_left[j]));
+  }
+}
+
+}  // namespace
+
+void ResidualsOfRow(RowShape shape, const uint8_t* codes, bool first_row, const uint8_t* row, uint8_t* above) {
+  const uint32_t n = shape.components;
+  // From right to left, since UL of a pixel is where the residual of the pixel to the left goes.
+  for (size_t at = size_t{shape.width - 1} * n; at > 0; at -= n) {
+    if (first_row) {
+      ResidualsFromOne(n, codes, row + at, row + at - n, above + at);
+    } else {
+      ResidualsOfPixel(n, codes, row + at, row + at - n, above + at - n, above + at);
+    }
+  }
+  for (uint32_t j = 0; j < n; ++j) {
+    above[j] = static_cast<uint8_t>(row[j] - (first_row ? 0 : PredictFromOne(codes[j], above[j])));
+  }
+}
+
+void IndicesOfRow(RowShape shape, const uint8_t* codes, bool first_row, const uint8_t* above, uint8_t* row) {
+  const uint32_t n = shape.components;
+  const size_t row_bytes = size_t{shape.width} * n;
+  if (!first_row) IndicesFromOne(n, codes, above, row);
+  for (size_t at = n; at < row_bytes; at += n) {
+    if (first_row) {
+      IndicesFromOne(n, codes, row + at - n, row + at);
+    } else {
+      IndicesOfPixel(n, codes, row + at - n, above + at, above + at - n, row + at);
+    }
+  }
+}
+
+void PredictAll(uint8_t left, uint8_t up, uint8_t up_left, uint8_t* predictions) {
+  predictions[0] = 0;
+  predictions[1] = left;
+  predictions[2] = up;
+  predictions[3] = Average(left, up);
+  predictions[4] = Gradient(left, up, up_left);
+}
+
+}  // namespace fmtc

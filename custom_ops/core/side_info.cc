@@ -1,0 +1,206 @@
+#include "core/side_info.h"
+
+#include "core/crc32c.h"
+#include "core/tables.h"
+
+namespace fmtc {
+namespace {
+
+constexpr size_t kHeaderBytes = 32;
+constexpr size_t kSectionAlignment = 16;
+constexpr uint32_t kMaxShift = 30;
+
+enum Flag : uint8_t {
+  kAnalysisMatrix = 1,
+  kSynthesisMatrix = 2,
+  kCentrePerComponent = 4,
+  kStepPerComponent = 8,
+  kChecksum = 16,
+  kAllFlags = 31,
+};
+
+// Walks over the variable part; remembers that it ran over the end instead of failing at each step.
+class Cursor {
+ public:
+  Cursor(const uint8_t* data, size_t bytes, size_t position) : data_(data), bytes_(bytes), position_(position) {}
+
+  const uint8_t* Take(uint64_t count) {
+    if (count > bytes_ - position_) {
+      overrun_ = true;
+      return nullptr;
+    }
+    const uint8_t* piece = data_ + position_;
+    position_ += static_cast<size_t>(count);
+    return piece;
+  }
+
+  // Skips the padding; false if it is not zero.
+  bool SkipPadding() {
+    for (; position_ % kSectionAlignment != 0; ++position_) {
+      if (position_ >= bytes_ || data_[position_] != 0) return false;
+    }
+    return true;
+  }
+
+  bool overrun() const { return overrun_; }
+  bool at_end() const { return position_ == bytes_; }
+
+ private:
+  const uint8_t* data_;
+  size_t bytes_;
+  size_t position_;
+  bool overrun_ = false;
+};
+
+bool ReadClassRecord(Cursor* cursor, ClassRecord* record) {
+  const uint8_t* head = cursor->Take(3);
+  if (head == nullptr) return false;
+  record->offset = head[0];
+  record->constant = head[1];
+  record->num_tokens = head[2];
+  if (record->num_tokens < 2 || record->num_tokens > kMaxTokens) return false;
+  record->widths = cursor->Take((record->num_tokens + 1u) / 2);
+  record->counts = cursor->Take(record->num_tokens);
+  return record->widths != nullptr && record->counts != nullptr;
+}
+
+bool IsClassValid(const ClassRecord& record) {
+  uint32_t values = 0;
+  uint32_t states = 0;
+  for (uint32_t t = 0; t < record.num_tokens; ++t) {
+    if (record.WidthLog2(t) > 7 || record.counts[t] < 1 || record.counts[t] > kNumStates - 1) return false;
+    values += 1u << record.WidthLog2(t);
+    states += record.counts[t];
+  }
+  const bool unused_nibble_is_zero = record.num_tokens % 2 == 0 || record.WidthLog2(record.num_tokens) == 0;
+  return values == 256 && states == kNumStates && unused_nibble_is_zero;
+}
+
+bool AreComponentsValid(const SideInfo& info) {
+  uint32_t used_classes = 0;
+  for (uint32_t j = 0; j < info.components; ++j) {
+    if (info.ComponentClass(j) >= info.num_classes || info.ComponentPredictor(j) >= kNumPredictors) return false;
+    used_classes |= 1u << info.ComponentClass(j);
+    if (info.ComponentStep(j) < kLosslessStep || info.ComponentStep(j) > kMaxStep) return false;
+  }
+  return used_classes == (1u << info.num_classes) - 1;
+}
+
+uint64_t Magnitude(int64_t value) { return static_cast<uint64_t>(value < 0 ? -value : value); }
+
+// gain * sum(|matrix[row]|) + |bias[row]| + rounding < 2^31 for every row, so that 32-bit sums cannot overflow.
+bool AreSumsBounded(const uint8_t* matrix, const uint8_t* bias, uint32_t rows, uint32_t columns, uint64_t gain,
+                    uint64_t rounding) {
+  for (uint32_t row = 0; row < rows; ++row) {
+    uint64_t sum = 0;
+    for (uint32_t column = 0; column < columns; ++column, matrix += 2) sum += Magnitude(Load<int16_t>(matrix));
+    const uint64_t bound = gain * sum + Magnitude(Load<int32_t>(bias + 4 * size_t{row})) + rounding;
+    if (bound >= uint64_t{1} << 31) return false;
+  }
+  return true;
+}
+
+bool AreMatricesBounded(const SideInfo& info) {
+  if (info.has_analysis &&
+      !AreSumsBounded(info.analysis, info.analysis_bias, info.components, info.channels, 128,
+                      uint64_t{1} << (info.analysis_shift + info.max_level))) {
+    return false;
+  }
+  return !info.has_synthesis ||
+         AreSumsBounded(info.synthesis, info.synthesis_bias, info.channels, info.components,
+                        uint64_t{255} << info.max_level, uint64_t{1} << info.synthesis_shift);
+}
+
+bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
+  return has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
+}
+
+bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
+  const uint8_t flags = data[5];
+  if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo || data[31] != 0) return false;
+  if (!IsShiftValid(info.has_analysis, info.analysis_shift, info.max_level)) return false;
+  if (!IsShiftValid(info.has_synthesis, info.synthesis_shift, 0)) return false;
+  if (!info.has_synthesis) return !info.has_analysis && info.components == info.channels;
+  if (!info.has_analysis) return true;
+  return (flags & (kCentrePerComponent | kStepPerComponent)) == 0 && info.centre == 0 && info.step == kLosslessStep;
+}
+
+void ReadFixedFields(const uint8_t* data, SideInfo* info) {
+  const uint8_t flags = data[5];
+  info->has_analysis = (flags & kAnalysisMatrix) != 0;
+  info->has_synthesis = (flags & kSynthesisMatrix) != 0;
+  info->has_checksum = (flags & kChecksum) != 0;
+  info->num_classes = data[6];
+  info->max_level = data[7];
+  info->channels = Load<uint32_t>(data + 16);
+  info->components = Load<uint32_t>(data + 20);
+  info->lo = static_cast<int8_t>(data[24]);
+  info->hi = static_cast<int8_t>(data[25]);
+  info->centre = static_cast<int8_t>(data[26]);
+  info->analysis_shift = data[27];
+  info->step = Load<uint16_t>(data + 28);
+  info->synthesis_shift = data[30];
+}
+
+bool ReadMatrix(Cursor* cursor, uint64_t elements, uint64_t biases, const uint8_t** matrix, const uint8_t** bias) {
+  *matrix = cursor->Take(2 * elements);
+  if (!cursor->SkipPadding()) return false;
+  *bias = cursor->Take(4 * biases);
+  return cursor->SkipPadding();
+}
+
+// False: a class record or padding is invalid. Running over the end is the cursor's to tell.
+bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
+  const uint64_t components = info->components;
+  const uint64_t elements = components * info->channels;
+  info->component_codes = cursor->Take(components);
+  info->centres = (flags & kCentrePerComponent) != 0 ? cursor->Take(components) : nullptr;
+  info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(2 * components) : nullptr;
+  for (uint32_t j = 0; j < info->num_classes; ++j) {
+    if (!ReadClassRecord(cursor, &info->classes[j]) || !IsClassValid(info->classes[j])) return false;
+  }
+  if (!cursor->SkipPadding()) return false;
+  info->analysis = info->analysis_bias = info->synthesis = info->synthesis_bias = nullptr;
+  if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
+    return false;
+  }
+  return !info->has_synthesis ||
+         ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
+}
+
+}  // namespace
+
+Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
+  if (data == nullptr) return Status::kInvalidArgument;
+  if (bytes < kHeaderBytes) return Status::kSideInfoTruncated;
+  if (memcmp(data, "FMSI", 4) != 0) return Status::kSideInfoCorrupt;
+  if (data[4] > kFormatVersion) return Status::kSideInfoVersion;
+  if (data[4] == 0) return Status::kSideInfoCorrupt;
+  sizes->num_classes = data[6];
+  sizes->components = Load<uint32_t>(data + 20);
+  const uint32_t channels = Load<uint32_t>(data + 16);
+  const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
+                     sizes->components <= channels && channels <= kMaxChannels;
+  return valid ? Status::kOk : Status::kSideInfoCorrupt;
+}
+
+Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info) {
+  SideInfoSizes sizes;
+  const Status status = ReadSideInfoSizes(data, bytes, &sizes);
+  if (status != Status::kOk) return status;
+  const uint32_t length = Load<uint32_t>(data + 8);
+  if (length > bytes) return Status::kSideInfoTruncated;
+  if (length < bytes || length % kSectionAlignment != 0) return Status::kSideInfoCorrupt;
+  const uint32_t crc = ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, bytes - 16);
+  if (crc != Load<uint32_t>(data + 12)) return Status::kSideInfoCorrupt;
+
+  ReadFixedFields(data, info);
+  if (!AreFixedFieldsValid(data, *info)) return Status::kSideInfoCorrupt;
+  Cursor cursor(data, bytes, kHeaderBytes);
+  const bool readable = ReadVariableFields(data[5], &cursor, info);
+  if (cursor.overrun()) return Status::kSideInfoTruncated;
+  if (!readable || !cursor.at_end()) return Status::kSideInfoCorrupt;
+  return AreComponentsValid(*info) && AreMatricesBounded(*info) ? Status::kOk : Status::kSideInfoCorrupt;
+}
+
+}  // namespace fmtc

@@ -1,0 +1,77 @@
+// Side information of one feature map: reading and checking (FORMAT.md section 2).
+#ifndef FMTC_CORE_SIDE_INFO_H_
+#define FMTC_CORE_SIDE_INFO_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/bytes.h"
+#include "core/status.h"
+
+namespace fmtc {
+
+constexpr int kFormatVersion = 1;
+constexpr uint32_t kMaxClasses = 8;
+constexpr uint32_t kMaxTokens = 16;
+constexpr uint32_t kMaxChannels = 65536;
+constexpr uint32_t kMaxLevel = 5;
+constexpr uint32_t kNumPredictors = 5;
+constexpr uint32_t kLosslessStep = 16;  // steps are in 1/16 units
+constexpr uint32_t kMaxStep = 4080;
+
+// One class record, decoded except for what tables.h builds.
+struct ClassRecord {
+  uint8_t offset;
+  uint8_t constant;
+  uint8_t num_tokens;
+  const uint8_t* widths;  // log2, two in a byte, low nibble first
+  const uint8_t* counts;  // [num_tokens], sum 64
+
+  uint32_t WidthLog2(uint32_t token) const { return widths[token / 2] >> (token % 2 * 4) & 15; }
+};
+
+// A checked view of side information; the pointers point into it and may be unaligned.
+struct SideInfo {
+  uint32_t channels;    // of the feature map
+  uint32_t components;  // that are coded
+  uint32_t num_classes;
+  uint32_t max_level;  // the constant level; 0: no levels
+  bool has_analysis;   // analysis matrix
+  bool has_synthesis;  // synthesis matrix
+  bool has_checksum;   // in coded tensors
+  int8_t lo, hi;       // limits of decoded values
+  int8_t centre;       // of all components if `centres` is null
+  uint16_t step;       // of all components if `steps` is null
+  uint8_t analysis_shift, synthesis_shift;
+  const uint8_t* component_codes;  // [components] class in bits 0-3, predictor in bits 4-7
+  const uint8_t* centres;          // [components] i8, or null
+  const uint8_t* steps;            // [components] u16, or null
+  ClassRecord classes[kMaxClasses];
+  const uint8_t* analysis;        // [components][channels] i16, or null
+  const uint8_t* analysis_bias;   // [components] i32, or null
+  const uint8_t* synthesis;       // [channels][components] i16, or null
+  const uint8_t* synthesis_bias;  // [channels] i32, or null
+
+  uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & 15; }
+  uint32_t ComponentPredictor(uint32_t j) const { return component_codes[j] >> 4; }
+  int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
+  uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : Load<uint16_t>(steps + 2 * size_t{j}); }
+  // Last dimension of ENCODE's input: a folded map arrives as components.
+  uint32_t EncoderChannels() const { return has_analysis ? channels : components; }
+};
+
+// What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.
+struct SideInfoSizes {
+  uint32_t components;
+  uint32_t num_classes;
+};
+
+// Checks magic, version and the fields that sizes follow from.
+Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes);
+
+// Checks everything that FORMAT.md asks for.
+Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CORE_SIDE_INFO_H_

@@ -1,0 +1,34 @@
+// From component indices back to values of the map, a row at a time (FORMAT.md sections 4.1 and 4.2).
+#ifndef FMTC_CORE_SYNTHESIS_H_
+#define FMTC_CORE_SYNTHESIS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/codec.h"
+
+namespace fmtc {
+
+// Synthesis at one level. Which pointers are set depends on the side information.
+struct Synthesis {
+  const Codec* codec;
+  uint32_t level;
+  uint8_t flip;  // XORed onto signed values to make output bytes
+  // Step quantizer with a step other than 1, or under a matrix: [components].
+  const int16_t* centres;
+  const uint32_t* steps;
+  const int16_t* smallest;  // index
+  const int16_t* largest;   // index
+  int16_t* pixel;  // matrix: one pixel of scaled indices, [components]
+};
+
+// Bytes of memory that InitSynthesis needs.
+size_t SynthesisMemorySize(const Codec& codec);
+void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Synthesis* synthesis);
+
+// `indices`: width pixels of `components` bytes. `row`: width pixels of `channels` bytes.
+void SynthesizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CORE_SYNTHESIS_H_

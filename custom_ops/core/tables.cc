@@ -1,0 +1,69 @@
+#include "core/tables.h"
+
+#include "core/side_info.h"
+
+namespace fmtc {
+namespace {
+
+uint32_t FloorLog2(uint32_t x) { return 31u - static_cast<uint32_t>(__builtin_clz(x)); }
+
+// The token with the smallest (2i + 1) / count, where i counts the states that it has so far; the first such token.
+uint32_t TokenOfNextState(const ClassRecord& record, const uint8_t* used) {
+  uint32_t best = kMaxTokens;
+  for (uint32_t t = 0; t < record.num_tokens; ++t) {
+    if (used[t] == record.counts[t]) continue;
+    if (best == kMaxTokens || (2u * used[t] + 1) * record.counts[best] < (2u * used[best] + 1) * record.counts[t]) {
+      best = t;
+    }
+  }
+  return best;
+}
+
+void BuildValueTables(const ClassRecord& record, uint8_t* first_value, ClassTables* tables) {
+  uint8_t value = record.offset;
+  for (uint32_t t = 0; t < record.num_tokens; ++t) {
+    first_value[t] = value;
+    const uint32_t bits = record.WidthLog2(t);
+    for (uint32_t u = 0; u < 1u << bits; ++u, ++value) {
+      tables->token_of[value] = static_cast<uint8_t>(t);
+      tables->split[value] = {static_cast<uint8_t>(u), static_cast<uint8_t>(bits)};
+    }
+  }
+}
+
+void BuildEncodeEntries(const ClassRecord& record, uint8_t* first_slot, ClassTables* tables) {
+  uint32_t slot = 0;
+  for (uint32_t t = 0; t < record.num_tokens; ++t) {
+    const uint32_t count = record.counts[t];
+    uint32_t most_bits = 0;
+    while (count << (most_bits + 1) < 2 * kNumStates) ++most_bits;
+    tables->encode[t].bits_bias = (most_bits << 16) - (count << most_bits);
+    tables->encode[t].state_offset = static_cast<int32_t>(slot) - static_cast<int32_t>(count);
+    first_slot[t] = static_cast<uint8_t>(slot);
+    slot += count;
+  }
+}
+
+}  // namespace
+
+void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
+  uint8_t first_value[kMaxTokens];
+  uint8_t first_slot[kMaxTokens];
+  uint8_t used[kMaxTokens] = {};
+  BuildValueTables(record, first_value, tables);
+  BuildEncodeEntries(record, first_slot, tables);
+  for (uint32_t p = 0; p < kNumStates; ++p) {
+    const uint32_t t = TokenOfNextState(record, used);
+    const uint32_t x = record.counts[t] + used[t];
+    const uint32_t bits = 6 - FloorLog2(x);
+    const uint32_t base = (x << bits) - kNumStates;
+    tables->decode[p] = bits | record.WidthLog2(t) << 8 | base << 16 | uint32_t{first_value[t]} << 24;
+    const uint8_t state = static_cast<uint8_t>(kNumStates + p);
+    tables->next_state[first_slot[t] + used[t]] = state;
+    if (used[t] == 0) tables->start_state[t] = state;
+    ++used[t];
+  }
+  tables->constant = record.constant;
+}
+
+}  // namespace fmtc
