@@ -67,9 +67,9 @@ def open_dataset(
     return Dataset(reader, input_specs, preprocessing, indices, skipped)
 
 
-def input_specs_from_model(model: Model) -> tuple[InputSpec, ...]:
-    """The inputs of a model's first subgraph, in its order."""
-    subgraph = model.subgraphs[0]
+def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[InputSpec, ...]:
+    """The inputs of one of a model's subgraphs, in its order."""
+    subgraph = model.subgraphs[subgraph_index]
     view = GraphView(subgraph)
     named = [pair for signature in model.signatures for pair in signature.inputs]
     return tuple(
@@ -80,7 +80,7 @@ def input_specs_from_model(model: Model) -> tuple[InputSpec, ...]:
 
 def _input_spec(tensor: Tensor, view: GraphView, aliases: tuple[str, ...]) -> InputSpec:
     if tensor.dtype is None:
-        raise CalibrationError(f"input '{tensor.name}': got a type that is no number; such models take no data")
+        raise CalibrationError(f"input '{tensor.name}': got type {tensor.type_name}, expected numbers")
     quantized = tensor
     if tensor.dtype == np.float32:
         quantized = next((op.outputs[0] for op, _ in view.consumers(tensor) if op.opcode == "QUANTIZE"), None) or tensor
