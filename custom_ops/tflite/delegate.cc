@@ -34,8 +34,8 @@ void* InitKernel(TfLiteContext* context, const char* buffer, size_t) {
   }
   const TfLiteRegistration* op = FindOp(registration->custom_name);
   if (op == nullptr || node->custom_initial_data_size < 0) return nullptr;
-  OpState* state = NewOpState(op->custom_name, node->custom_initial_data,
-                              static_cast<size_t>(node->custom_initial_data_size));
+  OpState* state =
+      NewOpState(op->custom_name, node->custom_initial_data, static_cast<size_t>(node->custom_initial_data_size));
   if (state != nullptr) BindTensors(*node, state);
   return state;
 }

@@ -43,8 +43,8 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& coded = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];
   size_t payload_bytes;  // also in the coded tensor's header
-  const Status status = Encode(state.codec, state.plan, state.options.type, map.data.uint8, map.bytes,
-                               coded.data.uint8, coded.bytes, &payload_bytes, workspace.data.uint8, workspace.bytes);
+  const Status status = Encode(state.codec, state.plan, state.options.type, map.data.uint8, map.bytes, coded.data.uint8,
+                               coded.bytes, &payload_bytes, workspace.data.uint8, workspace.bytes);
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, state, "cannot encode: %s", StatusMessage(status));
 }

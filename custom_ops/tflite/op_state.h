@@ -20,7 +20,7 @@ struct OpState {
 
   // Tensor indices. A delegate kernel's own lists are sorted, so these come from the original node.
   bool bound;
-  int source;     // what the op reads
+  int source;  // what the op reads
   int side_info;
   int output;
   int workspace;  // -1 until Prepare has added it

@@ -66,7 +66,7 @@ def load_interpreter(
 
     Args:
       model_path: the `.tflite` file; or give `model_content`.
-      runtime: 'ai_edge_litert', 'tflite_runtime' or 'tensorflow'; None takes the first that is installed, in this order.
+      runtime: 'ai_edge_litert', 'tflite_runtime' or 'tensorflow'; None takes the first that is installed.
       num_threads: threads for the runtime's kernels; None leaves it to the runtime.
       model_content: the model's bytes.
       preserve_all_tensors: keep every intermediate tensor readable after `invoke()`. Implies `builtin_kernels_only`,
@@ -89,7 +89,8 @@ def load_interpreter(
     if builtin_kernels_only or preserve_all_tensors:
         options["experimental_op_resolver_type"] = api.op_resolver_type.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if attach_delegate:
-        options["experimental_delegates"] = [_load_delegate(api)]  # the interpreter keeps it alive
+        load_library()  # checks that it loads, and that it and this package fit together
+        options["experimental_delegates"] = [api.load_delegate(delegate_path())]  # the interpreter keeps it alive
     if model_path is not None:
         options["model_path"] = str(model_path)
     else:
@@ -115,11 +116,3 @@ def _load_api(runtime: str | None) -> _RuntimeApi:
         return _RUNTIMES[runtime]()
     except (ImportError, AttributeError) as e:
         raise RuntimeLibraryError(f"the runtime {runtime} is installed but does not load: {e}; reinstall it") from e
-
-
-def _load_delegate(api: _RuntimeApi) -> Any:
-    load_library()  # checks that library and package fit together
-    try:
-        return api.load_delegate(delegate_path())
-    except (OSError, ValueError) as e:
-        raise RuntimeLibraryError(f"the delegate {delegate_path()} does not load: {e}; reinstall fmtc-tflite") from e

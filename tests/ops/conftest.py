@@ -31,6 +31,7 @@ class OpModel:
 
     Attributes:
       shape: of the feature map, NHWC.
+      components: channels of what is encoded, where the producer emits components; None for the map's own.
       dtype: 'int8' or 'uint8'.
       side_information: the constant's bytes; None for a lossless one.
       item_capacity: second dimension of the coded tensor; None for the one that always suffices.
@@ -44,6 +45,7 @@ class OpModel:
     """
 
     shape: tuple[int, int, int, int] = (1, 9, 7, 5)
+    components: int | None = None
     dtype: str = "int8"
     side_information: bytes | None = None
     item_capacity: int | None = None
@@ -60,7 +62,7 @@ class OpModel:
         if self.side_information is None:
             self.side_information = lossless(channels).to_bytes()
         if self.item_capacity is None:
-            self.item_capacity = geometry(height, width, channels).item_capacity_bytes
+            self.item_capacity = geometry(height, width, self.components or channels).item_capacity_bytes
         self._model = schema.ModelT()
         self._model.version = 3
         self._model.buffers = [schema.BufferT()]
@@ -84,7 +86,7 @@ class OpModel:
             inputs.append(side)
         current = self._tensor(
             "input",
-            self.shape if "encode" in self.ops else coded_shape,
+            (*self.shape[:3], self.components or self.shape[3]) if "encode" in self.ops else coded_shape,
             map_type if "encode" in self.ops else schema.TensorType.UINT8,
         )
         inputs.insert(0, current)
@@ -154,3 +156,20 @@ def runtime(request: pytest.FixtureRequest) -> str:
 def op_model() -> Callable[..., OpModel]:
     """The OpModel class (test folders are no packages, so this is how its tests get at it)."""
     return OpModel
+
+
+@pytest.fixture(scope="session")
+def lossless_side_information() -> Callable[..., SideInformation]:
+    return lossless
+
+
+@pytest.fixture(scope="session")
+def natural_map() -> Callable[..., np.ndarray]:
+    """Function of shape, dtype and seed: a feature map that is smooth in y and x, with a clipped floor."""
+
+    def make(shape: tuple[int, ...], dtype: str = "int8", seed: int = 0) -> np.ndarray:
+        walk = np.random.default_rng(seed).integers(-3, 4, shape).cumsum(1).cumsum(2)
+        q = np.clip(walk, -60, 127).astype(np.int8)
+        return q if dtype == "int8" else q.view(np.uint8) ^ 0x80
+
+    return make

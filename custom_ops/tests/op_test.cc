@@ -1,0 +1,328 @@
+// FMTC_ENCODE and FMTC_DECODE in a fake interpreter, registered with a resolver (register.h) and as delegate kernels.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/crc32c.h"
+#include "core/side_info.h"
+#include "tests/expect.h"
+#include "tests/fake_runtime.h"
+#include "tests/flex_map.h"
+#include "tflite/register.h"
+
+extern "C" {
+TfLiteDelegate* tflite_plugin_create_delegate(char** keys, char** values, size_t num_options,
+                                              void (*report_error)(const char*));
+void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate);
+}
+
+#define EXPECT_ERROR(runtime, text)                                                             \
+  do {                                                                                          \
+    if ((runtime).error() != (text)) {                                                          \
+      std::fprintf(stderr, "%s:%d: got '%s'\n", __FILE__, __LINE__, (runtime).error().c_str()); \
+      std::exit(1);                                                                             \
+    }                                                                                           \
+  } while (0)
+
+namespace fmtc {
+namespace {
+
+using test::FakeResolver;
+using test::FakeRuntime;
+using test::FlexMap;
+
+// Lossless side information with one class of 16 even tokens; all predictors in turn.
+std::vector<uint8_t> MakeSideInfo(uint32_t channels, uint8_t max_level = 0) {
+  std::vector<uint8_t> bytes = {'F', 'M', 'S', 'I', 1, 16, 1, max_level};
+  bytes.resize(32);
+  Store<uint32_t>(&bytes[16], channels);
+  Store<uint32_t>(&bytes[20], channels);
+  bytes[24] = 0x80;
+  bytes[25] = 0x7F;
+  bytes[28] = kLosslessStep;
+  for (uint32_t i = 0; i < channels; ++i) bytes.push_back(static_cast<uint8_t>(i % kNumPredictors << 4));
+  bytes.insert(bytes.end(), {0, 0, 16});
+  bytes.insert(bytes.end(), 8, 0x44);
+  bytes.insert(bytes.end(), 16, 4);
+  bytes.resize((bytes.size() + 15) / 16 * 16);
+  Store<uint32_t>(&bytes[8], static_cast<uint32_t>(bytes.size()));
+  return bytes;
+}
+
+void Seal(std::vector<uint8_t>* side_info) {
+  const uint32_t crc =
+      ExtendCrc32c(ExtendCrc32c(0, side_info->data(), 12), side_info->data() + 16, side_info->size() - 16);
+  Store<uint32_t>(&(*side_info)[12], crc);
+}
+
+// One model, input -> FMTC_ENCODE -> coded -> FMTC_DECODE -> output, as a test wants it.
+struct Model {
+  std::vector<int> shape = {1, 9, 7, 5};
+  TfLiteType type = kTfLiteInt8, input_type = kTfLiteNoType, output_type = kTfLiteNoType;
+  TfLiteType coded_type = kTfLiteUInt8;
+  int item_capacity = 400;
+  bool constant_side_info = true;
+  std::vector<uint8_t> side_info = MakeSideInfo(5);
+  bool sealed = true;  // checksum of the side information is right
+  FlexMap options = test::MakeOptions(9, 7, 5, "int8");
+  std::vector<uint8_t> raw_options;
+  std::vector<int> encode_inputs;
+
+  int side, input, coded, output;
+
+  // The side information comes first, so that a sorted list of inputs is not the op's.
+  void Build(FakeRuntime* runtime, bool with_delegate) {
+    FakeResolver resolver;
+    AddFmtcOps(&resolver);
+    EXPECT(resolver.ops.size() == 2);
+    if (sealed) Seal(&side_info);
+    side = runtime->AddConstant(side_info, "side");
+    if (!constant_side_info) runtime->tensor(side).allocation_type = kTfLiteArenaRw;
+    input = runtime->AddTensor(input_type != kTfLiteNoType ? input_type : type, shape, "input");
+    coded = runtime->AddTensor(coded_type, {shape[0], item_capacity}, "coded");
+    output = runtime->AddTensor(output_type != kTfLiteNoType ? output_type : type, shape, "output");
+    const std::vector<uint8_t> bytes = raw_options.empty() ? options.Bytes() : raw_options;
+    if (encode_inputs.empty()) encode_inputs = {input, side};
+    const FakeResolver* registered = with_delegate ? nullptr : &resolver;
+    runtime->AddOp("FMTC_ENCODE", encode_inputs, {coded}, bytes, registered);
+    runtime->AddOp("FMTC_DECODE", {coded, side}, {output}, bytes, registered);
+    if (with_delegate) {
+      TfLiteDelegate* delegate = tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr);
+      EXPECT(runtime->ApplyDelegate(delegate) == kTfLiteOk);
+      EXPECT(runtime->num_claimed() == 2);
+      tflite_plugin_destroy_delegate(delegate);
+    }
+  }
+};
+
+void ForBothPaths(const std::function<void(bool)>& test) {
+  test(false);
+  test(true);
+}
+
+void Fill(FakeRuntime* runtime, int tensor) {
+  uint32_t x = 1;
+  for (size_t i = 0; i < runtime->tensor(tensor).bytes; ++i) {
+    x = x * 1664525 + 1013904223;
+    runtime->data(tensor)[i] = static_cast<uint8_t>(i % 7 + (x >> 30));
+  }
+}
+
+void ExpectRoundTrip(FakeRuntime* runtime, const Model& model) {
+  Fill(runtime, model.input);
+  EXPECT(runtime->Invoke() == kTfLiteOk);
+  EXPECT(runtime->tensor(model.input).bytes == runtime->tensor(model.output).bytes);
+  EXPECT(std::memcmp(runtime->data(model.input), runtime->data(model.output), runtime->tensor(model.input).bytes) == 0);
+}
+
+void TestRoundTrip(bool with_delegate) {
+  for (TfLiteType type : {kTfLiteInt8, kTfLiteUInt8}) {
+    FakeRuntime runtime;
+    Model model;
+    model.type = type;
+    model.options.Set("type", type == kTfLiteInt8 ? "int8" : "uint8");
+    model.Build(&runtime, with_delegate);
+    EXPECT(runtime.Prepare() == kTfLiteOk);
+    ExpectRoundTrip(&runtime, model);
+    ExpectRoundTrip(&runtime, model);
+  }
+}
+
+// Prepare runs again after each resize. Everything is followed, and nothing piles up.
+void TestBatchIsFollowed(bool with_delegate) {
+  FakeRuntime runtime;
+  Model model;
+  model.Build(&runtime, with_delegate);
+  for (int batch : {1, 1, 3, 0, 2, 17}) {
+    runtime.Resize(model.input, {batch, 9, 7, 5});
+    EXPECT(runtime.Prepare() == kTfLiteOk);
+    EXPECT(runtime.num_tensors() == 6);
+    EXPECT((runtime.dims(model.coded) == std::vector<int>{batch, 400}));
+    EXPECT((runtime.dims(model.output) == std::vector<int>{batch, 9, 7, 5}));
+    ExpectRoundTrip(&runtime, model);
+  }
+  EXPECT_ERROR(runtime, "");
+}
+
+void ExpectPrepareError(bool with_delegate, Model model, const std::string& message) {
+  FakeRuntime runtime;
+  model.Build(&runtime, with_delegate);
+  EXPECT(runtime.Prepare() == kTfLiteError);
+  EXPECT_ERROR(runtime, message);
+}
+
+void TestOptionErrors(bool with_delegate) {
+  Model model;
+  model.raw_options = {1, 2, 3};
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'coded': its options are not a flexbuffer map; convert the model again");
+  model = Model();
+  model.options.Remove("width");
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': its option 'height', 'width' or 'channels' is missing or out of range; "
+                     "convert the model again");
+  model = Model();
+  model.options.Set("format_version", 2);
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 2, this library "
+                     "reads up to 1); update fmtc-tflite");
+  model = Model();
+  model.options.Set("channels", 6);
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': its options say 6 channels, its side information 5; "
+                     "convert the model again");
+}
+
+void TestSideInfoErrors(bool with_delegate) {
+  Model model;
+  model.sealed = false;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': side information is damaged: bad magic, checksum, field or table; "
+                     "convert the model again");
+  model = Model();
+  model.side_info[4] = 9;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 9, this library "
+                     "reads up to 1); update fmtc-tflite");
+  model = Model();
+  model.side_info.resize(20);
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': side information is shorter than its fields say; "
+                     "convert the model again");
+  model = Model();
+  model.constant_side_info = false;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': its side information must be a constant uint8 tensor; "
+                     "convert the model again");
+}
+
+void TestTensorErrors(bool with_delegate) {
+  Model model;
+  model.input_type = kTfLiteUInt8;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': converted for int8, got uint8; reconvert the model for this type");
+  model = Model();
+  model.output_type = kTfLiteFloat32;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_DECODE 'conv1/relu': converted for int8, got float32; reconvert the model for this type");
+  model = Model();
+  model.coded_type = kTfLiteInt8;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': its coded tensor must be uint8 [batch, bytes], got int8 [1,400]; "
+                     "convert the model again");
+  model = Model();
+  model.item_capacity = 328;
+  ExpectPrepareError(with_delegate, model,
+                     "FMTC_ENCODE 'conv1/relu': its coded tensor has 328 bytes per item, needs 336; "
+                     "convert the model again");
+  for (const std::vector<int>& inputs : {std::vector<int>{1}, {1, -1}, {1, 99}, {0, 1, 2}}) {
+    model = Model();
+    model.encode_inputs = inputs;
+    FakeRuntime runtime;
+    model.Build(&runtime, with_delegate);
+    EXPECT(runtime.Prepare() == kTfLiteError);
+    EXPECT(runtime.error().find("it must have 2 inputs and 1 output") != std::string::npos);
+  }
+}
+
+void TestOtherShapesAreRefused(bool with_delegate) {
+  FakeRuntime runtime;
+  Model model;
+  model.Build(&runtime, with_delegate);
+  EXPECT(runtime.Prepare() == kTfLiteOk);
+  runtime.Resize(model.input, {1, 9, 8, 5});
+  EXPECT(runtime.Prepare() == kTfLiteError);
+  EXPECT_ERROR(runtime,
+               "FMTC_ENCODE 'conv1/relu': converted for [*,9,7,5], got [1,9,8,5]; "
+               "reconvert the model for this size");
+  runtime.ClearError();
+  runtime.Resize(model.input, {1, 315});
+  EXPECT(runtime.Prepare() == kTfLiteError);
+  runtime.Resize(model.input, {2, 9, 7, 5});
+  EXPECT(runtime.Prepare() == kTfLiteOk);
+  ExpectRoundTrip(&runtime, model);
+}
+
+void TestSmallCapacityWithLevels(bool with_delegate) {
+  FakeRuntime runtime;
+  Model model;
+  model.side_info = MakeSideInfo(5, 5);
+  model.item_capacity = 16;
+  model.Build(&runtime, with_delegate);
+  EXPECT(runtime.Prepare() == kTfLiteOk);
+  Fill(&runtime, model.input);
+  EXPECT(runtime.Invoke() == kTfLiteOk);  // the constant level
+}
+
+// Damages the coded tensor between the two ops, by running the decoder in a graph of its own.
+void TestCorruptCodedBytes(bool with_delegate) {
+  FakeRuntime encoder;
+  Model model;
+  model.Build(&encoder, with_delegate);
+  EXPECT(encoder.Prepare() == kTfLiteOk);
+  Fill(&encoder, model.input);
+  EXPECT(encoder.Invoke() == kTfLiteOk);
+  const std::vector<uint8_t> coded(encoder.data(model.coded), encoder.data(model.coded) + 400);
+
+  FakeRuntime decoder;
+  FakeResolver resolver;
+  AddFmtcOps(&resolver);
+  const int side = decoder.AddConstant(model.side_info, "side");
+  const int input = decoder.AddTensor(kTfLiteUInt8, {1, 400}, "coded");
+  const int output = decoder.AddTensor(kTfLiteInt8, model.shape, "output");
+  decoder.AddOp("FMTC_DECODE", {input, side}, {output}, model.options.Bytes(), with_delegate ? nullptr : &resolver);
+  if (with_delegate) decoder.ApplyDelegate(tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr));
+  EXPECT(decoder.Prepare() == kTfLiteOk);
+  const uint32_t payload = Load<uint32_t>(&coded[8]);
+  for (size_t i = 0; i < payload; ++i) {
+    std::copy(coded.begin(), coded.end(), decoder.data(input));
+    decoder.data(input)[i] ^= 1 << i % 8;
+    decoder.ClearError();
+    EXPECT(decoder.Invoke() == kTfLiteError);
+    EXPECT(decoder.error().rfind("FMTC_DECODE 'conv1/relu': cannot decode: ", 0) == 0);
+  }
+  std::copy(coded.begin(), coded.end(), decoder.data(input));
+  EXPECT(decoder.Invoke() == kTfLiteOk);
+  EXPECT(std::memcmp(encoder.data(model.input), decoder.data(output), encoder.tensor(model.input).bytes) == 0);
+}
+
+void TestDelegateLeavesOtherOps() {
+  FakeRuntime runtime;
+  runtime.AddTensor(kTfLiteInt8, {1}, "x");
+  for (const char* name : {"FMTC_ENCODER", "OTHER", ""}) runtime.AddOp(name, {0}, {0}, {}, nullptr);
+  EXPECT(runtime.ApplyDelegate(tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr)) == kTfLiteOk);
+  EXPECT(runtime.num_claimed() == 0);
+}
+
+std::string g_reported;
+
+void TestDelegateRefusesOptions() {
+  char key[] = "threads", value[] = "4";
+  char* keys[] = {key};
+  char* values[] = {value};
+  auto report = [](const char* message) { g_reported = message; };
+  EXPECT(tflite_plugin_create_delegate(keys, values, 1, report) == nullptr);
+  EXPECT(g_reported == "fmtc-tflite delegate: unknown option 'threads'; it takes no options");
+  EXPECT(tflite_plugin_create_delegate(keys, values, 1, nullptr) == nullptr);
+  tflite_plugin_destroy_delegate(nullptr);
+}
+
+}  // namespace
+}  // namespace fmtc
+
+int main() {
+  for (auto* test : {fmtc::TestRoundTrip, fmtc::TestBatchIsFollowed, fmtc::TestOptionErrors, fmtc::TestSideInfoErrors,
+                     fmtc::TestTensorErrors, fmtc::TestOtherShapesAreRefused, fmtc::TestSmallCapacityWithLevels,
+                     fmtc::TestCorruptCodedBytes}) {
+    fmtc::ForBothPaths(test);
+  }
+  fmtc::TestDelegateLeavesOtherOps();
+  fmtc::TestDelegateRefusesOptions();
+  std::puts("op_test: ok");
+  return 0;
+}
