@@ -5,13 +5,14 @@ tables that many references share make them build more objects than the file has
 tables, vectors and strings that the schema classes loop over or copy, once, and refuses what leaves the file. What
 it visits is counted: a file whose parts overlap beyond what writers produce is refused too, so that the work stays
 proportional to the file's size. Options tables are not followed: they are flat and read without loops, and what they
-may do is copy strings, which MeteredBytes bounds, and refer to vectors, which check_total_size bounds.
+may do is copy strings, which MeteredBytes bounds, and refer to vectors, which check_objects bounds.
 """
 
 import struct
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 
@@ -130,11 +131,12 @@ class MeteredBytes(bytes):
         return part
 
 
-def check_total_size(tree: object, file_bytes: int) -> None:
-    """Checks that the arrays and strings in a tree of schema objects do not add up to more than a file can hold.
+def check_objects(tree: object, file_bytes: int) -> None:
+    """Checks a tree of schema objects: its arrays and strings do not add up to more than a file can hold, and the
+    schema knows the types of all unions (it drops the others).
 
     Raises:
-        ModelFormatError: they do, because many of them share the same bytes.
+        ModelFormatError: many objects share the same bytes, or the file is newer than the schema or damaged.
     """
     total = 0
     stack = [tree]
@@ -147,9 +149,29 @@ def check_total_size(tree: object, file_bytes: int) -> None:
         elif isinstance(item, list):
             stack += item
         elif hasattr(item, "__dict__"):
-            stack += vars(item).values()
+            fields = vars(item)
+            for name in _UNIONS.keys() & fields.keys():
+                _check_union(type(item).__name__, name, fields[name])
+            stack += fields.values()
     if total > _budget(file_bytes):
         raise ModelFormatError(f"damaged TFLite model: its vectors overlap (the file has {file_bytes} bytes)")
+
+
+_UNIONS = {
+    "builtinOptionsType": schema.BuiltinOptions,
+    "builtinOptions2Type": schema.BuiltinOptions2,
+    "detailsType": schema.QuantizationDetails,
+    "arraySegmentsType": schema.SparseIndexVector,
+    "arrayIndicesType": schema.SparseIndexVector,
+}
+
+
+def _check_union(table: str, field: str, number: int) -> None:
+    if number not in vars(_UNIONS[field]).values():
+        raise ModelFormatError(
+            f"damaged or too new TFLite model: {table.removesuffix('T')}.{field} is {number}, which the installed "
+            "schema does not know; copy the model again or update ai-edge-litert"
+        )
 
 
 def _budget(file_bytes: int) -> int:

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.associated_files import read_associated_files
-from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_structure, check_total_size
+from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_objects, check_structure
 from fmtc_tflite.graph.model import (
     Buffer,
     MetadataEntry,
@@ -92,7 +92,7 @@ class _Loader:
             raw = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
         except _SCHEMA_ERRORS as error:
             raise ModelFormatError(f"damaged TFLite model: {error}; copy or convert it again") from error
-        check_total_size(raw, len(content))
+        check_objects(raw, len(content))
         return raw
 
     def _slice(self, offset: int, size: int, what: str) -> memoryview:
@@ -148,7 +148,6 @@ class _Loader:
             )
         else:
             options = b"" if raw.customOptions is None else raw.customOptions.tobytes()
-        _check_known_options(raw, where)
         return Op(
             code=_item(self._codes, raw.opcodeIndex, f"operator code of {where}"),
             inputs=optional(raw.inputs, "input"),
@@ -168,17 +167,6 @@ def _signature(raw: Any, subgraphs: list[Subgraph]) -> Signature:
         return [(decode_text(m.name), _item(subgraph.tensors, m.tensorIndex, f"tensor of {where}")) for m in maps or []]
 
     return Signature(decode_text(raw.signatureKey), subgraph, pairs(raw.inputs), pairs(raw.outputs), raw)
-
-
-def _check_known_options(raw: Any, where: str) -> None:
-    """Options of a type that the installed schema does not know would be lost."""
-    unions = ((raw.builtinOptionsType, raw.builtinOptions), (raw.builtinOptions2Type, raw.builtinOptions2))
-    for number, options in unions:
-        _require(
-            number == 0 or options is not None,
-            f"{where} has options of type {number}, which the installed schema does not know or which are missing; "
-            "if the model is newer than the installed ai-edge-litert, update that package",
-        )
 
 
 def _check_called_subgraphs(model: Model) -> None:
