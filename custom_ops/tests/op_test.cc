@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "core/crc32c.h"
+#include "core/bytes.h"
 #include "core/side_info.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/flex_map.h"
+#include "tests/side_info_builder.h"
 #include "tflite/register.h"
 
 extern "C" {
@@ -38,26 +39,13 @@ using test::FlexMap;
 
 // Lossless side information with one class of 16 even tokens; all predictors in turn.
 std::vector<uint8_t> MakeSideInfo(uint32_t channels, uint8_t max_level = 0) {
-  std::vector<uint8_t> bytes = {'F', 'M', 'S', 'I', 1, 16, 1, max_level};
-  bytes.resize(32);
-  Store<uint32_t>(&bytes[16], channels);
-  Store<uint32_t>(&bytes[20], channels);
-  bytes[24] = 0x80;
-  bytes[25] = 0x7F;
-  bytes[28] = kLosslessStep;
-  for (uint32_t i = 0; i < channels; ++i) bytes.push_back(static_cast<uint8_t>(i % kNumPredictors << 4));
-  bytes.insert(bytes.end(), {0, 0, 16});
-  bytes.insert(bytes.end(), 8, 0x44);
-  bytes.insert(bytes.end(), 16, 4);
-  bytes.resize((bytes.size() + 15) / 16 * 16);
-  Store<uint32_t>(&bytes[8], static_cast<uint32_t>(bytes.size()));
-  return bytes;
-}
-
-void Seal(std::vector<uint8_t>* side_info) {
-  const uint32_t crc =
-      ExtendCrc32c(ExtendCrc32c(0, side_info->data(), 12), side_info->data() + 16, side_info->size() - 16);
-  Store<uint32_t>(&(*side_info)[12], crc);
+  test::SideInfoSpec spec;
+  spec.channels = channels;
+  spec.max_level = max_level;
+  spec.classes_of.assign(channels, 0);
+  for (uint32_t i = 0; i < channels; ++i) spec.predictors.push_back(static_cast<uint8_t>(i % kNumPredictors));
+  spec.classes = {{0, 0, std::vector<uint8_t>(16, 4), std::vector<uint8_t>(16, 4)}};
+  return test::BuildSideInfo(spec);
 }
 
 // One model, input -> FMTC_ENCODE -> coded -> FMTC_DECODE -> output, as a test wants it.
@@ -68,7 +56,6 @@ struct Model {
   int item_capacity = 400;
   bool constant_side_info = true;
   std::vector<uint8_t> side_info = MakeSideInfo(5);
-  bool sealed = true;  // checksum of the side information is right
   FlexMap options = test::MakeOptions(9, 7, 5, "int8");
   std::vector<uint8_t> raw_options;
   std::vector<int> encode_inputs;
@@ -80,7 +67,6 @@ struct Model {
     FakeResolver resolver;
     AddFmtcOps(&resolver);
     EXPECT(resolver.ops.size() == 2);
-    if (sealed) Seal(&side_info);
     side = runtime->AddConstant(side_info, "side");
     if (!constant_side_info) runtime->tensor(side).allocation_type = kTfLiteArenaRw;
     input = runtime->AddTensor(input_type != kTfLiteNoType ? input_type : type, shape, "input");
@@ -180,7 +166,7 @@ void TestOptionErrors(bool with_delegate) {
 
 void TestSideInfoErrors(bool with_delegate) {
   Model model;
-  model.sealed = false;
+  model.side_info.back() ^= 1;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': side information is damaged: bad magic, checksum, field or table; "
                      "convert the model again");

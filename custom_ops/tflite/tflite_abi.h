@@ -2,14 +2,14 @@
 //
 // No package ships TFLite's headers, so this file declares the structs itself, and a static_assert pins every offset.
 // The layout (64-bit) is that of tflite-runtime 2.14, TensorFlow 2.21 and ai-edge-litert 2.3. A build that has
-// TFLite's own headers defines FMTC_USE_TFLITE_HEADERS (CMake: FMTC_TFLITE_INCLUDE_DIR), and they are used instead.
+// TFLite's own headers defines FMTC_TFLITE_INCLUDE_DIR, and they are used instead.
 #ifndef FMTC_TFLITE_TFLITE_ABI_H_
 #define FMTC_TFLITE_TFLITE_ABI_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#ifdef FMTC_USE_TFLITE_HEADERS
+#ifdef FMTC_TFLITE_INCLUDE_DIR
 
 #include "tensorflow/lite/core/c/common.h"
 
@@ -230,7 +230,7 @@ FMTC_FIELD(TfLiteDelegateParams, output_tensors, 24, 8);
 
 #undef FMTC_FIELD
 
-#endif  // FMTC_USE_TFLITE_HEADERS
+#endif  // FMTC_TFLITE_INCLUDE_DIR
 
 namespace fmtc {
 
