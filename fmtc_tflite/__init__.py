@@ -1,0 +1,34 @@
+"""Compresses the feature maps inside quantized TensorFlow Lite models.
+
+What runs a converted model needs numpy and a TFLite runtime only; what converts is imported when it is first used.
+"""
+
+import importlib
+from importlib import metadata as _metadata
+from typing import TYPE_CHECKING, Any
+
+from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
+
+if TYPE_CHECKING:
+    from fmtc_tflite.api import convert, restore
+    from fmtc_tflite.types import CalibrationOptions, ConvertOptions
+
+__version__ = _metadata.version("fmtc-tflite")
+__all__ = [
+    "CalibrationOptions",
+    "ConvertOptions",
+    "__version__",
+    "available_runtimes",
+    "convert",
+    "delegate_path",
+    "load_interpreter",
+    "restore",
+]
+
+_LAZY = {"convert": "api", "restore": "api", "CalibrationOptions": "types", "ConvertOptions": "types"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'fmtc_tflite' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"fmtc_tflite.{_LAZY[name]}"), name)

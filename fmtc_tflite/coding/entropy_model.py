@@ -186,9 +186,7 @@ def fit_classes(histograms: np.ndarray) -> tuple[list[TokenClass], np.ndarray]:
     partitions = _partition(rotated.reshape(-1, 256))
     classes, lengths = [], []
     for j, row in enumerate(offsets):
-        fits = [
-            _fit_one(smoothed[j], histograms[j], int(o), partitions[j * len(row) + i]) for i, o in enumerate(row)
-        ]
+        fits = [_fit_one(smoothed[j], histograms[j], int(o), partitions[j * len(row) + i]) for i, o in enumerate(row)]
         costs = [float(smoothed[j] @ bits) for _, bits in fits]
         cls, bits = fits[int(np.argmin(costs))]
         classes.append(cls)

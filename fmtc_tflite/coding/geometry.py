@@ -5,6 +5,8 @@ from dataclasses import dataclass
 SEGMENT_VALUES = 8192
 GROUP_VALUES = 65536
 HEADER_BYTES = 16
+SEGMENT_TABLE_BYTES = 4
+SEGMENT_HEADER_BYTES = 53
 
 
 def _shares(total: int, parts: int) -> list[int]:
@@ -36,9 +38,14 @@ class Geometry:
         return tuple(rows)
 
     @property
+    def overhead_bytes(self) -> int:
+        """Header, segment table and segment headers of one batch item."""
+        return HEADER_BYTES + (SEGMENT_TABLE_BYTES + SEGMENT_HEADER_BYTES) * len(self.segment_rows)
+
+    @property
     def item_capacity_bytes(self) -> int:
         """Coded bytes per batch item that always suffice without levels."""
-        used = HEADER_BYTES + 4 * len(self.segment_rows) + self.height * self.row_values
+        used = HEADER_BYTES + SEGMENT_TABLE_BYTES * len(self.segment_rows) + self.height * self.row_values
         return -(-used // 8) * 8
 
 

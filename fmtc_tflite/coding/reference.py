@@ -9,13 +9,12 @@ from itertools import pairwise
 import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
-from fmtc_tflite.coding.geometry import HEADER_BYTES, Geometry, geometry
+from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry, geometry
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, SideInformation
 from fmtc_tflite.coding.tables import decode_table, encode_steps
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 LANES = 64
-_SEGMENT_HEADER_BYTES = 53
 
 
 # --- Section 4: analysis and synthesis -------------------------------------------------------------------------------
@@ -205,15 +204,15 @@ def _decode_coded(info: SideInformation, stored: bytes, sizes: list[int]) -> lis
         if len(stored) != 1:
             raise BitstreamError("segment of constant classes has more than one byte")
         return runs
-    if len(stored) < _SEGMENT_HEADER_BYTES:
+    if len(stored) < SEGMENT_HEADER_BYTES:
         raise BitstreamError("segment ends inside its header")
     start_and_length = struct.unpack_from("<I", stored, 1)[0]
-    raw_start = _SEGMENT_HEADER_BYTES + (start_and_length >> 3)
+    raw_start = SEGMENT_HEADER_BYTES + (start_and_length >> 3)
     if raw_start > len(stored):
         raise BitstreamError("segment ends inside its token stream")
-    packed = int.from_bytes(stored[5:_SEGMENT_HEADER_BYTES], "little")
+    packed = int.from_bytes(stored[5:SEGMENT_HEADER_BYTES], "little")
     states = [packed >> 6 * lane & 63 for lane in range(LANES)]
-    token_bits = _BitReader(stored[_SEGMENT_HEADER_BYTES:raw_start], start_and_length & 7)
+    token_bits = _BitReader(stored[SEGMENT_HEADER_BYTES:raw_start], start_and_length & 7)
     raw_bits = _BitReader(stored[raw_start:], 0)
     for j in coded:
         cls, table = info.classes[j], decode_table(info.classes[j].counts)

@@ -39,7 +39,9 @@ class TokenClass:
     def __post_init__(self) -> None:
         tokens = len(self.log2_widths)
         if not 2 <= tokens <= MAX_TOKENS or len(self.counts) != tokens:
-            raise CodingError(f"a token class has {tokens} widths and {len(self.counts)} counts, expected 2..16 of each")
+            raise CodingError(
+                f"a token class has {tokens} widths and {len(self.counts)} counts, expected 2..16 of each"
+            )
         if any(not 0 <= w <= 7 for w in self.log2_widths) or sum(1 << w for w in self.log2_widths) != 256:
             raise CodingError(f"token widths 2**{self.log2_widths} do not sum to 256")
         if min(self.counts) < 1 or sum(self.counts) != 64:

@@ -1,7 +1,7 @@
 """Karhunen-Loeve transform (PCA) over channels, rounded to the integer matrices of FORMAT.md section 4.2.
 
-The transform is the one of Chmiel et al., arXiv 1905.10830, section 3: eigenvectors of the channel covariance, strongest
-first.
+The transform is the one of Chmiel et al., arXiv 1905.10830, section 3: eigenvectors of the channel covariance,
+strongest first.
 """
 
 import numpy as np

@@ -82,12 +82,17 @@ def kernel_scratch_bytes(op: Op) -> int:
     return prod(result.shape[:3]) * height * width * source.shape[-1] * source.dtype.itemsize
 
 
+def no_scratch(op: Op) -> int:
+    """For plans of the model file's tensors alone, whatever the kernels need."""
+    return 0
+
+
 def plan_arena(model: Model, subgraph_index: int = 0, scratch_bytes: ScratchBytes = kernel_scratch_bytes) -> ArenaPlan:
     """Plans the arena of one subgraph.
 
     Args:
         scratch_bytes: working memory of an op in the arena, in bytes. Pass a function of your own to add what custom
-            ops take, or `lambda op: 0` to plan the feature maps alone.
+            ops take, or `no_scratch` to plan the feature maps alone.
     """
     subgraph = model.subgraphs[subgraph_index]
     blocks = _Lifetimes(subgraph).blocks()

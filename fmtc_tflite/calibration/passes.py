@@ -1,0 +1,128 @@
+"""Passes over the calibration samples: run the original model, look at each feature map, keep sums only."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+from tqdm import tqdm
+
+from fmtc_tflite.calibration.runner import ModelRunner, signed
+from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
+from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
+from fmtc_tflite.errors import CalibrationError, UsageError
+from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.runtime.library import NativeCodec
+
+Sample = Mapping[str, np.ndarray]
+
+
+def visit_maps(
+    model: Model,
+    content: bytes,
+    sites: Sequence[Site],
+    samples: Iterable[Sample],
+    visit: Callable[[int, np.ndarray], None],
+    label: str,
+    num_threads: int | None = None,
+) -> int:
+    """Calls `visit(i, map of sites[i])` for every sample and site of one subgraph; returns the number of samples.
+
+    Args:
+      model, content: the original model and its bytes.
+      sites: all of the same subgraph.
+      visit: gets the map as int8 or uint8 [N, H, W, C].
+      label: of the progress bar (stderr, only on a terminal).
+    """
+    runner = ModelRunner(model, content, model.subgraphs.index(sites[0].subgraph), num_threads)
+    count = 0
+    for sample in tqdm(samples, desc=label, disable=None, leave=False):
+        runner.run(sample)
+        for i, site in enumerate(sites):
+            visit(i, runner.read(site.tensor))
+        count += 1
+    if count == 0:
+        raise CalibrationError("no calibration samples; expected at least one")
+    return count
+
+
+def value_statistics(
+    model: Model,
+    content: bytes,
+    sites: Sequence[Site],
+    samples: Iterable[Sample],
+    with_covariance: Sequence[bool],
+    num_threads: int | None = None,
+) -> list[tuple[ValueStatistics, CovarianceStatistics | None]]:
+    """Histograms of each site's values, and covariances where asked for."""
+    statistics = [
+        (ValueStatistics(s.tensor.shape[3]), CovarianceStatistics(s.tensor.shape[3]) if wanted else None)
+        for s, wanted in zip(sites, with_covariance, strict=True)
+    ]
+
+    def visit(i: int, x: np.ndarray) -> None:
+        values, covariance = statistics[i]
+        values.add(signed(x))
+        if covariance is not None:
+            covariance.add(signed(x))
+
+    visit_maps(model, content, sites, samples, visit, "feature-map statistics", num_threads)
+    return statistics
+
+
+def residual_histograms(
+    model: Model,
+    content: bytes,
+    sites: Sequence[Site],
+    infos: Sequence[SideInformation],
+    samples: Iterable[Sample],
+    num_threads: int | None = None,
+) -> tuple[list[np.ndarray], int]:
+    """Histograms of prediction residuals under each site's quantization.
+
+    Returns:
+      uint32 [r, 5, 256] for each site, and the number of samples.
+
+    Raises:
+      UsageError: so many samples that a 32-bit count could overflow.
+    """
+    histograms = [np.zeros((info.components, len(PREDICTORS), 256), np.uint32) for info in infos]
+    room = [np.iinfo(np.uint32).max] * len(sites)
+    with _codecs(sites, infos) as codecs:
+
+        def visit(i: int, x: np.ndarray) -> None:
+            room[i] -= x.size // x.shape[3]
+            if room[i] < 0:
+                raise UsageError("too many calibration samples for 32-bit counts; pass a smaller --num_samples")
+            codecs[i].add_residual_histograms(x, histograms[i])
+
+        count = visit_maps(model, content, sites, samples, visit, "residual histograms", num_threads)
+    return histograms, count
+
+
+def largest_coded_bytes(
+    model: Model,
+    content: bytes,
+    sites: Sequence[Site],
+    infos: Sequence[SideInformation],
+    samples: Iterable[Sample],
+    num_threads: int | None = None,
+) -> list[int]:
+    """The largest payload per batch item of each site over the samples, in bytes, rounded up."""
+    largest = [0] * len(sites)
+    with _codecs(sites, infos) as codecs:
+
+        def visit(i: int, x: np.ndarray) -> None:
+            largest[i] = max(largest[i], -(-codecs[i].encode(x).size // x.shape[0]))
+
+        visit_maps(model, content, sites, samples, visit, "coded sizes", num_threads)
+    return largest
+
+
+@contextmanager
+def _codecs(sites: Sequence[Site], infos: Sequence[SideInformation]) -> Iterator[list[NativeCodec]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(NativeCodec(info.to_bytes(), site.tensor.shape[:3], site.tensor.dtype))
+            for site, info in zip(sites, infos, strict=True)
+        ]

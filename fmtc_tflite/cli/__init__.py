@@ -1,0 +1,1 @@
+"""Command-line tools: parse flags, call fmtc_tflite.api, map errors to exit codes."""

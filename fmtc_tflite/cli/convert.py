@@ -1,0 +1,165 @@
+"""Compresses the feature maps inside a quantized TensorFlow Lite model.
+
+Usage:
+  fmtc-convert MODEL.tflite                                    lossless, bit-exact
+  fmtc-convert MODEL.tflite --calibration_data FOLDER          lossy, within --max_kl of the original's output
+  fmtc-convert MODEL.tflite --calibration_data FOLDER --lossless
+  fmtc-convert --restore CONVERTED.tflite                      the original graph again
+  fmtc-convert --demo                                          a small bundled network
+
+Writes MODEL_fmtc.tflite and the report MODEL_fmtc.json beside the model, and a table to stdout. Exit codes: 0 done,
+1 internal or I/O error, 2 usage or bad input, 3 nothing to do or constraint unreachable, 4 verification failed,
+5 native library or runtime missing, 130 interrupted. In every case but 0, nothing has been written.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from fmtc_tflite import api
+from fmtc_tflite.cli import common
+from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.profiling.report import format_report
+from fmtc_tflite.types import DEFAULT_MAX_KL, CalibrationOptions, ConvertOptions
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
+)
+flags.DEFINE_enum(
+    "preprocessing",
+    None,
+    ["raw", "tf", "torch"],
+    "How a pixel x becomes a real input value: raw x, tf x/127.5 - 1, torch (x/255 - mean)/std.",
+)
+flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
+flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
+flags.DEFINE_integer(
+    "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
+)
+flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+flags.DEFINE_integer("seed", 0, "Seed of all random choices.")
+flags.DEFINE_bool("lossless", False, "Keep every bit of every output (always so without --calibration_data).")
+flags.DEFINE_float(
+    "max_kl",
+    None,
+    f"Largest mean KL divergence in nats between original and converted output on held-back samples ({DEFAULT_MAX_KL} "
+    "if nothing else is asked for); for outputs that are no class scores, the measure that the report names.",
+)
+flags.DEFINE_float("max_bits_per_value", None, "Largest mean coded size in bits per value, instead of --max_kl.")
+flags.DEFINE_enum(
+    "objective",
+    "traffic",
+    ["traffic", "arena"],
+    "traffic codes every feature map that gets smaller; arena only those that lower the planned peak memory.",
+)
+flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
+flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
+flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; the README has the form.")
+flags.DEFINE_enum(
+    "output_kind",
+    "auto",
+    ["auto", "logits", "probabilities"],
+    "What the model's output is, where it is not reached from a SOFTMAX; for the fidelity measure.",
+)
+flags.DEFINE_string("output", None, "Converted model (default: MODEL_fmtc.tflite beside the model).")
+flags.DEFINE_string("report", None, "JSON report (default: the output's name with .json).")
+flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
+flags.DEFINE_bool("dry_run", False, "Do everything but write; prints the table and every skipped feature map.")
+flags.DEFINE_bool("json", False, "Print the report as JSON to stdout instead of the table.")
+flags.DEFINE_integer(
+    "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
+)
+flags.DEFINE_string("restore", None, "Takes the ops out of this converted model again.")
+flags.DEFINE_bool("demo", False, "Converts a small bundled network with bundled samples; writes nothing.")
+
+
+def _options() -> ConvertOptions:
+    return ConvertOptions(
+        calibration=CalibrationOptions(
+            data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
+            preprocessing=FLAGS.preprocessing,
+            resize=_parse_resize(FLAGS.resize),
+            central_crop=FLAGS.central_crop,
+            num_samples=FLAGS.num_samples or None,
+            seed=FLAGS.seed,
+            skip_unreadable=FLAGS.skip_unreadable,
+        ),
+        lossless=FLAGS.lossless,
+        max_kl=FLAGS.max_kl,
+        max_bits_per_value=FLAGS.max_bits_per_value,
+        objective=FLAGS.objective,
+        include=FLAGS.include,
+        exclude=FLAGS.exclude,
+        recipe=Path(FLAGS.recipe) if FLAGS.recipe is not None else None,
+        output_kind=FLAGS.output_kind,
+        num_threads=FLAGS.num_threads,
+    )
+
+
+def _parse_resize(value: list[str] | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        height, width = map(int, value)
+    except ValueError as e:
+        raise UsageError(f"--resize {','.join(value)}: expected height,width in pixels, such as 224,224") from e
+    return height, width
+
+
+def _show(result: ConversionResult, options: ConvertOptions, target: str | None) -> None:
+    for warning in result.warnings:
+        common.warn(warning)
+    if FLAGS.json:
+        print(json.dumps(result.report, indent=1))
+        return
+    print(format_report(result.report))
+    if result.report["data"] == "synthetic":
+        print("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
+    elif not result.report["fidelity"]["bit_exact"]:
+        print(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
+    if target is not None:
+        print(f"written         {target}")
+
+
+def _check_mode(arguments: list[str]) -> None:
+    modes = {"MODEL.tflite": bool(arguments), "--restore": FLAGS.restore is not None, "--demo": FLAGS.demo}
+    given = [name for name, present in modes.items() if present]
+    if len(given) != 1 or len(arguments) > 1:
+        raise UsageError(
+            f"expected exactly one of {', '.join(modes)}, got {', '.join([*given, *arguments]) or 'none'}; see --help"
+        )
+    if FLAGS.demo and (FLAGS.calibration_data or FLAGS.output or FLAGS.report):
+        raise UsageError(
+            "--demo brings its own samples and writes nothing; drop --calibration_data, --output and --report"
+        )
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the tool; `arguments` are the positional ones."""
+    _check_mode(arguments)
+    if FLAGS.restore is not None:
+        print(f"written         {api.restore(FLAGS.restore, FLAGS.output, overwrite=FLAGS.overwrite)}")
+        return
+    options = _options()
+    if FLAGS.demo:
+        _show(api.convert_demo(options), options, None)
+        return
+    result = api.convert(
+        arguments[0], FLAGS.output, FLAGS.report, options=options, overwrite=FLAGS.overwrite, dry_run=FLAGS.dry_run
+    )
+    target = None if FLAGS.dry_run else str(FLAGS.output or api.default_output(Path(arguments[0])))
+    _show(result, options, target)
+
+
+def console_main() -> None:
+    """Entry point of the installed script."""
+    common.run(main, sys.modules[__name__])
+
+
+if __name__ == "__main__":
+    console_main()

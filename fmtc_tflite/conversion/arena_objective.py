@@ -1,0 +1,83 @@
+"""`--objective arena`: code only what lowers the planned peak of the tensor arena."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fmtc_tflite.coding.geometry import HEADER_BYTES
+from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.errors import NothingToDoError
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.profiling.arena import ArenaPlan, no_scratch, plan_arena
+
+# Step multiplier at which maps are chosen, before the final one is known.
+PLANNING_MULTIPLIER = 0.5
+# A coded tensor gets this much more room than any sample needed; what needs still more is coded coarser.
+_BUDGET_MARGIN = 1.1
+_CONSTANT_LEVEL = 4
+
+
+def set_budget(plan: SitePlan, largest_bytes: int) -> None:
+    """Shrinks a lossy map's coded tensor to the largest coded size seen, plus a margin, if that is below the map's own.
+
+    Args:
+      plan: a coded, lossy plan; its side information gets levels (FORMAT.md section 4.3) if the budget is used.
+      largest_bytes: the largest payload per batch item over the samples.
+    """
+    assert plan.info is not None
+    budget = max(HEADER_BYTES, -(-int(largest_bytes * _BUDGET_MARGIN) // 64) * 64)
+    if budget < plan.item_capacity:
+        plan.item_capacity = budget
+        plan.info = replace(plan.info, constant_level=_CONSTANT_LEVEL)
+
+
+def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
+    """Skips every map that does not help to lower the planned peak (greedy).
+
+    Raises:
+      NothingToDoError: no choice lowers it; names the op at the peak and the tensors that hold it.
+    """
+    original = plan_arena(load_model(content), scratch_bytes=no_scratch)
+    chosen: list[SitePlan] = []
+    best = original
+    while True:
+        trials = [
+            (_planned(content, plans, [*chosen, p]), p) for p in _candidates(plans, chosen, best) if p not in chosen
+        ]
+        if not trials:
+            break
+        plan, site = min(trials, key=lambda t: (t[0].capacity_bytes, t[0].peak_live_bytes))
+        if (plan.capacity_bytes, plan.peak_live_bytes) >= (best.capacity_bytes, best.peak_live_bytes):
+            break
+        chosen, best = [*chosen, site], plan
+    if best.capacity_bytes >= original.capacity_bytes:
+        raise NothingToDoError(_explain(original))
+    for site in list(chosen):  # what a later choice made superfluous
+        without = [p for p in chosen if p is not site]
+        if _planned(content, plans, without).capacity_bytes <= best.capacity_bytes:
+            chosen = without
+    for p in plans:
+        if p.coded and p not in chosen:
+            p.skip("its coded form would not lower the arena's peak")
+
+
+def _candidates(plans: Sequence[SitePlan], chosen: Sequence[SitePlan], current: ArenaPlan) -> list[SitePlan]:
+    """Maps that are alive at the peak, smaller when coded, and not coded yet."""
+    alive = {name for name, _ in current.holders}
+    return [
+        p for p in plans if p.coded and p not in chosen and p.site.tensor.name in alive and p.capacity_bytes < p.values
+    ]
+
+
+def _planned(content: bytes, plans: Sequence[SitePlan], chosen: Sequence[SitePlan]) -> ArenaPlan:
+    trial = [p if p in chosen else SitePlan(p.site, p.treatment, reason="not tried") for p in plans]
+    return plan_arena(build_converted(content, trial), scratch_bytes=no_scratch)
+
+
+def _explain(original: ArenaPlan) -> str:
+    holders = ", ".join(f"{name} ({size:,} bytes)" for name, size in original.holders)
+    return (
+        f"no coded form lowers the arena's planned peak of {original.capacity_bytes:,} bytes: op "
+        f"{original.peak_op_index} ({original.peak_op_name}) needs {holders} at once; only maps that live beyond their "
+        "neighbouring ops, coded with loss (--calibration_data), can lower it"
+    )

@@ -1,0 +1,26 @@
+"""From plans to the converted model."""
+
+from collections.abc import Sequence
+
+from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
+from fmtc_tflite.graph.rewrite import apply
+from fmtc_tflite.graph.sites import find_sites
+
+
+def build_converted(content: bytes, plans: Sequence[SitePlan]) -> Model:
+    """A fresh copy of the model with ENCODE and DECODE inserted at every coded plan.
+
+    Args:
+      content: the original model.
+      plans: one per candidate, in the order in which find_sites gives them.
+    """
+    model = load_model(content)
+    insertions = [
+        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity)
+        for site, plan in zip(find_sites(model), plans, strict=True)
+        if plan.coded and plan.info is not None
+    ]
+    apply(model, InsertionPlan(tuple(insertions)))
+    return model

@@ -1,0 +1,314 @@
+"""From a model and samples to a converted model: the stages of `fmtc-convert`, in order.
+
+candidate sites -> treatments -> steps (search over one multiplier) -> residual histograms -> tables -> plan -> rewrite
+-> verification. Samples that build steps or tables never count for sizes or fidelity.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from fmtc_tflite.calibration import passes
+from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
+from fmtc_tflite.calibration.synthetic import SyntheticDataset
+from fmtc_tflite.coding import allocation, entropy_model
+from fmtc_tflite.coding.geometry import geometry
+from fmtc_tflite.conversion import arena_objective
+from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
+from fmtc_tflite.conversion.treatment import SitePlan, choose_treatments, flat_side_information, takes_searched_step
+from fmtc_tflite.errors import NothingToDoError, VerificationError
+from fmtc_tflite.evaluation.preprocess import Preprocessing
+from fmtc_tflite.graph.convertible import check_convertible
+from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.rewrite import METADATA_NAME
+from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_warning
+
+_TRIAL_SAMPLES = 64  # of the held-back ones, for each step of the search
+_RATE_SAMPLES = 16  # for each step of a search by rate
+_SYNTHETIC_SAMPLES = 24
+_CORRECTIONS = 6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Calibration samples: `build` makes tables and steps, `held_back` measures."""
+
+    build: Dataset
+    held_back: Dataset
+    kind: str  # "synthetic" or "calibration"
+
+
+@dataclass(frozen=True)
+class ConversionResult:
+    """A converted model.
+
+    Attributes:
+      content: the `.tflite` file.
+      report: as in report_schema.json, without the model's path.
+      warnings: lines that a user should see.
+    """
+
+    content: bytes
+    report: dict
+    warnings: tuple[str, ...]
+
+
+class Conversion:
+    """One conversion of one model. `run` does everything; the other methods are its stages."""
+
+    def __init__(self, content: bytes, options: ConvertOptions) -> None:
+        options.check()
+        self.content, self.options = content, options
+        self.model = load_model(content)
+        check_convertible(self.model)
+        self.plans = choose_treatments(find_sites(self.model), options)
+        self._require_coded()
+        self.samples = _open_samples(self.model, options)
+        self.warnings: list[str] = []
+        self._statistics: dict[int, tuple[ValueStatistics, CovarianceStatistics | None]] = {}
+
+    def run(self) -> ConversionResult:
+        """Converts the model.
+
+        Raises:
+          NothingToDoError: nothing can be coded, or a constraint cannot be met.
+          VerificationError: a lossless conversion changed an output.
+        """
+        self.fit()
+        comparison = self._meet_constraint()
+        return self._finish(comparison)
+
+    def fit(self) -> None:
+        """Everything up to tables and capacities, without running a converted model on all held-back samples."""
+        self._collect_statistics()
+        if self.options.objective == "arena":
+            self._restrict_to_arena()
+        self._multiplier = self._search_multiplier()
+        self._build_side_information(self._multiplier)
+
+    # --- which maps, how coarse ---------------------------------------------------------------------------------------
+
+    @property
+    def _coded(self) -> list[SitePlan]:
+        return [p for p in self.plans if p.coded]
+
+    @property
+    def _searching(self) -> list[SitePlan]:
+        return [p for p in self._coded if takes_searched_step(p)]
+
+    def _require_coded(self) -> None:
+        if not self._coded:
+            reasons = sorted({p.reason for p in self.plans if p.reason})
+            raise NothingToDoError(f"no feature map is left to code: {'; '.join(reasons)}")
+
+    def _collect_statistics(self) -> None:
+        lossy = [p for p in self._coded if p.treatment.transform != "lossless"]
+        if not lossy:
+            return
+        found = passes.value_statistics(
+            self.model,
+            self.content,
+            [p.site for p in lossy],
+            self.samples.build,
+            [p.treatment.transform == "klt" for p in lossy],
+            self.options.num_threads,
+        )
+        self._statistics = {id(p): s for p, s in zip(lossy, found, strict=True)}
+
+    def _quantize(self, multiplier: float | None) -> None:
+        """Gives every coded map side information with its final quantization and placeholder tables."""
+        for plan in self._coded:
+            plan.info = flat_side_information(plan, self._statistics.get(id(plan)), multiplier)
+            plan.item_capacity = _raw_capacity(plan)
+
+    def _search_multiplier(self) -> float | None:
+        """The step multiplier that just meets the constraint; None if no map takes its step from a search."""
+        if not self._searching:
+            return None
+        if self.options.max_bits_per_value is not None:
+            multiplier = allocation.finest_multiplier(self._meets_rate)
+        else:
+            trial = FidelityTrial(
+                self.model,
+                self.content,
+                list(islice(self.samples.held_back, _TRIAL_SAMPLES)),
+                self.options.output_kind,
+                self.options.num_threads,
+            )
+            multiplier = allocation.coarsest_multiplier(lambda m: self._meets_fidelity(trial, m))
+        if multiplier is None:
+            raise NothingToDoError(
+                f"{self.options.constraint} cannot be met with any step from 2^{allocation.FINEST_LOG2_MULTIPLIER:g} "
+                f"to 2^{allocation.COARSEST_LOG2_MULTIPLIER:g} of a map's RMS; relax it, or pass --lossless"
+            )
+        return multiplier
+
+    def _meets_fidelity(self, trial: FidelityTrial, multiplier: float) -> bool:
+        self._quantize(multiplier)
+        measured = trial.measure(build_converted(self.content, self.plans).to_bytes()).mean
+        logging.info("step multiplier %.4f: fidelity %.5f", multiplier, measured)
+        return measured <= self.options.effective_max_kl
+
+    def _meets_rate(self, multiplier: float) -> bool:
+        self._quantize(multiplier)
+        coded_bits = sum(self._fit_tables(list(islice(self.samples.build, _RATE_SAMPLES))).values())
+        skipped_bits = 8 * sum(p.values for p in self.plans if not p.coded)
+        bits = (coded_bits + skipped_bits) / sum(p.values for p in self.plans)
+        logging.info("step multiplier %.4f: about %.3f bits/value", multiplier, bits)
+        return bits <= (self.options.max_bits_per_value or math.inf)
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+
+    def _build_side_information(self, multiplier: float | None) -> None:
+        self._quantize(multiplier)
+        expected_bits = self._fit_tables(self.samples.build)
+        for plan in self._coded:
+            assert plan.info is not None
+            spent = expected_bits[id(plan)] / 8 + len(plan.info.to_bytes())
+            if self.options.objective == "traffic" and spent >= plan.values:
+                plan.skip(f"coding would not make it smaller ({8 * spent / plan.values:.2f} bits/value)")
+        if self.options.objective == "arena":
+            self._set_budgets()
+        self._require_coded()
+
+    def _fit_tables(self, samples: Dataset | Sequence[passes.Sample]) -> dict[int, float]:
+        """Fits the entropy tables of all coded maps; returns the expected coded bits of each, headers included."""
+        expected: dict[int, float] = {}
+        for index, group in self._by_subgraph().items():
+            own = samples if index == 0 else _synthetic(self.model, index, self.options)
+            infos = [p.info for p in group if p.info is not None]
+            histograms, count = passes.residual_histograms(
+                self.model, self.content, [p.site for p in group], infos, own, self.options.num_threads
+            )
+            for plan, info, histogram in zip(group, infos, histograms, strict=True):
+                model = entropy_model.fit(histogram, count)
+                plan.info = replace(
+                    info, classes=model.classes, component_class=model.component_class, predictor=model.predictor
+                )
+                cut = geometry(*plan.site.tensor.shape[1:3], info.components)
+                expected[id(plan)] = model.bits / count + 8 * cut.overhead_bytes * plan.site.tensor.shape[0]
+        return expected
+
+    def _by_subgraph(self) -> dict[int, list[SitePlan]]:
+        groups: dict[int, list[SitePlan]] = {}
+        for plan in self._coded:
+            groups.setdefault(self.model.subgraphs.index(plan.site.subgraph), []).append(plan)
+        return groups
+
+    # --- arena --------------------------------------------------------------------------------------------------------
+
+    def _restrict_to_arena(self) -> None:
+        """Keeps only the maps whose coded form lowers the planned peak, judged at a middling coarseness."""
+        self._quantize(arena_objective.PLANNING_MULTIPLIER)
+        self._fit_tables(self.samples.build)
+        self._set_budgets()
+        arena_objective.restrict(self.content, self.plans)
+
+    def _set_budgets(self) -> None:
+        """Makes the coded tensors of lossy maps as small as the samples allow (FORMAT.md section 4.3)."""
+        lossy = [p for p in self._coded if p.treatment.transform != "lossless"]
+        if not lossy:
+            return
+        largest = passes.largest_coded_bytes(
+            self.model,
+            self.content,
+            [p.site for p in lossy],
+            [p.info for p in lossy if p.info is not None],
+            self.samples.build,
+            self.options.num_threads,
+        )
+        for plan, size in zip(lossy, largest, strict=True):
+            arena_objective.set_budget(plan, size)
+
+    # --- verification -------------------------------------------------------------------------------------------------
+
+    def _meet_constraint(self) -> Comparison:
+        """Runs the converted model on all held-back samples and corrects the multiplier until the constraint holds."""
+        for _ in range(_CORRECTIONS):
+            comparison = compare(
+                (self.model, self.content),
+                build_converted(self.content, self.plans).to_bytes(),
+                self.samples.held_back,
+                self.options.output_kind,
+                self.options.num_threads,
+            )
+            if self._multiplier is None or self._holds(comparison):
+                return comparison
+            self._multiplier *= 1.06 if self.options.max_bits_per_value is not None else 0.94
+            logging.info("constraint missed on all held-back samples; step multiplier now %.4f", self._multiplier)
+            self._build_side_information(self._multiplier)
+        raise NothingToDoError(
+            f"{self.options.constraint} is not met on the held-back samples ({comparison.measure} "
+            f"{comparison.fidelity.mean:.4g}, {self._bits_per_value(comparison):.3f} bits/value); relax it"
+        )
+
+    def _holds(self, comparison: Comparison) -> bool:
+        if self.options.max_bits_per_value is not None:
+            return self._bits_per_value(comparison) <= self.options.max_bits_per_value
+        return comparison.fidelity.mean <= self.options.effective_max_kl
+
+    def _bits_per_value(self, comparison: Comparison) -> float:
+        return totals(self.plans, comparison)["bits_per_value"]
+
+    def _finish(self, comparison: Comparison) -> ConversionResult:
+        self._check_exactness(comparison)
+        converted = build_converted(self.content, self.plans)
+        document = conversion_report(
+            self.model, self.content, converted, self.plans, comparison, self.samples.kind, self.options
+        )
+        converted.metadata[METADATA_NAME] = json.dumps(without_paths(document), separators=(",", ":")).encode()
+        content = converted.to_bytes()
+        _smoke_run(content, next(iter(self.samples.held_back)), self.options.num_threads)
+        document["model"]["converted_size_bytes"] = len(content)
+        return ConversionResult(content, document, tuple(self.warnings))
+
+    def _check_exactness(self, comparison: Comparison) -> None:
+        lossless = all(p.treatment.transform == "lossless" for p in self._coded)
+        if lossless and not comparison.bit_exact:
+            raise VerificationError(
+                "the losslessly converted model gave other outputs than the original; nothing was written. "
+                "Please report this with the model"
+            )
+        if not lossless and self.options.max_bits_per_value is None:
+            warning = uncertainty_warning(comparison.fidelity, self.options.effective_max_kl)
+            self.warnings += [warning] if warning else []
+
+
+def _raw_capacity(plan: SitePlan) -> int:
+    assert plan.info is not None
+    return geometry(*plan.site.tensor.shape[1:3], plan.info.components).item_capacity_bytes
+
+
+def _open_samples(model: Model, options: ConvertOptions) -> Samples:
+    wanted = options.calibration
+    if wanted.data is None:
+        build, held_back = _synthetic(model, 0, options).split(minimum=_SYNTHETIC_SAMPLES // 3, seed=wanted.seed)
+        return Samples(build, held_back, "synthetic")
+    dataset = open_dataset(
+        wanted.data,
+        input_specs=input_specs_from_model(model),
+        preprocessing=Preprocessing(wanted.preprocessing, wanted.resize, wanted.central_crop),
+        num_samples=wanted.num_samples,
+        seed=wanted.seed,
+        skip_unreadable=wanted.skip_unreadable,
+    )
+    build, held_back = dataset.split(seed=wanted.seed)
+    return Samples(build, held_back, "calibration")
+
+
+def _synthetic(model: Model, subgraph_index: int, options: ConvertOptions) -> SyntheticDataset:
+    specs = input_specs_from_model(model, subgraph_index)
+    return SyntheticDataset(specs, _SYNTHETIC_SAMPLES, options.calibration.seed)
+
+
+def _smoke_run(content: bytes, sample: passes.Sample, num_threads: int | None) -> None:
+    """The very bytes that will be written are parsed and run once."""
+    ModelRunner(load_model(content), content, num_threads=num_threads).run(sample)

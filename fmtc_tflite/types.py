@@ -1,0 +1,114 @@
+"""Options and decisions that several modules share."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fmtc_tflite.errors import UsageError
+
+DEFAULT_MAX_KL = 0.02
+
+Objective = Literal["traffic", "arena"]
+TransformName = Literal["lossless", "step", "klt", "skip"]
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """Where samples come from and how they become model inputs.
+
+    Attributes:
+      data: folder of images, CSV, .npz or .npy; None = built-in synthetic inputs.
+      preprocessing: raw, tf or torch; None = not named (an error where it would matter).
+      resize: (height, width) to resize images to; None = the model's input size.
+      central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
+      num_samples: at most this many samples, chosen at random by `seed`.
+      skip_unreadable: leave unreadable images out instead of stopping.
+    """
+
+    data: Path | None = None
+    preprocessing: str | None = None
+    resize: tuple[int, int] | None = None
+    central_crop: float | None = None
+    num_samples: int | None = 512
+    seed: int = 0
+    skip_unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What `convert` may do to a model.
+
+    Attributes:
+      calibration: see CalibrationOptions.
+      lossless: keep every output bit (always so without calibration data).
+      max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
+      max_bits_per_value: bound on the rate instead of max_kl.
+      objective: traffic codes every map that shrinks; arena only those that lower the planned peak.
+      include, exclude: regular expressions on tensor names.
+      recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
+      output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
+      num_threads: threads of the interpreter.
+    """
+
+    calibration: CalibrationOptions = CalibrationOptions()
+    lossless: bool = False
+    max_kl: float | None = None
+    max_bits_per_value: float | None = None
+    objective: Objective = "traffic"
+    include: str | None = None
+    exclude: str | None = None
+    recipe: Path | None = None
+    output_kind: str = "auto"
+    num_threads: int | None = None
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether every output bit must stay: asked for, or no real data to bound a loss with."""
+        return self.lossless or self.calibration.data is None
+
+    @property
+    def effective_max_kl(self) -> float:
+        return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
+
+    @property
+    def constraint(self) -> str:
+        """The constraint in force, as a user would write it."""
+        if self.max_bits_per_value is not None:
+            return f"--max_bits_per_value {self.max_bits_per_value:g}"
+        return f"--max_kl {self.effective_max_kl:g}"
+
+    def check(self) -> None:
+        """Raises UsageError where options contradict each other or are out of range."""
+        bounds = {"--max_kl": self.max_kl, "--max_bits_per_value": self.max_bits_per_value}
+        given = [name for name, bound in bounds.items() if bound is not None]
+        for name in given:
+            if not 0 < (bounds[name] or 0) < math.inf:
+                raise UsageError(f"{name} {bounds[name]} is not a positive number")
+        if len(given) > 1:
+            raise UsageError("--max_kl and --max_bits_per_value exclude each other; pass one of them")
+        if given and self.lossless:
+            raise UsageError(f"{given[0]} and --lossless exclude each other; pass one of them")
+        if given and self.calibration.data is None:
+            raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
+        for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
+            try:
+                re.compile(pattern or "")
+            except re.error as e:
+                raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What to do with one feature map.
+
+    Attributes:
+      transform: lossless, step (identity with a quantization step), klt, or skip.
+      step: in int8 units (multiples of 1/16); None = from the search over the step multiplier.
+      components: r of the KLT; None = all channels.
+    """
+
+    transform: TransformName
+    step: float | None = None
+    components: int | None = None
