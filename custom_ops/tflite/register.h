@@ -1,5 +1,6 @@
 // Registers FMTC_ENCODE and FMTC_DECODE with an op resolver, for programs that link TensorFlow Lite statically and
-// want no delegate. Header-only; needs no TFLite header itself. Link the ops (CMake target `fmtc_tflite_ops`).
+// want no delegate. Header-only, and needs no TFLite header itself. The ops are in `fmtc_register` (CMake) and
+// `//custom_ops:register` (Bazel).
 //
 //   tflite::ops::builtin::BuiltinOpResolver resolver;
 //   fmtc::AddFmtcOps(&resolver);
