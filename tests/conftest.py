@@ -13,6 +13,12 @@ hypothesis.settings.register_profile("fmtc", derandomize=True, deadline=None, pr
 hypothesis.settings.load_profile("fmtc")
 
 
+@pytest.fixture(autouse=True)
+def _outside_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts import the installed package, not the source tree, which has no library."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the source tree that the tests lie in."""

@@ -19,7 +19,6 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "types": (set(), {"numpy"}),
     "errors": (set(), set()),
     "files": (set(), set()),
-    "recipe": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
@@ -31,15 +30,15 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "calibration.runner": _RUNS_MODELS,
     "verify": _RUNS_MODELS,
     "conversion": (
-        {"calibration", "coding", "evaluation", "files", "graph", "profiling", "recipe", "runtime", "verify"},
+        {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
         {"numpy", "tqdm"},
     ),
     "api": (
-        {"calibration", "conversion", "evaluation", "files", "graph", "profiling", "recipe", "runtime", "verify"},
+        {"calibration", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
         {"numpy"},
     ),
     "": ({"api", "runtime"}, set()),
-    "cli": ({"", "api", "evaluation", "profiling"}, {"absl", "tqdm"}),
+    "cli": ({"", "api", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
 }
 
 
