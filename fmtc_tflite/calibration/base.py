@@ -115,11 +115,13 @@ class Dataset:
     def _item_value(self, item: Image.Image | np.ndarray, spec: InputSpec) -> np.ndarray:
         if isinstance(item, Image.Image) or is_pixels(item.dtype, spec):
             return self._preprocessing.apply(item, spec)
-        if item.dtype.kind == "f" and not np.isfinite(item).all():
+        with np.errstate(over="ignore"):
+            value = item.astype(spec.dtype)
+        if spec.is_float and not np.isfinite(value).all():
             raise CalibrationError(f"{spec}: got NaN or infinite values, expected finite ones; clean the data")
-        return item.astype(spec.dtype)
+        return value
 
 
 def is_pixels(dtype: np.dtype, spec: InputSpec) -> bool:
     """Whether an array of this type holds pixels that preprocessing turns into the input (else: the input itself)."""
-    return dtype == np.uint8 and (spec.takes_pixels or spec.dtype != np.uint8)
+    return dtype == np.uint8 and (spec.takes_pixels or spec.is_float or spec.dtype == np.int8)

@@ -309,10 +309,9 @@ def _check_type(rows: ArrayRows, spec: InputSpec) -> None:
     both_float = rows.dtype.kind == "f" and spec.is_float
     same = rows.dtype.newbyteorder("=") == spec.dtype
     if not (both_float or same or is_pixels(rows.dtype, spec)):
-        expected = {
-            "int8": "uint8 (pixels) or int8 (already quantized)",
-            "uint8": "uint8",
-        }.get(spec.dtype.name, f"{spec.dtype.name} or, for images, uint8 (pixels)")
+        expected = spec.dtype.name + (" (already quantized)" if spec.is_8_bit else "")
+        if is_pixels(np.dtype(np.uint8), spec):
+            expected += " or uint8 (pixels)"
         raise CalibrationError(f"{rows.where}: got values of type {rows.dtype}, expected {expected} for {spec}")
 
 
@@ -328,7 +327,8 @@ def _check_shape(rows: ArrayRows, spec: InputSpec, movable: bool) -> None:
     if movable and spec.takes_pixels and len(got) == 2 and expected[2] == 1:
         return
     shape = ", ".join(["N", *map(str, expected)])
-    hint = "give --resize HxW to resize pixels" if is_pixels(rows.dtype, spec) else "prepare the array for this model"
+    can_resize = is_pixels(rows.dtype, spec) and spec.takes_pixels
+    hint = "give --resize HxW to resize pixels" if can_resize else "prepare the array for this model"
     raise CalibrationError(f"{rows.where}: got the shape {list(rows.shape)}, expected [{shape}] for {spec}; {hint}")
 
 

@@ -16,8 +16,8 @@ from fmtc_tflite.calibration.base import Dataset, Items
 from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 _MIN_IMAGE_SIDE = 16  # below it, an input of rank 4 is more likely a spectrogram than a picture
-_SHAPES = 150
-_RADII = (0.02, 0.6)  # of the longer side
+_SHAPES = 80
+_RADII = (0.04, 0.6)  # of the longer side
 _DEVIATIONS_PER_RANGE = 6  # smooth noise: three standard deviations to either end of the range
 
 # Principal axes of natural RGB colours (about brightness, blue-yellow and green-magenta) and deviations along them.
@@ -58,7 +58,7 @@ class _SyntheticReader:
 
 def natural_image(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> np.ndarray:
     """A dead-leaves image: uint8 [height, width, channels], 1 (brightness), 3 (RGB) or 4 (RGB, opaque)."""
-    texture = np.stack([power_law_noise(rng, (height, width), 1.2) for _ in range(3)], axis=-1)
+    texture = np.stack([power_law_noise(rng, (height, width), 1.4) for _ in range(3)], axis=-1)
     image = _leaf_colour(rng) + 0.6 * _COLOUR_DEVIATIONS * texture
     for _ in range(_SHAPES):
         _draw_leaf(rng, image, texture)
@@ -116,9 +116,9 @@ def _draw_leaf(rng: np.random.Generator, image: np.ndarray, texture: np.ndarray)
     radius = (low**-2 - rng.uniform() * (low**-2 - high**-2)) ** -0.5
     centre_y, centre_x = rng.uniform(0, height), rng.uniform(0, width)
     angle, aspect, power = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0), rng.choice([2.0, 8.0])
-    softness = rng.choice([0.7, 0.7, 1.5, 4.0])  # width of the edge in pixels: in and out of focus
+    softness = rng.choice([0.7, 1.5, 3.0, 6.0])  # width of the edge in pixels: in and out of focus
     colour, tilt = _leaf_colour(rng), rng.normal(0.0, 0.08, 2)
-    grain = rng.exponential(0.35)
+    grain = rng.exponential(0.2)
 
     reach = 1.5 * radius + softness
     top, bottom = max(0, int(centre_y - reach)), min(height, int(centre_y + reach) + 1)

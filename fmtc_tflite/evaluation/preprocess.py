@@ -57,9 +57,13 @@ class InputSpec:
         return self.dtype.kind == "f"
 
     @property
+    def is_8_bit(self) -> bool:
+        return self.dtype in (np.int8, np.uint8)
+
+    @property
     def takes_pixels(self) -> bool:
         """Whether the input has the shape and type of an image: [N, H, W, 1, 3 or 4] of 8 bits or float."""
-        return len(self.shape) == 4 and self.shape[3] in _IMAGE_MODES and (self.is_float or self.dtype.itemsize == 1)
+        return len(self.shape) == 4 and self.shape[3] in _IMAGE_MODES and (self.is_float or self.is_8_bit)
 
     @property
     def quantization(self) -> tuple[float, int] | None:
@@ -115,6 +119,8 @@ class Preprocessing:
     def check(self, spec: InputSpec) -> None:
         """Raises UsageError if pixels cannot be turned into this input with these settings."""
         pixel_table(self._mode_for(spec), spec)
+        if self.moves_pixels and not spec.takes_pixels:
+            raise UsageError(f"--resize and --central_crop: {spec} is no image; drop the flags")
         if self.resize is not None and tuple(self.resize) != spec.item_shape[:2]:
             height, width = spec.item_shape[:2]
             raise UsageError(
@@ -205,7 +211,7 @@ def pixel_table(mode: str, spec: InputSpec) -> np.ndarray:
         UsageError: `torch` for other than three channels; `tf` or `torch` for an input without quantization; any mode
             for an input that is neither float nor of 8 bits.
     """
-    if not spec.is_float and spec.dtype.itemsize != 1:
+    if not (spec.is_float or spec.is_8_bit):
         raise UsageError(f"{spec}: pixels fit int8, uint8 and float inputs only; give arrays of its own type")
     pixels = np.arange(256, dtype=np.float64)[:, None]
     if mode == "raw":

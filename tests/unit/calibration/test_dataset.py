@@ -208,10 +208,12 @@ def test_csv_in_another_encoding(tmp_path: Path) -> None:
         (pixels(0), SPEC, "zero samples"),
         (pixels(2, (16, 12, 3)), SPEC, r"\[2, 16, 12, 3\], expected \[N, 8, 6, 3\].*--resize"),
         (pixels(1)[0], SPEC, r"expected \[N, 8, 6, 3\]"),
-        (pixels(2).astype(np.float32), SPEC, "float32, expected uint8 .pixels. or int8"),
+        (pixels(2).astype(np.float32), SPEC, r"float32, expected int8 \(already quantized\) or uint8 \(pixels\)"),
         (pixels(2).astype(np.int64), SPEC, "int64"),
         (np.zeros((2, 4), np.float32), FLOAT, r"expected \[N, 5\]"),
         (np.zeros((2, 5), np.int8), FLOAT, "int8, expected float32"),
+        (np.zeros((2, 4), np.uint8), InputSpec("v", (1, 5), np.int8, 1.0, -128), "prepare the array"),
+        (np.zeros((2, 5), np.uint8), InputSpec("i", (1, 5), np.int16, 1.0, 0), "expected int16 for"),
         (np.float32(1.0), FLOAT, r"shape \[\], expected"),
     ],
 )

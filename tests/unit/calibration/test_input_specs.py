@@ -53,7 +53,7 @@ def test_signature_names_are_aliases() -> None:
 
 
 def test_inputs_that_hold_no_numbers_are_refused() -> None:
-    with pytest.raises(CalibrationError, match="'text'.*STRING"):
+    with pytest.raises(CalibrationError, match=r"'text'.*STRING"):
         input_specs_from_model(model_with_input(tensor("text", "STRING")))
 
 

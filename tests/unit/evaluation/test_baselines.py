@@ -14,6 +14,8 @@ from fmtc_tflite.evaluation.metrics import TopK
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.model_io import load_model
 
+PLAIN = Preprocessing()
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -24,7 +26,7 @@ class Baseline:
     count: int
     hits: int
     first_hits: int
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = PLAIN
     label_offset: int = 0
 
 
@@ -72,6 +74,6 @@ def test_demo_model_on_its_samples() -> None:
     folder = Path(str(files("fmtc_tflite") / "demo"))
     model_path, samples = folder / "demo_int8.tflite", folder / "demo_samples.npz"
     assert model_path.stat().st_size + samples.stat().st_size < 400_000
-    dataset = open_for(model_path, samples, Preprocessing())
+    dataset = open_for(model_path, samples, PLAIN)
     assert len(dataset) == 200
     assert hits(model_path, dataset) >= 195

@@ -112,6 +112,7 @@ def test_settings_are_checked(settings: dict, message: str) -> None:
     [
         ({"resize": (4, 4)}, UINT8, "needs 8x6"),
         ({"mode": "torch"}, InputSpec("g", (1, 8, 6, 1), np.int8, 1.0, 0), "three channels"),
+        ({"central_crop": 0.5}, InputSpec("v", (1, 9), np.uint8, 1.0, 0), "is no image"),
         ({"mode": "tf"}, InputSpec("n", (1, 8, 6, 3), np.int8), "no quantization"),
         ({"mode": "raw"}, InputSpec("n", (1, 8, 6, 3), np.int32), "int8, uint8 and float"),
     ],
