@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,15 @@ from fmtc_tflite.errors import RuntimeLibraryError, UsageError
 from fmtc_tflite.runtime import interpreter as interpreter_module
 from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
 from fmtc_tflite.runtime.library import load_library
+from ops.op_models import OpModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 
 @pytest.fixture
-def model_path(op_model: Callable, tmp_path: Path) -> Path:
+def model_path(tmp_path: Path) -> Path:
     path = tmp_path / "model.tflite"
-    path.write_bytes(op_model().to_bytes())
+    path.write_bytes(OpModel().to_bytes())
     return path
 
 
@@ -104,11 +104,11 @@ def test_intermediate_tensors_can_be_kept(runtime: str, model_path: Path) -> Non
     assert interpreter.get_tensor(names["coded"])[0, :4].tobytes() == b"FMTC"
 
 
-def test_builtin_kernels_only(runtime: str, op_model: Callable) -> None:
+def test_builtin_kernels_only(runtime: str) -> None:
     """An ADD of a surrounded model is taken by XNNPACK or, on demand, stays with the built-in kernels."""
 
     def kernels(only: bool) -> int:
-        model = op_model(surrounded=True).to_bytes()
+        model = OpModel(surrounded=True).to_bytes()
         interpreter = load_interpreter(model_content=model, runtime=runtime, builtin_kernels_only=only)
         interpreter.allocate_tensors()
         return sum(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())

@@ -13,6 +13,7 @@ import pytest
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.side_info import AffineTransform
 from fmtc_tflite.runtime.interpreter import delegate_path, load_interpreter
+from ops.op_models import OpModel, make_side_information, natural_map
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
@@ -37,28 +38,19 @@ def tensor(interpreter: Any, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_lossless_and_coded_as_the_reference(
-    runtime: str,
-    op_model: Callable,
-    lossless_side_information: Callable,
-    natural_map: Callable,
-    shape: tuple,
-    dtype: str,
-) -> None:
-    model = op_model(shape=shape, dtype=dtype).to_bytes()
+def test_lossless_and_coded_as_the_reference(runtime: str, shape: tuple, dtype: str) -> None:
+    model = OpModel(shape=shape, dtype=dtype).to_bytes()
     interpreter = load_interpreter(model_content=model, runtime=runtime, preserve_all_tensors=True)
     x = natural_map(shape, dtype)
     np.testing.assert_array_equal(run(interpreter, x), x)
-    expected = reference.encode(lossless_side_information(shape[3]), x)
+    expected = reference.encode(make_side_information(shape[3]), x)
     assert tensor(interpreter, "coded").tobytes()[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("builtin_kernels_only", [False, True])
-def test_beside_other_kernels(
-    runtime: str, op_model: Callable, natural_map: Callable, builtin_kernels_only: bool
-) -> None:
+def test_beside_other_kernels(runtime: str, builtin_kernels_only: bool) -> None:
     shape = (1, 16, 16, 8)
-    model = op_model(shape=shape, surrounded=True).to_bytes()
+    model = OpModel(shape=shape, surrounded=True).to_bytes()
     interpreter = load_interpreter(
         model_content=model, runtime=runtime, num_threads=2, builtin_kernels_only=builtin_kernels_only
     )
@@ -68,8 +60,8 @@ def test_beside_other_kernels(
 
 
 @pytest.mark.parametrize("builtin_kernels_only", [False, True])
-def test_batch_is_followed(runtime: str, op_model: Callable, natural_map: Callable, builtin_kernels_only: bool) -> None:
-    model = op_model(surrounded=True).to_bytes()
+def test_batch_is_followed(runtime: str, builtin_kernels_only: bool) -> None:
+    model = OpModel(surrounded=True).to_bytes()
     interpreter = load_interpreter(model_content=model, runtime=runtime, builtin_kernels_only=builtin_kernels_only)
     num_tensors = len(interpreter.get_tensor_details())
     for batch in (1, 2, 3, 1, 3, 8):
@@ -79,13 +71,13 @@ def test_batch_is_followed(runtime: str, op_model: Callable, natural_map: Callab
         assert len(interpreter.get_tensor_details()) == num_tensors + 2
 
 
-def test_empty_batch(runtime: str, op_model: Callable) -> None:
-    interpreter = load_interpreter(model_content=op_model().to_bytes(), runtime=runtime)
+def test_empty_batch(runtime: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
     assert run(interpreter, np.zeros((0, 9, 7, 5), np.int8)).shape == (0, 9, 7, 5)
 
 
-def test_repeated_allocation(runtime: str, op_model: Callable, natural_map: Callable) -> None:
-    interpreter = load_interpreter(model_content=op_model().to_bytes(), runtime=runtime)
+def test_repeated_allocation(runtime: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
     for _ in range(5):
         interpreter.allocate_tensors()
     x = natural_map((1, 9, 7, 5))
@@ -93,48 +85,39 @@ def test_repeated_allocation(runtime: str, op_model: Callable, natural_map: Call
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
-def test_steps_and_activation_range(
-    runtime: str, op_model: Callable, lossless_side_information: Callable, natural_map: Callable, dtype: str
-) -> None:
+def test_steps_and_activation_range(runtime: str, dtype: str) -> None:
     centres = np.array([-128, -3, 0, 7, 127], np.int8)
-    info = lossless_side_information(
-        5, step=np.array([16, 20, 33, 100, 4080], np.uint16), centre=centres, lo=-50, hi=90
-    )
+    info = make_side_information(5, step=np.array([16, 20, 33, 100, 4080], np.uint16), centre=centres, lo=-50, hi=90)
     interpreter = load_interpreter(
-        model_content=op_model(dtype=dtype, side_information=info.to_bytes()).to_bytes(), runtime=runtime
+        model_content=OpModel(dtype=dtype, side_information=info.to_bytes()).to_bytes(), runtime=runtime
     )
     x = natural_map((1, 9, 7, 5), dtype)
     expected = reference.decode(info, reference.encode(info, x), (1, 9, 7), x.dtype.type)
     np.testing.assert_array_equal(run(interpreter, x), expected)
 
 
-def test_folded_transform(
-    runtime: str, op_model: Callable, lossless_side_information: Callable, natural_map: Callable
-) -> None:
+def test_folded_transform(runtime: str) -> None:
     matrix = np.random.default_rng(0).integers(-90, 90, (5, 3)).astype(np.int16)
     synthesis = AffineTransform(matrix, np.arange(5, dtype=np.int32), 7)
-    info = lossless_side_information(3)
-    info = type(info)(5, info.component_class, info.predictor, info.classes, synthesis=synthesis)
-    model = op_model(shape=(2, 9, 7, 5), components=3, side_information=info.to_bytes())
+    info = make_side_information(3, channels=5, synthesis=synthesis)
+    model = OpModel(shape=(2, 9, 7, 5), components=3, side_information=info.to_bytes())
     interpreter = load_interpreter(model_content=model.to_bytes(), runtime=runtime)
     x = natural_map((2, 9, 7, 3))
     expected = reference.decode(info, reference.encode(info, x), (2, 9, 7), np.int8)
     np.testing.assert_array_equal(run(interpreter, x), expected)
 
 
-def test_capacity_below_the_map(
-    runtime: str, op_model: Callable, lossless_side_information: Callable, natural_map: Callable
-) -> None:
-    info = lossless_side_information(5, constant_level=5)
-    model = op_model(side_information=info.to_bytes(), item_capacity=160).to_bytes()
+def test_capacity_below_the_map(runtime: str) -> None:
+    info = make_side_information(5, constant_level=5)
+    model = OpModel(side_information=info.to_bytes(), item_capacity=160).to_bytes()
     interpreter = load_interpreter(model_content=model, runtime=runtime)
     x = natural_map((1, 9, 7, 5))
     expected = reference.decode(info, reference.encode(info, x, 160), (1, 9, 7), np.int8)
     np.testing.assert_array_equal(run(interpreter, x), expected)
 
 
-def test_without_delegate(runtime: str, op_model: Callable) -> None:
-    interpreter = load_interpreter(model_content=op_model().to_bytes(), runtime=runtime, attach_delegate=False)
+def test_without_delegate(runtime: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime, attach_delegate=False)
     with pytest.raises(RuntimeError, match="Encountered unresolved custom op: FMTC_ENCODE"):
         interpreter.allocate_tensors()
 
@@ -143,34 +126,24 @@ def damaged(data: bytes, position: int) -> bytes:
     return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
 
-def side_information_damages() -> list[tuple[str, Callable[[bytes], bytes], str]]:
-    damage = "side information is damaged: .*; convert the model again"
-    newer = r"written by a newer version of fmtc-tflite \(format 2, this library reads up to 1\); update fmtc-tflite"
-    return [
-        ("magic", lambda s: damaged(s, 0), damage),
-        ("table", lambda s: damaged(s, 40), damage),
-        ("last byte", lambda s: damaged(s, len(s) - 1), damage),
-        ("truncated", lambda s: s[:-16], "side information is .*; convert the model again"),
-        ("only a header", lambda s: s[:32], "side information is .*; convert the model again"),
-        ("a byte", lambda s: s[:1], "side information is .*; convert the model again"),
-        ("newer", lambda s: s[:4] + b"\2" + s[5:], newer),
-    ]
+DAMAGED = "side information is .*; convert the model again"
+NEWER = r"written by a newer version of fmtc-tflite \(format 2, this library reads up to 1\); update fmtc-tflite"
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "magic": (lambda s: damaged(s, 0), DAMAGED),
+    "table": (lambda s: damaged(s, 40), DAMAGED),
+    "last byte": (lambda s: damaged(s, len(s) - 1), DAMAGED),
+    "truncated": (lambda s: s[:-16], DAMAGED),
+    "only a header": (lambda s: s[:32], DAMAGED),
+    "a byte": (lambda s: s[:1], DAMAGED),
+    "newer": (lambda s: s[:4] + b"\2" + s[5:], NEWER),
+}
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"), [d[1:] for d in side_information_damages()], ids=[d[0] for d in side_information_damages()]
-)
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("op", ["encode", "decode"])
-def test_damaged_side_information(
-    runtime: str,
-    op_model: Callable,
-    lossless_side_information: Callable,
-    op: str,
-    damage: Callable[[bytes], bytes],
-    message: str,
-) -> None:
-    side = damage(lossless_side_information(5).to_bytes())
-    interpreter = load_interpreter(model_content=op_model(side_information=side, ops=(op,)).to_bytes(), runtime=runtime)
+def test_damaged_side_information(runtime: str, op: str, damage: Callable[[bytes], bytes], message: str) -> None:
+    side = damage(make_side_information(5).to_bytes())
+    interpreter = load_interpreter(model_content=OpModel(side_information=side, ops=(op,)).to_bytes(), runtime=runtime)
     with pytest.raises(RuntimeError, match=f"FMTC_{op.upper()} 'block_1/relu': {message}"):
         interpreter.allocate_tensors()
 
@@ -193,33 +166,31 @@ def test_damaged_side_information(
     ],
     ids=str,
 )
-def test_refused_in_prepare(runtime: str, op_model: Callable, changes: dict[str, Any], message: str) -> None:
-    interpreter = load_interpreter(model_content=op_model(**changes).to_bytes(), runtime=runtime)
+def test_refused_in_prepare(runtime: str, changes: dict[str, Any], message: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel(**changes).to_bytes(), runtime=runtime)
     with pytest.raises(RuntimeError, match=message):
         interpreter.allocate_tensors()
 
 
-def test_wrong_output_type(runtime: str, op_model: Callable) -> None:
-    model = op_model(output_type="uint8").to_bytes()
+def test_wrong_output_type(runtime: str) -> None:
+    model = OpModel(output_type="uint8").to_bytes()
     with pytest.raises(RuntimeError, match="FMTC_DECODE 'block_1/relu': converted for int8, got uint8; reconvert"):
         load_interpreter(model_content=model, runtime=runtime).allocate_tensors()
 
 
-def test_another_size_is_refused_and_forgiven(runtime: str, op_model: Callable, natural_map: Callable) -> None:
-    interpreter = load_interpreter(model_content=op_model().to_bytes(), runtime=runtime)
+def test_another_size_is_refused_and_forgiven(runtime: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
     with pytest.raises(RuntimeError, match=r"FMTC_ENCODE .*: converted for \[\*,9,7,5\], got \[1,9,8,5\]; reconvert"):
         run(interpreter, np.zeros((1, 9, 8, 5), np.int8))
     x = natural_map((2, 9, 7, 5))
     np.testing.assert_array_equal(run(interpreter, x), x)
 
 
-def test_corrupt_coded_bytes(
-    runtime: str, op_model: Callable, lossless_side_information: Callable, natural_map: Callable
-) -> None:
-    model = op_model(ops=("decode",))
+def test_corrupt_coded_bytes(runtime: str) -> None:
+    model = OpModel(ops=("decode",))
     interpreter = load_interpreter(model_content=model.to_bytes(), runtime=runtime)
     x = natural_map((1, 9, 7, 5))
-    coded = reference.encode(lossless_side_information(5), x)
+    coded = reference.encode(make_side_information(5), x)
     good = np.frombuffer(coded.ljust(model.item_capacity, b"\xee"), np.uint8)[None]
     np.testing.assert_array_equal(run(interpreter, good), x)
     for position in [*range(24), len(coded) - 1]:
@@ -233,8 +204,8 @@ def test_corrupt_coded_bytes(
     np.testing.assert_array_equal(run(interpreter, good), x)
 
 
-def test_interpreters_in_threads(runtime: str, op_model: Callable, natural_map: Callable) -> None:
-    model = op_model(shape=(1, 40, 40, 16)).to_bytes()
+def test_interpreters_in_threads(runtime: str) -> None:
+    model = OpModel(shape=(1, 40, 40, 16)).to_bytes()
     failures: list[str] = []
 
     def work(seed: int) -> None:
@@ -252,8 +223,8 @@ def test_interpreters_in_threads(runtime: str, op_model: Callable, natural_map: 
     assert not failures
 
 
-def test_interpreters_come_and_go(runtime: str, op_model: Callable, natural_map: Callable) -> None:
-    model = op_model().to_bytes()
+def test_interpreters_come_and_go(runtime: str) -> None:
+    model = OpModel().to_bytes()
     x = natural_map((1, 9, 7, 5))
     alive = load_interpreter(model_content=model, runtime=runtime)
     for _ in range(10):
@@ -264,8 +235,8 @@ def test_interpreters_come_and_go(runtime: str, op_model: Callable, natural_map:
         np.testing.assert_array_equal(run(alive, x), x)
 
 
-def test_delegate_destroyed_first(runtime: str, op_model: Callable, natural_map: Callable) -> None:
-    interpreter = load_interpreter(model_content=op_model().to_bytes(), runtime=runtime)
+def test_delegate_destroyed_first(runtime: str) -> None:
+    interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
     interpreter._delegates = None  # the runtime's own reference, and the last
     gc.collect()
     for batch in (1, 2):
@@ -273,12 +244,12 @@ def test_delegate_destroyed_first(runtime: str, op_model: Callable, natural_map:
         np.testing.assert_array_equal(run(interpreter, x), x)
 
 
-def test_load_delegate_by_hand(op_model: Callable, natural_map: Callable) -> None:
+def test_load_delegate_by_hand() -> None:
     """As the README tells people who have their own loading code."""
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     delegate = litert.load_delegate(delegate_path())
     interpreters = [
-        litert.Interpreter(model_content=op_model().to_bytes(), experimental_delegates=[delegate]) for _ in range(2)
+        litert.Interpreter(model_content=OpModel().to_bytes(), experimental_delegates=[delegate]) for _ in range(2)
     ]
     for seed, interpreter in enumerate(interpreters):
         x = natural_map((1, 9, 7, 5), seed=seed)
