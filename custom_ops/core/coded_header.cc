@@ -27,7 +27,6 @@ void WriteCodedHeader(const SideInfo& info, const CodedHeader& header, uint8_t* 
 }
 
 Status ReadCodedHeader(const SideInfo& info, const uint8_t* in, size_t bytes, CodedHeader* header) {
-  if (bytes < kCodedHeaderBytes) return Status::kStreamTruncated;
   if (memcmp(in, "FMTC", 4) != 0) return Status::kStreamCorrupt;
   if (in[4] > kFormatVersion) return Status::kStreamVersion;
   if (in[4] == 0 || in[5] != info.has_checksum || in[6] > info.max_level || in[7] != 0) return Status::kStreamCorrupt;

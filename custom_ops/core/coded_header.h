@@ -18,7 +18,7 @@ struct CodedHeader {
 // Writes the header of a payload whose other bytes are final.
 void WriteCodedHeader(const SideInfo& info, const CodedHeader& header, uint8_t* out);
 
-// Checks everything up to and including the checksum.
+// Checks everything up to and including the checksum. `bytes` is at least 16.
 Status ReadCodedHeader(const SideInfo& info, const uint8_t* in, size_t bytes, CodedHeader* header);
 
 }  // namespace fmtc

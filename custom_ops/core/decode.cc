@@ -104,8 +104,9 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
               uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes) {
   if (output_bytes != plan.decoder_output_bytes) return Status::kInvalidArgument;
   if (plan.batch == 0) return Status::kOk;
-  if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
   if (workspace_bytes < DecodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  if (input_bytes < kCodedHeaderBytes) return Status::kStreamTruncated;
+  if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
   CodedHeader header;
   const Status status = ReadCodedHeader(codec.side_info, input, input_bytes, &header);

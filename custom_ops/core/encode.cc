@@ -84,12 +84,11 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   if (payload_bytes == nullptr || input_bytes != plan.encoder_input_bytes) return Status::kInvalidArgument;
   *payload_bytes = 0;
   if (plan.batch == 0) return Status::kOk;
-  if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
-  if (workspace_bytes < EncodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
-
   const uint32_t constant_level = codec.side_info.max_level;
   const size_t least_capacity = constant_level > 0 ? kCodedHeaderBytes : plan.batch * plan.item_capacity;
-  if (capacity < least_capacity) return Status::kBufferTooSmall;
+  if (capacity < least_capacity || workspace_bytes < EncodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
+
   uint32_t level = 0;
   size_t used = 0;
   do {

@@ -171,8 +171,8 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
 }  // namespace
 
 Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
-  if (data == nullptr) return Status::kInvalidArgument;
   if (bytes < kHeaderBytes) return Status::kSideInfoTruncated;
+  if (data == nullptr) return Status::kInvalidArgument;
   if (memcmp(data, "FMSI", 4) != 0) return Status::kSideInfoCorrupt;
   if (data[4] > kFormatVersion) return Status::kSideInfoVersion;
   if (data[4] == 0) return Status::kSideInfoCorrupt;

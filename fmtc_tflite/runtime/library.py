@@ -7,6 +7,7 @@ import functools
 import importlib.resources
 import os
 import pathlib
+import struct
 import types
 
 import numpy as np
@@ -90,8 +91,6 @@ def _declare_functions(library: ctypes.CDLL) -> None:
         ),
         "fmtc_codec_destroy": (None, [pointer]),
         "fmtc_codec_capacity": (size, [pointer]),
-        "fmtc_codec_input_bytes": (size, [pointer]),
-        "fmtc_codec_output_bytes": (size, [pointer]),
         "fmtc_encode": (status, [pointer, pointer, size, pointer, size, ctypes.POINTER(size)]),
         "fmtc_decode": (status, [pointer, pointer, size, pointer, size]),
         "fmtc_residual_histograms": (status, [pointer, pointer, size, pointer, size]),
@@ -136,15 +135,11 @@ class NativeCodec:
         )
         self._check(status, f"side information for {list(self._shape)}")
         self._handle = handle
-        self._components = int.from_bytes(self._side_information[20:24], "little")
-        self._input_shape = self._map_shape(self._library.fmtc_codec_input_bytes(handle))
-        self._output_shape = self._map_shape(self._library.fmtc_codec_output_bytes(handle))
-
-    def _map_shape(self, total_bytes: int) -> tuple[int, ...]:
-        """Appends the channel count; for an empty batch, that of the side information."""
-        pixels = self._shape[0] * self._shape[1] * self._shape[2]
-        channels = total_bytes // pixels if pixels else int.from_bytes(self._side_information[16:20], "little")
-        return (*self._shape, channels)
+        # Offsets of FORMAT.md section 2; the native library has checked the fields.
+        has_analysis = self._side_information[5] & 1
+        channels, self._components = struct.unpack_from("<2I", self._side_information, 16)
+        self._input_shape = (*self._shape, channels if has_analysis else self._components)
+        self._output_shape = (*self._shape, channels)
 
     def close(self) -> None:
         """Frees the native memory. The codec cannot be used afterwards."""

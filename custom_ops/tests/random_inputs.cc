@@ -1,0 +1,107 @@
+#include "tests/random_inputs.h"
+
+#include <algorithm>
+
+namespace fmtc::test {
+namespace {
+
+void AddSteps(Random* random, SideInfoSpec* spec) {
+  const size_t components = spec->classes_of.size();
+  const int32_t largest = Draw(random, 0, 1) != 0 ? 64 : static_cast<int32_t>(kMaxStep);
+  spec->step = static_cast<uint16_t>(Draw(random, kLosslessStep, largest));
+  if (Draw(random, 0, 1) != 0) return;
+  spec->step = 0;  // not used
+  for (size_t j = 0; j < components; ++j) {
+    spec->steps.push_back(static_cast<uint16_t>(Draw(random, kLosslessStep, largest)));
+  }
+}
+
+void AddCentres(Random* random, SideInfoSpec* spec) {
+  spec->centre = static_cast<int8_t>(Draw(random, -128, 127));
+  if (Draw(random, 0, 1) != 0) return;
+  for (size_t j = 0; j < spec->classes_of.size(); ++j) {
+    spec->centres.push_back(static_cast<int8_t>(Draw(random, -128, 127)));
+  }
+}
+
+// Elements are so small that 32-bit sums hold at every level.
+MatrixSpec RandomMatrix(Random* random, size_t rows, size_t columns) {
+  MatrixSpec spec;
+  spec.shift = static_cast<uint8_t>(Draw(random, 1, 12));
+  const int32_t limit = std::min<int32_t>(32767, static_cast<int32_t>(100000 / columns));
+  for (size_t i = 0; i < rows * columns; ++i) {
+    spec.matrix.push_back(static_cast<int16_t>(Draw(random, -limit, limit)));
+  }
+  for (size_t i = 0; i < rows; ++i) spec.bias.push_back(Draw(random, -100000, 100000));
+  return spec;
+}
+
+}  // namespace
+
+int32_t Draw(Random* random, int32_t low, int32_t high) {
+  return low + static_cast<int32_t>((*random)() % (static_cast<uint32_t>(high - low) + 1));
+}
+
+ClassSpec RandomClass(Random* random) {
+  ClassSpec spec;
+  spec.offset = static_cast<uint8_t>(Draw(random, 0, 255));
+  spec.constant = static_cast<uint8_t>(Draw(random, 0, 1) * Draw(random, 0, 255));
+  spec.widths = {7, 7};
+  const size_t tokens = static_cast<size_t>(Draw(random, 2, kMaxTokens));
+  while (spec.widths.size() < tokens) {
+    const size_t split = static_cast<size_t>(Draw(random, 0, static_cast<int32_t>(spec.widths.size()) - 1));
+    if (spec.widths[split] == 0) continue;
+    const uint8_t half = --spec.widths[split];
+    spec.widths.insert(spec.widths.begin() + static_cast<long>(split), half);
+  }
+  spec.counts.assign(tokens, 1);
+  const size_t favourite = static_cast<size_t>(Draw(random, 0, static_cast<int32_t>(tokens) - 1));
+  const bool skewed = Draw(random, 0, 1) != 0;
+  for (size_t left = kNumStates - tokens; left > 0; --left) {
+    const size_t t = static_cast<size_t>(Draw(random, 0, static_cast<int32_t>(tokens) - 1));
+    ++spec.counts[skewed && Draw(random, 0, 9) != 0 ? favourite : t];
+  }
+  return spec;
+}
+
+SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
+  const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
+  const uint32_t components = is_matrix ? static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(channels)))
+                                        : channels;
+  const int32_t num_classes = Draw(random, 1, static_cast<int32_t>(std::min(components, kMaxClasses)));
+  SideInfoSpec spec;
+  spec.channels = channels;
+  spec.max_level = max_level;
+  spec.checksum = Draw(random, 0, 1) != 0;
+  const bool predicts = Draw(random, 0, 3) != 0;
+  for (int32_t j = 0; j < static_cast<int32_t>(components); ++j) {
+    spec.classes_of.push_back(static_cast<uint8_t>(j < num_classes ? j : Draw(random, 0, num_classes - 1)));
+    spec.predictors.push_back(static_cast<uint8_t>(predicts ? Draw(random, 0, kNumPredictors - 1) : 0));
+  }
+  for (int32_t j = 0; j < num_classes; ++j) spec.classes.push_back(RandomClass(random));
+  if (transform != Transform::kKlt) AddCentres(random, &spec);
+  if (transform == Transform::kStep || transform == Transform::kFolded) AddSteps(random, &spec);
+  if (transform == Transform::kKlt) spec.analysis = RandomMatrix(random, components, channels);
+  if (is_matrix) spec.synthesis = RandomMatrix(random, channels, components);
+  if (transform != Transform::kLossless && Draw(random, 0, 1) != 0) {
+    spec.lo = static_cast<int8_t>(Draw(random, -128, 0));
+    spec.hi = static_cast<int8_t>(Draw(random, 0, 127));
+  }
+  return spec;
+}
+
+std::vector<uint8_t> RandomMap(Random* random, size_t values) {
+  std::vector<uint8_t> map(values);
+  const int32_t kind = Draw(random, 0, 4);
+  const int32_t usual = Draw(random, 0, 255);
+  int32_t smooth = usual;
+  for (uint8_t& value : map) {
+    const int32_t noise = Draw(random, 0, 255);
+    smooth += noise % 3 - 1;
+    const int32_t choices[] = {noise, usual, noise % 2 * 255, noise < 8 ? Draw(random, 0, 255) : usual, smooth};
+    value = static_cast<uint8_t>(choices[kind]);
+  }
+  return map;
+}
+
+}  // namespace fmtc::test

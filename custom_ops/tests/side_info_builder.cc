@@ -1,0 +1,166 @@
+#include "tests/side_info_builder.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "core/bytes.h"
+#include "core/crc32c.h"
+
+namespace fmtc::test {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+template <typename T>
+void Append(const std::vector<T>& values, Bytes* bytes) {
+  const uint8_t* begin = reinterpret_cast<const uint8_t*>(values.data());
+  bytes->insert(bytes->end(), begin, begin + sizeof(T) * values.size());
+}
+
+void Pad(Bytes* bytes) { bytes->resize(RoundUp(bytes->size(), 16)); }
+
+void AppendClass(const ClassSpec& spec, Bytes* bytes) {
+  const uint8_t num_tokens = static_cast<uint8_t>(spec.widths.size());
+  bytes->insert(bytes->end(), {spec.offset, spec.constant, num_tokens});
+  for (size_t t = 0; t < num_tokens; t += 2) {
+    const uint8_t high = t + 1 < num_tokens ? spec.widths[t + 1] : 0;
+    bytes->push_back(static_cast<uint8_t>(spec.widths[t] | high << 4));
+  }
+  Append(spec.counts, bytes);
+}
+
+void AppendMatrix(const MatrixSpec& spec, Bytes* bytes) {
+  if (spec.matrix.empty()) return;
+  Append(spec.matrix, bytes);
+  Pad(bytes);
+  Append(spec.bias, bytes);
+  Pad(bytes);
+}
+
+void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
+  uint8_t* out = bytes->data();
+  memcpy(out, "FMSI", 4);
+  out[4] = kFormatVersion;
+  const bool flags[] = {!spec.analysis.matrix.empty(), !spec.synthesis.matrix.empty(), !spec.centres.empty(),
+                        !spec.steps.empty(), spec.checksum};
+  for (int bit = 0; bit < 5; ++bit) out[5] |= static_cast<uint8_t>(flags[bit] << bit);
+  out[6] = static_cast<uint8_t>(spec.classes.size());
+  out[7] = spec.max_level;
+  Store(out + 8, static_cast<uint32_t>(bytes->size()));
+  Store(out + 16, spec.channels);
+  Store(out + 20, static_cast<uint32_t>(spec.classes_of.size()));
+  out[24] = static_cast<uint8_t>(spec.lo);
+  out[25] = static_cast<uint8_t>(spec.hi);
+  out[26] = static_cast<uint8_t>(spec.centre);
+  out[27] = spec.analysis.shift;
+  Store(out + 28, spec.step);
+  out[30] = spec.synthesis.shift;
+}
+
+// Counts of the 64 states, each at least 1, close to the shares of `mass`.
+std::vector<uint8_t> ShareStates(const std::vector<double>& mass) {
+  double total = 0;
+  for (double m : mass) total += m;
+  std::vector<uint8_t> counts(mass.size(), 1);
+  for (size_t left = kNumStates - mass.size(); left > 0; --left) {
+    size_t best = 0;
+    for (size_t t = 1; t < mass.size(); ++t) {
+      if (mass[t] * counts[best] > mass[best] * counts[t]) best = t;
+    }
+    ++counts[best];
+  }
+  return counts;
+}
+
+// cost[t][v]: least bits for the values before v in t tokens; from[t][v]: log2 width of the last of them.
+struct Partitions {
+  std::array<std::array<double, 257>, kMaxTokens + 1> cost;
+  std::array<std::array<uint8_t, 257>, kMaxTokens + 1> from;
+};
+
+void FindPartitions(const std::array<double, 257>& sums, Partitions* best) {
+  for (auto& row : best->cost) row.fill(HUGE_VAL);
+  best->cost[0][0] = 0;
+  for (uint32_t t = 1; t <= kMaxTokens; ++t) {
+    for (uint32_t v = 1; v <= 256; ++v) {
+      for (uint8_t w = 0; w <= 7 && 1u << w <= v; ++w) {
+        const double mass = sums[v] - sums[v - (1u << w)];
+        const double share = std::max(mass / sums[256], 1.0 / kNumStates);
+        const double cost = best->cost[t - 1][v - (1u << w)] + mass * (w - std::log2(share));
+        if (cost < best->cost[t][v]) {
+          best->cost[t][v] = cost;
+          best->from[t][v] = w;
+        }
+      }
+    }
+  }
+}
+
+double FitClassAt(uint8_t offset, const uint32_t histogram[256], ClassSpec* spec) {
+  std::array<double, 257> sums{};
+  for (uint32_t v = 0; v < 256; ++v) sums[v + 1] = sums[v] + histogram[(offset + v) % 256] + 1e-3;
+  auto best = std::make_unique<Partitions>();
+  FindPartitions(sums, best.get());
+  uint32_t tokens = 2;
+  for (uint32_t t = 3; t <= kMaxTokens; ++t) {
+    if (best->cost[t][256] < best->cost[tokens][256]) tokens = t;
+  }
+  spec->offset = offset;
+  spec->widths.assign(tokens, 0);
+  std::vector<double> mass(tokens);
+  for (uint32_t t = tokens, v = 256; t > 0; --t) {
+    const uint8_t w = best->from[t][v];
+    spec->widths[t - 1] = w;
+    mass[t - 1] = sums[v] - sums[v - (1u << w)];
+    v -= 1u << w;
+  }
+  spec->counts = ShareStates(mass);
+  return best->cost[tokens][256];
+}
+
+}  // namespace
+
+void FixSideInfoChecksum(Bytes* side_info) {
+  uint8_t* data = side_info->data();
+  Store(data + 12, ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, side_info->size() - 16));
+}
+
+Bytes BuildSideInfo(const SideInfoSpec& spec) {
+  Bytes bytes(32);
+  for (size_t j = 0; j < spec.classes_of.size(); ++j) {
+    bytes.push_back(static_cast<uint8_t>(spec.classes_of[j] | spec.predictors[j] << 4));
+  }
+  Append(spec.centres, &bytes);
+  Append(spec.steps, &bytes);
+  for (const ClassSpec& class_spec : spec.classes) AppendClass(class_spec, &bytes);
+  Pad(&bytes);
+  AppendMatrix(spec.analysis, &bytes);
+  AppendMatrix(spec.synthesis, &bytes);
+  WriteHeader(spec, &bytes);
+  FixSideInfoChecksum(&bytes);
+  return bytes;
+}
+
+ClassSpec FitClass(const uint32_t histogram[256]) {
+  ClassSpec spec;
+  ClassSpec other;
+  if (FitClassAt(128, histogram, &other) < FitClassAt(0, histogram, &spec)) spec = other;
+  spec.constant = static_cast<uint8_t>(std::max_element(histogram, histogram + 256) - histogram);
+  return spec;
+}
+
+OwnedCodec::OwnedCodec(Bytes side_info) : side_info_(std::move(side_info)) {
+  size_t memory_bytes = 0;
+  status_ = CodecMemorySize(side_info_.data(), side_info_.size(), &memory_bytes);
+  if (status_ != Status::kOk) return;
+  memory_ = std::aligned_alloc(64, RoundUp(memory_bytes, 64));
+  status_ = InitCodec(side_info_.data(), side_info_.size(), memory_, memory_bytes, &codec_);
+}
+
+OwnedCodec::~OwnedCodec() { std::free(memory_); }
+
+}  // namespace fmtc::test

@@ -1,0 +1,68 @@
+// Writes side information (FORMAT.md section 2) for tests, fuzz targets and the benchmark.
+#ifndef FMTC_TESTS_SIDE_INFO_BUILDER_H_
+#define FMTC_TESTS_SIDE_INFO_BUILDER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "core/codec.h"
+
+namespace fmtc::test {
+
+struct ClassSpec {
+  uint8_t offset = 0;
+  uint8_t constant = 0;
+  std::vector<uint8_t> widths;  // log2
+  std::vector<uint8_t> counts;
+};
+
+struct MatrixSpec {
+  std::vector<int16_t> matrix;
+  std::vector<int32_t> bias;
+  uint8_t shift = 0;
+};
+
+struct SideInfoSpec {
+  uint32_t channels = 1;
+  uint8_t max_level = 0;
+  bool checksum = true;
+  int8_t lo = -128, hi = 127;
+  int8_t centre = 0;
+  uint16_t step = 16;
+  std::vector<uint8_t> classes_of;  // [components]
+  std::vector<uint8_t> predictors;  // [components]
+  std::vector<int8_t> centres;      // empty or [components]
+  std::vector<uint16_t> steps;      // empty or [components]
+  std::vector<ClassSpec> classes;
+  MatrixSpec analysis, synthesis;  // absent if the matrix is empty
+};
+
+std::vector<uint8_t> BuildSideInfo(const SideInfoSpec& spec);
+
+// Rewrites the checksum of side information whose bytes were changed.
+void FixSideInfoChecksum(std::vector<uint8_t>* side_info);
+
+// The least expensive class of at most 16 tokens for these counts of residuals, by dynamic programming.
+ClassSpec FitClass(const uint32_t histogram[256]);
+
+// A codec and the memory that it points into.
+class OwnedCodec {
+ public:
+  explicit OwnedCodec(std::vector<uint8_t> side_info);
+  OwnedCodec(const OwnedCodec&) = delete;
+  OwnedCodec& operator=(const OwnedCodec&) = delete;
+  ~OwnedCodec();
+
+  Status status() const { return status_; }
+  const Codec& codec() const { return codec_; }
+
+ private:
+  std::vector<uint8_t> side_info_;
+  void* memory_ = nullptr;
+  Status status_;
+  Codec codec_;
+};
+
+}  // namespace fmtc::test
+
+#endif  // FMTC_TESTS_SIDE_INFO_BUILDER_H_

@@ -1,0 +1,74 @@
+// Tables of a class: states, tokens and the inverse relation of encoder and decoder.
+#include "core/tables.h"
+
+#include <cstdint>
+
+#include "tests/expect.h"
+#include "tests/random_inputs.h"
+
+namespace fmtc {
+namespace {
+
+struct Entry {
+  uint32_t token_bits, raw_bits, base, first_value;
+
+  explicit Entry(uint32_t packed)
+      : token_bits(packed & 255), raw_bits(packed >> 8 & 255), base(packed >> 16 & 255), first_value(packed >> 24) {}
+};
+
+// For every state and value: what the encoder leaves, the decoder undoes.
+void CheckInverse(const ClassTables& tables) {
+  for (uint32_t state = kNumStates; state < 2 * kNumStates; ++state) {
+    for (uint32_t value = 0; value < 256; ++value) {
+      const EncodeEntry entry = tables.encode[tables.token_of[value]];
+      const uint32_t bits = (state + entry.bits_bias) >> 16;
+      const uint32_t next = tables.next_state[static_cast<int32_t>(state >> bits) + entry.state_offset] - kNumStates;
+      const Entry decoded(tables.decode[next]);
+      EXPECT(decoded.token_bits == bits);
+      EXPECT(decoded.base + (state & ((1u << bits) - 1)) == state - kNumStates);
+      EXPECT(decoded.raw_bits == tables.split[value].raw_bits);
+      EXPECT(static_cast<uint8_t>(decoded.first_value + tables.split[value].raw_value) == value);
+    }
+  }
+}
+
+// The lowest state of each token starts a lane.
+void CheckStartStates(const ClassTables& tables) {
+  for (uint32_t p = kNumStates; p-- > 0;) {
+    const uint32_t token = tables.token_of[Entry(tables.decode[p]).first_value];
+    EXPECT(tables.start_state[token] <= kNumStates + p);
+    EXPECT(tables.token_of[Entry(tables.decode[tables.start_state[token] - kNumStates]).first_value] == token);
+  }
+}
+
+// Tokens with 48 and 16 states.
+void TestOrderOfStates() {
+  const uint8_t widths[] = {0x77};
+  const uint8_t counts[] = {48, 16};
+  ClassTables tables;
+  BuildClassTables({0, 0, 2, widths, counts}, &tables);
+  // (2i + 1) / 48 = (2j + 1) / 16 at i = 3j + 1: the first token precedes.
+  for (uint32_t p = 0; p < kNumStates; ++p) {
+    EXPECT(Entry(tables.decode[p]).first_value == (p % 4 == 2 ? 128u : 0u));
+  }
+}
+
+}  // namespace
+}  // namespace fmtc
+
+int main() {
+  fmtc::TestOrderOfStates();
+  fmtc::test::Random random(3);
+  for (int i = 0; i < 200; ++i) {
+    const fmtc::test::ClassSpec spec = fmtc::test::RandomClass(&random);
+    fmtc::test::SideInfoSpec side_info;
+    side_info.classes = {spec};
+    side_info.classes_of = {0};
+    side_info.predictors = {0};
+    const fmtc::test::OwnedCodec codec(BuildSideInfo(side_info));
+    EXPECT(codec.status() == fmtc::Status::kOk);
+    fmtc::CheckInverse(codec.codec().tables[0]);
+    fmtc::CheckStartStates(codec.codec().tables[0]);
+  }
+  return 0;
+}
