@@ -190,10 +190,13 @@ def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:
 
 
 def _operands(op: Op) -> tuple[Tensor, Tensor, Tensor]:
-    operands = (*op.inputs, *op.outputs)
-    if len(op.inputs) != 2 or len(op.outputs) != 1 or None in operands:
+    """(input, side information, output)."""
+    if len(op.inputs) != 2 or len(op.outputs) != 1:
         raise ModelFormatError(
             f"inconsistent TFLite model: {op.opcode} has {len(op.inputs)} inputs and {len(op.outputs)} outputs, "
             "expected 2 and 1"
         )
-    return operands  # type: ignore[return-value]
+    source, side_information, result = *op.inputs, *op.outputs
+    if source is None or side_information is None or result is None:
+        raise ModelFormatError(f"inconsistent TFLite model: {op.opcode} has an absent input or output")
+    return source, side_information, result

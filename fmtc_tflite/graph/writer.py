@@ -84,11 +84,11 @@ def _pack(model: Model, tail: _Tail, all_in_tail: bool, initial_bytes: int) -> b
 def _model_object(model: Model, tail: _Tail, all_in_tail: bool) -> Any:
     buffers = _Indices(model.buffers)
     packed = copy.copy(model.raw)
-    packed.operatorCodes = model.operator_codes
+    packed.operatorCodes = _list(model.operator_codes, model.raw.operatorCodes)
     codes = _Indices(model.operator_codes)
     packed.subgraphs = [_subgraph_object(subgraph, codes, buffers, tail) for subgraph in model.subgraphs]
     packed.description = _text(model.description, model.raw.description)
-    packed.buffers = [_buffer_object(buffer, tail, all_in_tail) for buffer in model.buffers]
+    packed.buffers = _list([_buffer_object(buffer, tail, all_in_tail) for buffer in model.buffers], model.raw.buffers)
     packed.metadata = _list(
         [schema.MetadataT(_text(entry.name), buffers.of(entry.buffer)) for entry in model.metadata_entries],
         model.raw.metadata,

@@ -63,7 +63,7 @@ class ArenaPlan:
 def tensor_bytes(tensor: Tensor) -> int:
     """Bytes of the tensor's values; 0 for types that do not live in an arena (strings, resources, variants)."""
     bits = _BITS_WITHOUT_DTYPE.get(tensor.type_name, 0) if tensor.dtype is None else 8 * tensor.dtype.itemsize
-    return -(-prod(max(dimension, 0) for dimension in tensor.shape) * bits // 8)
+    return -(-_volume(tensor.shape) * bits // 8)
 
 
 def kernel_scratch_bytes(op: Op) -> int:
@@ -71,15 +71,17 @@ def kernel_scratch_bytes(op: Op) -> int:
     if op.opcode != "CONV_2D" or len(op.inputs) < 2 or not op.outputs:
         return 0
     source, filters, result, options = op.inputs[0], op.inputs[1], op.outputs[0], op.options
-    if source is None or filters is None or result is None or options is None:
+    if source is None or filters is None or result is None or not hasattr(options, "dilationHFactor"):
         return 0
-    if source.dtype not in (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)) or len(filters.shape) != 4:
+    if source.dtype not in (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)):
+        return 0
+    if (len(source.shape), len(filters.shape), len(result.shape)) != (4, 4, 4):
         return 0
     height, width = filters.shape[1:3]
     steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
     if (height, width, *steps) == (1, 1, 1, 1, 1, 1):
         return 0
-    return prod(result.shape[:3]) * height * width * source.shape[-1] * source.dtype.itemsize
+    return _volume((*result.shape[:3], height, width, source.shape[3])) * source.dtype.itemsize
 
 
 def no_scratch(op: Op) -> int:
@@ -215,6 +217,10 @@ def _best_offset(rivals: Iterable[tuple[int, int]], size: int) -> int:
             best, best_gap = aligned, start - position
         position = max(position, end)
     return _align(position) if best is None else best
+
+
+def _volume(shape: Iterable[int]) -> int:
+    return prod(max(dimension, 0) for dimension in shape)
 
 
 def _align(position: int) -> int:
