@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "core/bytes.h"
-#include "core/side_info.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
-#include "tests/flex_map.h"
-#include "tests/side_info_builder.h"
+#include "tests/op_graph.h"
 #include "tflite/register.h"
 
 extern "C" {
@@ -33,86 +31,37 @@ void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate);
 namespace fmtc {
 namespace {
 
+using test::ExpectRoundTrip;
 using test::FakeResolver;
 using test::FakeRuntime;
-using test::FlexMap;
+using test::Fill;
+using test::MakeSideInfo;
+using test::OpGraph;
 
-// Lossless side information with one class of 16 even tokens; all predictors in turn.
-std::vector<uint8_t> MakeSideInfo(uint32_t channels, uint8_t max_level = 0) {
-  test::SideInfoSpec spec;
-  spec.channels = channels;
-  spec.max_level = max_level;
-  spec.classes_of.assign(channels, 0);
-  for (uint32_t i = 0; i < channels; ++i) spec.predictors.push_back(static_cast<uint8_t>(i % kNumPredictors));
-  spec.classes = {{0, 0, std::vector<uint8_t>(16, 4), std::vector<uint8_t>(16, 4)}};
-  return test::BuildSideInfo(spec);
-}
-
-// One model, input -> FMTC_ENCODE -> coded -> FMTC_DECODE -> output, as a test wants it.
-struct Model {
-  std::vector<int> shape = {1, 9, 7, 5};
-  TfLiteType type = kTfLiteInt8, input_type = kTfLiteNoType, output_type = kTfLiteNoType;
-  TfLiteType coded_type = kTfLiteUInt8;
-  int item_capacity = 400;
-  bool constant_side_info = true;
-  std::vector<uint8_t> side_info = MakeSideInfo(5);
-  FlexMap options = test::MakeOptions(9, 7, 5, "int8");
-  std::vector<uint8_t> raw_options;
-  std::vector<int> encode_inputs;
-
-  int side, input, coded, output;
-
-  // The side information comes first, so that a sorted list of inputs is not the op's.
-  void Build(FakeRuntime* runtime, bool with_delegate) {
-    FakeResolver resolver;
-    AddFmtcOps(&resolver);
-    EXPECT(resolver.ops.size() == 2);
-    side = runtime->AddConstant(side_info, "side");
-    if (!constant_side_info) runtime->tensor(side).allocation_type = kTfLiteArenaRw;
-    input = runtime->AddTensor(input_type != kTfLiteNoType ? input_type : type, shape, "input");
-    coded = runtime->AddTensor(coded_type, {shape[0], item_capacity}, "coded");
-    output = runtime->AddTensor(output_type != kTfLiteNoType ? output_type : type, shape, "output");
-    const std::vector<uint8_t> bytes = raw_options.empty() ? options.Bytes() : raw_options;
-    if (encode_inputs.empty()) encode_inputs = {input, side};
-    const FakeResolver* registered = with_delegate ? nullptr : &resolver;
-    runtime->AddOp("FMTC_ENCODE", encode_inputs, {coded}, bytes, registered);
-    runtime->AddOp("FMTC_DECODE", {coded, side}, {output}, bytes, registered);
-    if (with_delegate) {
-      TfLiteDelegate* delegate = tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr);
-      EXPECT(runtime->ApplyDelegate(delegate) == kTfLiteOk);
-      EXPECT(runtime->num_claimed() == 2);
-      tflite_plugin_destroy_delegate(delegate);
-    }
+void Build(OpGraph* model, FakeRuntime* runtime, bool with_delegate) {
+  FakeResolver resolver;
+  AddFmtcOps(&resolver);
+  model->Build(runtime, with_delegate ? nullptr : &resolver);
+  if (with_delegate) {
+    TfLiteDelegate* delegate = tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr);
+    EXPECT(runtime->ApplyDelegate(delegate) == kTfLiteOk);
+    EXPECT(runtime->num_claimed() == 2);
+    tflite_plugin_destroy_delegate(delegate);
   }
-};
+}
 
 void ForBothPaths(const std::function<void(bool)>& test) {
   test(false);
   test(true);
 }
 
-void Fill(FakeRuntime* runtime, int tensor) {
-  uint32_t x = 1;
-  for (size_t i = 0; i < runtime->tensor(tensor).bytes; ++i) {
-    x = x * 1664525 + 1013904223;
-    runtime->data(tensor)[i] = static_cast<uint8_t>(i % 7 + (x >> 30));
-  }
-}
-
-void ExpectRoundTrip(FakeRuntime* runtime, const Model& model) {
-  Fill(runtime, model.input);
-  EXPECT(runtime->Invoke() == kTfLiteOk);
-  EXPECT(runtime->tensor(model.input).bytes == runtime->tensor(model.output).bytes);
-  EXPECT(std::memcmp(runtime->data(model.input), runtime->data(model.output), runtime->tensor(model.input).bytes) == 0);
-}
-
 void TestRoundTrip(bool with_delegate) {
   for (TfLiteType type : {kTfLiteInt8, kTfLiteUInt8}) {
     FakeRuntime runtime;
-    Model model;
+    OpGraph model;
     model.type = type;
     model.options.Set("type", type == kTfLiteInt8 ? "int8" : "uint8");
-    model.Build(&runtime, with_delegate);
+    Build(&model, &runtime, with_delegate);
     EXPECT(runtime.Prepare() == kTfLiteOk);
     ExpectRoundTrip(&runtime, model);
     ExpectRoundTrip(&runtime, model);
@@ -122,8 +71,8 @@ void TestRoundTrip(bool with_delegate) {
 // Prepare runs again after each resize. Everything is followed, and nothing piles up.
 void TestBatchIsFollowed(bool with_delegate) {
   FakeRuntime runtime;
-  Model model;
-  model.Build(&runtime, with_delegate);
+  OpGraph model;
+  Build(&model, &runtime, with_delegate);
   for (int batch : {1, 1, 3, 0, 2, 17}) {
     runtime.Resize(model.input, {batch, 9, 7, 5});
     EXPECT(runtime.Prepare() == kTfLiteOk);
@@ -135,29 +84,29 @@ void TestBatchIsFollowed(bool with_delegate) {
   EXPECT_ERROR(runtime, "");
 }
 
-void ExpectPrepareError(bool with_delegate, Model model, const std::string& message) {
+void ExpectPrepareError(bool with_delegate, OpGraph model, const std::string& message) {
   FakeRuntime runtime;
-  model.Build(&runtime, with_delegate);
+  Build(&model, &runtime, with_delegate);
   EXPECT(runtime.Prepare() == kTfLiteError);
   EXPECT_ERROR(runtime, message);
 }
 
 void TestOptionErrors(bool with_delegate) {
-  Model model;
+  OpGraph model;
   model.raw_options = {1, 2, 3};
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'coded': its options are not a flexbuffer map; convert the model again");
-  model = Model();
+  model = OpGraph();
   model.options.Remove("width");
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its option 'height', 'width' or 'channels' is missing or out of range; "
                      "convert the model again");
-  model = Model();
+  model = OpGraph();
   model.options.Set("format_version", 2);
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 2, this library "
                      "reads up to 1); update fmtc-tflite");
-  model = Model();
+  model = OpGraph();
   model.options.Set("channels", 6);
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its options say 6 channels, its side information 5; "
@@ -165,22 +114,22 @@ void TestOptionErrors(bool with_delegate) {
 }
 
 void TestSideInfoErrors(bool with_delegate) {
-  Model model;
+  OpGraph model;
   model.side_info.back() ^= 1;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': side information is damaged: bad magic, checksum, field or table; "
                      "convert the model again");
-  model = Model();
+  model = OpGraph();
   model.side_info[4] = 9;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 9, this library "
                      "reads up to 1); update fmtc-tflite");
-  model = Model();
+  model = OpGraph();
   model.side_info.resize(20);
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': side information is shorter than its fields say; "
                      "convert the model again");
-  model = Model();
+  model = OpGraph();
   model.constant_side_info = false;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its side information must be a constant uint8 tensor; "
@@ -188,29 +137,29 @@ void TestSideInfoErrors(bool with_delegate) {
 }
 
 void TestTensorErrors(bool with_delegate) {
-  Model model;
+  OpGraph model;
   model.input_type = kTfLiteUInt8;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': converted for int8, got uint8; reconvert the model for this type");
-  model = Model();
+  model = OpGraph();
   model.output_type = kTfLiteFloat32;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_DECODE 'conv1/relu': converted for int8, got float32; reconvert the model for this type");
-  model = Model();
+  model = OpGraph();
   model.coded_type = kTfLiteInt8;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its coded tensor must be uint8 [batch, bytes], got int8 [1,400]; "
                      "convert the model again");
-  model = Model();
+  model = OpGraph();
   model.item_capacity = 328;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its coded tensor has 328 bytes per item, needs 336; "
                      "convert the model again");
   for (const std::vector<int>& inputs : {std::vector<int>{1}, {1, -1}, {1, 99}, {0, 1, 2}}) {
-    model = Model();
+    model = OpGraph();
     model.encode_inputs = inputs;
     FakeRuntime runtime;
-    model.Build(&runtime, with_delegate);
+    Build(&model, &runtime, with_delegate);
     EXPECT(runtime.Prepare() == kTfLiteError);
     EXPECT(runtime.error().find("it must have 2 inputs and 1 output") != std::string::npos);
   }
@@ -218,8 +167,8 @@ void TestTensorErrors(bool with_delegate) {
 
 void TestOtherShapesAreRefused(bool with_delegate) {
   FakeRuntime runtime;
-  Model model;
-  model.Build(&runtime, with_delegate);
+  OpGraph model;
+  Build(&model, &runtime, with_delegate);
   EXPECT(runtime.Prepare() == kTfLiteOk);
   runtime.Resize(model.input, {1, 9, 8, 5});
   EXPECT(runtime.Prepare() == kTfLiteError);
@@ -236,10 +185,10 @@ void TestOtherShapesAreRefused(bool with_delegate) {
 
 void TestSmallCapacityWithLevels(bool with_delegate) {
   FakeRuntime runtime;
-  Model model;
+  OpGraph model;
   model.side_info = MakeSideInfo(5, 5);
   model.item_capacity = 16;
-  model.Build(&runtime, with_delegate);
+  Build(&model, &runtime, with_delegate);
   EXPECT(runtime.Prepare() == kTfLiteOk);
   Fill(&runtime, model.input);
   EXPECT(runtime.Invoke() == kTfLiteOk);  // the constant level
@@ -248,8 +197,8 @@ void TestSmallCapacityWithLevels(bool with_delegate) {
 // Damages the coded tensor between the two ops, by running the decoder in a graph of its own.
 void TestCorruptCodedBytes(bool with_delegate) {
   FakeRuntime encoder;
-  Model model;
-  model.Build(&encoder, with_delegate);
+  OpGraph model;
+  Build(&model, &encoder, with_delegate);
   EXPECT(encoder.Prepare() == kTfLiteOk);
   Fill(&encoder, model.input);
   EXPECT(encoder.Invoke() == kTfLiteOk);
