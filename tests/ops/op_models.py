@@ -83,18 +83,18 @@ class OpModel:
             x = graph.add(x, x, name="before")
         if "encode" in self.ops:
             coded = graph.tensor("coded", coded_shape, "UINT8")
-            graph.op("FMTC_ENCODE", [x, side], [coded], custom_options=self._options())
+            graph.op("FMTC_ENCODE", [x, side], [coded], custom_options=self.op_options())
             x = coded
         if "decode" in self.ops:
             decoded = graph.tensor("decoded", self.shape, (self.output_type or self.dtype).upper())
-            graph.op("FMTC_DECODE", [x, side], [decoded], custom_options=self._options())
+            graph.op("FMTC_DECODE", [x, side], [decoded], custom_options=self.op_options())
             x = decoded
         if self.surrounded:
             x = graph.add(x, x, name="behind")
         graph.output(x)
         return builder.build()
 
-    def _options(self) -> bytes:
+    def op_options(self) -> bytes:
         if self.raw_options is not None:
             return self.raw_options
         _, height, width, channels = self.shape

@@ -13,6 +13,7 @@ import pytest
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.side_info import AffineTransform
 from fmtc_tflite.runtime.interpreter import delegate_path, load_interpreter
+from model_builder import ModelBuilder
 from ops.op_models import OpModel, make_side_information, natural_map
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
@@ -74,6 +75,25 @@ def test_batch_is_followed(runtime: str, builtin_kernels_only: bool) -> None:
 def test_empty_batch(runtime: str) -> None:
     interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
     assert run(interpreter, np.zeros((0, 9, 7, 5), np.int8)).shape == (0, 9, 7, 5)
+
+
+def test_signatures_of_several_subgraphs(runtime: str) -> None:
+    model = OpModel()
+    builder = ModelBuilder()
+    for key in ("first", "second"):
+        graph = builder.graph(key)
+        x = graph.input("x", model.shape)
+        side = graph.tensor("side", (len(model.side_information),), "UINT8", data=model.side_information)
+        coded = graph.tensor("coded", (1, model.item_capacity), "UINT8")
+        decoded = graph.tensor("decoded", model.shape)
+        graph.op("FMTC_ENCODE", [x, side], [coded], custom_options=model.op_options())
+        graph.op("FMTC_DECODE", [coded, side], [decoded], custom_options=model.op_options())
+        y = graph.output(graph.add(decoded, decoded, name="y"))
+        builder.signature(key, graph, {"x": x}, {"y": y})
+    interpreter = load_interpreter(model_content=builder.build(), runtime=runtime)
+    for key, batch in (("first", 1), ("second", 3), ("first", 2), ("second", 1)):
+        x = natural_map((batch, *model.shape[1:])) // 2
+        np.testing.assert_array_equal(interpreter.get_signature_runner(key)(x=x)["y"], 2 * x)
 
 
 def test_repeated_allocation(runtime: str) -> None:
