@@ -65,15 +65,16 @@ bool ReadClassRecord(Cursor* cursor, ClassRecord* record) {
 }
 
 bool IsClassValid(const ClassRecord& record) {
-  uint32_t values = 0;
+  uint32_t values = 0;  // covered by the tokens; only the last one may reach round into the first ones
   uint32_t states = 0;
   for (uint32_t t = 0; t < record.num_tokens; ++t) {
-    if (record.WidthLog2(t) > 7 || record.counts[t] < 1 || record.counts[t] > kNumStates - 1) return false;
+    if (values >= 256 || record.WidthLog2(t) > 7) return false;
+    if (record.counts[t] < 1 || record.counts[t] > kNumStates - 1) return false;
     values += 1u << record.WidthLog2(t);
     states += record.counts[t];
   }
   const bool unused_nibble_is_zero = record.num_tokens % 2 == 0 || record.WidthLog2(record.num_tokens) == 0;
-  return values == 256 && states == kNumStates && unused_nibble_is_zero;
+  return values >= 256 && states == kNumStates && unused_nibble_is_zero;
 }
 
 bool AreComponentsValid(const SideInfo& info) {

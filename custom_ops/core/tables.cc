@@ -20,11 +20,15 @@ uint32_t TokenOfNextState(const ClassRecord& record, const uint8_t* used) {
 }
 
 void BuildValueTables(const ClassRecord& record, uint8_t* first_value, ClassTables* tables) {
-  uint8_t value = record.offset;
-  for (uint32_t t = 0; t < record.num_tokens; ++t) {
-    first_value[t] = value;
+  first_value[0] = record.offset;
+  for (uint32_t t = 1; t < record.num_tokens; ++t) {
+    first_value[t] = static_cast<uint8_t>(first_value[t - 1] + (1u << record.WidthLog2(t - 1)));
+  }
+  // Backwards, since a value belongs to the first token that covers it.
+  for (uint32_t t = record.num_tokens; t-- > 0;) {
     const uint32_t bits = record.WidthLog2(t);
-    for (uint32_t u = 0; u < 1u << bits; ++u, ++value) {
+    for (uint32_t u = 0; u < 1u << bits; ++u) {
+      const uint8_t value = static_cast<uint8_t>(first_value[t] + u);
       tables->token_of[value] = static_cast<uint8_t>(t);
       tables->split[value] = {static_cast<uint8_t>(u), static_cast<uint8_t>(bits)};
     }

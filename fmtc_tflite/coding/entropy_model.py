@@ -15,6 +15,7 @@ from fmtc_tflite.coding.tables import NUM_STATES
 
 _LLOYD_ROUNDS = 8
 _LOG2_WIDTHS = range(8)
+_OFFSETS_BEFORE_MODE = (0, 1, 2, 3, 4, 6, 8, 16, 32, 128)
 # Adds this share of a wider histogram to a class's own, so that a value that calibration never saw stays affordable.
 _SMOOTHING = 1e-4
 
@@ -182,25 +183,26 @@ def fit_classes(histograms: np.ndarray) -> tuple[list[TokenClass], np.ndarray]:
     smoothed = _smooth(np.maximum(histograms, 0) + (histograms.sum(1, keepdims=True) == 0))
     smoothed /= smoothed.sum(1, keepdims=True)
     offsets = _offset_candidates(smoothed)
-    rotated = np.stack([[np.roll(p, -o) for o in row] for p, row in zip(smoothed, offsets, strict=True)])
-    partitions = _partition(rotated.reshape(-1, 256))
+    rotated = np.stack([np.roll(p, -o) for p, row in zip(smoothed, offsets, strict=True) for o in row])
+    widths = _partition(rotated)
+    tokens = np.stack([np.repeat(np.arange(len(w)), [1 << x for x in w])[:256] for w in widths])
+    counts = _state_counts(_token_masses(rotated, tokens))
+    token_bits = np.array([[*w, *[0] * (MAX_TOKENS - len(w))] for w in widths]) - np.log2(counts / NUM_STATES)
+    bits = np.take_along_axis(token_bits, tokens, 1)
+    cost = (rotated * bits).sum(1).reshape(offsets.shape)
     classes, lengths = [], []
-    for j, row in enumerate(offsets):
-        fits = [_fit_one(smoothed[j], histograms[j], int(o), partitions[j * len(row) + i]) for i, o in enumerate(row)]
-        costs = [float(smoothed[j] @ bits) for _, bits in fits]
-        cls, bits = fits[int(np.argmin(costs))]
-        classes.append(cls)
-        lengths.append(bits)
+    for j, i in enumerate(cost.argmin(1)):
+        row, offset = j * offsets.shape[1] + i, int(offsets[j, i])
+        used = len(widths[row])
+        constant = int(histograms[j].argmax())
+        classes.append(TokenClass(offset, constant, tuple(widths[row]), tuple(counts[row, :used].tolist())))
+        lengths.append(np.roll(bits[row], offset))
     return classes, np.array(lengths)
 
 
 def _offset_candidates(p: np.ndarray) -> np.ndarray:
-    """Places where cutting the circle of 256 residuals should hurt least, [K, 4]."""
-    ring = np.concatenate([p, p], 1)
-    quiet = np.stack([ring[:, i : i + 256] for i in range(33)]).sum(0).argmin(1) + 16
-    mode = p.argmax(1)
-    fixed = np.full(len(p), 128)
-    return np.stack([fixed, quiet % 256, mode, (mode + 128) % 256], 1)
+    """Residuals at which a class's first token may start, [K, candidates]: some way before the mode or opposite to it."""
+    return (p.argmax(1)[:, None] - np.array(_OFFSETS_BEFORE_MODE)) % 256
 
 
 def _token_cost(mass: np.ndarray, log2_width: int) -> np.ndarray:
@@ -210,52 +212,66 @@ def _token_cost(mass: np.ndarray, log2_width: int) -> np.ndarray:
 
 
 def _partition(p: np.ndarray) -> list[list[int]]:
-    """Cuts [0, 256) into at most 16 runs of power-of-two length at least expected bits; `p` is [B, 256]."""
+    """Cuts [0, 256) into at most 16 runs of power-of-two length at least expected bits; `p` is [B, 256].
+
+    The last run may end beyond 256: what it covers there belongs to the first runs.
+    """
+    batch, end = len(p), 256
+    padded = np.concatenate([p, np.zeros((batch, 128))], 1)
+    cumulative = np.concatenate([np.zeros((batch, 1)), np.cumsum(padded, 1)], 1)
+    costs = [_token_cost(cumulative[:, 1 << w : end + (1 << w)] - cumulative[:, :end], w) for w in _LOG2_WIDTHS]
+    best = np.full((batch, end + 1), np.inf)
+    best[:, 0] = 0
+    totals, choices, last_starts = [], [], []
+    for _ in range(MAX_TOKENS):
+        candidates = np.full((len(costs), batch, end + 1), np.inf)
+        closing = np.empty((len(costs), batch), np.int64)  # where the run that reaches the end starts
+        for w, cost in zip(_LOG2_WIDTHS, costs, strict=True):
+            width, total = 1 << w, best[:, :end] + cost
+            candidates[w, :, width:] = total[:, : end + 1 - width]
+            closing[w] = total[:, end - width :].argmin(1) + end - width
+            candidates[w, :, end] = np.take_along_axis(total, closing[w][:, None], 1)[:, 0]
+        choice = candidates.argmin(0)
+        best = np.take_along_axis(candidates, choice[None], 0)[0]
+        totals.append(best[:, end])
+        choices.append(choice)
+        last_starts.append(np.take_along_axis(closing, choice[None, :, end], 0)[0])
+    return [_trace([t[b] for t in totals], [c[b] for c in choices], [s[b] for s in last_starts]) for b in range(batch)]
+
+
+def _trace(totals: list[float], choices: list[np.ndarray], last_starts: list[int]) -> list[int]:
+    """The log2 widths of the best partition, first run first."""
+    j = int(np.argmin(totals))
+    widths, position = [int(choices[j][-1])], int(last_starts[j])
+    while position:
+        j -= 1
+        widths.append(int(choices[j][position]))
+        position -= 1 << widths[-1]
+    return widths[::-1]
+
+
+def _token_masses(p: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Probability of each token, [B, 16]; -1 for tokens that a class does not have."""
     batch = len(p)
-    cumulative = np.concatenate([np.zeros((batch, 1)), np.cumsum(p, 1)], 1)
-    costs = [_token_cost(cumulative[:, 1 << w :] - cumulative[:, : -(1 << w)], w) for w in _LOG2_WIDTHS]
-    best = np.full((MAX_TOKENS + 1, batch, 257), np.inf)
-    best[0, :, 0] = 0
-    choice = np.zeros((MAX_TOKENS + 1, batch, 257), np.int8)
-    for j in range(1, MAX_TOKENS + 1):
-        for w in _LOG2_WIDTHS:
-            candidate = best[j - 1, :, : -(1 << w)] + costs[w]
-            current = best[j, :, 1 << w :]
-            better = candidate < current
-            current[better] = candidate[better]
-            choice[j, :, 1 << w :][better] = w
-    result = []
-    for b in range(batch):
-        j, end, widths = int(best[:, b, 256].argmin()), 256, []
-        while end:
-            widths.append(int(choice[j, b, end]))
-            end -= 1 << widths[-1]
-            j -= 1
-        result.append(widths[::-1])
-    return result
+    index = tokens + MAX_TOKENS * np.arange(batch)[:, None]
+    masses = np.bincount(index.ravel(), p.ravel(), minlength=batch * MAX_TOKENS).reshape(batch, MAX_TOKENS)
+    masses[np.arange(MAX_TOKENS) > tokens.max(1, keepdims=True)] = -1
+    return masses
 
 
-def _fit_one(p: np.ndarray, histogram: np.ndarray, offset: int, widths: list[int]) -> tuple[TokenClass, np.ndarray]:
-    tokens = np.repeat(np.arange(len(widths)), [1 << w for w in widths])
-    mass = np.bincount(tokens, np.roll(p, -offset))
-    counts = _state_counts(mass)
-    constant = int(histogram.argmax())
-    cls = TokenClass(offset, constant, tuple(widths), tuple(counts.tolist()))
-    bits = (np.array(widths) - np.log2(counts / NUM_STATES))[tokens]
-    return cls, np.roll(bits, offset)
+def _state_counts(masses: np.ndarray) -> np.ndarray:
+    """Shares of 64 states that minimise the code length (greedy, which is optimal here), [B, 16].
 
-
-def _state_counts(mass: np.ndarray) -> np.ndarray:
-    """Shares of 64 states, at least one each, that minimise the code length (greedy, which is optimal here)."""
-    counts = np.ones(len(mass), np.int64)
-    for _ in range(NUM_STATES - len(mass)):
-        counts[np.argmax(mass * np.log2((counts + 1) / counts))] += 1
+    Every token gets at least one; entries of absent tokens (mass -1) are 1 and do not count.
+    """
+    counts = np.ones(masses.shape, np.int64)
+    gains = masses.copy()  # of one state more, in bits
+    rows = np.arange(len(masses))
+    left = NUM_STATES - (masses >= 0).sum(1)
+    for step in range(int(left.max())):
+        active = rows[left > step]
+        token = gains[active].argmax(1)
+        counts[active, token] += 1
+        count = counts[active, token]
+        gains[active, token] = masses[active, token] * np.log2((count + 1) / count)
     return counts
-
-
-def ideal_bits(histograms: np.ndarray) -> float:
-    """Entropy in bits of histograms [r, 256] under one table per component: a bound for reports."""
-    return float(_entropy(histograms.astype(np.float64)).sum())
-
-
-__all__ = ["PREDICTORS", "EntropyModel", "fit", "fit_classes", "ideal_bits"]

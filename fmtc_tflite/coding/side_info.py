@@ -27,7 +27,8 @@ class TokenClass:
     Attributes:
       offset: residual (0..255) at which token 0 starts.
       constant: residual (0..255) that a segment need not store where the whole class has it.
-      log2_widths: token widths, 2..16 of them, each 0..7; the widths sum to 256.
+      log2_widths: token widths, 2..16 of them, each 0..7; they cover the 256 residuals, and only the last token may
+        reach round into the first ones.
       counts: states of each token, each at least 1; they sum to 64.
     """
 
@@ -42,8 +43,9 @@ class TokenClass:
             raise CodingError(
                 f"a token class has {tokens} widths and {len(self.counts)} counts, expected 2..16 of each"
             )
-        if any(not 0 <= w <= 7 for w in self.log2_widths) or sum(1 << w for w in self.log2_widths) != 256:
-            raise CodingError(f"token widths 2**{self.log2_widths} do not sum to 256")
+        widths = [1 << w for w in self.log2_widths if 0 <= w <= 7]
+        if len(widths) < tokens or not sum(widths[:-1]) < 256 <= sum(widths):
+            raise CodingError(f"token widths 2**{self.log2_widths} do not just cover 256 residuals")
         if min(self.counts) < 1 or sum(self.counts) != 64:
             raise CodingError(f"state counts {self.counts} are not positive with sum 64")
         if not (0 <= self.offset <= 255 and 0 <= self.constant <= 255):
@@ -57,9 +59,9 @@ class TokenClass:
 
     @property
     def token_of_value(self) -> np.ndarray:
-        """Token of each residual, uint8 [256]."""
+        """Token of each residual, the first that covers it, uint8 [256]."""
         tokens = np.repeat(np.arange(len(self.counts), dtype=np.uint8), [1 << w for w in self.log2_widths])
-        return np.roll(tokens, self.offset)
+        return np.roll(tokens[:256], self.offset)
 
     def to_bytes(self) -> bytes:
         widths = [*self.log2_widths, 0][: len(self.counts) + len(self.counts) % 2]

@@ -1,0 +1,74 @@
+"""Both implementations reproduce the committed vectors to the byte (tools/make_golden_vectors.py has the layout)."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmtc_tflite.coding import reference
+from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.runtime.library import NativeCodec
+
+CONTENT = (Path(__file__).parent / "vectors.bin").read_bytes()
+
+
+class Vector:
+    """One case of the file."""
+
+    def __init__(self, content: bytes, position: int) -> None:
+        self._content, self.end = content, position
+        self.name = self._blob().decode()
+        *shape, is_uint8 = struct.unpack_from("<3iI", content, self.end)
+        self.end += 16
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(np.uint8 if is_uint8 else np.int8)
+        self.side_information = self._blob()
+        self.map = np.frombuffer(self._blob(), self.dtype).reshape(*self.shape, -1)
+        self.coded = self._blob()
+        self.decoded = np.frombuffer(self._blob(), self.dtype).reshape(*self.shape, -1)
+
+    def _blob(self) -> bytes:
+        (length,) = struct.unpack_from("<I", self._content, self.end)
+        start, self.end = self.end + 4, self.end + 4 + length
+        return self._content[start : self.end]
+
+    @property
+    def capacity(self) -> int | None:
+        return len(self.coded) if self.name.endswith("_tight") else None
+
+
+def vectors() -> Iterator[Vector]:
+    magic, count = struct.unpack_from("<4sI", CONTENT)
+    assert magic == b"FMGV"
+    position = 8
+    for _ in range(count):
+        vector = Vector(CONTENT, position)
+        position = vector.end
+        yield vector
+    assert position == len(CONTENT)
+
+
+every_vector = pytest.mark.parametrize("vector", [pytest.param(v, id=v.name) for v in vectors()])
+
+
+@every_vector
+def test_reference(vector: Vector) -> None:
+    info = SideInformation.from_bytes(vector.side_information)
+    assert info.to_bytes() == vector.side_information
+    assert reference.encode(info, vector.map, vector.capacity) == vector.coded
+    assert np.array_equal(reference.decode(info, vector.coded, vector.shape, vector.dtype), vector.decoded)
+
+
+@every_vector
+def test_native(vector: Vector) -> None:
+    with NativeCodec(vector.side_information, vector.shape, vector.dtype) as codec:
+        buffer = np.zeros(vector.capacity or codec.capacity_bytes, np.uint8)
+        payload = codec.encode_into(vector.map, buffer)
+        assert buffer[:payload].tobytes() == vector.coded
+        assert np.array_equal(codec.decode(buffer), vector.decoded)
+
+
+def test_every_level_occurs() -> None:
+    assert {v.coded[6] for v in vectors()} == {0, 1, 2, 3, 4}
