@@ -58,6 +58,12 @@ class Site:
         return self.tensor.name
 
     @property
+    def grid(self) -> tuple[int, int, int]:
+        """Batch size, height and width."""
+        batch, height, width, _ = self.tensor.shape
+        return batch, height, width
+
+    @property
     def values(self) -> int:
         """Values in the map, N*H*W*C, which for 8-bit maps is its size in bytes."""
         return prod(self.tensor.shape)
@@ -148,6 +154,7 @@ def activation_range(producer: Op, tensor: Tensor) -> tuple[int, int]:
 
 
 def _quantize(value: float, scale: float, offset: int) -> int:
-    steps = float(np.float32(value) / np.float32(scale)) if np.isfinite(value) else value
+    with np.errstate(over="ignore"):  # a tiny scale: the limit lies beyond all steps
+        steps = float(np.float32(value) / np.float32(scale))
     rounded = np.sign(steps) * np.floor(abs(steps) + 0.5)
     return int(np.clip(rounded + offset, -128, 127))

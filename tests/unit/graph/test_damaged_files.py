@@ -37,7 +37,7 @@ def test_not_tflite(content: bytes) -> None:
 
 
 def problem(content: bytes) -> str:
-    """Loads, looks at, rewrites and saves a model; returns the text of the error if one that is meant for users came."""
+    """Loads, looks at, rewrites and saves a model; returns the text of an error meant for users."""
     try:
         model = load_model(content)
     except ModelFormatError as error:

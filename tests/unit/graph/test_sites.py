@@ -232,6 +232,8 @@ def activation(fused: str = "", opcode: str = "", **of: Any) -> tuple[int, int]:
         ("RELU6", {"zero_point": 28, "scale": 0.05, "dtype": "UINT8"}, (-100, 20)),
         ("RELU", {"zero_point": 0, "dtype": "UINT8"}, (-128, 127)),
         ("RELU6", {"zero_point": 127, "scale": 0.05}, (127, 127)),
+        ("RELU6", {"zero_point": -3, "scale": 1e-40}, (-3, 127)),
+        ("RELU_N1_TO_1", {"zero_point": -3, "scale": 1e30}, (-3, -3)),
     ],
 )
 def test_fused_activation(fused: str, of: dict[str, Any], expected: tuple[int, int]) -> None:
