@@ -63,8 +63,6 @@ void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
 
 // Counts of the 64 states, each at least 1, close to the shares of `mass`.
 std::vector<uint8_t> ShareStates(const std::vector<double>& mass) {
-  double total = 0;
-  for (double m : mass) total += m;
   std::vector<uint8_t> counts(mass.size(), 1);
   for (size_t left = kNumStates - mass.size(); left > 0; --left) {
     size_t best = 0;

@@ -9,6 +9,7 @@ import os
 import pathlib
 import struct
 import types
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def library_path() -> pathlib.Path:
     return path
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_library() -> ctypes.CDLL:
     """Loads the shared library once, with the types of its functions declared.
 
@@ -120,7 +121,7 @@ class NativeCodec:
 
     def __init__(self, side_information: bytes, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
         self._handle: ctypes.c_void_p | None = None
-        self._dtype = np.dtype(dtype)
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
         if self._dtype not in (np.dtype(np.int8), np.dtype(np.uint8)):
             raise CodingError(f"feature map codec: got dtype {self._dtype}, expected int8 or uint8")
         if len(shape) != 3:
@@ -239,7 +240,8 @@ class NativeCodec:
                 f"feature map: got {feature_map.dtype} {list(feature_map.shape)}, expected {self._dtype} "
                 f"{list(self._input_shape)}"
             )
-        return np.ascontiguousarray(feature_map)
+        contiguous: FeatureMap = np.ascontiguousarray(feature_map)
+        return contiguous
 
     def _check(self, status: int, what: str) -> None:
         if status == 0:
