@@ -24,6 +24,11 @@ from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 from fmtc_tflite.graph.rewrite import ENCODE
 
 Sample = Mapping[str, np.ndarray]
+_METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {
+    "kl": KlDivergence,
+    "disagreement": Disagreement,
+    "relative_mse": RelativeMse,
+}
 _PAYLOAD_LENGTH_OFFSET = 8  # FORMAT.md section 8
 
 
@@ -55,7 +60,7 @@ class _OutputMeter:
 
     def __init__(self, source: FidelitySource) -> None:
         self.source = source
-        self._metric = {"kl": KlDivergence, "disagreement": Disagreement, "relative_mse": RelativeMse}[source.measure]()
+        self._metric: KlDivergence | Disagreement | RelativeMse = _METRICS[source.measure]()
         self._agreement = Top1Agreement() if source.measure == "kl" else None
 
     def add(self, original: np.ndarray, converted: np.ndarray) -> None:
@@ -134,8 +139,11 @@ def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[Fidelit
 
 def coded_tensors(model: Model, subgraph_index: int = 0) -> dict[str, Tensor]:
     """Name of each coded feature map -> its coded tensor."""
-    ops = model.subgraphs[subgraph_index].ops
-    return {op.inputs[0].name: op.outputs[0] for op in ops if op.opcode == ENCODE}
+    found = {}
+    for op in model.subgraphs[subgraph_index].ops:
+        if op.opcode == ENCODE and op.inputs[0] is not None and op.outputs[0] is not None:
+            found[op.inputs[0].name] = op.outputs[0]
+    return found
 
 
 def payload_bytes(coded: np.ndarray) -> int:

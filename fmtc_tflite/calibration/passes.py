@@ -123,6 +123,6 @@ def largest_coded_bytes(
 def _codecs(sites: Sequence[Site], infos: Sequence[SideInformation]) -> Iterator[list[NativeCodec]]:
     with ExitStack() as stack:
         yield [
-            stack.enter_context(NativeCodec(info.to_bytes(), site.tensor.shape[:3], site.tensor.dtype))
+            stack.enter_context(NativeCodec(info.to_bytes(), site.grid, site.tensor.dtype))
             for site, info in zip(sites, infos, strict=True)
         ]

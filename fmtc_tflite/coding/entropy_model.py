@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.coding.side_info import MAX_CLASSES, MAX_TOKENS, PREDICTORS, TokenClass
+from fmtc_tflite.coding.side_info import MAX_CLASSES, MAX_TOKENS, TokenClass
 from fmtc_tflite.coding.tables import NUM_STATES
 
 _LLOYD_ROUNDS = 8
@@ -201,7 +201,7 @@ def fit_classes(histograms: np.ndarray) -> tuple[list[TokenClass], np.ndarray]:
 
 
 def _offset_candidates(p: np.ndarray) -> np.ndarray:
-    """Residuals at which a class's first token may start, [K, candidates]: some way before the mode or opposite to it."""
+    """Residuals at which a class's first token may start: some way before the mode, or opposite; [K, candidates]."""
     return (p.argmax(1)[:, None] - np.array(_OFFSETS_BEFORE_MODE)) % 256
 
 

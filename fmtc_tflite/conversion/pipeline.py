@@ -193,7 +193,7 @@ class Conversion:
                 plan.info = replace(
                     info, classes=model.classes, component_class=model.component_class, predictor=model.predictor
                 )
-                cut = geometry(*plan.site.tensor.shape[1:3], info.components)
+                cut = geometry(*plan.site.grid[1:], info.components)
                 expected[id(plan)] = model.bits / count + 8 * cut.overhead_bytes * plan.site.tensor.shape[0]
         return expected
 
@@ -284,7 +284,7 @@ class Conversion:
 
 def _raw_capacity(plan: SitePlan) -> int:
     assert plan.info is not None
-    return geometry(*plan.site.tensor.shape[1:3], plan.info.components).item_capacity_bytes
+    return geometry(*plan.site.grid[1:], plan.info.components).item_capacity_bytes
 
 
 def _open_samples(model: Model, options: ConvertOptions) -> Samples:

@@ -10,6 +10,7 @@ import pathlib
 import struct
 import types
 from typing import Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ _NUM_PREDICTORS = 5
 _BITSTREAM_STATUSES = range(3, 10)
 
 UInt8Array = npt.NDArray[np.uint8]
-FeatureMap = npt.NDArray[np.int8] | npt.NDArray[np.uint8]
+FeatureMap = npt.NDArray[Any]  # int8 or uint8
 
 
 def library_path() -> pathlib.Path:
@@ -240,8 +241,7 @@ class NativeCodec:
                 f"feature map: got {feature_map.dtype} {list(feature_map.shape)}, expected {self._dtype} "
                 f"{list(self._input_shape)}"
             )
-        contiguous: FeatureMap = np.ascontiguousarray(feature_map)
-        return contiguous
+        return np.ascontiguousarray(feature_map)
 
     def _check(self, status: int, what: str) -> None:
         if status == 0:
