@@ -10,7 +10,6 @@ import pathlib
 import struct
 import types
 from typing import Any
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -241,7 +240,8 @@ class NativeCodec:
                 f"feature map: got {feature_map.dtype} {list(feature_map.shape)}, expected {self._dtype} "
                 f"{list(self._input_shape)}"
             )
-        return np.ascontiguousarray(feature_map)
+        contiguous: FeatureMap = np.ascontiguousarray(feature_map)
+        return contiguous
 
     def _check(self, status: int, what: str) -> None:
         if status == 0:
