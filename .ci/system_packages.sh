@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that CI needs and that are missing.
+# Installs those of the Debian packages $@ that are missing, and what Python needs to make virtual environments.
 set -euo pipefail
 
-packages=(bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
-  clang-format cmake g++ git ninja-build)
+packages=("$@")
 if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
   packages+=(python3-venv)
 fi
