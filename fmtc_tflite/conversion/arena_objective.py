@@ -46,8 +46,8 @@ def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
         ]
         if not trials:
             break
-        plan, site = min(trials, key=lambda t: (t[0].capacity_bytes, t[0].peak_live_bytes))
-        if (plan.capacity_bytes, plan.peak_live_bytes) >= (best.capacity_bytes, best.peak_live_bytes):
+        plan, site = min(trials, key=lambda trial: _pressure(trial[0]))
+        if _pressure(plan) >= _pressure(best):
             break
         chosen, best = [*chosen, site], plan
     if best.capacity_bytes >= original.capacity_bytes:
@@ -59,6 +59,11 @@ def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
     for p in plans:
         if p.coded and p not in chosen:
             p.skip("its coded form would not lower the arena's peak")
+
+
+def _pressure(plan: ArenaPlan) -> tuple[int, list[int]]:
+    """What is to be lowered: the capacity, then the fullest op, then the next (several may share the peak)."""
+    return plan.capacity_bytes, sorted(plan.live_bytes, reverse=True)
 
 
 def _candidates(plans: Sequence[SitePlan], chosen: Sequence[SitePlan], current: ArenaPlan) -> list[SitePlan]:

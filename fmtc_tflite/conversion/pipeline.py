@@ -173,8 +173,8 @@ class Conversion:
         for plan in self._coded:
             assert plan.info is not None
             spent = expected_bits[id(plan)] / 8 + len(plan.info.to_bytes())
-            if self.options.objective == "traffic" and spent >= plan.values:
-                plan.skip(f"coding would not make it smaller ({8 * spent / plan.values:.2f} bits/value)")
+            if self.options.objective == "traffic" and spent >= plan.values and not plan.asked_for:
+                plan.skip("coding would not make it smaller, side information included")
         if self.options.objective == "arena":
             self._set_budgets()
         self._require_coded()

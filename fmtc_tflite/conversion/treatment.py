@@ -27,6 +27,7 @@ class SitePlan:
       reason: why it is skipped, None if it is coded.
       info: side information; its tables are placeholders until they are fitted.
       item_capacity: bytes per batch item of the coded tensor.
+      asked_for: the user named the map, so it is coded even where that makes it larger.
     """
 
     site: Site
@@ -34,6 +35,7 @@ class SitePlan:
     reason: str | None = None
     info: SideInformation | None = None
     item_capacity: int = 0
+    asked_for: bool = False
 
     def skip(self, reason: str) -> None:
         """Leaves the map alone from now on."""
@@ -77,8 +79,9 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[Si
 
 def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
     name = site.name
-    wanted = recipe.treatment(name) or (_LOSSLESS if options.is_lossless else Treatment("step"))
-    plan = SitePlan(site, wanted)
+    from_recipe = recipe.treatment(name)
+    wanted = from_recipe or (_LOSSLESS if options.is_lossless else Treatment("step"))
+    plan = SitePlan(site, wanted, asked_for=from_recipe is not None or options.include is not None)
     if site.skipped_reason is not None:
         plan.skip(site.skipped_reason)
     elif options.include is not None and not re.search(options.include, name):

@@ -43,7 +43,7 @@ class ArenaPlan:
         capacity_bytes: the arena's size.
         persistent_bytes: variables, which have an arena of their own.
         peak_op_index, peak_op_name: the op while which most bytes are live.
-        peak_live_bytes: live bytes at that op, without alignment and gaps.
+        live_bytes: bytes live while each op runs, without alignment and gaps.
         holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
             the op's first output plus ' (scratch)'.
         offsets: where each tensor starts in the arena; tensors that share memory have one offset.
@@ -54,7 +54,7 @@ class ArenaPlan:
     persistent_bytes: int
     peak_op_index: int
     peak_op_name: str
-    peak_live_bytes: int
+    live_bytes: list[int]
     holders: list[tuple[str, int]]
     offsets: dict[Tensor, int]
     lifetimes: dict[Tensor, tuple[int, int]]
@@ -242,7 +242,7 @@ def _summarize(subgraph: Subgraph, blocks: list[_Block]) -> ArenaPlan:
         persistent_bytes=sum(_align(tensor_bytes(t)) for t in subgraph.tensors if t.is_variable),
         peak_op_index=peak,
         peak_op_name=subgraph.ops[peak].opcode if subgraph.ops else "",
-        peak_live_bytes=live_bytes[peak],
+        live_bytes=live_bytes[: len(subgraph.ops)],
         holders=sorted(held, key=lambda holder: -holder[1]),
         offsets={tensor: block.offset for block in blocks for tensor in block.tensors},
         lifetimes={tensor: (first, last) for block, first, last in spans for tensor in block.tensors},

@@ -154,20 +154,20 @@ def test_report() -> None:
     """A network small enough to plan by hand: 8x8 maps of 4 channels have 256 bytes, im2col of 3x3 has 2304."""
     model = load_model(built(lambda g, a, b: g.max_pool(b, name="pooled")))
     plan = plan_arena(model, scratch_bytes=no_scratch)
-    assert (plan.peak_op_index, plan.peak_op_name, plan.peak_live_bytes) == (1, "CONV_2D", 3 * 256)
+    assert (plan.peak_op_index, plan.peak_op_name, max(plan.live_bytes)) == (1, "CONV_2D", 3 * 256)
     assert (plan.capacity_bytes, plan.persistent_bytes) == (768, 0)
     assert sorted(plan.holders) == [("a", 256), ("b", 256), ("x", 256)]
     spans = {tensor.name: span for tensor, span in plan.lifetimes.items()}
     assert spans == {"x": (0, 3), "a": (0, 1), "b": (1, 2), "pooled": (2, 3), "conv_2d_3": (3, 3)}
     plan = plan_arena(model)
     assert plan.holders[0] == ("b (scratch)", 2304)
-    assert plan.peak_live_bytes == 3 * 256 + 2304
+    assert max(plan.live_bytes) == 3 * 256 + 2304
 
 
 def test_custom_scratch() -> None:
     model = load_model(built(lambda g, a, b: b))
     plan = plan_arena(model, scratch_bytes=lambda op: 1000 if op is model.subgraphs[0].ops[2] else 0)
-    assert (plan.peak_op_index, plan.peak_live_bytes) == (2, 256 + 256 + 256 + 1000)
+    assert (plan.peak_op_index, max(plan.live_bytes)) == (2, 256 + 256 + 256 + 1000)
 
 
 def test_variables_have_an_arena_of_their_own() -> None:
