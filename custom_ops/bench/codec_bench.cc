@@ -49,20 +49,20 @@ void Check(Status status) {
 }
 
 // Smooth noise with a scale of its own in each channel, cut off at zero, which is the value -128.
-Map MakeReluMap(const std::string& name, double scale) {
+Map MakeReluMap(const std::string& name, double scale, double mean) {
   Map map{name, 112, 112, 96, {}};
   map.values.resize(size_t{map.height} * map.width * map.channels);
   std::mt19937 random(1);
   std::normal_distribution<double> normal;
   for (uint32_t c = 0; c < map.channels; ++c) {
     const double channel_scale = scale * std::exp(0.6 * normal(random));
-    const double mean = -0.3 + 0.5 * normal(random);
+    const double channel_mean = mean + 0.5 * normal(random);
     std::vector<double> above(map.width, 0.0);
     for (uint32_t y = 0; y < map.height; ++y) {
       double left = 0;
       for (uint32_t x = 0; x < map.width; ++x) {
         left = above[x] = 0.45 * left + 0.45 * above[x] + 0.6 * normal(random);
-        const double value = std::clamp(channel_scale * (left + mean), 0.0, 255.0);
+        const double value = std::clamp(channel_scale * (left + channel_mean), 0.0, 255.0);
         map.values[(size_t{y} * map.width + x) * map.channels + c] = static_cast<uint8_t>(std::lround(value) - 128);
       }
     }
@@ -259,7 +259,7 @@ int main(int argc, char** argv) {
     const auto number = [&](int i) { return static_cast<uint32_t>(std::strtoul(argv[next + i], nullptr, 10)); };
     maps.push_back(ReadRawMap(argv[next + 1], number(2), number(3), number(4)));
   } else if (argc == next) {
-    maps = {MakeReluMap("relu_low", 1.2), MakeReluMap("relu_middle", 5), MakeReluMap("relu_high", 30)};
+    maps = {MakeReluMap("relu_low", 2, -0.3), MakeReluMap("relu_middle", 6.5, 0), MakeReluMap("relu_high", 12, 0.6)};
   } else {
     Fail("usage: codec_bench [--json] [--raw FILE HEIGHT WIDTH CHANNELS]");
   }

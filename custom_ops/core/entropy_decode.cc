@@ -36,32 +36,33 @@ struct SegmentStreams {
   BitStream raw;
 };
 
-inline uint32_t LowBits(uint64_t window, uint32_t bits) { return static_cast<uint32_t>(window) & ((1u << bits) - 1); }
-
 // Decodes `count` <= 8 lanes. Without kAdvance the states stay and no token bits are used.
 template <bool kAdvance>
-inline void DecodeBatch(const uint32_t* table, uint64_t token_window, uint64_t raw_window, size_t count,
+inline void DecodeBatch(const DecodeTable& table, uint64_t token_window, uint64_t raw_window, size_t count,
                         uint8_t* states, uint8_t* values, SegmentStreams* streams) {
-  uint32_t used = 0;  // token bits in bits 0-7, raw bits in bits 8-15
+  uint32_t token_bits_used = 0;
+  uint32_t raw_bits_used = 0;
   for (size_t k = 0; k < count; ++k) {
-    const uint32_t entry = table[states[k]];
-    const uint32_t token_bits = entry & 63;
-    const uint32_t raw_bits = entry >> 8 & 63;
-    values[k] = static_cast<uint8_t>((entry >> 24) + LowBits(raw_window, raw_bits));
+    const size_t state = states[k];
+    const uint32_t raw_bits = table.raw_bits[state];
+    const uint32_t raw_value = static_cast<uint32_t>(raw_window) & table.raw_mask[state];
+    values[k] = static_cast<uint8_t>(table.first_value[state] + raw_value);
     raw_window >>= raw_bits;
+    raw_bits_used += raw_bits;
     if (kAdvance) {
-      states[k] = static_cast<uint8_t>((entry >> 16) + LowBits(token_window, token_bits));
+      const uint32_t token_bits = table.token_bits[state];
+      states[k] = static_cast<uint8_t>(table.base[state] + (token_window & table.token_mask[state]));
       token_window >>= token_bits;
+      token_bits_used += token_bits;
     }
-    used += entry & 0xFFFF;
   }
-  if (kAdvance) streams->tokens.position += used & 0xFF;
-  streams->raw.position += used >> 8;
+  streams->tokens.position += token_bits_used;
+  streams->raw.position += raw_bits_used;
 }
 
 // One step of 64 lanes.
 template <bool kAdvance>
-void DecodeStep(const uint32_t* table, uint8_t* states, uint8_t* values, SegmentStreams* streams) {
+void DecodeStep(const DecodeTable& table, uint8_t* states, uint8_t* values, SegmentStreams* streams) {
   SegmentStreams s = *streams;
   if (s.tokens.HasWholeStep() && s.raw.HasWholeStep()) {
     for (size_t lane = 0; lane < kLanes; lane += kBatch) {
@@ -77,7 +78,7 @@ void DecodeStep(const uint32_t* table, uint8_t* states, uint8_t* values, Segment
 }
 
 // The first step of a run whose length is no multiple of 64.
-void DecodePartialStep(const uint32_t* table, size_t lanes, uint8_t* states, uint8_t* values, SegmentStreams* streams) {
+void DecodePartialStep(const DecodeTable& table, size_t lanes, uint8_t* states, uint8_t* values, SegmentStreams* streams) {
   for (size_t lane = 0; lane < lanes; lane += kBatch) {
     const size_t count = lanes - lane < kBatch ? lanes - lane : kBatch;
     DecodeBatch<true>(table, streams->tokens.WindowAtEnd(), streams->raw.WindowAtEnd(), count, states + lane,
@@ -85,7 +86,7 @@ void DecodePartialStep(const uint32_t* table, size_t lanes, uint8_t* states, uin
   }
 }
 
-void DecodeRun(const uint32_t* table, size_t n, bool is_last, uint8_t* states, uint8_t* values,
+void DecodeRun(const DecodeTable& table, size_t n, bool is_last, uint8_t* states, uint8_t* values,
                SegmentStreams* streams) {
   const size_t partial = n % kLanes;
   if (partial > 0) DecodePartialStep(table, partial, states, values, streams);

@@ -31,7 +31,8 @@ struct RawWriter {
     if (room >= 8) {
       Store(next, buffer);
     } else if (room >= whole) {
-      memcpy(next, &buffer, whole);
+      const uint64_t bytes = buffer;  // a copy, so that the buffer itself can stay in a register
+      memcpy(next, &bytes, whole);
     } else {
       overflow = true;
       return;
@@ -81,11 +82,13 @@ void AppendRawBits(const ClassTables& tables, const uint8_t* values, size_t n, R
   *writer = w;
 }
 
+constexpr uint8_t kLowBits[] = {0, 1, 3, 7, 15, 31, 63};
+
 inline void EncodeToken(const ClassTables& tables, uint8_t value, uint8_t* state, TokenWriter* writer) {
   const uint32_t x = *state;
   const EncodeEntry entry = tables.encode[tables.token_of[value]];
-  const uint32_t bits = (x + entry.bits_bias) >> 16;
-  writer->Put(bits, x & ((1u << bits) - 1));
+  const uint32_t bits = (x + entry.bits_bias) >> 8;
+  writer->Put(bits, x & kLowBits[bits]);
   *state = tables.next_state[static_cast<int32_t>(x >> bits) + entry.state_offset];
 }
 

@@ -41,11 +41,24 @@ void BuildEncodeEntries(const ClassRecord& record, uint8_t* first_slot, ClassTab
     const uint32_t count = record.counts[t];
     uint32_t most_bits = 0;
     while (count << (most_bits + 1) < 2 * kNumStates) ++most_bits;
-    tables->encode[t].bits_bias = (most_bits << 16) - (count << most_bits);
-    tables->encode[t].state_offset = static_cast<int32_t>(slot) - static_cast<int32_t>(count);
+    tables->encode[t].bits_bias = static_cast<uint16_t>((most_bits << 8) - (count << most_bits));
+    tables->encode[t].state_offset = static_cast<int16_t>(slot - count);
     first_slot[t] = static_cast<uint8_t>(slot);
     slot += count;
   }
+}
+
+// State p is the one that belongs to token t with this x.
+void SetDecodeState(const ClassRecord& record, uint32_t t, uint32_t x, uint8_t first_value, uint32_t p,
+                    DecodeTable* table) {
+  const uint32_t bits = 6 - FloorLog2(x);
+  const uint32_t raw_bits = record.WidthLog2(t);
+  table->token_bits[p] = static_cast<uint8_t>(bits);
+  table->token_mask[p] = static_cast<uint8_t>((1u << bits) - 1);
+  table->base[p] = static_cast<uint8_t>((x << bits) - kNumStates);
+  table->raw_bits[p] = static_cast<uint8_t>(raw_bits);
+  table->raw_mask[p] = static_cast<uint8_t>((1u << raw_bits) - 1);
+  table->first_value[p] = first_value;
 }
 
 }  // namespace
@@ -58,10 +71,7 @@ void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
   BuildEncodeEntries(record, first_slot, tables);
   for (uint32_t p = 0; p < kNumStates; ++p) {
     const uint32_t t = TokenOfNextState(record, used);
-    const uint32_t x = record.counts[t] + used[t];
-    const uint32_t bits = 6 - FloorLog2(x);
-    const uint32_t base = (x << bits) - kNumStates;
-    tables->decode[p] = bits | record.WidthLog2(t) << 8 | base << 16 | uint32_t{first_value[t]} << 24;
+    SetDecodeState(record, t, record.counts[t] + used[t], first_value[t], p, &tables->decode);
     const uint8_t state = static_cast<uint8_t>(kNumStates + p);
     tables->next_state[first_slot[t] + used[t]] = state;
     if (used[t] == 0) tables->start_state[t] = state;

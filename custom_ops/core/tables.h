@@ -1,4 +1,4 @@
-// Tables of a token class for the tANS coder (FORMAT.md section 6), in the layout that the scalar coder wants.
+// Tables of a token class for the tANS coder (FORMAT.md section 6), as columns of bytes.
 #ifndef FMTC_CORE_TABLES_H_
 #define FMTC_CORE_TABLES_H_
 
@@ -11,10 +11,10 @@ struct ClassRecord;
 constexpr uint32_t kNumStates = 64;
 
 // What the encoder does with a token in state X = 64 + p:
-// bits = (X + bits_bias) >> 16, next X = next_state[(X >> bits) + state_offset].
+// bits = (X + bits_bias) >> 8, next X = next_state[(X >> bits) + state_offset].
 struct EncodeEntry {
-  uint32_t bits_bias;
-  int32_t state_offset;
+  uint16_t bits_bias;
+  int16_t state_offset;
 };
 
 // How a value is split: its token, and the raw bits that tell it from the token's other values.
@@ -23,10 +23,19 @@ struct ValueSplit {
   uint8_t raw_bits;
 };
 
+// What the decoder does in state p, a column of 64 bytes for each thing: with `token_bits[p]` bits b of the token stream
+// the next state is base[p] + b, with `raw_bits[p]` bits u of the raw-bit stream the value is first_value[p] + u.
+struct DecodeTable {
+  uint8_t token_bits[kNumStates];
+  uint8_t token_mask[kNumStates];  // 2^token_bits - 1
+  uint8_t base[kNumStates];
+  uint8_t raw_bits[kNumStates];
+  uint8_t raw_mask[kNumStates];  // 2^raw_bits - 1
+  uint8_t first_value[kNumStates];
+};
+
 struct ClassTables {
-  // Per state: token bits to read in bits 0-7, raw bits to read in 8-15, base of the next state in 16-23, first value
-  // of the token in 24-31. The two lowest bytes of eight entries can be added without a carry between them.
-  uint32_t decode[kNumStates];
+  DecodeTable decode;
   EncodeEntry encode[16];          // by token
   uint8_t next_state[kNumStates];  // 64 + p, grouped by token
   uint8_t start_state[16];         // 64 + the lowest p of each token

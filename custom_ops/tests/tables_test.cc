@@ -9,25 +9,19 @@
 namespace fmtc {
 namespace {
 
-struct Entry {
-  uint32_t token_bits, raw_bits, base, first_value;
-
-  explicit Entry(uint32_t packed)
-      : token_bits(packed & 255), raw_bits(packed >> 8 & 255), base(packed >> 16 & 255), first_value(packed >> 24) {}
-};
-
 // For every state and value: what the encoder leaves, the decoder undoes.
 void CheckInverse(const ClassTables& tables) {
   for (uint32_t state = kNumStates; state < 2 * kNumStates; ++state) {
     for (uint32_t value = 0; value < 256; ++value) {
       const EncodeEntry entry = tables.encode[tables.token_of[value]];
-      const uint32_t bits = (state + entry.bits_bias) >> 16;
+      const uint32_t bits = (state + entry.bits_bias) >> 8;
       const uint32_t next = tables.next_state[static_cast<int32_t>(state >> bits) + entry.state_offset] - kNumStates;
-      const Entry decoded(tables.decode[next]);
-      EXPECT(decoded.token_bits == bits);
-      EXPECT(decoded.base + (state & ((1u << bits) - 1)) == state - kNumStates);
-      EXPECT(decoded.raw_bits == tables.split[value].raw_bits);
-      EXPECT(static_cast<uint8_t>(decoded.first_value + tables.split[value].raw_value) == value);
+      EXPECT(tables.decode.token_bits[next] == bits);
+      EXPECT(tables.decode.token_mask[next] == (1u << bits) - 1);
+      EXPECT(tables.decode.base[next] + (state & tables.decode.token_mask[next]) == state - kNumStates);
+      EXPECT(tables.decode.raw_bits[next] == tables.split[value].raw_bits);
+      EXPECT(tables.decode.raw_mask[next] == (1u << tables.split[value].raw_bits) - 1);
+      EXPECT(static_cast<uint8_t>(tables.decode.first_value[next] + tables.split[value].raw_value) == value);
     }
   }
 }
@@ -35,9 +29,9 @@ void CheckInverse(const ClassTables& tables) {
 // The lowest state of each token starts a lane.
 void CheckStartStates(const ClassTables& tables) {
   for (uint32_t p = kNumStates; p-- > 0;) {
-    const uint32_t token = tables.token_of[Entry(tables.decode[p]).first_value];
+    const uint32_t token = tables.token_of[tables.decode.first_value[p]];
     EXPECT(tables.start_state[token] <= kNumStates + p);
-    EXPECT(tables.token_of[Entry(tables.decode[tables.start_state[token] - kNumStates]).first_value] == token);
+    EXPECT(tables.token_of[tables.decode.first_value[tables.start_state[token] - kNumStates]] == token);
   }
 }
 
@@ -49,7 +43,7 @@ void TestOrderOfStates() {
   BuildClassTables({0, 0, 2, widths, counts}, &tables);
   // (2i + 1) / 48 = (2j + 1) / 16 at i = 3j + 1: the first token precedes.
   for (uint32_t p = 0; p < kNumStates; ++p) {
-    EXPECT(Entry(tables.decode[p]).first_value == (p % 4 == 2 ? 128u : 0u));
+    EXPECT(tables.decode.first_value[p] == (p % 4 == 2 ? 128u : 0u));
   }
 }
 
