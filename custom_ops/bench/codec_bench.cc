@@ -218,12 +218,12 @@ Result Measure(const Map& map) {
   Bytes workspace(std::max(EncodeWorkspaceSize(codec, plan), DecodeWorkspaceSize(codec, plan)));
   size_t payload_bytes = 0;
   const auto encode = [&] {
-    Check(Encode(codec, plan, kType, map.values.data(), n, coded.data(), coded.size(), &payload_bytes,
-                 workspace.data(), workspace.size()));
+    Check(Encode(codec, plan, kType, map.values.data(), n, coded.data(), coded.size(), &payload_bytes, workspace.data(),
+                 workspace.size()));
   };
   const auto decode = [&] {
-    Check(Decode(codec, plan, kType, coded.data(), payload_bytes, decoded.data(), n, workspace.data(),
-                 workspace.size()));
+    Check(
+        Decode(codec, plan, kType, coded.data(), payload_bytes, decoded.data(), n, workspace.data(), workspace.size()));
   };
   Result result{};
   const double gigabytes = 1e-9 * static_cast<double>(n);

@@ -31,7 +31,7 @@ struct Codec {
 // Geometry of a map (FORMAT.md section 3). All sizes have been checked against overflow.
 struct MapPlan {
   uint32_t batch, height, width;
-  uint32_t row_values;          // width * components
+  uint32_t row_values;  // width * components
   uint32_t segments_per_item;
   uint32_t groups_per_item;
   uint32_t max_segment_rows;

@@ -63,7 +63,8 @@ uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes) {
   uint32_t state = ~crc;
   for (; bytes >= 4; bytes -= 4, data += 4) {
     state ^= Load<uint32_t>(data);
-    state = table[3][state & 255] ^ table[2][(state >> 8) & 255] ^ table[1][(state >> 16) & 255] ^ table[0][state >> 24];
+    state =
+        table[3][state & 255] ^ table[2][(state >> 8) & 255] ^ table[1][(state >> 16) & 255] ^ table[0][state >> 24];
   }
   for (; bytes > 0; --bytes, ++data) state = (state >> 8) ^ table[0][(state ^ *data) & 255];
   return ~state;

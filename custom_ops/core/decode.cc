@@ -1,6 +1,6 @@
 #include "core/bytes.h"
-#include "core/coded_header.h"
 #include "core/codec.h"
+#include "core/coded_header.h"
 #include "core/entropy.h"
 #include "core/geometry.h"
 #include "core/planes.h"

@@ -1,7 +1,7 @@
 #include "core/analysis.h"
 #include "core/bytes.h"
-#include "core/coded_header.h"
 #include "core/codec.h"
+#include "core/coded_header.h"
 #include "core/entropy.h"
 #include "core/geometry.h"
 #include "core/planes.h"

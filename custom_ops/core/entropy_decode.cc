@@ -78,7 +78,8 @@ void DecodeStep(const DecodeTable& table, uint8_t* states, uint8_t* values, Segm
 }
 
 // The first step of a run whose length is no multiple of 64.
-void DecodePartialStep(const DecodeTable& table, size_t lanes, uint8_t* states, uint8_t* values, SegmentStreams* streams) {
+void DecodePartialStep(const DecodeTable& table, size_t lanes, uint8_t* states, uint8_t* values,
+                       SegmentStreams* streams) {
   for (size_t lane = 0; lane < lanes; lane += kBatch) {
     const size_t count = lanes - lane < kBatch ? lanes - lane : kBatch;
     DecodeBatch<true>(table, streams->tokens.WindowAtEnd(), streams->raw.WindowAtEnd(), count, states + lane,

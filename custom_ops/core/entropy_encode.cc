@@ -135,7 +135,8 @@ bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
 uint8_t FindConstantClasses(const SegmentShape& shape, const uint8_t* residuals) {
   uint32_t mask = 0;
   for (uint32_t j = 0; j < shape.num_classes(); ++j) {
-    const bool constant = IsConstant(residuals + shape.RunBegin(j), shape.RunLength(j), shape.codec->tables[j].constant);
+    const bool constant =
+        IsConstant(residuals + shape.RunBegin(j), shape.RunLength(j), shape.codec->tables[j].constant);
     mask |= uint32_t{constant} << j;
   }
   return static_cast<uint8_t>(mask);

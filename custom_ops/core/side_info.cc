@@ -102,14 +102,12 @@ bool AreSumsBounded(const uint8_t* matrix, const uint8_t* bias, uint32_t rows, u
 }
 
 bool AreMatricesBounded(const SideInfo& info) {
-  if (info.has_analysis &&
-      !AreSumsBounded(info.analysis, info.analysis_bias, info.components, info.channels, 128,
-                      uint64_t{1} << (info.analysis_shift + info.max_level))) {
+  if (info.has_analysis && !AreSumsBounded(info.analysis, info.analysis_bias, info.components, info.channels, 128,
+                                           uint64_t{1} << (info.analysis_shift + info.max_level))) {
     return false;
   }
-  return !info.has_synthesis ||
-         AreSumsBounded(info.synthesis, info.synthesis_bias, info.channels, info.components,
-                        uint64_t{255} << info.max_level, uint64_t{1} << info.synthesis_shift);
+  return !info.has_synthesis || AreSumsBounded(info.synthesis, info.synthesis_bias, info.channels, info.components,
+                                               uint64_t{255} << info.max_level, uint64_t{1} << info.synthesis_shift);
 }
 
 bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
@@ -165,8 +163,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
   }
-  return !info->has_synthesis ||
-         ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
+  return !info->has_synthesis || ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ void AddCentre(UnsignedLimits limits, int32_t centre, size_t n, const uint8_t* _
   for (size_t i = 0; i < n; ++i) values[i] = limits.Apply(static_cast<uint8_t>(indices[i] + offset));
 }
 
-void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres, uint32_t n,
-                const uint8_t* __restrict indices, uint8_t* __restrict values) {
+void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres, uint32_t n, const uint8_t* __restrict indices,
+                uint8_t* __restrict values) {
   for (uint32_t j = 0; j < n; ++j) values[j] = limits.Apply(static_cast<uint8_t>(indices[j] + centres[j] + 128));
 }
 
@@ -62,8 +62,8 @@ void ScaleIndices(const Synthesis& synthesis, uint32_t n, const uint8_t* indices
   int16_t* __restrict pixel = synthesis.pixel;
   const bool lifts = synthesis.smallest != nullptr;
   for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index = lifts ? LiftIndex(indices[j], synthesis.smallest[j], synthesis.largest[j])
-                                : static_cast<int8_t>(indices[j]);
+    const int32_t index =
+        lifts ? LiftIndex(indices[j], synthesis.smallest[j], synthesis.largest[j]) : static_cast<int8_t>(indices[j]);
     pixel[j] = static_cast<int16_t>(index * scale);
   }
 }

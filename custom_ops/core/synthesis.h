@@ -19,7 +19,7 @@ struct Synthesis {
   const uint32_t* steps;
   const int16_t* smallest;  // index
   const int16_t* largest;   // index
-  int16_t* pixel;  // matrix: one pixel of scaled indices, [components]
+  int16_t* pixel;           // matrix: one pixel of scaled indices, [components]
 };
 
 // Bytes of memory that InitSynthesis needs.

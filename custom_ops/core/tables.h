@@ -23,8 +23,9 @@ struct ValueSplit {
   uint8_t raw_bits;
 };
 
-// What the decoder does in state p, a column of 64 bytes for each thing: with `token_bits[p]` bits b of the token stream
-// the next state is base[p] + b, with `raw_bits[p]` bits u of the raw-bit stream the value is first_value[p] + u.
+// What the decoder does in state p, a column of 64 bytes for each thing: with `token_bits[p]` bits b of the token
+// stream the next state is base[p] + b, with `raw_bits[p]` bits u of the raw-bit stream the value is first_value[p] +
+// u.
 struct DecodeTable {
   uint8_t token_bits[kNumStates];
   uint8_t token_mask[kNumStates];  // 2^token_bits - 1

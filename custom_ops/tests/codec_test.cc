@@ -1,11 +1,12 @@
 // Whole maps: decoding gives what the definitions of FORMAT.md say, within the capacity, and damage is survived.
+#include "core/codec.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
 #include "core/bytes.h"
-#include "core/codec.h"
 #include "core/geometry.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
@@ -42,8 +43,8 @@ class Subject {
     Bytes workspace(EncodeWorkspaceSize(codec(), plan_));
     Bytes output(capacity + 16, kUntouched);
     size_t payload_bytes = 0;
-    const Status status = Encode(codec(), plan_, type_, map.data(), map.size(), output.data(), capacity,
-                                 &payload_bytes, workspace.data(), workspace.size());
+    const Status status = Encode(codec(), plan_, type_, map.data(), map.size(), output.data(), capacity, &payload_bytes,
+                                 workspace.data(), workspace.size());
     EXPECT(payload_bytes <= capacity);
     EXPECT(std::count(output.begin() + static_cast<long>(capacity), output.end(), kUntouched) == 16);
     payload->assign(output.begin(), output.begin() + static_cast<long>(payload_bytes));

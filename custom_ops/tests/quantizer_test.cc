@@ -1,10 +1,11 @@
 // The step quantizer against its definition: every value, every centre, every step.
+#include "core/quantizer.h"
+
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
 #include "core/analysis.h"
-#include "core/quantizer.h"
 #include "core/synthesis.h"
 #include "tests/expect.h"
 #include "tests/random_inputs.h"

@@ -66,8 +66,8 @@ ClassSpec RandomClass(Random* random) {
 
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
   const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
-  const uint32_t components = is_matrix ? static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(channels)))
-                                        : channels;
+  const uint32_t components =
+      is_matrix ? static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(channels))) : channels;
   const int32_t num_classes = Draw(random, 1, static_cast<int32_t>(std::min(components, kMaxClasses)));
   SideInfoSpec spec;
   spec.channels = channels;
