@@ -1,4 +1,4 @@
-"""Running a model sample by sample with every tensor readable."""
+"""Running a model sample by sample, with its tensors readable."""
 
 from collections.abc import Mapping
 
@@ -10,15 +10,38 @@ from fmtc_tflite.runtime.interpreter import load_interpreter
 
 
 class ModelRunner:
-    """Runs one subgraph of a model with the built-in kernels and reads any of its tensors.
+    """Runs one subgraph of a model and reads any of its tensors.
 
-    Built-in kernels (no XNNPACK) so that original and converted model compute the same thing and differences come from
-    the codec alone.
+    With the built-in kernels, unless told otherwise (no XNNPACK), so that original and converted model compute the same
+    thing and differences come from the codec alone.
     """
 
-    def __init__(self, model: Model, content: bytes, subgraph_index: int = 0, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        content: bytes,
+        subgraph_index: int = 0,
+        num_threads: int | None = None,
+        *,
+        runtime: str | None = None,
+        default_kernels: bool = False,
+    ) -> None:
+        """Opens the model.
+
+        Args:
+          model: what `content` holds; its tensor objects are what `read` takes.
+          content: the model's bytes.
+          subgraph_index: which subgraph to run; above 0 it needs a signature.
+          num_threads: threads of the interpreter.
+          runtime: see load_interpreter.
+          default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
+        """
         self._interpreter = load_interpreter(
-            model_content=content, num_threads=num_threads, preserve_all_tensors=True, builtin_kernels_only=True
+            runtime=runtime,
+            num_threads=num_threads,
+            model_content=content,
+            preserve_all_tensors=not default_kernels,
+            builtin_kernels_only=not default_kernels,
         )
         subgraph = model.subgraphs[subgraph_index]
         self._subgraph_index = subgraph_index

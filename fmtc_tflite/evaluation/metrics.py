@@ -1,15 +1,16 @@
 """Accumulators that are fed batch by batch, merge in any order and give the same result whatever the order.
 
-Each has `add(...)` for one batch, `merge(other)` for another accumulator of the same settings, and `result()`. What
-is kept of a sample is a number or two, so that the sums can be taken exactly (`math.fsum`) when all is known: 8 bytes
-a sample and value, and no dependence on how the samples were split over workers.
+Each has `add(...)` for one batch, `merge(other)` for another accumulator of the same settings, and `result()`;
+`state()` and `add_state()` carry what it holds from one process or run to another. What is kept of a sample is a number
+or two, so that the sums can be taken exactly (`math.fsum`) when all is known: 8 bytes a sample and value, and no
+dependence on how the samples were split over workers.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ import numpy as np
 from fmtc_tflite.errors import CalibrationError
 
 P99_MIN_SAMPLES = 100
+IGNORED_LABEL = 255  # of a label map, as in the Pascal VOC and Cityscapes masks
+
+State = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,28 @@ def mean_with_error(values: Iterable[float]) -> MeanResult:
     return MeanResult(mean, math.sqrt(variance / count), count)
 
 
-class SampleMean:
+class PerSample:
+    """Keeps arrays with an entry for each sample: the attributes that `_COLUMNS` names."""
+
+    _COLUMNS: tuple[str, ...] = ("values",)
+
+    def state(self) -> State:
+        """What was added so far, by column."""
+        columns = ((name, getattr(self, name)) for name in self._COLUMNS)
+        return {name: np.array(column, dtype=column.typecode) for name, column in columns}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another accumulator of the same settings held."""
+        for name in self._COLUMNS:
+            column = getattr(self, name)
+            column.frombytes(np.ascontiguousarray(state[name], dtype=column.typecode).tobytes())
+
+    def merge(self, other: PerSample) -> None:
+        """Adds what another accumulator of the same settings holds."""
+        self.add_state(other.state())
+
+
+class SampleMean(PerSample):
     """Mean of one number per sample; base of the measures that compare two outputs sample by sample."""
 
     def __init__(self) -> None:
@@ -90,9 +115,6 @@ class SampleMean:
     def add_values(self, values: Iterable[float]) -> None:
         """Adds one number for each of some samples."""
         self.values.extend(float(value) for value in values)
-
-    def merge(self, other: SampleMean) -> None:
-        self.values.extend(other.values)
 
     def result(self) -> MeanResult:
         return mean_with_error(self.values)
@@ -147,8 +169,10 @@ class Top1Agreement(SampleMean):
         self.add_values(equal.reshape(len(equal), -1).mean(axis=1))
 
 
-class RelativeMse:
+class RelativeMse(PerSample):
     """Error energy over signal energy, both summed over all samples: 10^(-SQNR/10)."""
+
+    _COLUMNS = ("error_energy", "signal_energy")
 
     def __init__(self) -> None:
         self.error_energy = array("d")
@@ -160,10 +184,6 @@ class RelativeMse:
         count = len(original)
         self.error_energy.extend(((original - converted) ** 2).reshape(count, -1).sum(axis=1))
         self.signal_energy.extend((original**2).reshape(count, -1).sum(axis=1))
-
-    def merge(self, other: RelativeMse) -> None:
-        self.error_energy.extend(other.error_energy)
-        self.signal_energy.extend(other.signal_energy)
 
     def result(self) -> MeanResult:
         """The ratio, with the standard error of a ratio estimator (linearised); infinite if only the error has
@@ -179,52 +199,153 @@ class RelativeMse:
         return MeanResult(ratio, mean_with_error(residuals).std_error * count / signal, count)
 
 
-class TopK:
-    """Share of samples whose label is among the k largest scores; of equal scores the first counts as larger."""
+class LabelRanks(PerSample):
+    """Where each sample's label stands among the scores: 0 for the best one; of equal scores the first is better."""
 
-    def __init__(self, k: int = 1, label_offset: int = 0) -> None:
-        """Args: k: 1 for top-1. label_offset: Added to each label (1 for models with a background class 0)."""
-        self.k = k
+    _COLUMNS = ("ranks",)
+
+    def __init__(self, label_offset: int = 0) -> None:
+        """Args: label_offset: Added to each label (1 for models with a background class 0)."""
         self.label_offset = label_offset
-        self.hits = 0
-        self.num_samples = 0
+        self.ranks = array("q")
 
-    def add(self, scores: np.ndarray, labels: np.ndarray) -> None:
+    def add(self, scores: np.ndarray, labels: Sequence[int] | np.ndarray) -> None:
         """Adds a batch: scores [N, classes] of any type, integer labels [N].
 
         Raises:
             CalibrationError: a label (with the offset) that is no class.
         """
         scores = np.asarray(scores)
-        labels = np.asarray(labels, dtype=np.int64) + self.label_offset
-        classes = scores.shape[1]
-        wrong_labels = labels[(labels < 0) | (labels >= classes)]
-        if wrong_labels.size:
-            wrong = wrong_labels[0]
-            raise CalibrationError(
-                f"labels: got {wrong - self.label_offset} with --label_offset {self.label_offset}, expected a class of "
-                f"0 to {classes - 1} after the offset; check the labels or --label_offset"
-            )
+        labels = np.asarray(labels, dtype=np.int64)
+        check_labels(labels, scores.shape[1], self.label_offset)
+        labels = labels + self.label_offset
         own = scores[np.arange(len(labels)), labels][:, None]
-        before = np.arange(classes)[None, :] < labels[:, None]
-        rank = ((scores > own) | ((scores == own) & before)).sum(axis=1)
-        self.hits += int((rank < self.k).sum())
-        self.num_samples += len(labels)
+        before = np.arange(scores.shape[1])[None, :] < labels[:, None]
+        self.ranks.extend(((scores > own) | ((scores == own) & before)).sum(axis=1).tolist())
 
-    def merge(self, other: TopK) -> None:
-        self.hits += other.hits
-        self.num_samples += other.num_samples
+    def hits(self, k: int = 1) -> np.ndarray:
+        """Whether each sample's label is among the k best, float64 [samples] of 0 and 1."""
+        return (np.array(self.ranks, dtype=np.int64) < k).astype(np.float64)
 
-    def result(self) -> MeanResult:
-        """The share, with its binomial standard error."""
-        count = self.num_samples
-        share = self.hits / count if count else math.nan
-        error = math.sqrt(share * (1 - share) / (count - 1)) if count > 1 else math.nan
-        return MeanResult(share, error, count)
+    def result(self, k: int = 1) -> MeanResult:
+        """The share of samples whose label is among the k best, with its standard error."""
+        return mean_with_error(self.hits(k).tolist())
 
 
-class CodedBytes:
+def check_labels(labels: np.ndarray, classes: int, label_offset: int) -> None:
+    """Raises CalibrationError if a label (with the offset) is no class."""
+    wrong = labels[(labels + label_offset < 0) | (labels + label_offset >= classes)]
+    if wrong.size:
+        raise CalibrationError(
+            f"labels: got {wrong.flat[0]} with --label_offset {label_offset}, expected a class of 0 to {classes - 1} "
+            "after the offset; check the labels or --label_offset"
+        )
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How two models' answers on the same samples differ.
+
+    Attributes:
+        difference: Mean of (first right) - (second right), with its standard error.
+        only_first: Samples that only the first model got right.
+        only_second: Samples that only the second model got right.
+        p_value: See mcnemar_p_value.
+    """
+
+    difference: MeanResult
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def paired_difference(first: LabelRanks, second: LabelRanks, k: int = 1) -> PairedDifference:
+    """Compares two models sample by sample, which is far sharper than to compare their two accuracies."""
+    difference = first.hits(k) - second.hits(k)
+    only_first, only_second = int((difference > 0).sum()), int((difference < 0).sum())
+    p_value = mcnemar_p_value(only_first, only_second)
+    return PairedDifference(mean_with_error(difference.tolist()), only_first, only_second, p_value)
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """McNemar's exact test: how likely discordant pairs are split this unevenly, or more so, by a fair coin.
+
+    Two-sided binomial, min(1, 2 P(X <= min(n1, n2))) for X ~ B(n1 + n2, 1/2). The largest term is taken as a logarithm
+    and the others relative to it, so that nothing overflows or vanishes for any n.
+    """
+    count, fewer = only_first + only_second, min(only_first, only_second)
+    log_largest = (
+        math.lgamma(count + 1) - math.lgamma(fewer + 1) - math.lgamma(count - fewer + 1) - count * math.log(2.0)
+    )
+    terms = [1.0]
+    for i in range(fewer, 0, -1):
+        terms.append(terms[-1] * i / (count - i + 1))
+        if terms[-1] < 1e-20:  # what follows sums to less than the last bit
+            break
+    return min(1.0, math.exp(min(math.log(2.0) + log_largest + math.log(math.fsum(terms)), 0.0)))
+
+
+class MeanIou:
+    """Mean over classes of intersection over union, pixels summed over all samples; the label 255 is ignored.
+
+    A class counts if it occurs in a label or a prediction. As in the benchmarks of Pascal VOC and Cityscapes.
+    """
+
+    MAX_CLASSES = 256
+
+    def __init__(self, label_offset: int = 0) -> None:
+        """Args: label_offset: Added to each label but 255."""
+        self.label_offset = label_offset
+        self._counts = {name: np.zeros(self.MAX_CLASSES, np.int64) for name in ("shared", "labels", "predictions")}
+
+    def add(self, predictions: np.ndarray, labels: np.ndarray) -> None:
+        """Adds a batch of predicted classes and labels, integers [N, H, W].
+
+        Raises:
+            CalibrationError: different sizes; a class that is negative or above 254 (255 for predictions).
+        """
+        if predictions.shape != labels.shape:
+            raise CalibrationError(
+                f"label maps: got the shape {list(labels.shape)}, expected {list(predictions.shape)} as the model's "
+                "output; make them of its size"
+            )
+        valid = labels != IGNORED_LABEL
+        chosen = predictions[valid].astype(np.int64)
+        true = labels[valid].astype(np.int64) + self.label_offset
+        for name, values in (("label", true), ("prediction", chosen)):
+            if values.size and not (values.min() >= 0 and values.max() < self.MAX_CLASSES):
+                wrong = values.min() if values.min() < 0 else values.max()
+                raise CalibrationError(
+                    f"label maps: got the {name} {wrong} (--label_offset {self.label_offset}), expected classes of 0 "
+                    f"to {self.MAX_CLASSES - 1}; check the labels or --label_offset"
+                )
+        for name, values in (("shared", true[true == chosen]), ("labels", true), ("predictions", chosen)):
+            self._counts[name] += np.bincount(values, minlength=self.MAX_CLASSES)
+
+    def state(self) -> State:
+        """Pixel counts by class."""
+        return dict(self._counts)
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another accumulator held."""
+        for name, counts in self._counts.items():
+            counts += state[name]
+
+    def merge(self, other: MeanIou) -> None:
+        """Adds what another accumulator holds."""
+        self.add_state(other.state())
+
+    def result(self) -> float:
+        """The mean IoU; nan without a labelled pixel."""
+        union = self._counts["labels"] + self._counts["predictions"] - self._counts["shared"]
+        present = union > 0
+        return float((self._counts["shared"][present] / union[present]).mean()) if present.any() else math.nan
+
+
+class CodedBytes(PerSample):
     """Statistics of coded sizes: of one tensor, or of a network if each sample's sum over its tensors is added."""
+
+    _COLUMNS = ("sizes",)
 
     def __init__(self) -> None:
         self.sizes = array("q")
@@ -232,9 +353,6 @@ class CodedBytes:
     def add(self, size_bytes: int) -> None:
         """Adds one sample."""
         self.sizes.append(size_bytes)
-
-    def merge(self, other: CodedBytes) -> None:
-        self.sizes.extend(other.sizes)
 
     def result(self) -> ByteStatistics:
         """Raises CalibrationError without samples."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.evaluation.metrics import TopK
+from fmtc_tflite.evaluation.metrics import LabelRanks
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.model_io import load_model
 
@@ -51,14 +51,14 @@ def hits(model_path: Path, dataset: Dataset, label_offset: int = 0) -> int:
     interpreter.allocate_tensors()
     input_index = interpreter.get_input_details()[0]["index"]
     output_index = interpreter.get_output_details()[0]["index"]
-    metric = TopK(1, label_offset)
+    metric = LabelRanks(label_offset)
     assert dataset.labels is not None
     for sample, label in zip(dataset, dataset.labels, strict=True):
         (value,) = sample.values()
         interpreter.set_tensor(input_index, value)
         interpreter.invoke()
         metric.add(interpreter.get_tensor(output_index), [label])
-    return metric.hits
+    return int(metric.hits().sum())
 
 
 @pytest.mark.parametrize("part", ["first", pytest.param("all", marks=pytest.mark.slow)])

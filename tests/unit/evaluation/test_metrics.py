@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from fmtc_tflite.evaluation.metrics import (
     CodedBytes,
     Disagreement,
     KlDivergence,
+    LabelRanks,
+    MeanIou,
     RelativeMse,
     Top1Agreement,
-    TopK,
     dequantize,
     log_softmax,
+    mcnemar_p_value,
+    paired_difference,
 )
 
 
@@ -114,13 +118,13 @@ def test_relative_mse_without_signal() -> None:
     assert metric.result().mean == math.inf
 
 
-def test_top_k_counts_the_first_of_equals_as_larger() -> None:
+def test_label_ranks_count_the_first_of_equals_as_larger() -> None:
     scores = np.array([[3, 7, 7, 1], [3, 7, 7, 1], [9, 8, 7, 6]], np.int8)
     for k, hits in ((1, 1), (2, 2), (3, 2), (4, 3)):
-        metric = TopK(k)
+        metric = LabelRanks()
         metric.add(scores, np.array([1, 2, 3]))
-        assert metric.hits == hits
-    metric = TopK(1, label_offset=1)
+        assert metric.hits(k).sum() == hits
+    metric = LabelRanks(label_offset=1)
     metric.add(scores, np.array([0, 0, 0]))
     assert metric.result().mean == 2 / 3
     np.testing.assert_allclose(metric.result().std_error, math.sqrt(2 / 9 / 2))
@@ -131,7 +135,7 @@ def test_labels_out_of_range_are_named(offset: int, label: int) -> None:
     with pytest.raises(
         CalibrationError, match=rf"got {label} with --label_offset {offset}, expected a class of 0 to 3"
     ):
-        TopK(1, offset).add(np.zeros((2, 4)), np.array([1, label]))
+        LabelRanks(offset).add(np.zeros((2, 4)), np.array([1, label]))
 
 
 def test_coded_bytes_gives_p99_from_100_samples_on() -> None:
@@ -161,7 +165,7 @@ def fill_mse(metric: RelativeMse, seed: int) -> None:
     metric.add(random(seed, 5, 10) * 10.0 ** (seed % 7), random(seed + 100, 5, 10))
 
 
-def fill_top_k(metric: TopK, seed: int) -> None:
+def fill_ranks(metric: LabelRanks, seed: int) -> None:
     metric.add(random(seed, 5, 10), np.arange(5))
 
 
@@ -171,7 +175,7 @@ def fill_bytes(metric: CodedBytes, seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("make", "fill"),
-    [(KlDivergence, fill_kl), (RelativeMse, fill_mse), (TopK, fill_top_k), (CodedBytes, fill_bytes)],
+    [(KlDivergence, fill_kl), (RelativeMse, fill_mse), (LabelRanks, fill_ranks), (CodedBytes, fill_bytes)],
 )
 def test_merge_order_does_not_matter(make: Callable, fill: Callable) -> None:
     results = set()
@@ -191,3 +195,70 @@ def test_merge_order_does_not_matter(make: Callable, fill: Callable) -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="expected equal"):
         KlDivergence().add(np.zeros((1, 10)), np.zeros((1, 11)))
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 1), (5, 5), (3, 9), (0, 40), (12, 30), (480, 560)])
+def test_mcnemar_p_value_is_the_exact_binomial_one(first: int, second: int) -> None:
+    count, fewer = first + second, min(first, second)
+    exact = Fraction(2 * sum(math.comb(count, i) for i in range(fewer + 1)), 2**count)
+    for pair in ((first, second), (second, first)):
+        assert mcnemar_p_value(*pair) == pytest.approx(float(min(exact, Fraction(1))), rel=1e-11)
+
+
+def test_mcnemar_p_value_of_many_samples() -> None:
+    assert mcnemar_p_value(500_000, 500_000) == 1
+    z = (2000 - 1) / math.sqrt(1_000_000)  # the normal approximation with its continuity correction
+    assert mcnemar_p_value(499_000, 501_000) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-4)
+    assert mcnemar_p_value(0, 100_000) == 0
+
+
+def test_paired_difference() -> None:
+    labels = np.zeros(6, np.int64)
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    first, second = LabelRanks(), LabelRanks()
+    first.add(np.array([right, right, right, wrong, wrong, right]), labels)
+    second.add(np.array([right, wrong, wrong, right, wrong, right]), labels)
+    found = paired_difference(first, second)
+    assert (found.only_first, found.only_second, found.p_value) == (2, 1, 1.0)
+    differences = np.array([0, 1, 1, -1, 0, 0])
+    assert found.difference.mean == pytest.approx(differences.mean())
+    assert found.difference.std_error == pytest.approx(differences.std(ddof=1) / math.sqrt(6))
+
+
+def iou_by_hand(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """From the confusion matrix."""
+    matrix = np.zeros((4, 4))
+    for predicted, label in zip(predictions[labels != 255], labels[labels != 255], strict=True):
+        matrix[label, predicted] += 1
+    union = matrix.sum(0) + matrix.sum(1) - matrix.diagonal()
+    return float(np.mean([matrix[i, i] / union[i] for i in range(4) if union[i]]))
+
+
+def test_mean_iou() -> None:
+    rng = np.random.default_rng(0)
+    predictions = rng.integers(0, 3, (5, 6, 7))
+    labels = rng.choice([0, 1, 3, 255], (5, 6, 7))
+    metric, other = MeanIou(), MeanIou()
+    metric.add(predictions[:2], labels[:2])
+    other.add(predictions[2:], labels[2:])
+    metric.merge(other)
+    assert metric.result() == pytest.approx(iou_by_hand(predictions, labels), rel=1e-12)
+    shifted = MeanIou(label_offset=1)
+    shifted.add(predictions + 1, labels.astype(np.uint8))  # 255 stays what it is
+    assert shifted.result() == metric_of(predictions, labels)
+
+
+def metric_of(predictions: np.ndarray, labels: np.ndarray) -> float:
+    metric = MeanIou()
+    metric.add(predictions, labels)
+    return metric.result()
+
+
+def test_mean_iou_of_nothing_and_of_bad_labels() -> None:
+    assert math.isnan(metric_of(np.zeros((1, 2, 2), int), np.full((1, 2, 2), 255)))
+    with pytest.raises(CalibrationError, match="got the label -1"):
+        metric_of(np.zeros((1, 1, 2), int), np.array([[[0, -1]]]))
+    with pytest.raises(CalibrationError, match="got the prediction 300"):
+        metric_of(np.full((1, 1, 2), 300), np.array([[[0, 1]]]))
+    with pytest.raises(CalibrationError, match=r"got the shape \[1, 2, 2\], expected \[1, 2, 3\]"):
+        metric_of(np.zeros((1, 2, 3), int), np.zeros((1, 2, 2), int))

@@ -1,0 +1,164 @@
+"""What is measured on two models' tensors, sample by sample: fidelity of the outputs, sizes of the coded maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fmtc_tflite.errors import VerificationError
+from fmtc_tflite.evaluation.fidelity import FidelitySource, find_fidelity_source
+from fmtc_tflite.evaluation.metrics import (
+    CodedBytes,
+    Disagreement,
+    KlDivergence,
+    MeanResult,
+    RelativeMse,
+    State,
+    Top1Agreement,
+    dequantize,
+)
+from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.rewrite import ENCODE
+
+_METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {
+    "kl": KlDivergence,
+    "disagreement": Disagreement,
+    "relative_mse": RelativeMse,
+}
+_PAYLOAD_LENGTH_OFFSET = 8  # FORMAT.md section 8
+
+
+class OutputMeter:
+    """Accumulates the measure that fits one output.
+
+    Attributes:
+      source: what is compared, as it is in the original.
+    """
+
+    def __init__(self, source: FidelitySource, converted: FidelitySource) -> None:
+        self.source, self._converted = source, converted
+        self._metric: KlDivergence | Disagreement | RelativeMse = _METRICS[source.measure]()
+        self._agreement = Top1Agreement() if source.measure == "kl" else None
+
+    def add(self, original: np.ndarray, converted: np.ndarray) -> None:
+        """Adds one sample's source tensors as the interpreter holds them."""
+        if isinstance(self._metric, Disagreement):
+            self._metric.add(original, converted)
+            return
+        first = dequantize(original, self.source.scale, self.source.zero_point)
+        second = dequantize(converted, self._converted.scale, self._converted.zero_point)
+        if not (np.isfinite(first).all() and np.isfinite(second).all()):
+            name = self.source.tensor.name
+            raise VerificationError(f"tensor {name!r} has NaN or infinite values; check the model's input data")
+        if isinstance(self._metric, KlDivergence) and self.source.probabilities:
+            self._metric.add_probabilities(first, second, step=self.source.scale or 0.0)
+        else:
+            self._metric.add(first, second)
+        if self._agreement is not None:
+            self._agreement.add(first, second)
+
+    def state(self) -> State:
+        """What was added so far, by name."""
+        agreement = self._agreement.state() if self._agreement is not None else {}
+        return prefixed("measure", self._metric.state()) | prefixed("agreement", agreement)
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another meter of the same output held."""
+        self._metric.add_state(without_prefix("measure", state))
+        if self._agreement is not None:
+            self._agreement.add_state(without_prefix("agreement", state))
+
+    @property
+    def result(self) -> MeanResult:
+        return self._metric.result()
+
+    @property
+    def top1_agreement(self) -> float | None:
+        return None if self._agreement is None else self._agreement.result().mean
+
+    @property
+    def sample_values(self) -> Sequence[float] | None:
+        """The measure of each sample; None where it is defined on all samples together."""
+        return None if isinstance(self._metric, RelativeMse) else self._metric.values
+
+
+class FidelityMeter:
+    """Accumulates the fidelity of a model's outputs; the worst of them counts."""
+
+    def __init__(self, sources: Sequence[FidelitySource], converted: Sequence[FidelitySource] | None = None) -> None:
+        """Args: sources: one for each output of the original. converted: where they differ in the converted model."""
+        pairs = zip(sources, sources if converted is None else converted, strict=True)
+        self.outputs = [OutputMeter(first, second) for first, second in pairs]
+
+    def add(self, original: Sequence[np.ndarray], converted: Sequence[np.ndarray]) -> None:
+        """Adds one sample: the source tensors of all outputs."""
+        for meter, first, second in zip(self.outputs, original, converted, strict=True):
+            meter.add(first, second)
+
+    @property
+    def worst(self) -> OutputMeter:
+        return max(self.outputs, key=lambda meter: meter.result.mean)
+
+
+class CodedMeter:
+    """Accumulates the coded sizes of a converted model's feature maps, one by one and together.
+
+    Attributes:
+      sites: sizes of each coded feature map, by the original tensor's name.
+      network: sizes of all of them together, per sample.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.sites = {name: CodedBytes() for name in names}
+        self.network = CodedBytes()
+
+    def add(self, coded: Mapping[str, np.ndarray]) -> None:
+        """Adds one sample: the coded tensors, uint8 of any shape, by the original tensor's name."""
+        payloads = {name: payload_bytes(tensor) for name, tensor in coded.items()}
+        for name, size in payloads.items():
+            self.sites[name].add(size)
+        self.network.add(sum(payloads.values()))
+
+    def state(self) -> State:
+        """What was added so far; columns are in the order of the sites."""
+        columns = [meter.sizes for meter in self.sites.values()]
+        return {"network": np.array(self.network.sizes, np.int64), "sites": np.array(columns, np.int64)}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another meter of the same sites held."""
+        self.network.add_state({"sizes": state["network"]})
+        for meter, sizes in zip(self.sites.values(), state["sites"], strict=True):
+            meter.add_state({"sizes": sizes})
+
+
+def fidelity_sources(model: Model, output_kind: str) -> list[FidelitySource]:
+    """What to compare for each graph output."""
+    count = max(len(model.subgraphs[0].outputs), 1)
+    return [find_fidelity_source(model, output_kind, index) for index in range(count)]
+
+
+def coded_tensors(model: Model, subgraph_index: int = 0) -> dict[str, Tensor]:
+    """Name of each coded feature map -> its coded tensor."""
+    found = {}
+    for op in model.subgraphs[subgraph_index].ops:
+        if op.opcode == ENCODE and op.inputs[0] is not None and op.outputs[0] is not None:
+            found[op.inputs[0].name] = op.outputs[0]
+    return found
+
+
+def payload_bytes(coded: np.ndarray) -> int:
+    """Length of what the encoder wrote into a coded tensor, uint8 of any shape."""
+    if coded.size == 0:
+        return 0
+    return int(coded.ravel()[_PAYLOAD_LENGTH_OFFSET : _PAYLOAD_LENGTH_OFFSET + 4].view("<u4")[0])
+
+
+def prefixed(prefix: str, state: Mapping[str, np.ndarray]) -> State:
+    """A state as part of a larger one."""
+    return {f"{prefix}.{name}": values for name, values in state.items()}
+
+
+def without_prefix(prefix: str, state: Mapping[str, np.ndarray]) -> State:
+    """The part of a larger state that `prefixed` gave this prefix."""
+    return {name[len(prefix) + 1 :]: values for name, values in state.items() if name.startswith(f"{prefix}.")}
