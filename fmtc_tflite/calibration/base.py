@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,21 +17,43 @@ from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 Items = dict[str, "Image.Image | np.ndarray"]
 
 
-class Reader(Protocol):
-    """One kind of data source; delivers a sample's raw items (images or array rows) by input name."""
+class LabelMaps(Protocol):
+    """Labels of segmentation data, read when they are needed."""
 
-    kind: str  # 'images', 'csv', 'npz', 'npy' or 'synthetic'
-    labels: np.ndarray | None  # integers [len, ...]
+    def read(self, indices: np.ndarray) -> Iterator[Image.Image | np.ndarray]:
+        """The maps of these samples (ascending): 8-bit images of class numbers, or integers [H, W]."""
+        ...
 
+
+class Reader(ABC):
+    """One kind of data source; delivers a sample's raw items (images or array rows) by input name.
+
+    It can be pickled: worker processes get copies.
+
+    Attributes:
+        kind: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'.
+        labels: Integers [len], or None.
+        label_maps: Labels of each pixel, or None.
+        num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
+        files: The files that samples and labels lie in.
+    """
+
+    kind: str
+    labels: np.ndarray | None = None
+    label_maps: LabelMaps | None = None
+    num_classes: int | None = None
+    files: Sequence[Path] = ()
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def name(self, index: int) -> str:
         """What messages call this sample."""
-        ...
 
+    @abstractmethod
     def read(self, indices: np.ndarray) -> Iterator[Items]:
         """The samples of these indices (ascending), one at a time."""
-        ...
 
 
 class Dataset:
@@ -59,13 +84,47 @@ class Dataset:
 
     @property
     def source(self) -> str:
-        """Kind of the data: 'images', 'csv', 'npz', 'npy' or 'synthetic'."""
+        """Kind of the data: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'."""
         return self._reader.kind
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Integer labels [len(self), ...] in the order of the samples, or None if the data has none."""
+        """Integer labels [len(self)] in the order of the samples, or None if the data has none."""
         return None if self._reader.labels is None else self._reader.labels[self._indices]
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes of the whole data, if it tells."""
+        return self._reader.num_classes
+
+    @property
+    def has_label_maps(self) -> bool:
+        """Whether there is a label for each pixel; see read_label_maps."""
+        return self._reader.label_maps is not None
+
+    def read_label_maps(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """Label maps, integers [H, W], in the order of the samples; nothing if the data has none.
+
+        Args:
+            size: (H, W) of the model's output. Image files are cropped as the samples are and brought to this size by
+                nearest neighbour; arrays must have it.
+        """
+        if self._reader.label_maps is not None:
+            for label_map in self._reader.label_maps.read(self._indices):
+                if isinstance(label_map, Image.Image):
+                    yield self._preprocessing.apply_to_labels(label_map, size)
+                else:
+                    yield label_map
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the data that the samples are chosen from: labels, and each file's path, size and time."""
+        digest = hashlib.sha256(repr((self.source, len(self._reader), self._reader.num_classes)).encode())
+        for path in self._reader.files:
+            status = path.stat()
+            digest.update(repr((str(path.resolve()), status.st_size, status.st_mtime_ns)).encode())
+        if self._reader.labels is not None:
+            digest.update(np.ascontiguousarray(self._reader.labels).tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self._indices)

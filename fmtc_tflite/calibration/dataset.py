@@ -11,6 +11,7 @@ import numpy as np
 from fmtc_tflite.calibration import readers
 from fmtc_tflite.calibration.base import Dataset, Reader
 from fmtc_tflite.calibration.synthetic import SyntheticDataset
+from fmtc_tflite.calibration.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.graph.graph_view import GraphView
@@ -27,20 +28,21 @@ def open_dataset(
     input_specs: Sequence[InputSpec],
     preprocessing: Preprocessing,
     num_samples: int | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
     skip_unreadable: bool = False,
 ) -> Dataset:
     """Opens data for a model.
 
     Args:
         path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
-            (`readers.open_npz`) or `.npy` (`readers.open_npy`); None for synthetic inputs.
-        input_specs: The model's inputs. Images, CSV and .npy feed models with one input.
+            (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
+            synthetic inputs.
+        input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
         preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
             the model takes: int8 or uint8 already quantized, float for float inputs.
         num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
             synthetic inputs: 16).
-        seed: Of that subset, or of the synthetic inputs.
+        seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
         skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
             warning) instead of stopping. Reads each chosen image once more.
 
@@ -51,11 +53,12 @@ def open_dataset(
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
     if path is None:
-        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed)
-    reader = _open_reader(Path(path), input_specs, preprocessing, skip_unreadable)
+        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed or 0)
+    reader = _open_reader(path, input_specs, preprocessing, skip_unreadable)
     indices = np.arange(len(reader))
     if num_samples is not None and num_samples < len(indices):
-        indices = np.sort(np.random.default_rng(seed).permutation(indices)[:num_samples])
+        shuffled = indices if seed is None else np.random.default_rng(seed).permutation(indices)
+        indices = np.sort(shuffled[:num_samples])
     skipped: list[str] = []
     if skip_unreadable and isinstance(reader, readers.ImageReader):
         indices, skipped = reader.readable(indices)
@@ -90,7 +93,13 @@ def _input_spec(tensor: Tensor, view: GraphView, aliases: tuple[str, ...]) -> In
     return InputSpec(tensor.name, tensor.shape, tensor.dtype, quantized.scale, zero_point, aliases)
 
 
-def _open_reader(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, skip_unreadable: bool) -> Reader:
+def _open_reader(
+    data: str | Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, skip_unreadable: bool
+) -> Reader:
+    if str(data).startswith(TFDS_PREFIX):
+        spec = _only_image(str(data), specs, preprocessing)
+        return open_tfds(str(data), spec)
+    path = Path(data)
     if not path.exists():
         raise CalibrationError(f"{path}: does not exist; check the path")
     suffix = path.suffix.lower()
@@ -101,18 +110,28 @@ def _open_reader(path: Path, specs: Sequence[InputSpec], preprocessing: Preproce
             f"{path}: got a file that ends in '{path.suffix}', expected "
             "a folder of images, .csv, .npz, .npy or an image"
         )
-    if len(specs) != 1:
-        names = ", ".join(f"'{spec.name}'" for spec in specs)
-        raise CalibrationError(
-            f"{path}: feeds one input, but the model has {len(specs)} ({names}); "
-            "give a .npz file with an array for each input by name"
-        )
     if suffix == ".npy" and path.is_file():
+        _check_only_input(str(path), specs)
         return readers.open_npy(path, specs, preprocessing)
-    spec = specs[0]
-    if not spec.takes_pixels:
-        raise CalibrationError(f"{path}: holds images, but {spec} is no image; give a .npz file with its values")
-    preprocessing.check(spec)
+    spec = _only_image(str(path), specs, preprocessing)
     if suffix == ".csv" and path.is_file():
         return readers.open_csv(path, spec, allow_missing=skip_unreadable)
     return readers.open_images(path, spec)
+
+
+def _check_only_input(data: str, specs: Sequence[InputSpec]) -> None:
+    if len(specs) != 1:
+        names = ", ".join(f"'{spec.name}'" for spec in specs)
+        raise CalibrationError(
+            f"{data}: feeds one input, but the model has {len(specs)} ({names}); "
+            "give a .npz file with an array for each input by name"
+        )
+
+
+def _only_image(data: str, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> InputSpec:
+    """The model's only input, which takes images."""
+    _check_only_input(data, specs)
+    if not specs[0].takes_pixels:
+        raise CalibrationError(f"{data}: holds images, but {specs[0]} is no image; give a .npz file with its values")
+    preprocessing.check(specs[0])
+    return specs[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import struct
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from fmtc_tflite.calibration.base import Items, is_pixels
+from fmtc_tflite.calibration.base import Items, LabelMaps, Reader, is_pixels
 from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
@@ -29,12 +30,21 @@ _ARCHIVE_ERRORS = (OSError, ValueError, EOFError, RuntimeError, struct.error, zi
 _LOCAL_HEADER = struct.Struct("<26xHH")  # a ZIP member's local header: lengths of its name and extra field at the end
 
 
-class ImageReader:
+class ImageReader(Reader):
     """Image files, decoded one at a time."""
 
-    def __init__(self, kind: str, paths: Sequence[Path], input_name: str, labels: np.ndarray | None = None) -> None:
-        self.kind = kind
-        self.labels = labels
+    def __init__(
+        self,
+        kind: str,
+        paths: Sequence[Path],
+        input_name: str,
+        labels: np.ndarray | None = None,
+        *,
+        label_maps: MaskFiles | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        self.kind, self.labels, self.label_maps, self.num_classes = kind, labels, label_maps, num_classes
+        self.files = list(paths) + (label_maps.paths if label_maps is not None else [])
         self._paths = paths
         self._input_name = input_name
 
@@ -47,40 +57,64 @@ class ImageReader:
     def read(self, indices: np.ndarray) -> Iterator[Items]:
         """Raises CalibrationError naming the first file that is no readable image."""
         for index in indices:
-            yield {self._input_name: self._decode(int(index))}
+            yield {self._input_name: decode_image(self._paths[index])}
 
     def readable(self, indices: np.ndarray) -> tuple[np.ndarray, list[str]]:
         """Of these indices those that can be decoded, and the names of the others."""
         good, bad = [], []
         for index in indices:
             try:
-                self._decode(int(index), draft=True)
+                decode_image(self._paths[index], draft=True)
                 good.append(index)
             except CalibrationError:
                 bad.append(self.name(int(index)))
         return np.array(good, dtype=np.int64), bad
 
-    def _decode(self, index: int, draft: bool = False) -> Image.Image:
-        path = self._paths[index]
-        try:
-            with Image.open(path) as image:
-                if draft:
-                    image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
-                image.load()
-                return image
-        except _DECODE_ERRORS as error:
-            reason = str(error).replace(str(path), "").strip(" '") or type(error).__name__
-            raise CalibrationError(
-                f"{path}: got no readable image ({reason}); remove or repair it, or give --skip_unreadable"
-            ) from error
+
+class MaskFiles:
+    """Label maps as image files with a class number in each pixel; `paths` has one for each sample."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
+
+    def read(self, indices: np.ndarray) -> Iterator[Image.Image]:
+        """Raises CalibrationError naming the first file that is no readable image."""
+        for index in indices:
+            yield decode_image(self.paths[index])
 
 
-class ArrayReader:
+def decode_image(path: Path, draft: bool = False) -> Image.Image:
+    """Reads an image file, with `draft` as roughly as its format allows.
+
+    Raises:
+        CalibrationError: it is missing, damaged or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            if draft:
+                image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
+            image.load()
+            return image
+    except _DECODE_ERRORS as error:
+        reason = str(error).replace(str(path), "").strip(" '") or type(error).__name__
+        raise CalibrationError(
+            f"{path}: got no readable image ({reason}); remove or repair it, or give --skip_unreadable"
+        ) from error
+
+
+class ArrayReader(Reader):
     """Rows of arrays in a .npy file, or in a .npz file by name."""
 
-    def __init__(self, kind: str, path: Path, arrays: dict[str, ArrayRows], labels: np.ndarray | None) -> None:
-        self.kind = kind
-        self.labels = labels
+    def __init__(
+        self,
+        kind: str,
+        path: Path,
+        arrays: dict[str, ArrayRows],
+        labels: np.ndarray | None = None,
+        label_maps: LabelMaps | None = None,
+    ) -> None:
+        self.kind, self.labels, self.label_maps = kind, labels, label_maps
+        self.files = [path]
         self._path = path
         self._arrays = arrays
         self._length = next(iter(arrays.values())).shape[0]
@@ -111,6 +145,7 @@ class ArrayRows:
         self._path = path
         self._member = member
         self._mapped = member is None or member.compress_type == zipfile.ZIP_STORED
+        self._stream: IO[bytes] | None = None
         try:
             with self._open() as file:
                 self.shape, self._fortran_order, self.dtype = _read_npy_header(file)
@@ -142,13 +177,19 @@ class ArrayRows:
     def _read_stream(self, indices: np.ndarray) -> Iterator[np.ndarray]:
         row_shape = self.shape[1:]
         row_bytes = self.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
-        with self._open() as file:
-            for index in indices:
-                file.seek(self._offset + int(index) * row_bytes)
-                data = file.read(row_bytes)
-                if len(data) != row_bytes:
-                    raise EOFError(f"ends in row {index}")
-                yield np.frombuffer(data, self.dtype).reshape(row_shape)
+        for index in indices:
+            # Kept open: reading on from where the last rows ended, instead of inflating all before them again.
+            if self._stream is None:
+                self._stream = self._open()
+                weakref.finalize(self, self._stream.close)
+            self._stream.seek(self._offset + int(index) * row_bytes)
+            data = self._stream.read(row_bytes)
+            if len(data) != row_bytes:
+                raise EOFError(f"ends in row {index}")
+            yield np.frombuffer(data, self.dtype).reshape(row_shape)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_stream": None}
 
     def _open(self) -> IO[bytes]:
         """The array's bytes from its header on; of a mapped array the whole file, so that positions are the file's."""
@@ -188,18 +229,21 @@ def open_images(path: Path, spec: InputSpec) -> ImageReader:
         raise CalibrationError(
             f"{path}: got no images, expected files that end in {', '.join(IMAGE_SUFFIXES)}; check the path"
         )
-    return ImageReader("images", [path / file for file in found], spec.name, _folder_labels(found))
+    labels, num_classes = _folder_labels(found)
+    return ImageReader("images", [path / file for file in found], spec.name, labels, num_classes=num_classes)
 
 
 def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> ImageReader:
-    """A CSV with the columns `file` (relative to the CSV) and, where labels are known, `label` (an integer).
+    """A CSV with the columns `file` (relative to the CSV) and, where labels are known, `label`.
+
+    A label is an integer, or (in all lines) an image file, relative to the CSV, with the class of each pixel.
 
     Args:
         path: The CSV file.
         spec: The input that gets the images.
         allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
-    paths, labels = [], []
+    paths, labels, places = [], [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
@@ -210,26 +254,34 @@ def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> Ima
                     "add a first line 'file,label'"
                 )
             for row in rows:
-                where = f"{path}, line {rows.line_num}"
-                paths.append(_csv_file(path.parent, row["file"], where, allow_missing))
-                if "label" in columns:
-                    labels.append(_csv_label(row["label"], where))
+                places.append(f"{path}, line {rows.line_num}")
+                paths.append(_csv_file(path.parent, row["file"], places[-1], allow_missing))
+                labels.append(row.get("label") or "")
     except (csv.Error, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: got no readable CSV ({error}), expected UTF-8 text") from error
     if not paths:
         raise CalibrationError(f"{path}: got zero samples, expected a line for each image after the header")
-    return ImageReader("csv", paths, spec.name, np.array(labels, dtype=np.int64) if labels else None)
+    if "label" not in columns:
+        return ImageReader("csv", paths, spec.name)
+    if labels[0].lower().endswith(IMAGE_SUFFIXES):
+        masks = [_csv_file(path.parent, *line, allow_missing) for line in zip(labels, places, strict=True)]
+        return ImageReader("csv", paths, spec.name, label_maps=MaskFiles(masks))
+    numbers = [_csv_label(*line) for line in zip(labels, places, strict=True)]
+    return ImageReader("csv", paths, spec.name, np.array(numbers, dtype=np.int64))
 
 
 def open_npy(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> ArrayReader:
     """A .npy file with the samples [N, ...] of a model's only input."""
     arrays = {specs[0].name: ArrayRows(path)}
     _check_arrays(arrays, specs, preprocessing)
-    return ArrayReader("npy", path, arrays, None)
+    return ArrayReader("npy", path, arrays)
 
 
 def open_npz(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> ArrayReader:
-    """A .npz file with an array [N, ...] for each input by name (`x` for an only input) and, optionally, labels `y`."""
+    """A .npz file with an array [N, ...] for each input by name (`x` for an only input) and, optionally, labels `y`.
+
+    Labels are integers: [N], or [N, H, W] for a class of each pixel.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -248,15 +300,18 @@ def open_npz(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessin
     _check_arrays(arrays, specs, preprocessing)
     length = next(iter(arrays.values())).shape[0]
     labels = _labels(ArrayRows(path, members["y"]), length) if "y" in members else None
+    if isinstance(labels, ArrayRows):
+        return ArrayReader("npz", path, arrays, label_maps=labels)
     return ArrayReader("npz", path, arrays, labels)
 
 
-def _folder_labels(files: Sequence[Path]) -> np.ndarray | None:
+def _folder_labels(files: Sequence[Path]) -> tuple[np.ndarray, int] | tuple[None, None]:
+    """Labels and the number of classes."""
     classes = sorted({file.parts[0] for file in files})
     if len(classes) < 2 or any(len(file.parts) < 2 for file in files):
-        return None
+        return None, None
     place = {name: index for index, name in enumerate(classes)}
-    return np.array([place[file.parts[0]] for file in files], dtype=np.int64)
+    return np.array([place[file.parts[0]] for file in files], dtype=np.int64), len(classes)
 
 
 def _csv_file(folder: Path, file: str | None, where: str, allow_missing: bool) -> Path:
@@ -269,21 +324,27 @@ def _csv_file(folder: Path, file: str | None, where: str, allow_missing: bool) -
     return folder / file
 
 
-def _csv_label(label: str | None, where: str) -> int:
+def _csv_label(label: str, where: str) -> int:
     try:
-        return int(label or "")
+        return int(label)
     except ValueError:
-        raise CalibrationError(f"{where}: got the label '{label or ''}', expected an integer") from None
+        raise CalibrationError(
+            f"{where}: got the label '{label}', expected an integer (or image files in all lines)"
+        ) from None
 
 
-def _labels(rows: ArrayRows, length: int) -> np.ndarray | None:
+def _labels(rows: ArrayRows, length: int) -> np.ndarray | ArrayRows | None:
+    """One label a sample, or the rows of label maps, or None for what is neither (targets of a regression, say)."""
     if rows.shape[:1] != (length,):
         raise CalibrationError(
             f"{rows.where}: got the shape {list(rows.shape)}, expected {length} labels, one a sample"
         )
-    if rows.dtype.kind not in "iu":
-        return None  # targets of a regression, say: no labels
-    return np.stack(list(rows.read(np.arange(length))))
+    if rows.dtype.kind not in "iu" or len(rows.shape) not in (1, 2, 3):
+        return None
+    if len(rows.shape) == 3:
+        return rows
+    values = np.stack(list(rows.read(np.arange(length)))).astype(np.int64)
+    return values.reshape(length) if values.size == length else None
 
 
 def _check_arrays(arrays: dict[str, ArrayRows], specs: Sequence[InputSpec], preprocessing: Preprocessing) -> None:

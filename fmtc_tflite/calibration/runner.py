@@ -6,6 +6,7 @@ import numpy as np
 
 from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.runtime.interpreter import load_interpreter
 
 
@@ -42,6 +43,7 @@ class ModelRunner:
             model_content=content,
             preserve_all_tensors=not default_kernels,
             builtin_kernels_only=not default_kernels,
+            attach_delegate=is_converted(model),
         )
         subgraph = model.subgraphs[subgraph_index]
         self._subgraph_index = subgraph_index

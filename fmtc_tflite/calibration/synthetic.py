@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fmtc_tflite.calibration.base import Dataset, Items
+from fmtc_tflite.calibration.base import Dataset, Items, Reader
 from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 _MIN_IMAGE_SIDE = 16  # below it, an input of rank 4 is more likely a spectrogram than a picture
@@ -35,9 +35,8 @@ class SyntheticDataset(Dataset):
         super().__init__(reader, input_specs, Preprocessing(mode="raw"), np.arange(num_samples))
 
 
-class _SyntheticReader:
+class _SyntheticReader(Reader):
     kind = "synthetic"
-    labels: np.ndarray | None = None
 
     def __init__(self, input_specs: Sequence[InputSpec], num_samples: int, seed: int) -> None:
         self._input_specs = tuple(input_specs)

@@ -153,6 +153,19 @@ class Preprocessing:
             return table[:, 0][pixels]
         return table[pixels, np.arange(table.shape[1])]
 
+    def apply_to_labels(self, label_map: Image.Image, size: tuple[int, int]) -> np.ndarray:
+        """A label map cropped as its image and brought to (H, W) by nearest neighbour: integers [H, W].
+
+        Raises:
+            CalibrationError: an image with more than one channel.
+        """
+        if label_map.mode not in ("1", "L", "P", "I", "I;16"):
+            raise CalibrationError(f"got a label map of mode {label_map.mode}, expected one channel of class numbers")
+        height, width = size
+        if self.central_crop is not None:
+            label_map = label_map.crop(self._crop_box(label_map))
+        return np.asarray(label_map.resize((width, height), Image.Resampling.NEAREST), dtype=np.int64)
+
     def _mode_for(self, spec: InputSpec) -> str:
         if self.mode is not None:
             return self.mode
@@ -189,11 +202,14 @@ class Preprocessing:
 
     def _crop_and_resize(self, image: Image.Image, spec: InputSpec) -> Image.Image:
         if self.central_crop is not None:
-            width, height = image.size
-            side = self.central_crop * min(width, height)
-            image = image.crop(((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2))
+            image = image.crop(self._crop_box(image))
         height, width = self.resize or spec.item_shape[:2]
         return image.resize((width, height), Image.Resampling.BILINEAR)
+
+    def _crop_box(self, image: Image.Image) -> tuple[float, float, float, float]:
+        width, height = image.size
+        side = (self.central_crop or 1.0) * min(width, height)
+        return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
 @functools.lru_cache(maxsize=32)
