@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING, Any
 from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
 
 if TYPE_CHECKING:
-    from fmtc_tflite.api import convert, restore
+    from fmtc_tflite.api import convert, evaluate, restore
+    from fmtc_tflite.evaluation.options import EvaluateOptions
     from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 
 __version__ = _metadata.version("fmtc-tflite")
 __all__ = [
     "CalibrationOptions",
     "ConvertOptions",
+    "EvaluateOptions",
     "__version__",
     "available_runtimes",
     "convert",
     "delegate_path",
+    "evaluate",
     "load_interpreter",
     "restore",
 ]
 
-_LAZY = {"convert": "api", "restore": "api", "CalibrationOptions": "types", "ConvertOptions": "types"}
+_LAZY = {
+    "convert": "api",
+    "evaluate": "api",
+    "restore": "api",
+    "CalibrationOptions": "types",
+    "ConvertOptions": "types",
+    "EvaluateOptions": "evaluation.options",
+}
 
 
 def __getattr__(name: str) -> Any:

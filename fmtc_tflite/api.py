@@ -1,12 +1,16 @@
-"""What the command-line tools call: conversions from file to file."""
+"""What the command-line tools call: from files to files."""
 
 import json
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
+from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
+from fmtc_tflite.evaluation.options import EvaluateOptions
+from fmtc_tflite.evaluation.session import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
@@ -83,6 +87,58 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     return target
 
 
+def evaluate(
+    model: str | Path,
+    reference: str | Path | None = None,
+    *,
+    options: EvaluateOptions,
+    json_file: str | Path | None = None,
+    predictions_file: str | Path | None = None,
+    resume_dir: str | Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Measures a model on data, side by side with a reference if there is one.
+
+    Args:
+      model: a `.tflite` file, converted or not.
+      reference: the model to compare with, usually the one before conversion.
+      options: the data, and how to run.
+      json_file: where the result is written as JSON; None writes none.
+      predictions_file: CSV with a line for each sample; None writes none.
+      resume_dir: folder for partial results, from which the same call goes on after an interruption and which is gone
+        in the end; None = `<json_file>.partial`, or none kept without `json_file`.
+      overwrite: replace existing outputs.
+
+    Returns:
+      The result, as in evaluation_schema.json.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors; no output has been written then.
+    """
+    sources = [Path(path) for path in (model, reference) if path is not None]
+    targets = [Path(path) for path in (json_file, predictions_file) if path is not None]
+    for source in sources:
+        _check_targets(source, targets, overwrite)
+    contents = [read_model_file(source) for source in sources]
+    evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
+    with evaluation.partial_results(partial_results_folder(json_file, resume_dir)) as partial:
+        timing = evaluation.run(partial)
+        document = evaluation_report(evaluation, timing, [str(source) for source in sources])
+        outputs = [(json_file, json.dumps(document, indent=1).encode() + b"\n")]
+        if predictions_file is not None:
+            outputs.append((predictions_file, predictions_csv(evaluation)))
+        write_all([(Path(path), content) for path, content in outputs if path is not None])
+        partial.remove()
+    return document
+
+
+def partial_results_folder(json_file: str | Path | None, resume_dir: str | Path | None) -> Path | None:
+    """Where `evaluate` keeps partial results; None if nowhere."""
+    if resume_dir is not None:
+        return Path(resume_dir)
+    return None if json_file is None else Path(json_file).with_name(Path(json_file).name + ".partial")
+
+
 def read_model_file(path: Path) -> bytes:
     """The bytes of a model file.
 
@@ -97,5 +153,5 @@ def read_model_file(path: Path) -> bytes:
 
 def _check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
     if source.resolve() in [t.resolve() for t in targets]:
-        raise UsageError(f"the output would replace the model {source} itself; choose another --output or --report")
+        raise UsageError(f"the output would replace the model {source} itself; name another file")
     check_writable(targets, overwrite)

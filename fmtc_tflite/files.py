@@ -21,11 +21,11 @@ def check_writable(paths: Sequence[Path], overwrite: bool) -> None:
         if path.is_dir():
             raise UsageError(f"{path} is a folder, expected a file name")
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists; pass --overwrite to replace it, or another --output/--report")
+            raise OutputExistsError(f"{path} exists; pass --overwrite to replace it, or name another file")
         if not path.parent.is_dir():
             raise UsageError(f"folder {path.parent} of output {path.name} does not exist; create it first")
         if not os.access(path.parent, os.W_OK):
-            raise UsageError(f"folder {path.parent} is not writable; choose another --output/--report")
+            raise UsageError(f"folder {path.parent} is not writable; name another file")
 
 
 def write_all(contents: Sequence[tuple[Path, bytes]]) -> None:

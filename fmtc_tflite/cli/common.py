@@ -75,8 +75,8 @@ def _guarded(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except FmtcError as e:
         _complain(str(e))
         return exit_code(e)
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing was written")
+    except KeyboardInterrupt as e:
+        _complain(str(e) or "interrupted; nothing was written")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough

@@ -9,8 +9,10 @@ import numpy as np
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.evaluation.fidelity import FidelitySource, find_fidelity_source
 from fmtc_tflite.evaluation.metrics import (
+    Accumulator,
     CodedBytes,
     Disagreement,
+    Group,
     KlDivergence,
     MeanResult,
     RelativeMse,
@@ -19,7 +21,7 @@ from fmtc_tflite.evaluation.metrics import (
     dequantize,
 )
 from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.graph.rewrite import ENCODE
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, ENCODE
 
 _METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {
     "kl": KlDivergence,
@@ -29,7 +31,7 @@ _METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]]
 _PAYLOAD_LENGTH_OFFSET = 8  # FORMAT.md section 8
 
 
-class OutputMeter:
+class OutputMeter(Group):
     """Accumulates the measure that fits one output.
 
     Attributes:
@@ -58,16 +60,8 @@ class OutputMeter:
         if self._agreement is not None:
             self._agreement.add(first, second)
 
-    def state(self) -> State:
-        """What was added so far, by name."""
-        agreement = self._agreement.state() if self._agreement is not None else {}
-        return prefixed("measure", self._metric.state()) | prefixed("agreement", agreement)
-
-    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Adds what another meter of the same output held."""
-        self._metric.add_state(without_prefix("measure", state))
-        if self._agreement is not None:
-            self._agreement.add_state(without_prefix("agreement", state))
+    def parts(self) -> dict[str, Accumulator]:
+        return {"measure": self._metric} | ({"agreement": self._agreement} if self._agreement is not None else {})
 
     @property
     def result(self) -> MeanResult:
@@ -139,12 +133,10 @@ def fidelity_sources(model: Model, output_kind: str) -> list[FidelitySource]:
 
 
 def coded_tensors(model: Model, subgraph_index: int = 0) -> dict[str, Tensor]:
-    """Name of each coded feature map -> its coded tensor."""
-    found = {}
-    for op in model.subgraphs[subgraph_index].ops:
-        if op.opcode == ENCODE and op.inputs[0] is not None and op.outputs[0] is not None:
-            found[op.inputs[0].name] = op.outputs[0]
-    return found
+    """Name of each coded feature map in the original model -> its coded tensor."""
+    ops = model.subgraphs[subgraph_index].ops
+    coded = [op.outputs[0] for op in ops if op.opcode == ENCODE and op.outputs[0] is not None]
+    return {tensor.name.removesuffix(CODED_SUFFIX): tensor for tensor in coded}
 
 
 def payload_bytes(coded: np.ndarray) -> int:
@@ -152,13 +144,3 @@ def payload_bytes(coded: np.ndarray) -> int:
     if coded.size == 0:
         return 0
     return int(coded.ravel()[_PAYLOAD_LENGTH_OFFSET : _PAYLOAD_LENGTH_OFFSET + 4].view("<u4")[0])
-
-
-def prefixed(prefix: str, state: Mapping[str, np.ndarray]) -> State:
-    """A state as part of a larger one."""
-    return {f"{prefix}.{name}": values for name, values in state.items()}
-
-
-def without_prefix(prefix: str, state: Mapping[str, np.ndarray]) -> State:
-    """The part of a larger state that `prefixed` gave this prefix."""
-    return {name[len(prefix) + 1 :]: values for name, values in state.items() if name.startswith(f"{prefix}.")}

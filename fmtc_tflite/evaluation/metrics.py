@@ -12,6 +12,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -83,6 +84,35 @@ def mean_with_error(values: Iterable[float]) -> MeanResult:
         return MeanResult(mean, math.nan, 1)
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     return MeanResult(mean, math.sqrt(variance / count), count)
+
+
+class Accumulator(Protocol):
+    """What can be handed from one process or run to another."""
+
+    def state(self) -> State:
+        """What was added so far."""
+        ...
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another accumulator of the same settings held."""
+        ...
+
+
+class Group:
+    """An accumulator made of others, which `parts` names."""
+
+    def parts(self) -> Mapping[str, Accumulator]:
+        raise NotImplementedError
+
+    def state(self) -> State:
+        """The parts' states, each name with its part's in front."""
+        return {f"{part}.{k}": v for part, meter in self.parts().items() for k, v in meter.state().items()}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Adds what another group of the same parts held."""
+        for part, meter in self.parts().items():
+            start = f"{part}."
+            meter.add_state({k[len(start) :]: v for k, v in state.items() if k.startswith(start)})
 
 
 class PerSample:
@@ -197,6 +227,19 @@ class RelativeMse(PerSample):
         ratio = error / signal
         residuals = (e - ratio * s for e, s in zip(self.error_energy, self.signal_energy, strict=True))
         return MeanResult(ratio, mean_with_error(residuals).std_error * count / signal, count)
+
+
+class Predictions(PerSample):
+    """The best class of each sample."""
+
+    _COLUMNS = ("classes",)
+
+    def __init__(self) -> None:
+        self.classes = array("q")
+
+    def add(self, scores: np.ndarray) -> None:
+        """Adds a batch of scores [N, classes]."""
+        self.classes.extend(scores.argmax(axis=1).tolist())
 
 
 class LabelRanks(PerSample):

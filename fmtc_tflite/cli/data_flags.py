@@ -1,0 +1,35 @@
+"""Flags that several tools have, about data: one name, one meaning, one place."""
+
+from absl import flags
+
+from fmtc_tflite.errors import UsageError
+
+flags.disclaim_key_flags()  # they belong to the tool that calls define()
+
+
+def define() -> None:
+    """Defines the flags of how images become a model's input."""
+    flags.DEFINE_enum(
+        "preprocessing",
+        None,
+        ["raw", "tf", "torch"],
+        "How a pixel x becomes a real input value: raw x, tf x/127.5 - 1, torch (x/255 - mean)/std.",
+    )
+    flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
+    flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
+    flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+
+
+def parse_resize(value: list[str] | None) -> tuple[int, int] | None:
+    """(height, width) of --resize.
+
+    Raises:
+      UsageError: not two integers.
+    """
+    if value is None:
+        return None
+    try:
+        height, width = map(int, value)
+    except ValueError as e:
+        raise UsageError(f"--resize {','.join(value)}: expected height,width in pixels, such as 224,224") from e
+    return height, width

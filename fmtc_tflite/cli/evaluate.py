@@ -1,0 +1,117 @@
+"""Measures the accuracy of a TensorFlow Lite model, converted or not, beside a reference model if one is given.
+
+Usage:
+  fmtc-eval --model_file M_fmtc.tflite --reference_model_file M.tflite --data DATA [--json RESULT.json]
+  fmtc-eval --model_file M.tflite --data DATA
+
+DATA is a folder of images (with a subfolder for each class: labels are the subfolders' places in sorted order), a CSV
+'file,label' (a label is a number, or for segmentation an image file of class numbers), an .npz with x and labels y, an
+.npy, or tfds:NAME[SPLIT] with TensorFlow Datasets installed. One pass over it gives top-1 and top-5 or mean IoU of both
+models, their paired difference with its standard error and McNemar's exact p-value, KL divergence, agreement, SQNR of
+the outputs, coded bits per value, and the latency of both. Models run with the runtime's default kernels.
+
+With --json, an interrupted run goes on where it was when the same command is given again. Exit codes: 0 done, 1
+internal or I/O error (also a worker that died twice), 2 usage or bad input, 4 values that are not finite, 5 native
+library or runtime missing, 130 interrupted.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from fmtc_tflite import api
+from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.evaluation.options import EvaluateOptions
+from fmtc_tflite.profiling.evaluation_report import format_evaluation
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("model_file", None, "The .tflite file to measure.")
+flags.DEFINE_string("reference_model_file", None, "A .tflite file to compare with, usually the one before conversion.")
+flags.DEFINE_string("data", None, "Folder of images, CSV 'file,label', .npz, .npy or tfds:NAME[SPLIT].")
+data_flags.define()
+flags.DEFINE_integer(
+    "label_offset",
+    None,
+    "Added to each label (default 0): 1 for an ImageNet model whose class 0 is the background.",
+)
+flags.DEFINE_enum(
+    "output_kind",
+    "auto",
+    ["auto", "logits", "probabilities"],
+    "What the models' output is, where it is not reached from a SOFTMAX; for KL and agreement.",
+)
+flags.DEFINE_integer(
+    "num_samples", 0, "Use this many samples: the first, or with --seed random ones; 0 for all.", lower_bound=0
+)
+flags.DEFINE_integer("seed", None, "Choose the --num_samples samples at random with this seed.", lower_bound=0)
+flags.DEFINE_integer("num_workers", 1, "Processes that share the samples; results do not depend on it.", lower_bound=1)
+flags.DEFINE_integer(
+    "num_threads", None, "Threads of each process's interpreters (default: the runtime's own choice).", lower_bound=1
+)
+flags.DEFINE_string(
+    "runtime", None, "ai_edge_litert, tflite_runtime or tensorflow (default: the first of them that is installed)."
+)
+flags.DEFINE_string("json", None, "File for the result as JSON.")
+flags.DEFINE_string("predictions_csv", None, "File for a table with a line for each sample.")
+flags.DEFINE_string(
+    "resume_dir",
+    None,
+    "Folder for partial results until the run is finished (default: the --json file's name.partial).",
+)
+flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
+
+
+def _options() -> EvaluateOptions:
+    return EvaluateOptions(
+        data=FLAGS.data,
+        preprocessing=FLAGS.preprocessing,
+        resize=data_flags.parse_resize(FLAGS.resize),
+        central_crop=FLAGS.central_crop,
+        num_samples=FLAGS.num_samples or None,
+        seed=FLAGS.seed,
+        skip_unreadable=FLAGS.skip_unreadable,
+        label_offset=FLAGS.label_offset,
+        output_kind=FLAGS.output_kind,
+        num_workers=FLAGS.num_workers,
+        num_threads=FLAGS.num_threads,
+        runtime=FLAGS.runtime,
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the tool; `arguments` are the positional ones."""
+    missing = [f"--{name}" for name in ("model_file", "data") if not FLAGS[name].value]
+    if missing or arguments:
+        got = f"got {' '.join(arguments)}" if arguments else f"{' and '.join(missing)} not given"
+        raise UsageError(f"expected --model_file and --data, {got}; see --help")
+    try:
+        document = api.evaluate(
+            FLAGS.model_file,
+            FLAGS.reference_model_file,
+            options=_options(),
+            json_file=FLAGS.json,
+            predictions_file=FLAGS.predictions_csv,
+            resume_dir=FLAGS.resume_dir,
+            overwrite=FLAGS.overwrite,
+        )
+    except KeyboardInterrupt:
+        folder = api.partial_results_folder(FLAGS.json, FLAGS.resume_dir)
+        if folder is None:
+            raise
+        raise KeyboardInterrupt(f"interrupted; the same command goes on from what is kept in {folder}") from None
+    print(format_evaluation(document))
+    for path in (FLAGS.json, FLAGS.predictions_csv):
+        if path is not None:
+            print(f"written         {Path(path)}")
+
+
+def console_main() -> None:
+    """Entry point of the installed script."""
+    common.run(main, sys.modules[__name__])
+
+
+if __name__ == "__main__":
+    console_main()
