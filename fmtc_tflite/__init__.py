@@ -11,8 +11,7 @@ from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, l
 
 if TYPE_CHECKING:
     from fmtc_tflite.api import convert, evaluate, restore
-    from fmtc_tflite.evaluation.options import EvaluateOptions
-    from fmtc_tflite.types import CalibrationOptions, ConvertOptions
+    from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
 
 __version__ = _metadata.version("fmtc-tflite")
 __all__ = [
@@ -34,7 +33,7 @@ _LAZY = {
     "restore": "api",
     "CalibrationOptions": "types",
     "ConvertOptions": "types",
-    "EvaluateOptions": "evaluation.options",
+    "EvaluateOptions": "types",
 }
 
 

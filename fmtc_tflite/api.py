@@ -9,12 +9,11 @@ from typing import Any
 from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
-from fmtc_tflite.evaluation.options import EvaluateOptions
 from fmtc_tflite.evaluation.session import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 
 def default_output(model: Path) -> Path:

@@ -17,13 +17,13 @@ from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, ope
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import runner
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
-from fmtc_tflite.evaluation.options import EvaluateOptions
 from fmtc_tflite.evaluation.partial import PartialResults
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.evaluation.task import LabelSet, Task, find_task
 from fmtc_tflite.evaluation.workers import run_shards
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.runtime.interpreter import available_runtimes
+from fmtc_tflite.types import EvaluateOptions
 
 
 @dataclass(frozen=True)
