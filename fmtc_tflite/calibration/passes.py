@@ -10,7 +10,7 @@ from fmtc_tflite.calibration.runner import ModelRunner, signed
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.runtime.library import NativeCodec
 
@@ -20,26 +20,27 @@ Sample = Mapping[str, np.ndarray]
 def visit_maps(
     model: Model,
     content: bytes,
-    sites: Sequence[Site],
+    tensors: Sequence[Tensor],
     samples: Iterable[Sample],
     visit: Callable[[int, np.ndarray], None],
     label: str,
     num_threads: int | None = None,
+    subgraph_index: int = 0,
 ) -> int:
-    """Calls `visit(i, map of sites[i])` for every sample and site of one subgraph; returns the number of samples.
+    """Calls `visit(i, value of tensors[i])` for every sample and tensor; returns the number of samples.
 
     Args:
       model, content: the original model and its bytes.
-      sites: all of the same subgraph.
+      tensors: feature maps of one subgraph.
       visit: gets the map as int8 or uint8 [N, H, W, C].
       label: of the progress bar (stderr, only on a terminal).
     """
-    runner = ModelRunner(model, content, model.subgraphs.index(sites[0].subgraph), num_threads)
+    runner = ModelRunner(model, content, subgraph_index, num_threads)
     count = 0
     for sample in tqdm(samples, desc=label, disable=None, leave=False):
         runner.run(sample)
-        for i, site in enumerate(sites):
-            visit(i, runner.read(site.tensor))
+        for i, tensor in enumerate(tensors):
+            visit(i, runner.read(tensor))
         count += 1
     if count == 0:
         raise CalibrationError("no calibration samples; expected at least one")
@@ -66,29 +67,34 @@ def value_statistics(
         if covariance is not None:
             covariance.add(signed(x))
 
-    visit_maps(model, content, sites, samples, visit, "feature-map statistics", num_threads)
+    visit_maps(model, content, [s.tensor for s in sites], samples, visit, "feature-map statistics", num_threads)
     return statistics
 
 
 def residual_histograms(
     model: Model,
     content: bytes,
-    sites: Sequence[Site],
+    tensors: Sequence[Tensor],
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
     num_threads: int | None = None,
+    subgraph_index: int = 0,
 ) -> tuple[list[np.ndarray], int]:
-    """Histograms of prediction residuals under each site's quantization.
+    """Histograms of prediction residuals of what is encoded, under its quantization.
+
+    Args:
+      tensors: what the encoders read, all of one subgraph.
+      infos: their side information; only the quantization matters.
 
     Returns:
-      uint32 [r, 5, 256] for each site, and the number of samples.
+      uint32 [r, 5, 256] for each tensor, and the number of samples.
 
     Raises:
       UsageError: so many samples that a 32-bit count could overflow.
     """
     histograms = [np.zeros((info.components, len(PREDICTORS), 256), np.uint32) for info in infos]
-    room = [np.iinfo(np.uint32).max] * len(sites)
-    with _codecs(sites, infos) as codecs:
+    room = [np.iinfo(np.uint32).max] * len(tensors)
+    with _codecs(tensors, infos) as codecs:
 
         def visit(i: int, x: np.ndarray) -> None:
             room[i] -= x.size // x.shape[3]
@@ -96,33 +102,35 @@ def residual_histograms(
                 raise UsageError("too many calibration samples for 32-bit counts; pass a smaller --num_samples")
             codecs[i].add_residual_histograms(x, histograms[i])
 
-        count = visit_maps(model, content, sites, samples, visit, "residual histograms", num_threads)
+        count = visit_maps(model, content, tensors, samples, visit, "residual histograms", num_threads, subgraph_index)
     return histograms, count
 
 
 def largest_coded_bytes(
     model: Model,
     content: bytes,
-    sites: Sequence[Site],
+    tensors: Sequence[Tensor],
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
     num_threads: int | None = None,
 ) -> list[int]:
-    """The largest payload per batch item of each site over the samples, in bytes, rounded up."""
-    largest = [0] * len(sites)
-    with _codecs(sites, infos) as codecs:
+    """The largest payload per batch item of each tensor over the samples, in bytes, rounded up."""
+    largest = [0] * len(tensors)
+    with _codecs(tensors, infos) as codecs:
 
         def visit(i: int, x: np.ndarray) -> None:
             largest[i] = max(largest[i], -(-codecs[i].encode(x).size // x.shape[0]))
 
-        visit_maps(model, content, sites, samples, visit, "coded sizes", num_threads)
+        visit_maps(model, content, tensors, samples, visit, "coded sizes", num_threads)
     return largest
 
 
 @contextmanager
-def _codecs(sites: Sequence[Site], infos: Sequence[SideInformation]) -> Iterator[list[NativeCodec]]:
+def _codecs(tensors: Sequence[Tensor], infos: Sequence[SideInformation]) -> Iterator[list[NativeCodec]]:
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(NativeCodec(info.to_bytes(), site.grid, site.tensor.dtype))
-            for site, info in zip(sites, infos, strict=True)
-        ]
+        codecs = []
+        for tensor, info in zip(tensors, infos, strict=True):
+            batch, height, width, _ = tensor.shape
+            assert tensor.dtype is not None
+            codecs.append(stack.enter_context(NativeCodec(info.to_bytes(), (batch, height, width), tensor.dtype)))
+        yield codecs

@@ -1,19 +1,20 @@
-"""Choosing how coarse to be."""
+"""Choosing how coarse to be: bisection over the one number that a whole network's quantization hangs on."""
 
 from collections.abc import Callable
 
-FINEST_LOG2_MULTIPLIER = -6.0
-COARSEST_LOG2_MULTIPLIER = 2.0
-_BISECTIONS = 7
+# Coarseness = raw bits of the network per unit of cost that a bit is worth; 2^-8 leaves almost all as it is.
+FINEST_LOG2 = -8.0
+COARSEST_LOG2 = 8.0
+_BISECTIONS = 8
 
 
-def coarsest_multiplier(holds: Callable[[float], bool]) -> float | None:
-    """The largest step multiplier for which a constraint on fidelity holds; None if it holds for none.
+def coarsest(holds: Callable[[float], bool]) -> float | None:
+    """The largest coarseness at which a constraint on fidelity holds; None if it holds at none.
 
     Args:
-      holds: tells for a multiplier whether the constraint is met. Finer steps are assumed never to break it.
+      holds: tells for a coarseness whether the constraint is met. Being finer is assumed never to break it.
     """
-    fine, coarse, found = FINEST_LOG2_MULTIPLIER, COARSEST_LOG2_MULTIPLIER, False
+    fine, coarse, found = FINEST_LOG2, COARSEST_LOG2, False
     for _ in range(_BISECTIONS):
         middle = (fine + coarse) / 2
         if holds(2.0**middle):
@@ -23,15 +24,15 @@ def coarsest_multiplier(holds: Callable[[float], bool]) -> float | None:
     return 2.0**fine if found else None
 
 
-def finest_multiplier(holds: Callable[[float], bool]) -> float | None:
-    """The smallest step multiplier for which a constraint on the rate holds; None if it holds for none.
+def finest(holds: Callable[[float], bool]) -> float | None:
+    """The smallest coarseness at which a constraint on the rate holds; None if it holds at none.
 
     Args:
-      holds: tells for a multiplier whether the constraint is met. Coarser steps are assumed never to break it.
+      holds: tells for a coarseness whether the constraint is met. Being coarser is assumed never to break it.
     """
-    mirrored = coarsest_multiplier(lambda m: holds(_mirror(m)))
+    mirrored = coarsest(lambda coarseness: holds(_mirror(coarseness)))
     return None if mirrored is None else _mirror(mirrored)
 
 
-def _mirror(multiplier: float) -> float:
-    return 2.0 ** (FINEST_LOG2_MULTIPLIER + COARSEST_LOG2_MULTIPLIER) / multiplier
+def _mirror(coarseness: float) -> float:
+    return 2.0 ** (FINEST_LOG2 + COARSEST_LOG2) / coarseness

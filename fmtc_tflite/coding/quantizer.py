@@ -1,4 +1,4 @@
-"""Quantization steps of a feature map: which values are kept apart, before anything is coded."""
+"""The step quantizer of FORMAT.md section 4.1, and what it is given."""
 
 import numpy as np
 
@@ -23,3 +23,9 @@ def centres(channel_means: np.ndarray, lo: int, zero_point: int) -> int | np.nda
 def step_code(step: float) -> int:
     """A step in int8 units to the coded 1/16 units, limited to what FORMAT.md allows."""
     return int(np.clip(np.rint(step * STEP_ONE), STEP_ONE, MAX_STEP))
+
+
+def quantize(difference: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Index of a difference to the centre; `step` in 1/16 units, level included."""
+    difference = np.asarray(difference, np.int64)
+    return np.sign(difference) * ((16 * np.abs(difference) + step // 2) // step)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry, geometry
+from fmtc_tflite.coding.quantizer import quantize
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, SideInformation
 from fmtc_tflite.coding.tables import decode_table, encode_steps
 from fmtc_tflite.errors import BitstreamError, CodingError
@@ -18,12 +19,6 @@ LANES = 64
 
 
 # --- Section 4: analysis and synthesis -------------------------------------------------------------------------------
-
-
-def quantize(difference: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Q(d) of section 4.1: index of a difference to the centre; `step` in 1/16 units, level included."""
-    difference = np.asarray(difference, np.int64)
-    return np.sign(difference) * ((16 * np.abs(difference) + step // 2) // step)
 
 
 def analyse(info: SideInformation, q: np.ndarray, level: int) -> np.ndarray:

@@ -28,8 +28,8 @@ def klt(
       CodingError: no shift keeps the sums within 32 bits.
     """
     basis = eigenbasis(covariance)[:components]
-    analysis = _integer(basis / step, -basis @ mean / step, 128, constant_level, "analysis")
-    synthesis = _integer(basis.T * step, mean, 255 << constant_level, 0, "synthesis")
+    analysis = fixed_point(basis / step, -basis @ mean / step, 128, constant_level, "analysis")
+    synthesis = fixed_point(basis.T * step, mean, 255 << constant_level, 0, "synthesis")
     return analysis, synthesis
 
 
@@ -41,8 +41,19 @@ def eigenbasis(covariance: np.ndarray) -> np.ndarray:
     return rows * np.where(largest < 0, -1.0, 1.0)
 
 
-def _integer(matrix: np.ndarray, bias: np.ndarray, largest_input: int, level: int, where: str) -> AffineTransform:
-    """The affine map in fixed point with the largest shift that overflows neither int16 nor the accumulator."""
+def fixed_point(matrix: np.ndarray, bias: np.ndarray, largest_input: int, level: int, where: str) -> AffineTransform:
+    """An affine map in fixed point with the largest shift that overflows neither int16 nor the accumulator.
+
+    Args:
+      matrix: float [rows, columns].
+      bias: float [rows].
+      largest_input: bound on the magnitude of inputs.
+      level: constant level of the side information, for analysis matrices.
+      where: for messages.
+
+    Raises:
+      CodingError: there is none.
+    """
     for shift in range(min(_LARGEST_SHIFT, 30 - level), 0, -1):
         scaled, offset = np.rint(matrix * (1 << shift)), np.rint(bias * (1 << shift))
         if np.abs(scaled).max() > 32767 or np.abs(offset).max() >= 1 << 31:

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fmtc_tflite.coding.geometry import HEADER_BYTES
-from fmtc_tflite.conversion.build import build_converted
-from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.conversion.build import build_converted, only
+from fmtc_tflite.conversion.treatment import RESERVED_LEVEL, SitePlan
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.arena import ArenaPlan, no_scratch, plan_arena
 
-# Step multiplier at which maps are chosen, before the final one is known.
-PLANNING_MULTIPLIER = 0.5
+# Coarseness at which maps are chosen, before the final one is known.
+PLANNING_COARSENESS = 1.0
 # A coded tensor gets this much more room than any sample needed; what needs still more is coded coarser.
 _BUDGET_MARGIN = 1.1
-_CONSTANT_LEVEL = 4
 
 
 def set_budget(plan: SitePlan, largest_bytes: int) -> None:
@@ -28,7 +27,7 @@ def set_budget(plan: SitePlan, largest_bytes: int) -> None:
     budget = max(HEADER_BYTES, -(-int(largest_bytes * _BUDGET_MARGIN) // 64) * 64)
     if budget < plan.item_capacity:
         plan.item_capacity = budget
-        plan.info = replace(plan.info, constant_level=_CONSTANT_LEVEL)
+        plan.info = replace(plan.info, constant_level=RESERVED_LEVEL)
 
 
 def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
@@ -75,8 +74,7 @@ def _candidates(plans: Sequence[SitePlan], chosen: Sequence[SitePlan], current: 
 
 
 def _planned(content: bytes, plans: Sequence[SitePlan], chosen: Sequence[SitePlan]) -> ArenaPlan:
-    trial = [p if p in chosen else SitePlan(p.site, p.treatment, reason="not tried") for p in plans]
-    return plan_arena(build_converted(content, trial), scratch_bytes=no_scratch)
+    return plan_arena(build_converted(content, only(plans, chosen)), scratch_bytes=no_scratch)
 
 
 def _explain(original: ArenaPlan) -> str:

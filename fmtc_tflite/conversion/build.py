@@ -18,9 +18,14 @@ def build_converted(content: bytes, plans: Sequence[SitePlan]) -> Model:
     """
     model = load_model(content)
     insertions = [
-        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity)
+        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity, plan.folded)
         for site, plan in zip(find_sites(model), plans, strict=True)
         if plan.coded and plan.info is not None
     ]
     apply(model, InsertionPlan(tuple(insertions)))
     return model
+
+
+def only(plans: Sequence[SitePlan], chosen: Sequence[SitePlan]) -> list[SitePlan]:
+    """The plans with all but the chosen ones left out."""
+    return [p if p in chosen else SitePlan(p.site, p.treatment, reason="left out") for p in plans]

@@ -80,7 +80,7 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
     if plan.info is not None:
         quantized = plan.info.analysis is None and bool((plan.info.steps > STEP_ONE).any())
         entry |= {
-            "transform": "step" if quantized else "klt" if plan.info.analysis is not None else "lossless",
+            "transform": _transform(plan, quantized),
             "step": float(plan.info.steps.mean()) / STEP_ONE if quantized else None,
             "components": plan.info.components,
             "classes": len(plan.info.classes),
@@ -90,6 +90,14 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
     if coded is not None:
         entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / plan.values}
     return entry
+
+
+def _transform(plan: SitePlan, quantized: bool) -> str:
+    if plan.folded:
+        return "folded_klt"
+    if plan.info is not None and plan.info.analysis is not None:
+        return "klt"
+    return "step" if quantized else "lossless"
 
 
 def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:

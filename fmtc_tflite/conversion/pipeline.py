@@ -1,7 +1,8 @@
 """From a model and samples to a converted model: the stages of `fmtc-convert`, in order.
 
-candidate sites -> treatments -> steps (search over one multiplier) -> residual histograms -> tables -> plan -> rewrite
--> verification. Samples that build steps or tables never count for sizes or fidelity.
+candidate sites -> treatments -> statistics and sensitivities -> choices -> search over one Lagrangian weight ->
+residual histograms -> tables -> plan -> rewrite -> verification. Samples that build steps or tables never count for
+sizes or fidelity.
 """
 
 import json
@@ -14,14 +15,14 @@ from itertools import islice
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
 from fmtc_tflite.calibration.runner import ModelRunner
-from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.calibration.synthetic import SyntheticDataset
 from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
-from fmtc_tflite.conversion.treatment import SitePlan, choose_treatments, flat_side_information, takes_searched_step
+from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
+from fmtc_tflite.conversion.treatment import SitePlan, Statistics, choose_treatments, raw_capacity, set_quantization
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.convertible import check_convertible
@@ -73,7 +74,8 @@ class Conversion:
         self._require_coded()
         self.samples = _open_samples(self.model, options)
         self.warnings: list[str] = []
-        self._statistics: dict[int, tuple[ValueStatistics, CovarianceStatistics | None]] = {}
+        self._statistics: dict[int, Statistics] = {}
+        self._coarseness: float | None = None
 
     def run(self) -> ConversionResult:
         """Converts the model.
@@ -82,17 +84,13 @@ class Conversion:
           NothingToDoError: nothing can be coded, or a constraint cannot be met.
           VerificationError: a lossless conversion changed an output.
         """
-        self.fit()
-        comparison = self._meet_constraint()
-        return self._finish(comparison)
-
-    def fit(self) -> None:
-        """Everything up to tables and capacities, without running a converted model on all held-back samples."""
         self._collect_statistics()
+        self._collect_choices()
         if self.options.objective == "arena":
             self._restrict_to_arena()
-        self._multiplier = self._search_multiplier()
-        self._build_side_information(self._multiplier)
+        self._coarseness = self._search()
+        self._build_side_information()
+        return self._finish(self._meet_constraint())
 
     # --- which maps, how coarse ---------------------------------------------------------------------------------------
 
@@ -101,8 +99,8 @@ class Conversion:
         return [p for p in self.plans if p.coded]
 
     @property
-    def _searching(self) -> list[SitePlan]:
-        return [p for p in self._coded if takes_searched_step(p)]
+    def _searched(self) -> list[SitePlan]:
+        return [p for p in self.plans if p.is_searched]
 
     def _require_coded(self) -> None:
         if not self._coded:
@@ -110,31 +108,45 @@ class Conversion:
             raise NothingToDoError(f"no feature map is left to code: {'; '.join(reasons)}")
 
     def _collect_statistics(self) -> None:
-        lossy = [p for p in self._coded if p.treatment.transform != "lossless"]
-        if not lossy:
-            return
-        found = passes.value_statistics(
-            self.model,
-            self.content,
-            [p.site for p in lossy],
-            self.samples.build,
-            [p.treatment.transform == "klt" for p in lossy],
-            self.options.num_threads,
-        )
-        self._statistics = {id(p): s for p, s in zip(lossy, found, strict=True)}
+        lossy = [p for p in self._coded if p.is_lossy]
+        if lossy:
+            found = passes.value_statistics(
+                self.model,
+                self.content,
+                [p.site for p in lossy],
+                self.samples.build,
+                [p.treatment.transform == "klt" for p in lossy],
+                self.options.num_threads,
+            )
+            self._statistics = {id(p.site.tensor): s for p, s in zip(lossy, found, strict=True)}
 
-    def _quantize(self, multiplier: float | None) -> None:
+    def _collect_choices(self) -> None:
+        if self._searched:
+            choices = sensitivity_choices(
+                self.model,
+                self.content,
+                self._searched,
+                self._statistics,
+                self.samples.build,
+                self.options,
+            )
+            for plan, found in zip(self._searched, choices, strict=True):
+                plan.choices = found
+            correct_levels(self.model, self.content, self.plans, self._statistics, self.samples.build, self.options)
+
+    def _quantize(self) -> None:
         """Gives every coded map side information with its final quantization and placeholder tables."""
+        weight = 8 * sum(p.values for p in self.plans) / (self._coarseness or 1.0)
         for plan in self._coded:
-            plan.info = flat_side_information(plan, self._statistics.get(id(plan)), multiplier)
-            plan.item_capacity = _raw_capacity(plan)
+            set_quantization(plan, self._statistics, weight)
+            plan.item_capacity = raw_capacity(plan)
 
-    def _search_multiplier(self) -> float | None:
-        """The step multiplier that just meets the constraint; None if no map takes its step from a search."""
-        if not self._searching:
+    def _search(self) -> float | None:
+        """The coarseness that just meets the constraint; None if no map takes its step from a search."""
+        if not self._searched:
             return None
         if self.options.max_bits_per_value is not None:
-            multiplier = allocation.finest_multiplier(self._meets_rate)
+            coarseness = allocation.finest(self._meets_rate)
         else:
             trial = FidelityTrial(
                 self.model,
@@ -143,32 +155,33 @@ class Conversion:
                 self.options.output_kind,
                 self.options.num_threads,
             )
-            multiplier = allocation.coarsest_multiplier(lambda m: self._meets_fidelity(trial, m))
-        if multiplier is None:
+            coarseness = allocation.coarsest(lambda c: self._meets_fidelity(trial, c))
+        if coarseness is None:
             raise NothingToDoError(
-                f"{self.options.constraint} cannot be met with any step from 2^{allocation.FINEST_LOG2_MULTIPLIER:g} "
-                f"to 2^{allocation.COARSEST_LOG2_MULTIPLIER:g} of a map's RMS; relax it, or pass --lossless"
+                f"{self.options.constraint} cannot be met at any coarseness; relax it, or --lossless"
             )
-        return multiplier
+        return coarseness
 
-    def _meets_fidelity(self, trial: FidelityTrial, multiplier: float) -> bool:
-        self._quantize(multiplier)
+    def _meets_fidelity(self, trial: FidelityTrial, coarseness: float) -> bool:
+        self._coarseness = coarseness
+        self._quantize()
         measured = trial.measure(build_converted(self.content, self.plans).to_bytes()).mean
-        logging.info("step multiplier %.4f: fidelity %.5f", multiplier, measured)
+        logging.info("coarseness %.4f: fidelity %.5f", coarseness, measured)
         return measured <= self.options.effective_max_kl
 
-    def _meets_rate(self, multiplier: float) -> bool:
-        self._quantize(multiplier)
+    def _meets_rate(self, coarseness: float) -> bool:
+        self._coarseness = coarseness
+        self._quantize()
         coded_bits = sum(self._fit_tables(list(islice(self.samples.build, _RATE_SAMPLES))).values())
         skipped_bits = 8 * sum(p.values for p in self.plans if not p.coded)
         bits = (coded_bits + skipped_bits) / sum(p.values for p in self.plans)
-        logging.info("step multiplier %.4f: about %.3f bits/value", multiplier, bits)
+        logging.info("coarseness %.4f: about %.3f bits/value", coarseness, bits)
         return bits <= (self.options.max_bits_per_value or math.inf)
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
-    def _build_side_information(self, multiplier: float | None) -> None:
-        self._quantize(multiplier)
+    def _build_side_information(self) -> None:
+        self._quantize()
         expected_bits = self._fit_tables(self.samples.build)
         for plan in self._coded:
             assert plan.info is not None
@@ -186,7 +199,7 @@ class Conversion:
             own = samples if index == 0 else _synthetic(self.model, index, self.options)
             infos = [p.info for p in group if p.info is not None]
             histograms, count = passes.residual_histograms(
-                self.model, self.content, [p.site for p in group], infos, own, self.options.num_threads
+                self.model, self.content, [p.encoded for p in group], infos, own, self.options.num_threads, index
             )
             for plan, info, histogram in zip(group, infos, histograms, strict=True):
                 model = entropy_model.fit(histogram, count)
@@ -207,20 +220,21 @@ class Conversion:
 
     def _restrict_to_arena(self) -> None:
         """Keeps only the maps whose coded form lowers the planned peak, judged at a middling coarseness."""
-        self._quantize(arena_objective.PLANNING_MULTIPLIER)
+        self._coarseness = arena_objective.PLANNING_COARSENESS
+        self._quantize()
         self._fit_tables(self.samples.build)
         self._set_budgets()
         arena_objective.restrict(self.content, self.plans)
 
     def _set_budgets(self) -> None:
         """Makes the coded tensors of lossy maps as small as the samples allow (FORMAT.md section 4.3)."""
-        lossy = [p for p in self._coded if p.treatment.transform != "lossless"]
+        lossy = [p for p in self._coded if p.is_lossy]
         if not lossy:
             return
         largest = passes.largest_coded_bytes(
             self.model,
             self.content,
-            [p.site for p in lossy],
+            [p.encoded for p in lossy],
             [p.info for p in lossy if p.info is not None],
             self.samples.build,
             self.options.num_threads,
@@ -231,7 +245,7 @@ class Conversion:
     # --- verification -------------------------------------------------------------------------------------------------
 
     def _meet_constraint(self) -> Comparison:
-        """Runs the converted model on all held-back samples and corrects the multiplier until the constraint holds."""
+        """Runs the converted model on all held-back samples and corrects the coarseness until the constraint holds."""
         for _ in range(_CORRECTIONS):
             comparison = compare(
                 (self.model, self.content),
@@ -240,11 +254,11 @@ class Conversion:
                 self.options.output_kind,
                 self.options.num_threads,
             )
-            if self._multiplier is None or self._holds(comparison):
+            if self._coarseness is None or self._holds(comparison):
                 return comparison
-            self._multiplier *= 1.06 if self.options.max_bits_per_value is not None else 0.94
-            logging.info("constraint missed on all held-back samples; step multiplier now %.4f", self._multiplier)
-            self._build_side_information(self._multiplier)
+            self._coarseness *= 1.08 if self.options.max_bits_per_value is not None else 0.92
+            logging.info("constraint missed on all held-back samples; coarseness now %.4f", self._coarseness)
+            self._build_side_information()
         raise NothingToDoError(
             f"{self.options.constraint} is not met on the held-back samples ({comparison.measure} "
             f"{comparison.fidelity.mean:.4g}, {self._bits_per_value(comparison):.3f} bits/value); relax it"
@@ -271,7 +285,7 @@ class Conversion:
         return ConversionResult(content, document, tuple(self.warnings))
 
     def _check_exactness(self, comparison: Comparison) -> None:
-        lossless = all(p.treatment.transform == "lossless" for p in self._coded)
+        lossless = not any(p.is_lossy for p in self._coded)
         if lossless and not comparison.bit_exact:
             raise VerificationError(
                 "the losslessly converted model gave other outputs than the original; nothing was written. "
@@ -280,11 +294,6 @@ class Conversion:
         if not lossless and self.options.max_bits_per_value is None:
             warning = uncertainty_warning(comparison.fidelity, self.options.effective_max_kl)
             self.warnings += [warning] if warning else []
-
-
-def _raw_capacity(plan: SitePlan) -> int:
-    assert plan.info is not None
-    return geometry(*plan.site.grid[1:], plan.info.components).item_capacity_bytes
 
 
 def _open_samples(model: Model, options: ConvertOptions) -> Samples:

@@ -6,7 +6,7 @@
                {"tensor": ".*", "transform": "skip"}]}
 
 `tensor` is a regular expression searched in the tensor's name; the first entry that matches decides. `step` is in units
-of the tensor's own quantization (1 to 255); without it, `step` and `klt` take theirs from the search that meets
+of the tensor's own quantization (1 to 255); without it, `step` takes one per channel from the search that meets
 --max_kl or --max_bits_per_value. Feature maps that no entry matches are treated as without a recipe.
 """
 
@@ -71,6 +71,8 @@ def _rule(entry: Any, where: str) -> tuple[re.Pattern[str], Treatment]:
         raise RecipeError(f"{where}: transform {transform!r}, expected one of {', '.join(_TRANSFORMS)}")
     if step is not None and (transform not in ("step", "klt") or not _is_number(step) or not 1 <= step <= 255):
         raise RecipeError(f"{where}: step {step!r}, expected a number from 1 to 255, with transform step or klt only")
+    if transform == "klt" and step is None:
+        raise RecipeError(f"{where}: transform klt needs a step, for instance 2")
     if components is not None and (transform != "klt" or type(components) is not int or components < 1):
         raise RecipeError(f"{where}: components {components!r}, expected a positive integer, with transform klt only")
     return pattern, Treatment(transform, step, components)

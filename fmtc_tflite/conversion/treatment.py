@@ -1,20 +1,27 @@
 """What is done to each feature map: from options and recipe to quantization."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
+from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.conversion import folding
+from fmtc_tflite.conversion.choices import Choice, best_choice
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import RecipeError
+from fmtc_tflite.graph.model_io import Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
+# Constant level (FORMAT.md section 4.3) that budgets use and that matrices leave room for.
+RESERVED_LEVEL = 4
 _LOSSLESS = Treatment("lossless")
+Statistics = tuple[ValueStatistics, CovarianceStatistics | None]
 
 
 @dataclass(eq=False)
@@ -25,25 +32,46 @@ class SitePlan:
       site: the candidate in the original model.
       treatment: the transform in use; `skip` if it is left alone.
       reason: why it is skipped, None if it is coded.
+      asked_for: the user named the map, so it is coded even where that makes it larger.
+      choices: ways to code it, where the search may choose; empty otherwise.
+      folded: the producer's input is coded in the map's place.
       info: side information; its tables are placeholders until they are fitted.
       item_capacity: bytes per batch item of the coded tensor.
-      asked_for: the user named the map, so it is coded even where that makes it larger.
     """
 
     site: Site
     treatment: Treatment
     reason: str | None = None
+    asked_for: bool = False
+    choices: list[Choice] = field(default_factory=list)
+    folded: bool = False
     info: SideInformation | None = None
     item_capacity: int = 0
-    asked_for: bool = False
 
     def skip(self, reason: str) -> None:
         """Leaves the map alone from now on."""
-        self.treatment, self.reason, self.info = Treatment("skip"), reason, None
+        self.treatment, self.reason, self.info, self.folded = Treatment("skip"), reason, None, False
 
     @property
     def coded(self) -> bool:
         return self.reason is None
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether decoded values may differ."""
+        return self.coded and self.treatment.transform != "lossless"
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the map's steps follow the search."""
+        return self.coded and self.treatment.transform == "step" and self.treatment.step is None
+
+    @property
+    def encoded(self) -> Tensor:
+        """What the encoder reads."""
+        tensor = self.site.producer.inputs[0] if self.folded else self.site.tensor
+        assert tensor is not None
+        return tensor
 
     @property
     def values(self) -> int:
@@ -101,45 +129,78 @@ def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
     return plan
 
 
-def takes_searched_step(plan: SitePlan) -> bool:
-    """Whether the map's step follows the search over the step multiplier."""
-    return plan.coded and plan.treatment.transform in ("step", "klt") and plan.treatment.step is None
+def raw_capacity(plan: SitePlan) -> int:
+    """Bytes per batch item that always suffice for the plan's coded tensor."""
+    assert plan.info is not None
+    return geometry(*plan.site.grid[1:], plan.info.components).item_capacity_bytes
 
 
-def flat_side_information(
-    plan: SitePlan,
-    statistics: tuple[ValueStatistics, CovarianceStatistics | None] | None,
-    multiplier: float | None,
-) -> SideInformation:
-    """Side information with the map's quantization and one flat placeholder table.
+def map_centres(site: Site, statistics: ValueStatistics) -> int | np.ndarray:
+    """Centres of the step quantizer for a map."""
+    lo, _ = site.activation_range
+    return quantizer.centres(statistics.means, lo, folding.signed_zero_point(site.tensor))
+
+
+def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weight: float) -> None:
+    """Gives a coded plan side information with its quantization and one flat placeholder table.
 
     Args:
       plan: a coded plan.
-      statistics: of the map; None for lossless maps.
-      multiplier: of the map's RMS, for maps that take their step from the search.
+      statistics: of the lossy maps, by id of their tensor.
+      weight: Lagrangian weight of fidelity, for plans whose steps follow the search.
     """
     channels = plan.site.tensor.shape[3]
+    plan.folded = False
     if plan.treatment.transform == "lossless":
-        return _with_flat_table(channels, channels)
-    assert statistics is not None
-    values, covariance = statistics
+        plan.info = _with_flat_table(channels, channels)
+        return
+    values, covariance = statistics[id(plan.site.tensor)]
     lo, hi = plan.site.activation_range
-    centre = quantizer.centres(values.means, lo, _signed_zero_point(plan.site))
-    step = plan.treatment.step if plan.treatment.step is not None else (multiplier or 0.0) * values.rms(centre)
-    if plan.treatment.transform == "step":
-        code = quantizer.step_code(step)
-        if code == STEP_ONE:
-            return _with_flat_table(channels, channels)
-        return _with_flat_table(channels, channels, centre=centre, step=code, lo=lo, hi=hi)
-    assert covariance is not None
-    components = min(plan.treatment.components or channels, channels)
-    analysis, synthesis = transform.klt(covariance.means, covariance.covariance, components, max(step, 1.0))
-    return _with_flat_table(channels, components, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
+    if plan.treatment.transform == "klt":
+        assert covariance is not None
+        r = min(plan.treatment.components or channels, channels)
+        analysis, synthesis = transform.klt(
+            covariance.means, covariance.covariance, r, plan.treatment.step or 1.0, RESERVED_LEVEL
+        )
+        plan.info = _with_flat_table(channels, r, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
+        return
+    centres = map_centres(plan.site, values)
+    if plan.treatment.step is not None:
+        codes = np.full(channels, quantizer.step_code(plan.treatment.step))
+    else:
+        choice, codes = best_choice(plan.choices, weight)
+        plan.folded = choice.folded
+    if plan.folded:
+        plan.info = _folded(plan, statistics, codes)
+    elif (codes == STEP_ONE).all():
+        plan.info = _with_flat_table(channels, channels)
+    else:
+        plan.info = _with_flat_table(channels, channels, centre=centres, step=_compact(codes), lo=lo, hi=hi)
 
 
-def _signed_zero_point(site: Site) -> int:
-    """The tensor's zero point in the int8 domain."""
-    return (site.tensor.zero_point or 0) - (128 if site.tensor.dtype == np.uint8 else 0)
+def _folded(plan: SitePlan, statistics: Mapping[int, Statistics], codes: np.ndarray) -> SideInformation:
+    source = plan.site.producer.inputs[0]
+    assert source is not None
+    values, _ = statistics[id(source)]
+    lossless = bool((codes == STEP_ONE).all())
+    centre = 0 if lossless else np.clip(np.rint(values.means), -128, 127).astype(np.int8)
+    lo, hi = plan.site.activation_range
+    return _with_flat_table(
+        plan.site.tensor.shape[3],
+        source.shape[3],
+        centre=centre,
+        step=_compact(codes),
+        lo=lo,
+        hi=hi,
+        synthesis=folding.synthesis(
+            plan.site, np.broadcast_to(centre, codes.shape).astype(np.int64), codes, RESERVED_LEVEL
+        ),
+    )
+
+
+def _compact(codes: np.ndarray) -> int | np.ndarray:
+    """One step for all components where they agree."""
+    return int(codes[0]) if (codes == codes[0]).all() else codes.astype(np.uint16)
 
 
 def _with_flat_table(channels: int, components: int, **quantization: object) -> SideInformation:

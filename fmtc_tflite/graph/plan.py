@@ -18,11 +18,14 @@ class SiteInsertion:
     Attributes:
         side_information: the constant that both ops read, as `FORMAT.md` defines it.
         item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
+        folded: encode what the producer reads instead of what it writes; the producer is taken out, since the
+            decoder's synthesis does its work.
     """
 
     site: Site
     side_information: bytes
     item_capacity: int
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion, plan_decodes
 
 ENCODE = "FMTC_ENCODE"
 DECODE = "FMTC_DECODE"
+CODED_SUFFIX = "/fmtc_coded"
 OP_VERSION = 1
 FORMAT_VERSION = 1
 METADATA_NAME = "fmtc_conversion"
@@ -94,7 +95,7 @@ def _insert_site(
     model.buffers.append(side_information.buffer)
     batch_is_unknown = tensor.shape_signature is not None and tensor.shape_signature[:1] == (-1,)
     coded = Tensor(
-        name=f"{tensor.name}/fmtc_coded",
+        name=f"{tensor.name}{CODED_SUFFIX}",
         shape=(tensor.shape[0], insertion.item_capacity),
         shape_signature=(-1, insertion.item_capacity) if batch_is_unknown else None,
         type=schema.TensorType.UINT8,
@@ -102,8 +103,11 @@ def _insert_site(
     )
     site.subgraph.tensors += [side_information, coded]
     options = _options(tensor)
-    encode = Op(codes[ENCODE], [tensor, side_information], [coded], custom_options=options)
-    after.setdefault(id(site.producer), []).append(encode)
+    if insertion.folded:
+        _become_encoder(site.producer, codes[ENCODE], side_information, coded, options)
+    else:
+        encode = Op(codes[ENCODE], [tensor, side_information], [coded], custom_options=options)
+        after.setdefault(id(site.producer), []).append(encode)
     for number, consumers in enumerate(plan_decodes(site, view), start=1):
         decoded = _decoded_tensor(tensor, model.buffers[0], number)
         site.subgraph.tensors.append(decoded)
@@ -111,6 +115,12 @@ def _insert_site(
         before.setdefault(id(consumers[0]), []).append(decode)
         for op in consumers:
             op.inputs = [decoded if t is tensor else t for t in op.inputs]
+
+
+def _become_encoder(producer: Op, code: Any, side_information: Tensor, coded: Tensor, options: bytes) -> None:
+    """Turns the producer of a folded map into the encoder of what it reads, in its place in the graph."""
+    producer.code, producer.raw, producer.custom_options = code, schema.OperatorT(), options
+    producer.inputs, producer.outputs, producer.intermediates = [producer.inputs[0], side_information], [coded], []
 
 
 def _decoded_tensor(tensor: Tensor, no_data: Buffer, number: int) -> Tensor:

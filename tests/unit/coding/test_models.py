@@ -124,14 +124,14 @@ def test_eigenbasis_is_orthonormal_and_has_one_sign() -> None:
 
 @pytest.mark.parametrize("threshold", [0.02, 0.3, 1.7])
 def test_search_finds_the_edge(threshold: float) -> None:
-    coarse = allocation.coarsest_multiplier(lambda m: m <= threshold)
-    fine = allocation.finest_multiplier(lambda m: m >= threshold)
+    coarse = allocation.coarsest(lambda m: m <= threshold)
+    fine = allocation.finest(lambda m: m >= threshold)
     assert coarse is not None
     assert fine is not None
-    assert coarse <= threshold < coarse * 1.05
-    assert fine / 1.05 < threshold <= fine
+    assert coarse <= threshold < coarse * 1.06
+    assert fine / 1.06 < threshold <= fine
 
 
 def test_search_that_cannot_succeed() -> None:
-    assert allocation.coarsest_multiplier(lambda m: False) is None
-    assert allocation.finest_multiplier(lambda m: False) is None
+    assert allocation.coarsest(lambda m: False) is None
+    assert allocation.finest(lambda m: False) is None
