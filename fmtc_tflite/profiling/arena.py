@@ -106,6 +106,18 @@ def plan_arena(model: Model, subgraph_index: int = 0, scratch_bytes: ScratchByte
     return _summarize(subgraph, blocks)
 
 
+def aliases(subgraph: Subgraph) -> dict[Tensor, Tensor]:
+    """Results of reshapes that move nothing, because they share their input's memory -> that input."""
+    roots = _Lifetimes(subgraph).roots
+    found = {}
+    for op in subgraph.ops:
+        if op.opcode in _ALIASES and op.outputs and op.outputs[0] in roots:
+            result, source = op.outputs[0], op.inputs[0]
+            if result is not None and source is not None:
+                found[result] = source
+    return found
+
+
 @dataclass
 class _Block:
     """A piece of memory and the tensors that live in it; `last_op` is None for what is never freed."""
@@ -127,6 +139,11 @@ class _Lifetimes:
         self._outputs = set(subgraph.outputs)
         self._root: dict[Tensor, Tensor] = {}
         self._share()
+
+    @property
+    def roots(self) -> dict[Tensor, Tensor]:
+        """The tensor whose memory each one uses, for those that share another's."""
+        return self._root
 
     def blocks(self) -> list[_Block]:
         """The memory of all activations, in the order in which it is taken."""
@@ -205,11 +222,16 @@ def _place(blocks: list[_Block], last_op: int) -> None:
         last = last_op if block.last_op is None else block.last_op
         rivals = [(start, end) for start, end, other_first, other_last in placed
                   if other_last >= block.first_op and other_first <= last]  # fmt: skip
-        block.offset = _best_offset(rivals, block.size)
+        block.offset = best_offset(rivals, block.size)
         insort(placed, (block.offset, block.offset + block.size, block.first_op, last))
 
 
-def _best_offset(rivals: Iterable[tuple[int, int]], size: int) -> int:
+def best_offset(rivals: Iterable[tuple[int, int]], size: int) -> int:
+    """The aligned offset of the smallest gap that holds `size` bytes.
+
+    Args:
+        rivals: (start, end) of the memory that is taken meanwhile, by start.
+    """
     best, best_gap, position = None, np.inf, 0
     for start, end in rivals:
         aligned = _align(position)

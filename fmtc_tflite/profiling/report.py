@@ -14,7 +14,7 @@ def format_report(document: dict[str, Any]) -> str:
         shape = "x".join(map(str, site["shape"]))
         step = "" if site["step"] is None else f"{site['step']:.2f}"
         lines.append(
-            f"{_shorten(site['tensor'], 44):44} {shape:>17} {site['transform'] or 'skipped':>9} {step:>6} "
+            f"{shorten(site['tensor'], 44):44} {shape:>17} {site['transform'] or 'skipped':>9} {step:>6} "
             f"{site['bits_per_value']:>10.3f}"
         )
     if len(sites) > _TABLE_ROWS:
@@ -51,5 +51,6 @@ def _fidelity_text(fidelity: dict[str, Any]) -> str:
     return f"{text}, {fidelity['num_samples']} held-back samples"
 
 
-def _shorten(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
+    """The text, its end where it is longer than `width` characters."""
     return text if len(text) <= width else "..." + text[-(width - 3) :]

@@ -1,0 +1,80 @@
+"""What other ways of coding the same feature maps come to, from histograms of their values.
+
+Each works on the stored 8-bit map and keeps every value. The entropy coder gets one table per feature map, made from
+the very values that it then codes, which flatters it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SCHEMES: dict[str, str] = {
+    "raw": "the feature maps as they are, 8 bits a value",
+    "zero_value": "zero-value compression: a bit per value says whether it is zero, others follow with 8 bits",
+    "entropy_shannon": "entropy of the values, one distribution per feature map: the bound of coding value by value",
+    "entropy_huffman": "Huffman code of the values, one table per feature map (tables not counted)",
+}
+
+
+@dataclass
+class MapHistogram:
+    """Values of one feature map over all samples.
+
+    Attributes:
+      zero_value: what stands for a real 0, in 0..255 (an int8 map's zero point plus 128).
+      counts: int64 [256], occurrences of each byte (an int8 value's plus 128).
+      num_samples: maps seen.
+    """
+
+    zero_value: int
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    num_samples: int = 0
+
+    def add(self, x: np.ndarray) -> None:
+        """Adds a map, int8 or uint8 of any shape."""
+        values = x.ravel().view(np.uint8)
+        counts = np.bincount(values, minlength=256)
+        self.counts += counts if x.dtype == np.uint8 else np.roll(counts, 128)
+        self.num_samples += 1
+
+    def mean_bytes(self) -> dict[str, float]:
+        """Mean size of the map under each of SCHEMES."""
+        samples = max(self.num_samples, 1)
+        values = int(self.counts.sum())
+        zeros = int(self.counts[self.zero_value])
+        bitmap_bytes = -(-values // samples // 8) * samples
+        return {
+            "raw": values / samples,
+            "zero_value": (bitmap_bytes + values - zeros) / samples,
+            "entropy_shannon": shannon_bits(self.counts) / 8 / samples,
+            "entropy_huffman": float(huffman_lengths(self.counts) @ self.counts) / 8 / samples,
+        }
+
+
+def shannon_bits(counts: np.ndarray) -> float:
+    """Bits that an ideal coder with one fixed distribution needs for all counted values."""
+    present = counts[counts > 0].astype(np.float64)
+    return float((present * np.log2(present.sum() / present)).sum())
+
+
+def huffman_lengths(counts: np.ndarray) -> np.ndarray:
+    """Code lengths of a Huffman code, int64 [len(counts)], 0 for what does not occur.
+
+    A single value that occurs gets a length of 1: a Huffman code spends at least one bit on each.
+    """
+    lengths = np.zeros(len(counts), np.int64)
+    heap = [(int(count), symbol, [symbol]) for symbol, count in enumerate(counts) if count]
+    if len(heap) == 1:
+        lengths[heap[0][2]] = 1
+        return lengths
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        first, second = heapq.heappop(heap), heapq.heappop(heap)
+        members = first[2] + second[2]
+        lengths[members] += 1
+        heapq.heappush(heap, (first[0] + second[0], min(first[1], second[1]), members))
+    return lengths
+

@@ -1,0 +1,81 @@
+"""Running a model on data to measure what its feature maps take: coded, and under the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.evaluation.meters import CodedMeter
+from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.rewrite import DECODE, ENCODE
+from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.profiling.baselines import MapHistogram
+from fmtc_tflite.profiling.traffic import CodedMap
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a run over samples showed.
+
+    Attributes:
+      coded_bytes: of each coded feature map, by its `source`.
+      network_coded_bytes: of all of them together, per sample; None if nothing is coded.
+      histograms: values of each candidate feature map.
+    """
+
+    num_samples: int
+    coded_bytes: dict[Tensor, ByteStatistics]
+    network_coded_bytes: ByteStatistics | None
+    histograms: dict[Tensor, MapHistogram]
+
+
+def candidates(model: Model) -> list[Site]:
+    """The feature maps of subgraph 0 that could be coded or are, converted or not."""
+    sites = (site for site in find_sites(model) if site.subgraph.index == 0)
+    return [site for site in sites if site.producer.opcode not in (ENCODE, DECODE)]
+
+
+def measure(
+    model: Model,
+    content: bytes,
+    coded: Sequence[CodedMap],
+    samples: Iterable[Mapping[str, np.ndarray]],
+    num_threads: int | None = None,
+) -> Measurement:
+    """Runs the model on every sample.
+
+    Args:
+      model, content: the model and its bytes.
+      coded: its coded feature maps.
+      samples: inputs by tensor name; at least one.
+
+    Raises:
+      CalibrationError: samples that do not fit the model.
+      RuntimeLibraryError: the native library or a runtime is missing.
+    """
+    runner = ModelRunner(model, content, num_threads=num_threads)
+    histograms = {site.tensor: MapHistogram(_zero_value(site.tensor)) for site in candidates(model)}
+    meter = CodedMeter([str(i) for i in range(len(coded))])
+    count = 0
+    for sample in tqdm(samples, desc="profile", disable=None, leave=False):
+        runner.run(sample)
+        meter.add({str(i): runner.read(m.coded) for i, m in enumerate(coded)})
+        for tensor, histogram in histograms.items():
+            histogram.add(runner.read(tensor))
+        count += 1
+    return Measurement(
+        count,
+        {m.source: meter.sites[str(i)].result() for i, m in enumerate(coded)},
+        meter.network.result() if coded else None,
+        histograms,
+    )
+
+
+def _zero_value(tensor: Tensor) -> int:
+    """Byte that stands for a real 0: the zero point, plus 128 for int8."""
+    return (tensor.zero_point or 0) + (0 if tensor.dtype == np.uint8 else 128)

@@ -1,0 +1,58 @@
+"""Options of a profile."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.profiling.memory_system import DEFAULT_MEMORY_SYSTEM
+from fmtc_tflite.profiling.traffic import TRAFFIC_MODELS, TrafficModel
+
+DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """What a profile is made with.
+
+    Attributes:
+      data: folder of images, CSV, .npz or .npy to run the model on; None = coded sizes come from its metadata.
+      preprocessing: raw, tf or torch; None = not named (an error where it would matter).
+      resize: (height, width) to resize images to; None = the model's input size.
+      central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
+      num_samples: this many samples; None = all.
+      seed: chooses those samples at random; None = the first ones.
+      skip_unreadable: leave unreadable images out instead of stopping.
+      memory_system: a name of known_memory_systems(), or the path of a TOML file.
+      on_chip_bytes: size of the memory system's on-chip memory; None = as the system says.
+      traffic_model: as_executed or fused_codec: what tables and pictures show.
+      codec_cost: count the codec's own energy in the totals that are shown.
+      num_threads: threads of the interpreter; None leaves it to the runtime.
+    """
+
+    data: str | Path | None = None
+    preprocessing: str | None = None
+    resize: tuple[int, int] | None = None
+    central_crop: float | None = None
+    num_samples: int | None = DEFAULT_SAMPLES
+    seed: int | None = None
+    skip_unreadable: bool = False
+    memory_system: str = DEFAULT_MEMORY_SYSTEM
+    on_chip_bytes: int | None = None
+    traffic_model: TrafficModel = "fused_codec"
+    codec_cost: bool = True
+    num_threads: int | None = None
+
+    def check(self) -> None:
+        """Raises UsageError where options are out of range."""
+        if self.traffic_model not in TRAFFIC_MODELS:
+            raise UsageError(
+                f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}"
+            )
+        for name, value, least in (
+            ("num_samples", self.num_samples, 1),
+            ("num_threads", self.num_threads, 1),
+            ("seed", self.seed, 0),
+            ("on_chip_bytes", self.on_chip_bytes, 0),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"--{name}: got {value}, expected at least {least}")

@@ -1,0 +1,209 @@
+"""A model's profile: its traffic in both models, energy, arena and coded sizes, put together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
+from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.graph import rewrite
+from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
+from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.profiling.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
+from fmtc_tflite.profiling.energy import EnergyProfile, energy_of
+from fmtc_tflite.profiling.live import LiveArena, measure_arena
+from fmtc_tflite.profiling.measurement import Measurement, candidates
+from fmtc_tflite.profiling.memory_system import MemorySystem
+from fmtc_tflite.profiling.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+
+AGREEMENT = 0.02  # planned and live arena
+
+
+@dataclass
+class ModelProfile:
+    """Everything that is known of one model; the parts are computed when they are first asked for.
+
+    Attributes:
+      content: the file's bytes.
+      system: the memory system.
+      measurement: of a run on data, if there was one.
+      notes: what a reader of the figures must know.
+    """
+
+    content: bytes
+    system: MemorySystem
+    path: str | None = None
+    measurement: Measurement | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model: Model = load_model(self.content)
+        self.subgraph: Subgraph = self.model.subgraphs[0]
+        self.coded: list[CodedMap] = coded_maps(self.subgraph)
+        self.sites: list[Site] = candidates(self.model)
+        self._check_shapes()
+        others = len(self.model.subgraphs) - 1
+        if others:
+            self.notes.append(
+                f"{others} more subgraphs are not counted: how often they run is not in the file, or it is a signature "
+                "of its own"
+            )
+
+    def _check_shapes(self) -> None:
+        unknown = 0
+        for tensor in self.subgraph.tensors:
+            dynamic = [i for i, size in enumerate(tensor.shape_signature or ()) if size < 0]
+            if tensor in self.subgraph.inputs and any(i > 0 for i in dynamic):
+                raise UnsupportedModelError(
+                    f"input '{tensor.name}' has the shape {list(tensor.shape_signature or ())}: traffic depends on the "
+                    "size that it is run with; export the model with a fixed size (the batch may stay unknown)"
+                )
+            unknown += any(i > 0 for i in dynamic)
+            if tensor in self.subgraph.inputs and 0 in dynamic:
+                self.notes.append(f"input '{tensor.name}' has any batch size; profiled with {tensor.shape[0]}")
+        if unknown:
+            self.notes.append(f"{unknown} tensors have a size that depends on data; counted with the size in the file")
+
+    @property
+    def is_converted(self) -> bool:
+        return bool(self.coded)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    # --- coded sizes --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def metadata(self) -> dict[str, Any] | None:
+        """The conversion's report in the model, if it has one that can be read."""
+        try:
+            report = json.loads(self.model.metadata[rewrite.METADATA_NAME])
+            return report if isinstance(report, dict) else None
+        except (KeyError, ValueError):
+            return None
+
+    @cached_property
+    def coded_statistics(self) -> dict[Tensor, dict[str, Any]]:
+        """coded_bytes of each coded map, by its `source`; empty where nobody measured them."""
+        if self.measurement is not None:
+            return {tensor: s.to_dict() for tensor, s in self.measurement.coded_bytes.items()}
+        sites = (self.metadata or {}).get("sites", [])
+        known = {s.get("tensor"): s["coded_bytes"] for s in sites if s.get("coded_bytes") and not s.get("subgraph")}
+        found = {m.source: known[m.source.name] for m in self.coded if m.source.name in known}
+        return found if len(found) == len(self.coded) else {}
+
+    @property
+    def coded_basis(self) -> str | None:
+        """Where the coded sizes come from: measured, metadata or capacity; None if nothing is coded."""
+        if not self.coded:
+            return None
+        if self.measurement is not None:
+            return "measured"
+        return "metadata" if self.coded_statistics else "capacity"
+
+    @cached_property
+    def network_statistics(self) -> dict[str, Any] | None:
+        """coded_bytes of all coded maps together."""
+        if self.measurement is not None:
+            network: ByteStatistics | None = self.measurement.network_coded_bytes
+            return None if network is None else network.to_dict()
+        if self.coded_basis != "metadata" or len(self.model.subgraphs) > 1:
+            return None
+        return (self.metadata or {})["totals"]["coded_bytes"]
+
+    @cached_property
+    def coded_bytes(self) -> dict[Tensor, float]:
+        """Mean bytes of each coded map; its capacity where nobody measured it."""
+        known = self.coded_statistics
+        return {m.source: known[m.source]["mean"] if known else m.capacity_bytes for m in self.coded}
+
+    # --- traffic and energy -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def traffic(self) -> dict[TrafficModel, Traffic]:
+        return {
+            "as_executed": as_executed(self.subgraph, self.coded, self.coded_bytes),
+            "fused_codec": fused_codec(self.subgraph, self.coded, self.coded_bytes),
+        }
+
+    @cached_property
+    def energy(self) -> dict[TrafficModel, EnergyProfile]:
+        return {name: energy_of(traffic, self.system) for name, traffic in self.traffic.items()}
+
+    def traffic_with(self, sizes: dict[Tensor, float]) -> Traffic:
+        """The fused_codec traffic of the same network if nothing were coded but these maps had these sizes."""
+        return fused_codec(self.subgraph, self.coded, None, sizes)
+
+    # --- arena --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> ArenaPlan:
+        """The arena of the file's tensors alone."""
+        return plan_arena(self.model, scratch_bytes=no_scratch)
+
+    @cached_property
+    def plan_with_scratch(self) -> ArenaPlan:
+        """The arena with the working memory of the built-in kernels, as far as it is known."""
+        return plan_arena(self.model, scratch_bytes=kernel_scratch_bytes)
+
+    @cached_property
+    def live(self) -> LiveArena | str:
+        """The arena of a live interpreter, or why there is none."""
+        try:
+            return measure_arena(self.model, self.content)
+        except (FmtcError, RuntimeError, ValueError) as e:
+            return " ".join(str(e).split())
+
+    @property
+    def arena_difference(self) -> str | None:
+        """Why planned and live arena differ by more than AGREEMENT; None if they do not."""
+        if isinstance(self.live, str):
+            return None
+        planned = self.plan_with_scratch.capacity_bytes
+        if abs(self.live.extent_bytes - planned) <= AGREEMENT * max(planned, 1):
+            return None
+        known = max((kernel_scratch_bytes(op) for op in self.subgraph.ops), default=0)
+        if self.live.scratch_bytes and (self.is_converted or self.live.scratch_bytes[0] != known):
+            return (
+                f"the interpreter holds {len(self.live.scratch_bytes)} working buffers of up to "
+                f"{self.live.scratch_bytes[0]} bytes, which are not in the file; those of the codec's ops and of float "
+                "kernels are not planned"
+            )
+        return "tensors whose size depends on data, or ops whose memory sharing is not modelled"
+
+
+def recognise(original: ModelProfile, converted: ModelProfile) -> str:
+    """How the converted model was recognised as derived from the original.
+
+    Raises:
+      UsageError: it is not converted, or cannot be recognised.
+    """
+    names = f"'{converted.path}' and '{original.path}'"
+    if not converted.is_converted:
+        raise UsageError(
+            f"--compare {converted.path}: the model has no FMTC_ENCODE or FMTC_DECODE op; give one that fmtc-convert wrote "
+            "(the original comes first)"
+        )
+    if original.is_converted:
+        raise UsageError(f"{original.path} is converted itself; with --compare, give the original first")
+    recorded = ((converted.metadata or {}).get("model") or {}).get("sha256")
+    if recorded == original.sha256:
+        return "sha256 of the original in the converted model's fmtc_conversion metadata"
+    try:
+        restored = load_model(converted.content)
+        rewrite.restore(restored)
+        if restored.to_bytes() == original.model.to_bytes():
+            return "equal graph and constants after taking the codec's ops out"
+        why = "without the codec's ops it is another model"
+    except UnsupportedModelError as e:
+        why = str(e)
+    raise UsageError(
+        f"--compare: {names} do not belong together: the sha256 in the converted model's metadata is "
+        f"{recorded or 'absent'}, that of the original {original.sha256}, and {why}; give the model that was converted"
+    )
+

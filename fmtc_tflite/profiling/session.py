@@ -1,0 +1,53 @@
+"""One run of the profiler: models and data in, the profile document out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.evaluation.preprocess import Preprocessing
+from fmtc_tflite.profiling.document import profile_document
+from fmtc_tflite.profiling.measurement import measure
+from fmtc_tflite.profiling.memory_system import load_memory_system
+from fmtc_tflite.profiling.options import ProfileOptions
+from fmtc_tflite.profiling.profile import ModelProfile, recognise
+
+
+def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) -> dict[str, Any]:
+    """Profiles a model, or a converted one beside its original.
+
+    Args:
+      models: path and content of one model, or of the original and the converted one.
+
+    Returns:
+      The profile, as in profile_schema.json.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors.
+    """
+    options.check()
+    system = load_memory_system(options.memory_system, options.on_chip_bytes)
+    profiles = [ModelProfile(content, system, path) for path, content in models]
+    profile = profiles[-1]
+    original = profiles[0] if len(profiles) > 1 else None
+    recognised_by = None if original is None else recognise(original, profile)
+    data = None
+    if options.data is not None:
+        samples = _open(profile, options)
+        profile.measurement = measure(profile.model, profile.content, profile.coded, samples, options.num_threads)
+        data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
+        if not profile.sites:
+            profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
+    return profile_document(profile, original, recognised_by, data, options.traffic_model, options.codec_cost)
+
+
+def _open(profile: ModelProfile, options: ProfileOptions) -> Dataset:
+    return open_dataset(
+        options.data,
+        input_specs=input_specs_from_model(profile.model),
+        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
+        num_samples=options.num_samples,
+        seed=options.seed,
+        skip_unreadable=options.skip_unreadable,
+    )

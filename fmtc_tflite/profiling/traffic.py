@@ -1,0 +1,293 @@
+"""Who moves how many bytes: the memory traffic of one inference, in two models that are never mixed.
+
+* `as_executed`: what a TFLite interpreter does with the graph that it is given. Every op reads each of its inputs once,
+  whole, and writes its outputs once; the inserted ops add their own reads and writes.
+* `fused_codec`: the codec sits at the memory port. A feature map is written once, coded, and read whole once by each
+  op that consumes it, coded; the inserted ops move nothing but side information, once for each side.
+
+In both, a reshape that shares its input's memory moves nothing, an op that reads a tensor twice counts once, and who
+fills the graph's inputs and reads its outputs is outside of the graph. These are lower bounds: kernels that read
+their input in overlapping tiles read more. Coded feature maps count with the bytes that the encoder writes, not with
+their capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Literal, get_args
+
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+from fmtc_tflite.graph.rewrite import DECODE, ENCODE
+from fmtc_tflite.profiling.arena import aliases, tensor_bytes
+
+Kind = Literal["feature_map", "weights", "side_information"]
+TrafficModel = Literal["as_executed", "fused_codec"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+TRAFFIC_MODELS: tuple[TrafficModel, ...] = get_args(TrafficModel)
+
+
+@dataclass(frozen=True)
+class Access:
+    """One transfer of a tensor.
+
+    Attributes:
+      size_bytes: may be a mean over samples.
+    """
+
+    tensor: Tensor
+    kind: Kind
+    is_write: bool
+    size_bytes: float
+
+
+@dataclass(frozen=True)
+class CodecWork:
+    """Operations that encoding or decoding takes: multiply-accumulates of the transform, look-ups in tables."""
+
+    multiply_accumulates: int = 0
+    table_lookups: int = 0
+
+    def __add__(self, other: CodecWork) -> CodecWork:
+        return CodecWork(
+            self.multiply_accumulates + other.multiply_accumulates, self.table_lookups + other.table_lookups
+        )
+
+
+@dataclass
+class OpTraffic:
+    """What one op moves, and the codec work that is done for it."""
+
+    op: Op
+    position: int
+    accesses: list[Access] = field(default_factory=list)
+    work: CodecWork = CodecWork()
+
+    def total(self, kind: Kind, is_write: bool) -> float:
+        """Bytes of one kind in one direction."""
+        return sum(a.size_bytes for a in self.accesses if a.kind == kind and a.is_write == is_write)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The traffic of one inference.
+
+    Attributes:
+      ops: one entry per op, in execution order.
+      held_bytes: memory that each feature map occupies while it lives; coded ones their capacity.
+      lifetimes: first and last op during which each feature map is held.
+    """
+
+    model: TrafficModel
+    ops: list[OpTraffic]
+    held_bytes: Mapping[Tensor, int]
+    lifetimes: Mapping[Tensor, tuple[int, int]]
+
+    def total(self, kind: Kind, is_write: bool) -> float:
+        """Bytes of one kind in one direction, over all ops."""
+        return sum(op.total(kind, is_write) for op in self.ops)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedMap:
+    """A feature map between FMTC_ENCODE and FMTC_DECODE ops.
+
+    Attributes:
+      source: what FMTC_ENCODE reads.
+      coded: its coded form; `capacity_bytes` of it are in the arena.
+      decoded: what the FMTC_DECODE ops write.
+      side: the constant with the side information, `info` once parsed.
+    """
+
+    source: Tensor
+    coded: Tensor
+    side: Tensor
+    info: SideInformation
+    decoded: tuple[Tensor, ...]
+
+    @property
+    def raw_bytes(self) -> int:
+        """Size of the map as its consumers see it."""
+        return tensor_bytes(self.decoded[0] if self.decoded else self.source)
+
+    @property
+    def capacity_bytes(self) -> int:
+        return tensor_bytes(self.coded)
+
+    @property
+    def encode_work(self) -> CodecWork:
+        """Operations of encoding one map."""
+        return self._work(has_matrix=self.info.analysis is not None)
+
+    @property
+    def decode_work(self) -> CodecWork:
+        """Operations of decoding the map once."""
+        return self._work(has_matrix=self.info.synthesis is not None)
+
+    def _work(self, has_matrix: bool) -> CodecWork:
+        """Two look-ups per index for the entropy coder (state and token), one for the quantizer where there is one."""
+        pixels = prod(self.source.shape[:3])
+        indices = pixels * self.info.components
+        quantizes = not has_matrix and bool((self.info.steps > STEP_ONE).any())
+        return CodecWork(
+            multiply_accumulates=indices * self.info.channels if has_matrix else 0,
+            table_lookups=indices * (3 if quantizes else 2),
+        )
+
+
+def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
+    """The coded feature maps of a converted graph, in execution order; empty for others.
+
+    Raises:
+      BitstreamError: side information that cannot be read.
+    """
+    decoded: dict[Tensor, list[Tensor]] = {}
+    for op in subgraph.ops:
+        if op.opcode == DECODE and op.inputs[0] is not None and op.outputs[0] is not None:
+            decoded.setdefault(op.inputs[0], []).append(op.outputs[0])
+    return [_coded_map(op, decoded) for op in subgraph.ops if op.opcode == ENCODE]
+
+
+def _coded_map(op: Op, decoded: Mapping[Tensor, list[Tensor]]) -> CodedMap:
+    source, side = op.inputs[:2]
+    coded = op.outputs[0]
+    assert source is not None
+    assert side is not None
+    assert coded is not None
+    data = b"" if side.data is None else side.data.tobytes()
+    return CodedMap(source, coded, side, SideInformation.from_bytes(data), tuple(decoded.get(coded, ())))
+
+
+def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapping[Tensor, float]) -> Traffic:
+    """What the interpreter moves.
+
+    Args:
+      coded: of coded_maps(subgraph).
+      coded_bytes: bytes that the encoder writes, by the map's `source`.
+    """
+    by_coded = {m.coded: m for m in coded}
+    by_source = {m.source: m for m in by_coded.values()}
+    alias = aliases(subgraph)
+    ops = []
+    for position, op in enumerate(subgraph.ops):
+        traffic = OpTraffic(op, position)
+        ops.append(traffic)
+        if op.outputs and op.outputs[0] in alias:
+            continue
+        for operand, is_write in _operands(op):
+            tensor = _root(operand, alias)
+            kind: Kind = "feature_map" if tensor.data is None else "weights"
+            size: float = tensor_bytes(tensor)
+            if tensor in by_coded:
+                size = coded_bytes[by_coded[tensor].source]
+            elif kind == "weights" and op.opcode in (ENCODE, DECODE):
+                kind = "side_information"
+            traffic.accesses.append(Access(tensor, kind, is_write, size))
+        if op.opcode == ENCODE and op.inputs[0] is not None:
+            traffic.work = by_source[op.inputs[0]].encode_work
+        elif op.opcode == DECODE and op.inputs[0] is not None:
+            traffic.work = by_coded[op.inputs[0]].decode_work
+    return _finished("as_executed", subgraph, ops, {}, alias)
+
+
+def fused_codec(
+    subgraph: Subgraph,
+    coded: Iterable[CodedMap],
+    coded_bytes: Mapping[Tensor, float] | None,
+    other_bytes: Mapping[Tensor, float] | None = None,
+) -> Traffic:
+    """What crosses the memory port if the codec sits there.
+
+    Args:
+      coded: of coded_maps(subgraph).
+      coded_bytes: bytes that the encoder writes, by the map's `source`; None if nothing is coded after all: the same
+        network without this codec.
+      other_bytes: sizes of uncoded feature maps under another scheme of compression; none for the maps as they are.
+    """
+    everything = {m.source: m for m in coded}
+    maps = {} if coded_bytes is None else everything
+    sizes = {m.source: m.raw_bytes for m in everything.values()} | dict(other_bytes or {}) | dict(coded_bytes or {})
+    alias = aliases(subgraph)
+    for m in everything.values():
+        alias |= {m.coded: m.source} | dict.fromkeys(m.decoded, m.source)
+    port = _MemoryPort(maps, sizes, _read_without_decoding(subgraph, maps))
+    ops = []
+    for position, op in enumerate(subgraph.ops):
+        traffic = OpTraffic(op, position)
+        ops.append(traffic)
+        if op.opcode in (ENCODE, DECODE) or (op.outputs and op.outputs[0] in alias):
+            continue
+        for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in _operands(op)):
+            port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
+    return _finished("fused_codec", subgraph, ops, {m.source: m.capacity_bytes for m in maps.values()}, alias)
+
+
+class _MemoryPort:
+    """A memory port with a codec: adds to an op's traffic what its tensors move."""
+
+    def __init__(self, maps: Mapping[Tensor, CodedMap], sizes: Mapping[Tensor, float], read_raw: set[Tensor]) -> None:
+        self._maps, self._sizes, self._read_raw = maps, sizes, read_raw
+        self._has_decoder_tables: set[Tensor] = set()
+
+    def transfer(self, traffic: OpTraffic, tensor: Tensor, is_write: bool, is_direct: bool) -> None:
+        """Adds a read or a write; `is_direct`: the op reads the tensor itself, not a decoded copy."""
+        if tensor.data is not None:
+            traffic.accesses.append(Access(tensor, "weights", is_write, tensor_bytes(tensor)))
+            return
+        in_raw_form = tensor in self._read_raw and (is_write or is_direct)
+        if in_raw_form or tensor not in self._maps:
+            size = tensor_bytes(tensor) if in_raw_form else self._sizes.get(tensor, tensor_bytes(tensor))
+            traffic.accesses.append(Access(tensor, "feature_map", is_write, size))
+        if tensor in self._maps and (is_write or not in_raw_form):
+            self._transfer_coded(traffic, self._maps[tensor], is_write)
+
+    def _transfer_coded(self, traffic: OpTraffic, m: CodedMap, is_write: bool) -> None:
+        traffic.accesses.append(Access(m.source, "feature_map", is_write, self._sizes[m.source]))
+        traffic.work += m.encode_work if is_write else m.decode_work
+        if is_write or m.source not in self._has_decoder_tables:  # each side reads its tables once
+            traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
+        if not is_write:
+            self._has_decoder_tables.add(m.source)
+
+
+def _read_without_decoding(subgraph: Subgraph, maps: Mapping[Tensor, CodedMap]) -> set[Tensor]:
+    """Coded maps that some op reads in their raw form as well; conversion makes none, other tools might."""
+    readers = (op for op in subgraph.ops if op.opcode != ENCODE)
+    return {t for op in readers for t in op.inputs if t is not None and t in maps} | maps.keys() & set(subgraph.outputs)
+
+
+def _operands(op: Op) -> list[tuple[Tensor, bool]]:
+    """(tensor, is written) of everything that an op touches, each once per direction."""
+    inputs = dict.fromkeys(t for t in op.inputs if t is not None)
+    outputs = dict.fromkeys(t for t in op.outputs if t is not None)
+    return [(t, False) for t in inputs] + [(t, True) for t in outputs]
+
+
+def _root(tensor: Tensor, alias: Mapping[Tensor, Tensor]) -> Tensor:
+    while tensor in alias:
+        tensor = alias[tensor]
+    return tensor
+
+
+def _finished(
+    model: TrafficModel,
+    subgraph: Subgraph,
+    ops: list[OpTraffic],
+    held: Mapping[Tensor, int],
+    alias: Mapping[Tensor, Tensor],
+) -> Traffic:
+    """Adds how much memory each feature map holds, and for how long."""
+    spans = dict.fromkeys(subgraph.inputs, (0, 0))
+    for traffic in ops:
+        for access in traffic.accesses:
+            if access.kind == "feature_map":
+                first, _ = spans.get(access.tensor, (traffic.position, 0))
+                spans[access.tensor] = (first, traffic.position)
+    last = max(len(ops) - 1, 0)
+    for tensor in subgraph.outputs:
+        if (root := _root(tensor, alias)) in spans:
+            spans[root] = (spans[root][0], last)
+    sizes = {tensor: held.get(tensor, tensor_bytes(tensor)) for tensor in spans}
+    return Traffic(model, ops, sizes, spans)
