@@ -188,20 +188,24 @@ struct Result {
 void MeasureEntropyCoder(const fmtc::Codec& codec, const MapPlan& plan, const Bytes& payload, Result* result) {
   const std::vector<Segment> segments = ListSegments(codec, plan, payload);
   const size_t n = plan.encoder_input_bytes;
-  const uint8_t* const end = payload.data() + payload.size();
-  Bytes residuals(n);
+  Bytes residuals(n + fmtc::kValueSlack);
+  Bytes tokens(n + fmtc::kValueSlack);
   Bytes coded(n);
   const auto decode = [&] {
-    for (const Segment& s : segments) {
-      const size_t readable = static_cast<size_t>(end - s.coded);
-      if (!DecodeSegment(s.shape, s.coded, s.coded_bytes, readable, residuals.data() + s.residuals_at)) {
-        Fail("a segment does not decode");
+    for (size_t i = 0; i < segments.size();) {
+      fmtc::CodedSegment together[fmtc::kMaxSegmentsTogether];
+      size_t count = 0;
+      const fmtc::SegmentShape& shape = segments[i].shape;
+      for (; count < fmtc::kMaxSegmentsTogether && i < segments.size(); ++i) {
+        if (segments[i].shape.plane_bytes != shape.plane_bytes) break;
+        together[count++] = {segments[i].coded, segments[i].coded_bytes, residuals.data() + segments[i].residuals_at};
       }
+      if (!DecodeSegments(shape, together, count)) Fail("a segment does not decode");
     }
   };
   const auto encode = [&] {
     for (const Segment& s : segments) {
-      EncodeSegment(s.shape, residuals.data() + s.residuals_at, coded.data(), coded.size());
+      EncodeSegment(s.shape, residuals.data() + s.residuals_at, tokens.data(), coded.data(), coded.size());
     }
   };
   result->entropy_decode = 1e-9 * static_cast<double>(n) / MedianSeconds(decode);
@@ -231,7 +235,7 @@ Result Measure(const Map& map) {
   result.decode = gigabytes / MedianSeconds(decode);
   if (decoded != map.values) Fail("the decoded map differs");
   result.bits_per_value = 8.0 * static_cast<double>(payload_bytes) / static_cast<double>(n);
-  coded.resize(payload_bytes);
+  coded.resize(payload_bytes + fmtc::kReadSlack);
   MeasureEntropyCoder(codec, plan, coded, &result);
   result.copy = gigabytes / MedianSeconds([&] { memcpy(decoded.data(), map.values.data(), n); });
   return result;

@@ -6,6 +6,7 @@
 #include "core/bytes.h"
 #include "core/codec.h"
 #include "core/residual_histograms.h"
+#include "kernels/dispatch.h"
 
 struct fmtc_codec {
   fmtc::Codec codec;
@@ -37,13 +38,15 @@ Status AllocateWorkspace(fmtc_codec* c) {
 
 Status BuildCodec(const uint8_t* side_info, size_t bytes, fmtc_codec* c) {
   size_t memory_bytes = 0;
-  const Status status = fmtc::CodecMemorySize(side_info, bytes, &memory_bytes);
+  Status status = fmtc::CodecMemorySize(side_info, bytes, &memory_bytes);
   if (status != Status::kOk) return status;
   c->side_info = static_cast<uint8_t*>(AllocateAligned(bytes));
   c->memory = AllocateAligned(memory_bytes);
   if (c->side_info == nullptr || c->memory == nullptr) return Status::kOutOfMemory;
   memcpy(c->side_info, side_info, bytes);
-  return fmtc::InitCodec(c->side_info, bytes, c->memory, memory_bytes, &c->codec);
+  status = fmtc::InitCodec(c->side_info, bytes, c->memory, memory_bytes, &c->codec);
+  c->codec.kernels = fmtc::ChosenKernels().kernels;
+  return status;
 }
 
 }  // namespace
@@ -51,12 +54,14 @@ Status BuildCodec(const uint8_t* side_info, size_t bytes, fmtc_codec* c) {
 const char* fmtc_version(void) { return FMTC_VERSION; }
 int32_t fmtc_abi_version(void) { return FMTC_ABI_VERSION; }
 int32_t fmtc_format_version(void) { return fmtc::kFormatVersion; }
+const char* fmtc_cpu_level(void) { return fmtc::ChosenKernels().level; }
 const char* fmtc_status_message(int32_t status) { return fmtc::StatusMessage(static_cast<Status>(status)); }
 
 int32_t fmtc_codec_create(const uint8_t* side_info, size_t bytes, int64_t batch, int64_t height, int64_t width,
                           int32_t is_uint8, fmtc_codec** out) {
   if (out == nullptr) return Code(Status::kInvalidArgument);
   *out = nullptr;
+  if (fmtc::ChosenKernels().kernels == nullptr) return Code(Status::kCpuLevel);
   fmtc_codec* c = static_cast<fmtc_codec*>(calloc(1, sizeof(fmtc_codec)));
   if (c == nullptr) return Code(Status::kOutOfMemory);
   c->type = is_uint8 != 0 ? fmtc::ElementType::kUInt8 : fmtc::ElementType::kInt8;

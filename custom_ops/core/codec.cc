@@ -7,21 +7,21 @@ namespace {
 
 constexpr size_t kMemoryAlignment = 64;
 
-// Tables first, then the order of the components.
+// Tables first, then the places of the components.
 size_t TableBytes(uint32_t num_classes) { return RoundUp(num_classes * sizeof(ClassTables), kMemoryAlignment); }
 
 // Counting sort of the components by class.
-void SortComponents(Codec* codec, uint32_t* order) {
+void PlaceComponents(Codec* codec, uint32_t* place) {
   const SideInfo& info = codec->side_info;
-  uint32_t place = 0;
+  uint32_t next = 0;
   for (uint32_t j = 0; j < info.num_classes; ++j) {
-    codec->class_begin[j] = place;
+    codec->class_begin[j] = next;
     for (uint32_t component = 0; component < info.components; ++component) {
-      if (info.ComponentClass(component) == j) order[place++] = component;
+      if (info.ComponentClass(component) == j) place[component] = next++;
     }
   }
-  for (uint32_t j = info.num_classes; j <= kMaxClasses; ++j) codec->class_begin[j] = place;
-  codec->order = order;
+  for (uint32_t j = info.num_classes; j <= kMaxClasses; ++j) codec->class_begin[j] = next;
+  codec->place = place;
 }
 
 }  // namespace
@@ -49,7 +49,8 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   ClassTables* const tables = static_cast<ClassTables*>(memory);
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
-  SortComponents(codec, reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes)));
+  PlaceComponents(codec, reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes)));
+  codec->kernels = &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;
   for (uint32_t j = 0; j < info.components; ++j) {

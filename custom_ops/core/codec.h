@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/kernels.h"
 #include "core/side_info.h"
 #include "core/status.h"
 #include "core/tables.h"
@@ -20,12 +21,14 @@ namespace fmtc {
 struct Codec {
   SideInfo side_info;
   const ClassTables* tables;  // [side_info.num_classes]
-  // Components in segment order (by class, then ascending), [num_components].
-  const uint32_t* order;
-  // order[class_begin[j] .. class_begin[j + 1]) are the components of class j.
+  // Where each component's plane is in segment order (by class, then ascending), [num_components].
+  const uint32_t* place;
+  // Class j has the places class_begin[j] .. class_begin[j + 1].
   uint32_t class_begin[kMaxClasses + 1];
   bool has_prediction;  // any component has a predictor
   bool has_unit_steps;  // no analysis matrix, and step 1 everywhere
+  // PlainKernels() after InitCodec; others give the same results faster (kernels/dispatch.h).
+  const Kernels* kernels;
 };
 
 // Geometry of a map (FORMAT.md section 3). All sizes have been checked against overflow.

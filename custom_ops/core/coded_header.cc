@@ -1,7 +1,6 @@
 #include "core/coded_header.h"
 
 #include "core/bytes.h"
-#include "core/crc32c.h"
 #include "core/geometry.h"
 
 namespace fmtc {
@@ -9,24 +8,26 @@ namespace {
 
 constexpr size_t kCrcOffset = 12;
 
-uint32_t PayloadCrc(const uint8_t* payload, size_t bytes) {
-  const uint32_t crc = ExtendCrc32c(0, payload, kCrcOffset);
-  return ExtendCrc32c(crc, payload + kCodedHeaderBytes, bytes - kCodedHeaderBytes);
+uint32_t PayloadCrc(const Kernels& kernels, const uint8_t* payload, size_t bytes) {
+  const uint32_t crc = kernels.extend_crc32c(0, payload, kCrcOffset);
+  return kernels.extend_crc32c(crc, payload + kCodedHeaderBytes, bytes - kCodedHeaderBytes);
 }
 
 }  // namespace
 
-void WriteCodedHeader(const SideInfo& info, const CodedHeader& header, uint8_t* out) {
+void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out) {
+  const bool has_checksum = codec.side_info.has_checksum;
   memcpy(out, "FMTC", 4);
   out[4] = kFormatVersion;
-  out[5] = info.has_checksum;
+  out[5] = has_checksum;
   out[6] = static_cast<uint8_t>(header.level);
   out[7] = 0;
   Store(out + 8, header.payload_bytes);
-  Store(out + kCrcOffset, info.has_checksum ? PayloadCrc(out, header.payload_bytes) : uint32_t{0});
+  Store(out + kCrcOffset, has_checksum ? PayloadCrc(*codec.kernels, out, header.payload_bytes) : uint32_t{0});
 }
 
-Status ReadCodedHeader(const SideInfo& info, const uint8_t* in, size_t bytes, CodedHeader* header) {
+Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, CodedHeader* header) {
+  const SideInfo& info = codec.side_info;
   if (memcmp(in, "FMTC", 4) != 0) return Status::kStreamCorrupt;
   if (in[4] > kFormatVersion) return Status::kStreamVersion;
   if (in[4] == 0 || in[5] != info.has_checksum || in[6] > info.max_level || in[7] != 0) return Status::kStreamCorrupt;
@@ -34,7 +35,7 @@ Status ReadCodedHeader(const SideInfo& info, const uint8_t* in, size_t bytes, Co
   header->payload_bytes = Load<uint32_t>(in + 8);
   if (header->payload_bytes < kCodedHeaderBytes) return Status::kStreamCorrupt;
   if (header->payload_bytes > bytes) return Status::kStreamTruncated;
-  const uint32_t crc = info.has_checksum ? PayloadCrc(in, header->payload_bytes) : 0;
+  const uint32_t crc = info.has_checksum ? PayloadCrc(*codec.kernels, in, header->payload_bytes) : 0;
   return crc == Load<uint32_t>(in + kCrcOffset) ? Status::kOk : Status::kStreamChecksum;
 }
 

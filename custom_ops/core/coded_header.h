@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/side_info.h"
+#include "core/codec.h"
 #include "core/status.h"
 
 namespace fmtc {
@@ -16,10 +16,10 @@ struct CodedHeader {
 };
 
 // Writes the header of a payload whose other bytes are final.
-void WriteCodedHeader(const SideInfo& info, const CodedHeader& header, uint8_t* out);
+void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out);
 
 // Checks everything up to and including the checksum. `bytes` is at least 16.
-Status ReadCodedHeader(const SideInfo& info, const uint8_t* in, size_t bytes, CodedHeader* header);
+Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, CodedHeader* header);
 
 }  // namespace fmtc
 

@@ -2,9 +2,7 @@
 
 #include "core/bytes.h"
 
-#if defined(__x86_64__)
-#include <nmmintrin.h>
-#elif defined(__ARM_FEATURE_CRC32)
+#if defined(__ARM_FEATURE_CRC32)
 #include <arm_acle.h>
 #endif
 
@@ -36,16 +34,7 @@ constexpr SlicingTables MakeSlicingTables() {
 
 constexpr SlicingTables kTables = MakeSlicingTables();
 
-#if defined(__x86_64__)
-
-__attribute__((target("sse4.2"))) uint32_t ExtendCrc32cSse42(uint32_t crc, const uint8_t* data, size_t bytes) {
-  uint64_t state = ~crc;
-  for (; bytes >= 8; bytes -= 8, data += 8) state = _mm_crc32_u64(state, Load<uint64_t>(data));
-  for (; bytes > 0; --bytes, ++data) state = _mm_crc32_u8(static_cast<uint32_t>(state), *data);
-  return ~static_cast<uint32_t>(state);
-}
-
-#elif defined(__ARM_FEATURE_CRC32)
+#if defined(__ARM_FEATURE_CRC32)
 
 uint32_t ExtendCrc32cArm(uint32_t crc, const uint8_t* data, size_t bytes) {
   uint32_t state = ~crc;
@@ -71,12 +60,11 @@ uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes) {
 }
 
 uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("sse4.2")) return ExtendCrc32cSse42(crc, data, bytes);
-#elif defined(__ARM_FEATURE_CRC32)
+#if defined(__ARM_FEATURE_CRC32)
   return ExtendCrc32cArm(crc, data, bytes);
-#endif
+#else
   return ExtendCrc32cPortable(crc, data, bytes);
+#endif
 }
 
 }  // namespace fmtc

@@ -3,37 +3,46 @@
 #include "core/coded_header.h"
 #include "core/entropy.h"
 #include "core/geometry.h"
-#include "core/planes.h"
-#include "core/predict.h"
+#include "core/kernels.h"
 #include "core/synthesis.h"
 
 namespace fmtc {
 namespace {
+
+// Behind the rows: what kernels may touch, and what the segments near the payload's end take there.
+constexpr size_t kRowsSlack = 2 * kReadSlack;
+static_assert(kRowsSlack >= kValueSlack, "rows are given to kernels");
+
+size_t SegmentsTogether(const MapPlan& plan) {
+  return plan.segments_per_item < kMaxSegmentsTogether ? plan.segments_per_item : kMaxSegmentsTogether;
+}
 
 struct Decoder {
   const Codec* codec;
   const MapPlan* plan;
   Synthesis synthesis;
   RowShape shape;
-  uint8_t* residuals;  // one segment, in segment order
-  uint8_t* row;        // residuals, then indices of the current row
-  uint8_t* above;      // indices of the row above
+  uint8_t* residuals;  // segments that are decoded together, each in segment order
+  uint8_t* above;      // indices of the row above the segment
+  uint8_t* rows;       // behind it: residuals, then indices of a segment
 };
 
 size_t OutputRowBytes(const Decoder& d) { return size_t{d.plan->width} * d.codec->side_info.channels; }
 
-void FinishSegment(Decoder* d, uint32_t rows, bool starts_group, uint8_t* output) {
-  const size_t plane_bytes = size_t{rows} * d->plan->width;
-  for (uint32_t y = 0; y < rows; ++y, output += OutputRowBytes(*d)) {
-    PlanesToRow(d->shape, d->codec->order, d->residuals + size_t{y} * d->plan->width, plane_bytes, d->row);
-    if (d->codec->has_prediction) {
-      IndicesOfRow(d->shape, d->codec->side_info.component_codes, starts_group && y == 0, d->above, d->row);
+void FinishSegment(const Decoder& d, uint32_t rows, bool starts_group, const uint8_t* residuals, uint8_t* output) {
+  const Codec& codec = *d.codec;
+  const size_t row_bytes = d.plan->row_values;
+  const PlaneShape planes{d.shape.components, size_t{rows} * d.plan->width};
+  codec.kernels->planes_to_pixels(planes, codec.place, residuals, d.rows);
+  uint8_t* row = d.rows;
+  for (uint32_t y = 0; y < rows; ++y, row += row_bytes, output += OutputRowBytes(d)) {
+    if (codec.has_prediction) {
+      const uint8_t* above = starts_group && y == 0 ? nullptr : row - row_bytes;
+      codec.kernels->indices_of_row(d.shape, codec.side_info.component_codes, above, row);
     }
-    SynthesizeRow(d->synthesis, d->plan->width, d->row, output);
-    uint8_t* const free_row = d->above;
-    d->above = d->row;
-    d->row = free_row;
+    SynthesizeRow(d.synthesis, d.plan->width, row, output);
   }
+  if (codec.has_prediction) memcpy(d.above, row - row_bytes, row_bytes);
 }
 
 // Each segment has from one byte to one byte a value, and together with header and table they are the payload.
@@ -52,33 +61,72 @@ bool AreSegmentLengthsValid(const MapPlan& plan, const uint8_t* payload, size_t 
   return total == payload_bytes;
 }
 
-Status DecodeSegments(Decoder* d, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
-  const MapPlan& plan = *d->plan;
+// Segments of the same shape that follow one another.
+struct Batch {
+  CodedSegment segments[kMaxSegmentsTogether];
+  size_t count;
+};
+
+// Segments near the end of the payload move to where the slack behind them is readable: to the rows, which are not in
+// use yet. All but the first of them are shorter than the slack.
+void MoveFromEnd(const Decoder& d, const uint8_t* end, Batch* batch) {
+  size_t first = 0;
+  const auto is_near = [&](const CodedSegment& s) { return static_cast<size_t>(end - s.data) < s.bytes + kReadSlack; };
+  while (first < batch->count && !is_near(batch->segments[first])) ++first;
+  if (first == batch->count) return;
+  const uint8_t* const begin = batch->segments[first].data;
+  const size_t bytes = static_cast<size_t>(end - begin);
+  memcpy(d.rows, begin, bytes);
+  memset(d.rows + bytes, 0, kReadSlack);
+  for (size_t i = first; i < batch->count; ++i) {
+    batch->segments[i].data = d.rows + (batch->segments[i].data - begin);
+  }
+}
+
+// Takes segments from the walk, the table entries and the payload.
+Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const uint8_t* segment) {
+  Batch batch{};
+  const uint32_t rows = walk.rows();
+  uint8_t* residuals = d.residuals;
+  for (; !walk.done() && walk.rows() == rows && batch.count < kMaxSegmentsTogether; walk.Next()) {
+    const uint32_t bytes = Load<uint32_t>(entry);
+    batch.segments[batch.count++] = {segment, bytes, residuals};
+    entry += sizeof(uint32_t);
+    segment += bytes;
+    residuals += size_t{rows} * d.plan->row_values;
+  }
+  return batch;
+}
+
+Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
+  const MapPlan& plan = *d.plan;
   if (!AreSegmentLengthsValid(plan, payload, payload_bytes)) return Status::kStreamCorrupt;
   const uint8_t* entry = payload + kCodedHeaderBytes;
   const uint8_t* segment = entry + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  const uint8_t* const end = payload + payload_bytes;
   for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done(); walk.Next(), entry += sizeof(uint32_t)) {
-      const uint32_t bytes = Load<uint32_t>(entry);
-      const SegmentShape shape{d->codec, size_t{walk.rows()} * plan.width};
-      if (!DecodeSegment(shape, segment, bytes, static_cast<size_t>(end - segment), d->residuals)) {
+    for (SegmentWalk walk(plan); !walk.done();) {
+      Batch batch = TakeBatch(d, walk, entry, segment);
+      for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
+      entry += sizeof(uint32_t) * batch.count;
+      MoveFromEnd(d, payload + payload_bytes, &batch);
+      if (!DecodeSegments({d.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) {
         return Status::kStreamCorrupt;
       }
-      FinishSegment(d, walk.rows(), walk.starts_group(), output);
-      segment += bytes;
-      output += walk.rows() * OutputRowBytes(*d);
+      for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
+        FinishSegment(d, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
+        output += walk.rows() * OutputRowBytes(d);
+      }
     }
   }
   return Status::kOk;
 }
 
 // The constant level: every index is 0, so every row is the same.
-void FillConstant(Decoder* d, uint8_t* output) {
-  memset(d->row, 0, d->plan->row_values);
-  const uint64_t rows = uint64_t{d->plan->batch} * d->plan->height;
-  for (uint64_t y = 0; y < rows; ++y, output += OutputRowBytes(*d)) {
-    SynthesizeRow(d->synthesis, d->plan->width, d->row, output);
+void FillConstant(const Decoder& d, uint8_t* output) {
+  memset(d.rows, 0, d.plan->row_values);
+  const uint64_t rows = uint64_t{d.plan->batch} * d.plan->height;
+  for (uint64_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
+    SynthesizeRow(d.synthesis, d.plan->width, d.rows, output);
   }
 }
 
@@ -88,16 +136,17 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   d.plan = &plan;
   d.shape = {plan.width, codec.side_info.components};
   d.residuals = workspace;
-  d.row = d.residuals + MaxSegmentValues(plan);
-  d.above = d.row + plan.row_values;
-  InitSynthesis(codec, type, level, d.above + plan.row_values, &d.synthesis);
+  d.above = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
+  d.rows = d.above + plan.row_values;
+  InitSynthesis(codec, type, level, d.rows + MaxSegmentValues(plan) + kRowsSlack, &d.synthesis);
   return d;
 }
 
 }  // namespace
 
 size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return MaxSegmentValues(plan) + 2 * size_t{plan.row_values} + SynthesisMemorySize(codec);
+  return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + plan.row_values + kRowsSlack +
+         SynthesisMemorySize(codec);
 }
 
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
@@ -109,16 +158,16 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
   CodedHeader header;
-  const Status status = ReadCodedHeader(codec.side_info, input, input_bytes, &header);
+  const Status status = ReadCodedHeader(codec, input, input_bytes, &header);
   if (status != Status::kOk) return status;
   const uint32_t constant_level = codec.side_info.max_level;
-  Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
+  const Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
   if (constant_level > 0 && header.level == constant_level) {
     if (header.payload_bytes != kCodedHeaderBytes) return Status::kStreamCorrupt;
-    FillConstant(&decoder, output);
+    FillConstant(decoder, output);
     return Status::kOk;
   }
-  return DecodeSegments(&decoder, input, header.payload_bytes, output);
+  return DecodePayload(decoder, input, header.payload_bytes, output);
 }
 
 }  // namespace fmtc

@@ -4,8 +4,7 @@
 #include "core/coded_header.h"
 #include "core/entropy.h"
 #include "core/geometry.h"
-#include "core/planes.h"
-#include "core/predict.h"
+#include "core/kernels.h"
 
 namespace fmtc {
 namespace {
@@ -17,31 +16,39 @@ struct Encoder {
   Analysis analysis;
   RowShape shape;
   uint8_t* residuals;  // one segment, in segment order
-  uint8_t* row;        // indices of the current row
-  uint8_t* above;      // indices of the row above, then residuals of the current row
+  uint8_t* last_row;   // indices of the segment's last row
+  uint8_t* above;      // indices of the row above the segment
+  uint8_t* rows;       // behind it: indices, then residuals of the segment, then its tokens
 };
 
 size_t InputRowBytes(const Encoder& e) { return size_t{e.plan->width} * e.codec->side_info.EncoderChannels(); }
 
-void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t* input) {
-  const size_t plane_bytes = size_t{rows} * e->plan->width;
-  for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(*e)) {
-    AnalyzeRow(e->analysis, e->plan->width, input, e->row);
-    const uint8_t* residuals = e->row;
-    if (e->codec->has_prediction) {
-      ResidualsOfRow(e->shape, e->codec->side_info.component_codes, starts_group && y == 0, e->row, e->above);
-      residuals = e->above;
-    }
-    RowToPlanes(e->shape, e->codec->order, residuals, plane_bytes, e->residuals + size_t{y} * e->plan->width);
-    uint8_t* const free_row = e->above;
-    e->above = e->row;
-    e->row = free_row;
+// From the last row to the first, since residuals take the place of the indices that the next row needs.
+void PredictRows(const Encoder& e, uint32_t rows, bool starts_group) {
+  const size_t row_bytes = e.plan->row_values;
+  uint8_t* row = e.rows + rows * row_bytes;
+  memcpy(e.last_row, row - row_bytes, row_bytes);
+  for (uint32_t y = rows; y-- > 0;) {
+    row -= row_bytes;
+    const uint8_t* above = starts_group && y == 0 ? nullptr : row - row_bytes;
+    e.codec->kernels->residuals_of_row(e.shape, e.codec->side_info.component_codes, above, row);
   }
+  memcpy(e.above, e.last_row, row_bytes);
+}
+
+void PrepareSegment(const Encoder& e, uint32_t rows, bool starts_group, const uint8_t* input) {
+  uint8_t* row = e.rows;
+  for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(e), row += e.plan->row_values) {
+    AnalyzeRow(e.analysis, e.plan->width, input, row);
+  }
+  if (e.codec->has_prediction) PredictRows(e, rows, starts_group);
+  const PlaneShape planes{e.shape.components, size_t{rows} * e.plan->width};
+  e.codec->kernels->pixels_to_planes(planes, e.codec->place, e.rows, e.residuals);
 }
 
 // Encodes all items behind `output`'s header; the payload's length, or 0 if it exceeds the capacity.
-size_t EncodeSegments(Encoder* e, const uint8_t* input, uint8_t* output, size_t capacity) {
-  const MapPlan& plan = *e->plan;
+size_t EncodeSegments(const Encoder& e, const uint8_t* input, uint8_t* output, size_t capacity) {
+  const MapPlan& plan = *e.plan;
   uint8_t* length_entry = output + kCodedHeaderBytes;
   const size_t table_bytes = sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
   if (capacity < kCodedHeaderBytes + table_bytes) return 0;
@@ -49,9 +56,9 @@ size_t EncodeSegments(Encoder* e, const uint8_t* input, uint8_t* output, size_t 
   for (uint32_t item = 0; item < plan.batch; ++item) {
     for (SegmentWalk walk(plan); !walk.done(); walk.Next()) {
       PrepareSegment(e, walk.rows(), walk.starts_group(), input);
-      input += walk.rows() * InputRowBytes(*e);
-      const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
-      const size_t bytes = EncodeSegment(shape, e->residuals, output + used, capacity - used);
+      input += walk.rows() * InputRowBytes(e);
+      const SegmentShape shape{e.codec, size_t{walk.rows()} * plan.width};
+      const size_t bytes = EncodeSegment(shape, e.residuals, e.rows, output + used, capacity - used);
       if (bytes == 0) return 0;
       Store(length_entry, static_cast<uint32_t>(bytes));
       length_entry += sizeof(uint32_t);
@@ -67,16 +74,17 @@ Encoder MakeEncoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   e.plan = &plan;
   e.shape = {plan.width, codec.side_info.components};
   e.residuals = workspace;
-  e.row = e.residuals + MaxSegmentValues(plan);
-  e.above = e.row + plan.row_values;
-  InitAnalysis(codec, type, level, e.above + plan.row_values, &e.analysis);
+  e.last_row = e.residuals + MaxSegmentValues(plan) + kValueSlack;
+  e.above = e.last_row + plan.row_values;
+  e.rows = e.above + plan.row_values;
+  InitAnalysis(codec, type, level, e.rows + MaxSegmentValues(plan) + kValueSlack, &e.analysis);
   return e;
 }
 
 }  // namespace
 
 size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return MaxSegmentValues(plan) + 2 * size_t{plan.row_values} + AnalysisMemorySize(codec);
+  return 2 * (MaxSegmentValues(plan) + plan.row_values + kValueSlack) + AnalysisMemorySize(codec);
 }
 
 Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
@@ -95,11 +103,11 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
     if (constant_level > 0 && level == constant_level) {
       used = kCodedHeaderBytes;
     } else {
-      Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
-      used = EncodeSegments(&encoder, input, output, capacity);
+      const Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
+      used = EncodeSegments(encoder, input, output, capacity);
     }
   } while (used == 0 && level++ < constant_level);
-  WriteCodedHeader(codec.side_info, {level, static_cast<uint32_t>(used)}, output);
+  WriteCodedHeader(codec, {level, static_cast<uint32_t>(used)}, output);
   *payload_bytes = used;
   return Status::kOk;
 }

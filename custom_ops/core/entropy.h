@@ -1,4 +1,4 @@
-// Entropy coding of one segment: 64 interleaved tANS lanes (FORMAT.md section 7).
+// Entropy coding of segments: 64 interleaved tANS lanes (FORMAT.md section 7).
 #ifndef FMTC_CORE_ENTROPY_H_
 #define FMTC_CORE_ENTROPY_H_
 
@@ -6,10 +6,10 @@
 #include <cstdint>
 
 #include "core/codec.h"
+#include "core/kernels.h"
 
 namespace fmtc {
 
-constexpr size_t kLanes = 64;
 // Constant classes, start bit and token bytes, start states.
 constexpr size_t kSegmentHeaderBytes = 1 + 4 + kLanes * 6 / 8;
 
@@ -25,12 +25,20 @@ struct SegmentShape {
 };
 
 // Codes `residuals` into out[0 .. room) and returns the length, or 0 if neither the coded nor the raw form fits. All of
-// the room may be overwritten.
-size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* out, size_t room);
+// the room may be overwritten. kValueSlack bytes behind the residuals must be readable. `tokens` is scratch memory of
+// num_values() + kValueSlack bytes.
+size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room);
 
-// Decodes the segment in[0 .. bytes). Bytes up to in + readable (>= bytes) may be read, but do not matter. False if the
-// segment is damaged; `residuals` is then unspecified.
-bool DecodeSegment(const SegmentShape& shape, const uint8_t* in, size_t bytes, size_t readable, uint8_t* residuals);
+// A coded segment, behind which kReadSlack bytes are readable, and where its residuals go.
+struct CodedSegment {
+  const uint8_t* data;
+  size_t bytes;
+  uint8_t* residuals;
+};
+
+// Decodes 1 ... kMaxSegmentsTogether segments of one shape. False if one is damaged; the residuals are then
+// unspecified.
+bool DecodeSegments(const SegmentShape& shape, const CodedSegment* segments, size_t count);
 
 }  // namespace fmtc
 

@@ -23,7 +23,7 @@ inline uint32_t GroupSegments(const MapPlan& plan, uint32_t group) {
   return ShareOf(plan.segments_per_item, plan.groups_per_item, group);
 }
 
-inline uint32_t MaxSegmentValues(const MapPlan& plan) { return plan.max_segment_rows * plan.row_values; }
+inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_segment_rows} * plan.row_values; }
 
 // Walks over the segments of one batch item in order.
 class SegmentWalk {

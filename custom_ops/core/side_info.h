@@ -7,12 +7,12 @@
 
 #include "core/bytes.h"
 #include "core/status.h"
+#include "core/tables.h"
 
 namespace fmtc {
 
 constexpr int kFormatVersion = 1;
 constexpr uint32_t kMaxClasses = 8;
-constexpr uint32_t kMaxTokens = 16;
 constexpr uint32_t kMaxChannels = 65536;
 constexpr uint32_t kMaxLevel = 5;
 constexpr uint32_t kNumPredictors = 5;

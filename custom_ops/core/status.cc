@@ -26,6 +26,9 @@ const char* StatusMessage(Status status) {
       return "coded tensor is damaged: its checksum does not match";
     case Status::kOutOfMemory:
       return "out of memory";
+    case Status::kCpuLevel:
+      return "FMTC_CPU_LEVEL asks for instructions that this processor or build lacks; unset it or set scalar, avx2 or "
+             "avx512";
   }
   return "unknown status";
 }

@@ -16,6 +16,7 @@ enum class Status : int {
   kStreamVersion = 8,      // written by a newer version of this library
   kStreamChecksum = 9,     // checksum of the coded tensor does not match
   kOutOfMemory = 10,       // only from the C API, the one layer that allocates
+  kCpuLevel = 11,          // only from layers that choose kernels: FMTC_CPU_LEVEL cannot be had
 };
 
 // One line without a full stop, for error messages. Never null.

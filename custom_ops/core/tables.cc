@@ -19,7 +19,8 @@ uint32_t TokenOfNextState(const ClassRecord& record, const uint8_t* used) {
   return best;
 }
 
-void BuildValueTables(const ClassRecord& record, uint8_t* first_value, ClassTables* tables) {
+void SplitValues(const ClassRecord& record, ClassTables* tables) {
+  uint8_t* const first_value = tables->encode.first_value;
   first_value[0] = record.offset;
   for (uint32_t t = 1; t < record.num_tokens; ++t) {
     first_value[t] = static_cast<uint8_t>(first_value[t - 1] + (1u << record.WidthLog2(t - 1)));
@@ -27,6 +28,7 @@ void BuildValueTables(const ClassRecord& record, uint8_t* first_value, ClassTabl
   // Backwards, since a value belongs to the first token that covers it.
   for (uint32_t t = record.num_tokens; t-- > 0;) {
     const uint32_t bits = record.WidthLog2(t);
+    tables->encode.raw_mask[t] = static_cast<uint8_t>((1u << bits) - 1);
     for (uint32_t u = 0; u < 1u << bits; ++u) {
       const uint8_t value = static_cast<uint8_t>(first_value[t] + u);
       tables->token_of[value] = static_cast<uint8_t>(t);
@@ -35,14 +37,16 @@ void BuildValueTables(const ClassRecord& record, uint8_t* first_value, ClassTabl
   }
 }
 
-void BuildEncodeEntries(const ClassRecord& record, uint8_t* first_slot, ClassTables* tables) {
+// first_slot[t] is where the states of token t begin in next_state.
+void SetEncodeColumns(const ClassRecord& record, uint8_t* first_slot, EncodeTable* table) {
   uint32_t slot = 0;
   for (uint32_t t = 0; t < record.num_tokens; ++t) {
     const uint32_t count = record.counts[t];
     uint32_t most_bits = 0;
     while (count << (most_bits + 1) < 2 * kNumStates) ++most_bits;
-    tables->encode[t].bits_bias = static_cast<uint16_t>((most_bits << 8) - (count << most_bits));
-    tables->encode[t].state_offset = static_cast<int16_t>(slot - count);
+    table->most_bits[t] = static_cast<uint8_t>(most_bits);
+    table->threshold[t] = static_cast<uint8_t>(count << most_bits);
+    table->state_offset[t] = static_cast<uint8_t>(slot - count);
     first_slot[t] = static_cast<uint8_t>(slot);
     slot += count;
   }
@@ -64,20 +68,22 @@ void SetDecodeState(const ClassRecord& record, uint32_t t, uint32_t x, uint8_t f
 }  // namespace
 
 void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
-  uint8_t first_value[kMaxTokens];
   uint8_t first_slot[kMaxTokens];
   uint8_t used[kMaxTokens] = {};
-  BuildValueTables(record, first_value, tables);
-  BuildEncodeEntries(record, first_slot, tables);
+  *tables = {};
+  tables->num_tokens = record.num_tokens;
+  tables->constant = record.constant;
+  EncodeTable& encode = tables->encode;
+  SplitValues(record, tables);
+  SetEncodeColumns(record, first_slot, &encode);
   for (uint32_t p = 0; p < kNumStates; ++p) {
     const uint32_t t = TokenOfNextState(record, used);
-    SetDecodeState(record, t, record.counts[t] + used[t], first_value[t], p, &tables->decode);
+    SetDecodeState(record, t, record.counts[t] + used[t], encode.first_value[t], p, &tables->decode);
     const uint8_t state = static_cast<uint8_t>(kNumStates + p);
-    tables->next_state[first_slot[t] + used[t]] = state;
-    if (used[t] == 0) tables->start_state[t] = state;
+    encode.next_state[first_slot[t] + used[t]] = state;
+    if (used[t] == 0) encode.start_state[t] = state;
     ++used[t];
   }
-  tables->constant = record.constant;
 }
 
 }  // namespace fmtc

@@ -9,18 +9,25 @@ namespace fmtc {
 struct ClassRecord;
 
 constexpr uint32_t kNumStates = 64;
+constexpr uint32_t kMaxTokens = 16;
 
-// What the encoder does with a token in state X = 64 + p:
-// bits = (X + bits_bias) >> 8, next X = next_state[(X >> bits) + state_offset].
-struct EncodeEntry {
-  uint16_t bits_bias;
-  int16_t state_offset;
-};
-
-// How a value is split: its token, and the raw bits that tell it from the token's other values.
+// How a value is split: its token (in a column of its own), and the raw bits that tell it from the token's other
+// values.
 struct ValueSplit {
   uint8_t raw_value;
   uint8_t raw_bits;
+};
+
+// What the encoder does with a token in state X = 64 + p, a column for each thing: it writes the low bits of X,
+// most_bits of them or one less where X < threshold; next X = next_state[(X >> bits) + state_offset modulo 256].
+struct EncodeTable {
+  uint8_t most_bits[kMaxTokens];
+  uint8_t threshold[kMaxTokens];
+  uint8_t state_offset[kMaxTokens];
+  uint8_t start_state[kMaxTokens];  // 64 + the lowest p
+  uint8_t first_value[kMaxTokens];
+  uint8_t raw_mask[kMaxTokens];    // 2^raw_bits - 1
+  uint8_t next_state[kNumStates];  // 64 + p, grouped by token
 };
 
 // What the decoder does in state p, a column of 64 bytes for each thing: with `token_bits[p]` bits b of the token
@@ -37,11 +44,10 @@ struct DecodeTable {
 
 struct ClassTables {
   DecodeTable decode;
-  EncodeEntry encode[16];          // by token
-  uint8_t next_state[kNumStates];  // 64 + p, grouped by token
-  uint8_t start_state[16];         // 64 + the lowest p of each token
-  uint8_t token_of[256];           // by value
-  ValueSplit split[256];           // by value
+  EncodeTable encode;
+  uint8_t token_of[256];  // by value
+  ValueSplit split[256];  // by value
+  uint8_t num_tokens;
   uint8_t constant;
 };
 

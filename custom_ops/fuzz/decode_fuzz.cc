@@ -1,4 +1,5 @@
-// Arbitrary coded bytes: decoding fails or succeeds, and touches nothing that is not its own.
+// Arbitrary coded bytes: decoding fails or succeeds, the same with all kernels, and touches nothing that is not its
+// own.
 //
 // Input: one byte that chooses codec and shape, one whose lowest bit asks for a repaired header, the coded tensor.
 #include "core/bytes.h"
@@ -6,6 +7,7 @@
 #include "core/geometry.h"
 #include "fuzz/fuzz_codec.h"
 #include "fuzz/fuzz_target.h"
+#include "tests/levels.h"
 
 namespace fmtc::fuzz {
 namespace {
@@ -30,6 +32,19 @@ void RepairLastLength(const MapPlan& plan, Bytes* coded) {
   uint8_t* entry = coded->data() + kCodedHeaderBytes;
   for (size_t i = 0; i + 1 < entries; ++i, entry += 4) left -= Load<uint32_t>(entry);
   Store(entry, left);
+}
+
+struct Decoded {
+  Status status;
+  Bytes map;
+};
+
+Decoded DecodeMap(const Codec& codec, const MapPlan& plan, const Bytes& coded) {
+  Decoded decoded{Status::kOk, Bytes(plan.decoder_output_bytes)};
+  Bytes workspace(DecodeWorkspaceSize(codec, plan));
+  decoded.status = Decode(codec, plan, ElementType::kUInt8, coded.data(), coded.size(), decoded.map.data(),
+                          decoded.map.size(), workspace.data(), workspace.size());
+  return decoded;
 }
 
 }  // namespace
@@ -60,9 +75,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::RepairHeader(&coded);
     fuzz::RepairLastLength(fuzz.plan(), &coded);
   }
-  fuzz::Bytes decoded(fuzz.plan().decoder_output_bytes);
-  fuzz::Bytes workspace(DecodeWorkspaceSize(fuzz.codec(), fuzz.plan()));
-  Decode(fuzz.codec(), fuzz.plan(), ElementType::kUInt8, coded.data(), coded.size(), decoded.data(), decoded.size(),
-         workspace.data(), workspace.size());
+  const std::vector<Codec> codecs = test::AtEveryLevel(fuzz.codec());
+  const fuzz::Decoded expected = fuzz::DecodeMap(codecs[0], fuzz.plan(), coded);
+  for (const Codec& codec : codecs) {
+    const fuzz::Decoded decoded = fuzz::DecodeMap(codec, fuzz.plan(), coded);
+    EXPECT(decoded.status == expected.status);
+    EXPECT(decoded.status != Status::kOk || decoded.map == expected.map);
+  }
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "fuzz/fuzz_codec.h"
 #include "fuzz/fuzz_target.h"
 #include "tests/expected_output.h"
+#include "tests/levels.h"
 
 namespace fmtc::fuzz {
 namespace {
@@ -22,6 +23,20 @@ void CheckDecodes(const FuzzCodec& fuzz, ElementType type, const Bytes& map, con
   EXPECT(Decode(fuzz.codec(), fuzz.plan(), type, payload.data(), payload.size(), decoded.data(), decoded.size(),
                 workspace.data(), workspace.size()) == Status::kOk);
   EXPECT(decoded == test::ExpectedOutput(fuzz.spec(), type, payload.empty() ? 0 : payload[6], map));
+}
+
+// All kernels give the same bytes.
+void CheckOtherLevels(const FuzzCodec& fuzz, ElementType type, const Bytes& map, size_t capacity,
+                      const Bytes& expected) {
+  Bytes workspace(EncodeWorkspaceSize(fuzz.codec(), fuzz.plan()));
+  for (const Codec& codec : test::AtEveryLevel(fuzz.codec())) {
+    Bytes coded(capacity);
+    size_t payload_bytes = 0;
+    EXPECT(Encode(codec, fuzz.plan(), type, map.data(), map.size(), coded.data(), capacity, &payload_bytes,
+                  workspace.data(), workspace.size()) == Status::kOk);
+    coded.resize(payload_bytes);
+    EXPECT(coded == expected);
+  }
 }
 
 void RoundTrip(FuzzCodec* fuzz, ElementType type, const Bytes& map) {
@@ -38,6 +53,7 @@ void RoundTrip(FuzzCodec* fuzz, ElementType type, const Bytes& map) {
   EXPECT(payload_bytes <= capacity);
   if (status == Status::kOk) {
     coded.resize(payload_bytes);
+    CheckOtherLevels(*fuzz, type, map, capacity, coded);
     CheckDecodes(*fuzz, type, map, coded);
     return;
   }

@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "core/crc32c.h"
+#include "kernels/dispatch.h"
 
 namespace fmtc::test {
 namespace {
@@ -157,6 +158,8 @@ OwnedCodec::OwnedCodec(Bytes side_info) : side_info_(std::move(side_info)) {
   if (status_ != Status::kOk) return;
   memory_ = std::aligned_alloc(64, RoundUp(memory_bytes, 64));
   status_ = InitCodec(side_info_.data(), side_info_.size(), memory_, memory_bytes, &codec_);
+  codec_.kernels = ChosenKernels().kernels;
+  if (codec_.kernels == nullptr) status_ = Status::kCpuLevel;
 }
 
 OwnedCodec::~OwnedCodec() { std::free(memory_); }

@@ -13,15 +13,20 @@ namespace {
 void CheckInverse(const ClassTables& tables) {
   for (uint32_t state = kNumStates; state < 2 * kNumStates; ++state) {
     for (uint32_t value = 0; value < 256; ++value) {
-      const EncodeEntry entry = tables.encode[tables.token_of[value]];
-      const uint32_t bits = (state + entry.bits_bias) >> 8;
-      const uint32_t next = tables.next_state[static_cast<int32_t>(state >> bits) + entry.state_offset] - kNumStates;
+      const EncodeTable& encode = tables.encode;
+      const ValueSplit split = tables.split[value];
+      const uint8_t token = tables.token_of[value];
+      const uint32_t bits = encode.most_bits[token] - (state < encode.threshold[token] ? 1u : 0u);
+      const uint8_t slot = static_cast<uint8_t>((state >> bits) + encode.state_offset[token]);
+      const uint32_t next = encode.next_state[slot] - kNumStates;
       EXPECT(tables.decode.token_bits[next] == bits);
       EXPECT(tables.decode.token_mask[next] == (1u << bits) - 1);
       EXPECT(tables.decode.base[next] + (state & tables.decode.token_mask[next]) == state - kNumStates);
-      EXPECT(tables.decode.raw_bits[next] == tables.split[value].raw_bits);
-      EXPECT(tables.decode.raw_mask[next] == (1u << tables.split[value].raw_bits) - 1);
-      EXPECT(static_cast<uint8_t>(tables.decode.first_value[next] + tables.split[value].raw_value) == value);
+      EXPECT(tables.decode.raw_bits[next] == split.raw_bits);
+      EXPECT(tables.decode.raw_mask[next] == (1u << split.raw_bits) - 1);
+      EXPECT(encode.raw_mask[token] == tables.decode.raw_mask[next]);
+      EXPECT(encode.first_value[token] == tables.decode.first_value[next]);
+      EXPECT(static_cast<uint8_t>(tables.decode.first_value[next] + split.raw_value) == value);
     }
   }
 }
@@ -30,8 +35,9 @@ void CheckInverse(const ClassTables& tables) {
 void CheckStartStates(const ClassTables& tables) {
   for (uint32_t p = kNumStates; p-- > 0;) {
     const uint32_t token = tables.token_of[tables.decode.first_value[p]];
-    EXPECT(tables.start_state[token] <= kNumStates + p);
-    EXPECT(tables.token_of[tables.decode.first_value[tables.start_state[token] - kNumStates]] == token);
+    const uint8_t start = tables.encode.start_state[token];
+    EXPECT(start <= kNumStates + p);
+    EXPECT(tables.token_of[tables.decode.first_value[start - kNumStates]] == token);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "kernels/dispatch.h"
 #include "tflite/op_state.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
@@ -88,14 +89,19 @@ TfLiteDelegate g_delegate = MakeDelegate();
 
 FMTC_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(char** keys, char**, size_t num_options,
                                                           void (*report_error)(const char*)) {
-  if (num_options == 0) return &fmtc::g_delegate;
-  if (report_error != nullptr) {
+  const bool has_kernels = fmtc::ChosenKernels().kernels != nullptr;
+  if (num_options == 0 && has_kernels) return &fmtc::g_delegate;
+  if (report_error == nullptr) return nullptr;
+  char message[256];
+  if (!has_kernels) {
+    const char* problem = fmtc::StatusMessage(fmtc::Status::kCpuLevel);
+    std::snprintf(message, sizeof(message), "fmtc-tflite delegate: %s", problem);
+  } else {
     char name[64] = "";
     if (keys != nullptr && keys[0] != nullptr) fmtc::CopyPrintable(keys[0], std::strlen(keys[0]), name, sizeof(name));
-    char message[160];
     std::snprintf(message, sizeof(message), "fmtc-tflite delegate: unknown option '%s'; it takes no options", name);
-    report_error(message);
   }
+  report_error(message);
   return nullptr;
 }
 

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "kernels/dispatch.h"
+
 namespace fmtc {
 namespace {
 
@@ -165,6 +167,8 @@ TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
   if (ReserveTables(context, state, bytes) != kTfLiteOk) return kTfLiteError;
   status = InitCodec(tensor.data.uint8, tensor.bytes, state->tables, bytes, &state->codec);
   if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
+  state->codec.kernels = ChosenKernels().kernels;
+  if (state->codec.kernels == nullptr) return Fail(context, *state, "%s", StatusMessage(Status::kCpuLevel));
   const uint32_t channels = state->codec.side_info.channels;
   if (channels != static_cast<uint32_t>(state->options.channels)) {
     return Fail(context, *state, "its options say %d channels, its side information %u; convert the model again",

@@ -1,6 +1,5 @@
+#include "core/plain_kernels.h"
 #include "core/predict.h"
-
-#include <cstddef>
 
 namespace fmtc {
 namespace {
@@ -46,19 +45,17 @@ inline uint8_t PredictFromOne(uint8_t component_code, uint8_t neighbour) {
   return component_code < kLeft ? 0 : neighbour;
 }
 
-void ResidualsFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict value,
-                      const uint8_t* __restrict neighbour, uint8_t* __restrict residual) {
+void ResidualsFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict neighbour,
+                      uint8_t* __restrict value) {
   for (uint32_t j = 0; j < n; ++j) {
-    residual[j] = static_cast<uint8_t>(value[j] - PredictFromOne(codes[j], neighbour[j]));
+    value[j] = static_cast<uint8_t>(value[j] - PredictFromOne(codes[j], neighbour[j]));
   }
 }
 
-// `up_residual` holds U and gets the residual.
-void ResidualsOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict value,
-                      const uint8_t* __restrict left, const uint8_t* __restrict up_left,
-                      uint8_t* __restrict up_residual) {
+void ResidualsOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict left,
+                      const uint8_t* __restrict up, const uint8_t* __restrict up_left, uint8_t* __restrict value) {
   for (uint32_t j = 0; j < n; ++j) {
-    up_residual[j] = static_cast<uint8_t>(value[j] - Predict(codes[j], left[j], up_residual[j], up_left[j]));
+    value[j] = static_cast<uint8_t>(value[j] - Predict(codes[j], left[j], up[j], up_left[j]));
   }
 }
 
@@ -78,27 +75,25 @@ void IndicesOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* 
 
 }  // namespace
 
-void ResidualsOfRow(RowShape shape, const uint8_t* codes, bool first_row, const uint8_t* row, uint8_t* above) {
+void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
   const uint32_t n = shape.components;
-  // From right to left, since UL of a pixel is where the residual of the pixel to the left goes.
+  // From right to left, since a residual takes the place of its right neighbour's L.
   for (size_t at = size_t{shape.width - 1} * n; at > 0; at -= n) {
-    if (first_row) {
-      ResidualsFromOne(n, codes, row + at, row + at - n, above + at);
+    if (above == nullptr) {
+      ResidualsFromOne(n, codes, row + at - n, row + at);
     } else {
-      ResidualsOfPixel(n, codes, row + at, row + at - n, above + at - n, above + at);
+      ResidualsOfPixel(n, codes, row + at - n, above + at, above + at - n, row + at);
     }
   }
-  for (uint32_t j = 0; j < n; ++j) {
-    above[j] = static_cast<uint8_t>(row[j] - (first_row ? 0 : PredictFromOne(codes[j], above[j])));
-  }
+  if (above != nullptr) ResidualsFromOne(n, codes, above, row);
 }
 
-void IndicesOfRow(RowShape shape, const uint8_t* codes, bool first_row, const uint8_t* above, uint8_t* row) {
+void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
   const uint32_t n = shape.components;
   const size_t row_bytes = size_t{shape.width} * n;
-  if (!first_row) IndicesFromOne(n, codes, above, row);
+  if (above != nullptr) IndicesFromOne(n, codes, above, row);
   for (size_t at = n; at < row_bytes; at += n) {
-    if (first_row) {
+    if (above == nullptr) {
       IndicesFromOne(n, codes, row + at - n, row + at);
     } else {
       IndicesOfPixel(n, codes, row + at - n, above + at, above + at - n, row + at);

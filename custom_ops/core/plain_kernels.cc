@@ -1,0 +1,13 @@
+#include "core/plain_kernels.h"
+
+#include "core/crc32c.h"
+
+namespace fmtc {
+
+const Kernels& PlainKernels() {
+  static constexpr Kernels kKernels = {DecodeRunPlain,      SplitRunPlain,       EncodeRunPlain,    PlanesToPixelsPlain,
+                                       PixelsToPlanesPlain, ResidualsOfRowPlain, IndicesOfRowPlain, ExtendCrc32c};
+  return kKernels;
+}
+
+}  // namespace fmtc

@@ -1,0 +1,19 @@
+// The kernels in plain C++; kernels.h says what each does. Versions for processors take those that they do not replace.
+#ifndef FMTC_CORE_PLAIN_KERNELS_H_
+#define FMTC_CORE_PLAIN_KERNELS_H_
+
+#include "core/kernels.h"
+
+namespace fmtc {
+
+void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void SplitRunPlain(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
+bool EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void PlanesToPixelsPlain(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
+void PixelsToPlanesPlain(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
+void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CORE_PLAIN_KERNELS_H_

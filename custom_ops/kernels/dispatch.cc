@@ -1,0 +1,69 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/x86_kernels.h"
+
+namespace fmtc {
+namespace {
+
+#if defined(__x86_64__)
+
+constexpr Kernels kAvx2Kernels = {DecodeRunAvx2,      SplitRunAvx2,       EncodeRunAvx2,    PlanesToPixelsAvx2,
+                                  PixelsToPlanesAvx2, ResidualsOfRowAvx2, IndicesOfRowAvx2, ExtendCrc32cX86};
+
+constexpr Kernels kAvx512Kernels = {DecodeRunAvx512,    SplitRunAvx512,       EncodeRunAvx512,    PlanesToPixelsAvx2,
+                                    PixelsToPlanesAvx2, ResidualsOfRowAvx512, IndicesOfRowAvx512, ExtendCrc32cX86};
+
+// The built-in also asks the operating system whether it saves the registers.
+bool HasAvx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+}
+
+bool HasAvx512() {
+  return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
+         __builtin_cpu_supports("avx512vbmi2");
+}
+
+const Kernels* FindX86Kernels(const char* level) {
+  __builtin_cpu_init();
+  if (std::strcmp(level, "avx2") == 0 && HasAvx2()) return &kAvx2Kernels;
+  if (std::strcmp(level, "avx512") == 0 && HasAvx512()) return &kAvx512Kernels;
+  return nullptr;
+}
+
+#else
+
+const Kernels* FindX86Kernels(const char*) { return nullptr; }
+
+#endif
+
+KernelChoice Choose() {
+  const char* forced = std::getenv(kCpuLevelVariable);
+  if (forced != nullptr && forced[0] != '\0') return {forced, FindKernels(forced)};
+  KernelChoice choice{};
+  for (const char* const* level = kCpuLevels; *level != nullptr; ++level) {
+    const Kernels* kernels = FindKernels(*level);
+    if (kernels != nullptr) choice = {*level, kernels};
+  }
+  return choice;
+}
+
+}  // namespace
+
+const char* const kCpuLevels[] = {"scalar", "avx2", "avx512", nullptr};
+
+const Kernels* FindKernels(const char* level) {
+  return std::strcmp(level, "scalar") == 0 ? &PlainKernels() : FindX86Kernels(level);
+}
+
+const KernelChoice& ChosenKernels() {
+  static const KernelChoice choice = Choose();
+  return choice;
+}
+
+}  // namespace fmtc

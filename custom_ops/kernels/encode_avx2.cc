@@ -1,0 +1,153 @@
+// The encoder's runs with AVX2 and BMI2: a step of 64 lanes is two vectors.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "kernels/lookup_avx2.h"
+#include "kernels/pack_bits.h"
+#include "kernels/target.h"
+#include "kernels/x86_kernels.h"
+
+FMTC_BEGIN_TARGET_AVX2
+
+namespace fmtc {
+namespace {
+
+constexpr size_t kHalf = kLanes / 2;
+constexpr size_t kGroups = kHalf / 8;
+
+FMTC_INLINE void StoreGroups(uint64_t* groups, __m256i value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups), value);
+}
+
+// Tables of 16 bytes, by number of bits.
+FMTC_INLINE __m256i LowBits() {
+  return _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 3, 7, 15, 31, 63, 127, 0, 0, 0, 0, 0, 0, 0, 0));
+}
+
+FMTC_INLINE __m256i PowersDown() {
+  return _mm256_broadcastsi128_si256(_mm_setr_epi8(-128, 64, 32, 16, 8, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0));
+}
+
+// Tokens by counting how many of them begin at or before a value, in the order that starts at the class's offset.
+class Tokenizer {
+ public:
+  explicit Tokenizer(const ClassTables& tables) : offset_(tables.encode.first_value[0]) {
+    for (size_t t = 1; t < kMaxTokens; ++t) {
+      const int first = static_cast<uint8_t>(tables.encode.first_value[t] - offset_);
+      last_before_[t - 1] = _mm256_set1_epi8(static_cast<char>(t < tables.num_tokens ? first - 129 : 127));
+    }
+  }
+
+  FMTC_INLINE __m256i operator()(__m256i values) const {
+    const __m256i from_offset = _mm256_sub_epi8(values, _mm256_set1_epi8(static_cast<char>(offset_ + 128)));
+    __m256i tokens = _mm256_setzero_si256();
+    for (const __m256i& last : last_before_) {
+      tokens = _mm256_sub_epi8(tokens, _mm256_cmpgt_epi8(from_offset, last));
+    }
+    return tokens;
+  }
+
+ private:
+  uint8_t offset_;
+  __m256i last_before_[kMaxTokens - 1];
+};
+
+// The raw bits of 32 values.
+FMTC_INLINE void PutRawBits(__m256i values, __m256i masks, RawWriter* writer) {
+  if (_mm256_testz_si256(masks, masks) != 0) return;
+  uint64_t value_groups[kGroups];
+  uint64_t mask_groups[kGroups];
+  StoreGroups(value_groups, values);
+  StoreGroups(mask_groups, masks);
+  PutGroups(value_groups, mask_groups, kGroups, writer);
+}
+
+struct Columns {
+  __m256i most_bits, threshold, state_offset;
+  Lookup64 next_state;
+
+  explicit FMTC_INLINE Columns(const EncodeTable& table)
+      : most_bits(LoadTwice(table.most_bits)),
+        threshold(LoadTwice(table.threshold)),
+        state_offset(LoadTwice(table.state_offset)),
+        next_state(table.next_state) {}
+};
+
+// Bytes of states shifted right: a product with 128 >> bits, and the upper bits of that.
+FMTC_INLINE __m256i ShiftRight(__m256i states, __m256i bits) {
+  const __m256i power = _mm256_shuffle_epi8(PowersDown(), bits);
+  const __m256i low_byte = _mm256_set1_epi16(0xFF);
+  const __m256i even = _mm256_mullo_epi16(_mm256_and_si256(states, low_byte), _mm256_and_si256(power, low_byte));
+  const __m256i odd = _mm256_mullo_epi16(_mm256_srli_epi16(states, 8), _mm256_srli_epi16(power, 8));
+  return _mm256_or_si256(_mm256_srli_epi16(even, 7), _mm256_slli_epi16(_mm256_srli_epi16(odd, 7), 8));
+}
+
+// Half a step of the active lanes. The bits that it writes are left in `values` where `masks` has ones.
+FMTC_INLINE __m256i HalfStep(const Columns& columns, __m256i tokens, __m256i active, __m256i states, uint64_t* values,
+                             uint64_t* masks) {
+  const __m256i threshold = _mm256_shuffle_epi8(columns.threshold, tokens);
+  // Both are below 128, so that signed comparison does.
+  const __m256i below = _mm256_cmpgt_epi8(threshold, states);
+  const __m256i bits = _mm256_add_epi8(_mm256_shuffle_epi8(columns.most_bits, tokens), below);
+  StoreGroups(values, states);
+  StoreGroups(masks, _mm256_and_si256(_mm256_shuffle_epi8(LowBits(), bits), active));
+  const __m256i slot = _mm256_add_epi8(ShiftRight(states, bits), _mm256_shuffle_epi8(columns.state_offset, tokens));
+  return _mm256_blendv_epi8(states, columns.next_state[Index64(slot)], active);
+}
+
+struct States {
+  __m256i half[2];
+};
+
+FMTC_INLINE void Step(const Columns& columns, const uint8_t* tokens, size_t lanes, States* states,
+                      TokenWriter* writer) {
+  uint64_t values[2 * kGroups];
+  uint64_t masks[2 * kGroups];
+  const __m256i low = FirstBytes(lanes);
+  const __m256i high = lanes > kHalf ? FirstBytes(lanes - kHalf) : _mm256_setzero_si256();
+  states->half[0] = HalfStep(columns, LoadVector(tokens), low, states->half[0], values, masks);
+  states->half[1] =
+      HalfStep(columns, LoadVector(tokens + kHalf), high, states->half[1], values + kGroups, masks + kGroups);
+  PutGroups(values, masks, 2 * kGroups, writer);
+}
+
+}  // namespace
+
+void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  const Tokenizer tokenize(tables);
+  const __m256i first_value = LoadTwice(tables.encode.first_value);
+  const __m256i raw_mask = LoadTwice(tables.encode.raw_mask);
+  RawWriter writer = *raw;
+  for (size_t i = 0; i < n && !writer.overflow; i += kHalf) {
+    const __m256i value = LoadVector(values + i);
+    const __m256i token = tokenize(value);
+    StoreVector(tokens + i, token);
+    const __m256i masks = _mm256_and_si256(_mm256_shuffle_epi8(raw_mask, token), FirstBytes(n - i));
+    PutRawBits(_mm256_sub_epi8(value, _mm256_shuffle_epi8(first_value, token)), masks, &writer);
+  }
+  *raw = writer;
+}
+
+bool EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+  const Columns columns(tables.encode);
+  TokenWriter writer = encoder->writer;
+  States states = {{LoadVector(encoder->states), LoadVector(encoder->states + kHalf)}};
+  const size_t partial = n % kLanes;
+  for (; n >= kLanes; n -= kLanes) {
+    if (writer.next < encoder->lowest) return false;
+    Step(columns, tokens + n - kLanes, kLanes, &states, &writer);
+  }
+  if (partial > 0) {
+    if (writer.next < encoder->lowest) return false;
+    Step(columns, tokens, partial, &states, &writer);
+  }
+  StoreVector(encoder->states, states.half[0]);
+  StoreVector(encoder->states + kHalf, states.half[1]);
+  encoder->writer = writer;
+  return true;
+}
+
+}  // namespace fmtc
+
+FMTC_END_TARGET
+#endif

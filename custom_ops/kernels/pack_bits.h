@@ -1,0 +1,71 @@
+// Fields of bits, one in each byte of 8 lanes, packed and appended to the streams of the encoder.
+#ifndef FMTC_KERNELS_PACK_BITS_H_
+#define FMTC_KERNELS_PACK_BITS_H_
+
+#include <immintrin.h>
+
+#include "core/bit_streams.h"
+#include "kernels/target.h"
+
+FMTC_BEGIN_TARGET_AVX2
+
+namespace fmtc {
+namespace {
+
+// The most bits that fit a writer between two flushes.
+constexpr uint32_t kMaxPut = 56;
+
+// The low bits of each byte of `values` where the mask has ones.
+struct PackedGroup {
+  uint64_t value;
+  uint32_t bits;
+
+  FMTC_INLINE PackedGroup(uint64_t values, uint64_t mask)
+      : value(_pext_u64(values, mask)), bits(static_cast<uint32_t>(_mm_popcnt_u64(mask))) {}
+
+  // Puts `second` behind this group. Both together have at most kMaxPut bits.
+  FMTC_INLINE void Append(const PackedGroup& second) {
+    value |= second.value << bits;
+    bits += second.bits;
+  }
+};
+
+// Appends `count` groups (an even number).
+FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, RawWriter* writer) {
+  for (size_t i = 0; i < count; i += 2) {
+    PackedGroup first(values[i], masks[i]);
+    PackedGroup second(values[i + 1], masks[i + 1]);
+    if (first.bits + second.bits <= kMaxPut) {
+      first.Append(second);
+    } else {
+      writer->Put(first.value, first.bits);
+      writer->Flush();
+      first = second;
+    }
+    writer->Put(first.value, first.bits);
+    writer->Flush();
+  }
+}
+
+// The same in front of what has been written.
+FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, TokenWriter* writer) {
+  for (size_t i = count; i > 0; i -= 2) {
+    PackedGroup first(values[i - 2], masks[i - 2]);
+    const PackedGroup second(values[i - 1], masks[i - 1]);
+    if (first.bits + second.bits <= kMaxPut) {
+      first.Append(second);
+    } else {
+      writer->Put(second.value, second.bits);
+      writer->Flush();
+    }
+    writer->Put(first.value, first.bits);
+    writer->Flush();
+  }
+}
+
+}  // namespace
+}  // namespace fmtc
+
+FMTC_END_TARGET
+
+#endif  // FMTC_KERNELS_PACK_BITS_H_

@@ -1,0 +1,30 @@
+// Kernels for x86-64; core/kernels.h says what each does.
+#ifndef FMTC_KERNELS_X86_KERNELS_H_
+#define FMTC_KERNELS_X86_KERNELS_H_
+
+#include "core/kernels.h"
+
+namespace fmtc {
+
+// AVX2, BMI2.
+void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
+bool EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void PlanesToPixelsAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
+void PixelsToPlanesAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
+void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+
+// AVX-512 with VBMI and VBMI2.
+void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
+bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+
+// SSE4.2, PCLMULQDQ.
+uint32_t ExtendCrc32cX86(uint32_t crc, const uint8_t* data, size_t bytes);
+
+}  // namespace fmtc
+
+#endif  // FMTC_KERNELS_X86_KERNELS_H_

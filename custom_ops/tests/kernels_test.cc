@@ -1,0 +1,175 @@
+// Every kernel of every level against plain C++, at all tail lengths.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "core/codec.h"
+#include "core/crc32c.h"
+#include "kernels/dispatch.h"
+#include "tests/expect.h"
+#include "tests/levels.h"
+#include "tests/random_inputs.h"
+
+namespace fmtc {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes RandomBytes(test::Random* random, size_t bytes, uint32_t values) {
+  Bytes data(bytes);
+  for (uint8_t& byte : data) byte = static_cast<uint8_t>((*random)() % values);
+  return data;
+}
+
+void TestDispatch() {
+  EXPECT(FindKernels("scalar") == &PlainKernels());
+  EXPECT(FindKernels("") == nullptr);
+  EXPECT(FindKernels("avx1024") == nullptr);
+  EXPECT(ChosenKernels().kernels == FindKernels(ChosenKernels().level));
+}
+
+void TestCrc(const Kernels& kernels) {
+  test::Random random(1);
+  const Bytes data = RandomBytes(&random, 5000, 256);
+  for (size_t bytes = 0; bytes <= data.size(); bytes += bytes < 200 ? 1 : 97) {
+    const uint8_t* const begin = data.data() + data.size() - bytes;
+    EXPECT(kernels.extend_crc32c(7, begin, bytes) == ExtendCrc32cPortable(7, begin, bytes));
+  }
+}
+
+void TestPlanes(const Kernels& kernels) {
+  test::Random random(2);
+  for (uint32_t components = 1; components <= 70; components += components < 40 ? 1 : 7) {
+    std::vector<uint32_t> place(components);
+    for (uint32_t j = 0; j < components; ++j) place[j] = j;
+    std::shuffle(place.begin(), place.end(), random);
+    for (size_t plane_bytes = 1; plane_bytes <= 140; ++plane_bytes) {
+      const PlaneShape shape{components, plane_bytes};
+      const Bytes pixels = RandomBytes(&random, components * plane_bytes, 256);
+      Bytes expected(pixels.size());
+      Bytes planes(pixels.size());
+      Bytes back(pixels.size());
+      PlainKernels().pixels_to_planes(shape, place.data(), pixels.data(), expected.data());
+      kernels.pixels_to_planes(shape, place.data(), pixels.data(), planes.data());
+      kernels.planes_to_pixels(shape, place.data(), planes.data(), back.data());
+      EXPECT(planes == expected);
+      EXPECT(back == pixels);
+    }
+  }
+}
+
+void TestPrediction(const Kernels& kernels) {
+  test::Random random(3);
+  for (uint32_t components = 1; components <= 200; ++components) {
+    const RowShape shape{1 + components % 5, components};
+    const size_t row_bytes = size_t{shape.width} * components;
+    Bytes codes(components);
+    for (uint8_t& code : codes) code = static_cast<uint8_t>(random() % kNumPredictors << 4 | random() % 8);
+    const Bytes above = RandomBytes(&random, row_bytes + kValueSlack, 256);
+    const Bytes row = RandomBytes(&random, row_bytes + kValueSlack, 256);
+    for (const uint8_t* neighbours : {static_cast<const uint8_t*>(nullptr), above.data()}) {
+      Bytes expected = row;
+      Bytes residuals = row;
+      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, expected.data());
+      kernels.residuals_of_row(shape, codes.data(), neighbours, residuals.data());
+      EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), expected.begin()));
+      kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data());
+      EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), row.begin()));
+    }
+  }
+}
+
+struct Coded {
+  Status status;
+  Bytes payload;
+};
+
+Coded EncodeMap(const Codec& codec, const MapPlan& plan, const Bytes& map) {
+  Coded coded{Status::kOk, Bytes(plan.batch * plan.item_capacity)};
+  Bytes workspace(EncodeWorkspaceSize(codec, plan));
+  size_t payload_bytes = 0;
+  coded.status = Encode(codec, plan, ElementType::kInt8, map.data(), map.size(), coded.payload.data(),
+                        coded.payload.size(), &payload_bytes, workspace.data(), workspace.size());
+  coded.payload.resize(payload_bytes);
+  return coded;
+}
+
+Bytes DecodeMap(const Codec& codec, const MapPlan& plan, const Bytes& payload, Status* status) {
+  Bytes map(plan.decoder_output_bytes);
+  Bytes workspace(DecodeWorkspaceSize(codec, plan));
+  *status = Decode(codec, plan, ElementType::kInt8, payload.data(), payload.size(), map.data(), map.size(),
+                   workspace.data(), workspace.size());
+  return map;
+}
+
+// The same bytes and the same map from all levels, and the same verdict on damaged bytes.
+void CompareLevels(const Codec& codec, const MapPlan& plan, const Bytes& map, test::Random* random) {
+  const std::vector<Codec> codecs = test::AtEveryLevel(codec);
+  const Coded expected = EncodeMap(codecs[0], plan, map);
+  EXPECT(expected.status == Status::kOk);
+  Bytes damaged = expected.payload;
+  damaged[16 + (*random)() % (damaged.size() - 16)] ^= static_cast<uint8_t>(1u << (*random)() % 8);
+  Status whole_status;
+  Status damaged_status;
+  const Bytes whole = DecodeMap(codecs[0], plan, expected.payload, &whole_status);
+  const Bytes wrong = DecodeMap(codecs[0], plan, damaged, &damaged_status);
+  EXPECT(whole_status == Status::kOk);
+  for (const Codec& level : codecs) {
+    const Coded coded = EncodeMap(level, plan, map);
+    EXPECT(coded.status == Status::kOk && coded.payload == expected.payload);
+    Status status;
+    EXPECT(DecodeMap(level, plan, expected.payload, &status) == whole);
+    EXPECT(status == whole_status);
+    const Bytes decoded = DecodeMap(level, plan, damaged, &status);
+    EXPECT(status == damaged_status);
+    EXPECT(status != Status::kOk || decoded == wrong);
+  }
+}
+
+// Runs of all lengths from 1 to 200, alone and followed by others.
+void TestRuns() {
+  test::Random random(4);
+  for (int64_t width = 1; width <= 200; ++width) {
+    for (const uint32_t channels : {1u, 3u}) {
+      test::SideInfoSpec spec = RandomSpec(&random, channels, test::Transform::kStep, 0);
+      spec.checksum = false;
+      const test::OwnedCodec owned(BuildSideInfo(spec));
+      EXPECT(owned.status() == Status::kOk);
+      MapPlan plan;
+      EXPECT(PlanMap(owned.codec(), 1, 1, width, &plan) == Status::kOk);
+      // Few values: what codes well, so that segments are not stored raw.
+      const uint32_t values = 1u << random() % 9;
+      CompareLevels(owned.codec(), plan, RandomBytes(&random, plan.encoder_input_bytes, values), &random);
+    }
+  }
+}
+
+// Several segments of different heights, groups and items.
+void TestMaps() {
+  test::Random random(5);
+  for (int i = 0; i < 12; ++i) {
+    const uint32_t channels = static_cast<uint32_t>(test::Draw(&random, 1, 90));
+    test::SideInfoSpec spec = RandomSpec(&random, channels, static_cast<test::Transform>(i % 4), 0);
+    spec.checksum = false;
+    const test::OwnedCodec owned(BuildSideInfo(spec));
+    MapPlan plan;
+    EXPECT(PlanMap(owned.codec(), 2, test::Draw(&random, 1, 70), test::Draw(&random, 1, 70), &plan) == Status::kOk);
+    CompareLevels(owned.codec(), plan, test::RandomMap(&random, plan.encoder_input_bytes), &random);
+  }
+}
+
+}  // namespace
+}  // namespace fmtc
+
+int main() {
+  fmtc::TestDispatch();
+  for (const fmtc::Kernels* kernels : fmtc::test::AllKernels()) {
+    fmtc::TestCrc(*kernels);
+    fmtc::TestPlanes(*kernels);
+    fmtc::TestPrediction(*kernels);
+  }
+  fmtc::TestRuns();
+  fmtc::TestMaps();
+  return 0;
+}

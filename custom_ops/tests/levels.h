@@ -1,0 +1,33 @@
+// A codec with the kernels of every level that this machine has.
+#ifndef FMTC_TESTS_LEVELS_H_
+#define FMTC_TESTS_LEVELS_H_
+
+#include <vector>
+
+#include "core/codec.h"
+#include "kernels/dispatch.h"
+
+namespace fmtc::test {
+
+// Plain C++ comes first.
+inline std::vector<const Kernels*> AllKernels() {
+  std::vector<const Kernels*> all;
+  for (const char* const* level = kCpuLevels; *level != nullptr; ++level) {
+    const Kernels* kernels = FindKernels(*level);
+    if (kernels != nullptr) all.push_back(kernels);
+  }
+  return all;
+}
+
+inline std::vector<Codec> AtEveryLevel(const Codec& codec) {
+  std::vector<Codec> codecs;
+  for (const Kernels* kernels : AllKernels()) {
+    codecs.push_back(codec);
+    codecs.back().kernels = kernels;
+  }
+  return codecs;
+}
+
+}  // namespace fmtc::test
+
+#endif  // FMTC_TESTS_LEVELS_H_
