@@ -22,6 +22,7 @@ _ENVIRONMENT_VARIABLE = "FMTC_LIBRARY"
 _NUM_PREDICTORS = 5
 # Statuses of custom_ops/core/status.h that say that the bytes are bad, not the call.
 _BITSTREAM_STATUSES = range(3, 10)
+_CPU_LEVEL_STATUS = 11
 
 UInt8Array = npt.NDArray[np.uint8]
 FeatureMap = npt.NDArray[Any]  # int8 or uint8
@@ -85,6 +86,7 @@ def _declare_functions(library: ctypes.CDLL) -> None:
     signatures: dict[str, tuple[object, list[object]]] = {
         "fmtc_version": (ctypes.c_char_p, []),
         "fmtc_format_version": (ctypes.c_int32, []),
+        "fmtc_cpu_level": (ctypes.c_char_p, []),
         "fmtc_status_message": (ctypes.c_char_p, [ctypes.c_int32]),
         "fmtc_codec_create": (
             status,
@@ -116,7 +118,8 @@ class NativeCodec:
     Raises:
       BitstreamError: the side information is damaged or of a newer version.
       CodingError: the shape or dtype is not supported.
-      RuntimeLibraryError: the native library is missing or does not fit.
+      RuntimeLibraryError: the native library is missing or does not fit, or the environment variable FMTC_CPU_LEVEL
+        asks for instructions that this processor lacks.
     """
 
     def __init__(self, side_information: bytes, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
@@ -247,6 +250,8 @@ class NativeCodec:
         if status == 0:
             return
         message = f"{what}: {self._library.fmtc_status_message(status).decode()}"
+        if status == _CPU_LEVEL_STATUS:
+            raise RuntimeLibraryError(message)
         if status in _BITSTREAM_STATUSES:
             raise BitstreamError(message)
         raise CodingError(message)
