@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags
 
 from fmtc_tflite.coding import reference
-from fmtc_tflite.coding.side_info import AffineTransform, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation, TokenClass
 
 _OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
@@ -59,7 +59,7 @@ def _matrices(channels: int, components: int) -> tuple[AffineTransform, AffineTr
 def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
     """Name, side information, map, and capacity (None = what always suffices)."""
     step = {"centre": -20, "step": 40, "lo": -100, "hi": 90}
-    steps = {"centre": np.arange(-16, 17, dtype=np.int8) * 7, "step": (16 + np.arange(33) * 100).astype(np.uint16)}
+    steps = {"centre": np.arange(-16, 17, dtype=np.int8) * 7, "step": CODED_STEPS[np.arange(33) * 3].astype(np.uint16)}
     analysis, synthesis = _matrices(12, 5)
     yield "one_value", _side_information(1, 1), _map((1, 1, 1, 1), 0, 1), None
     yield "lossless_odd", _side_information(3, 3), _map((1, 17, 13, 3), 2, 2), None

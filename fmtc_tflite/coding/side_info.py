@@ -14,6 +14,8 @@ MAX_TOKENS = 16
 PREDICTORS = ("none", "left", "up", "average", "gradient")
 STEP_ONE = 16  # steps are in 1/16 units
 MAX_STEP = 4080
+# What a step per component can be: one byte each, four bits of mantissa and three of exponent.
+CODED_STEPS = np.array([(16 + code % 16) << code // 16 for code in range(128)])
 MAX_LEVELS = 5
 
 _HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
@@ -102,7 +104,7 @@ class SideInformation:
       predictor: uint8 [r], index into PREDICTORS.
       classes: 1..8 token classes, each with at least one component.
       centre: int8 scalar or int8 [r]; must be 0 with an analysis matrix.
-      step: in 1/16 units, scalar or uint16 [r]; must be 16 with an analysis matrix.
+      step: in 1/16 units, scalar or uint16 [r] of CODED_STEPS; must be 16 with an analysis matrix.
       lo, hi: range of decoded values in the int8 domain.
       analysis, synthesis: KLT matrices [r, C] and [C, r]; None for the step quantizer.
       constant_level: L of FORMAT.md section 4.3; 0 = no levels.
@@ -150,6 +152,10 @@ class SideInformation:
             raise CodingError("predictors must be one code 0..4 per component")
         if self.steps.min() < STEP_ONE or self.steps.max() > MAX_STEP:
             raise CodingError(f"steps {self.steps.min()}..{self.steps.max()} lie outside {STEP_ONE}..{MAX_STEP}")
+        if np.ndim(self.step) and not np.isin(self.step, CODED_STEPS).all():
+            raise CodingError(
+                "steps per component must have the form (16 + m) * 2**e in 1/16 units, m < 16, e < 8"
+            )
         if self.centres.min() < -128 or self.centres.max() > 127 or not -128 <= self.lo <= self.hi <= 127:
             raise CodingError("centres, lo and hi must be signed bytes with lo <= hi")
         if not 0 <= self.constant_level <= MAX_LEVELS:
@@ -175,7 +181,7 @@ class SideInformation:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
         body = (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""
-        body += np.asarray(self.step, "<u2").tobytes() if per_step else b""
+        body += np.searchsorted(CODED_STEPS, self.step).astype(np.uint8).tobytes() if per_step else b""
         body = _pad16(body + b"".join(c.to_bytes() for c in self.classes))
         for transform in (self.analysis, self.synthesis):
             if transform is not None:
@@ -264,7 +270,7 @@ def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: 
     reader = _Reader(data, _HEADER.size)
     info = reader.take("u1", r)
     centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
-    steps = reader.take("<u2", r) if flags & _HAS_STEPS else step
+    steps = CODED_STEPS[reader.take("u1", r)].astype(np.uint16) if flags & _HAS_STEPS else step
     token_classes = tuple(reader.take_class() for _ in range(classes))
     reader.align16()
     analysis = reader.take_affine(r, channels, analysis_shift) if flags & _HAS_ANALYSIS else None

@@ -12,10 +12,10 @@ import numpy as np
 
 from fmtc_tflite.calibration.sensitivity import Sensitivity
 from fmtc_tflite.coding.quantizer import quantize
-from fmtc_tflite.coding.side_info import STEP_ONE
+from fmtc_tflite.coding.side_info import CODED_STEPS, STEP_ONE
 
-# 1, then quarter octaves from 1.7 on: steps just above 1 cost fidelity and save next to nothing.
-STEP_CODES = np.array([STEP_ONE, *(round(STEP_ONE * 2 ** (0.75 + i / 4)) for i in range(29))])
+# 1, then about quarter octaves from 1.75 on: steps just above 1 cost fidelity and save next to nothing.
+STEP_CODES = np.array([STEP_ONE, *CODED_STEPS[12::4]])
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_repeated_allocation(runtime: str) -> None:
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_steps_and_activation_range(runtime: str, dtype: str) -> None:
     centres = np.array([-128, -3, 0, 7, 127], np.int8)
-    info = make_side_information(5, step=np.array([16, 20, 33, 100, 4080], np.uint16), centre=centres, lo=-50, hi=90)
+    info = make_side_information(5, step=np.array([16, 20, 34, 104, 3968], np.uint16), centre=centres, lo=-50, hi=90)
     interpreter = load_interpreter(
         model_content=OpModel(dtype=dtype, side_information=info.to_bytes()).to_bytes(), runtime=runtime
     )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmtc_tflite.coding import entropy_model, reference, transform
-from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.coding.side_info import CODED_STEPS, SideInformation
 from fmtc_tflite.errors import BitstreamError
 from fmtc_tflite.runtime.library import NativeCodec
 
@@ -39,7 +39,7 @@ def _side_information(
     fields: dict[str, object] = {}
     if kind == "step":
         fields["centre"] = rng.integers(-128, 128, channels).astype(np.int8)
-        fields["step"] = rng.integers(16, 300, channels).astype(np.uint16)
+        fields["step"] = rng.choice(CODED_STEPS[:70], channels).astype(np.uint16)
         fields |= {"lo": -120, "hi": 100}
     elif kind == "klt":
         pixels = x.reshape(-1, channels).astype(float)

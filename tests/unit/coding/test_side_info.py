@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmtc_tflite.coding.side_info import AffineTransform, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation, TokenClass
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 CLASS = TokenClass(128, 0, (0, 0, 1, 2, 3, 4, 5, 6, 7), (24, 12, 8, 6, 5, 4, 2, 2, 1))
@@ -30,7 +30,7 @@ def matrices(channels: int, components: int) -> dict[str, AffineTransform]:
     [
         information(),
         information(3, centre=-7, step=33, lo=-100, hi=99, checksum=False, constant_level=5),
-        information(7, centre=np.arange(-3, 4, dtype=np.int8), step=(np.arange(7) * 500 + 16).astype(np.uint16)),
+        information(7, centre=np.arange(-3, 4, dtype=np.int8), step=CODED_STEPS[::20].astype(np.uint16)),
         information(5, **matrices(5, 5)),
     ],
     ids=["lossless", "scalars", "arrays", "matrices"],
@@ -79,6 +79,7 @@ def test_impossible_classes(widths: tuple[int, ...], counts: tuple[int, ...]) ->
     [
         {"step": 15},
         {"step": 4081},
+        {"step": np.array([16, 16, 33, 16, 16, 16], np.uint16)},
         {"lo": 3, "hi": 2},
         {"constant_level": 6},
         {"predictor": np.full(6, 5, np.uint8)},
