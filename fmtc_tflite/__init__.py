@@ -18,18 +18,22 @@ __all__ = [
     "CalibrationOptions",
     "ConvertOptions",
     "EvaluateOptions",
+    "ProfileOptions",
+    "ProfileOutputs",
     "__version__",
     "available_runtimes",
     "convert",
     "delegate_path",
     "evaluate",
     "load_interpreter",
+    "profile",
     "restore",
 ]
 
 _LAZY = {
     "convert": "api",
     "evaluate": "api",
+    "profile": "api",
     "restore": "api",
     "CalibrationOptions": "types",
     "ConvertOptions": "types",

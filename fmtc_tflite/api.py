@@ -13,6 +13,9 @@ from fmtc_tflite.evaluation.session import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.profiling.options import ProfileOptions
+from fmtc_tflite.profiling.outputs import ProfileOutputs
+from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 
@@ -136,6 +139,40 @@ def partial_results_folder(json_file: str | Path | None, resume_dir: str | Path 
     if resume_dir is not None:
         return Path(resume_dir)
     return None if json_file is None else Path(json_file).with_name(Path(json_file).name + ".partial")
+
+
+def profile(
+    model: str | Path,
+    compare: str | Path | None = None,
+    *,
+    options: ProfileOptions | None = None,
+    outputs: ProfileOutputs | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Shows a model's memory traffic, arena and memory energy.
+
+    Args:
+      model: a `.tflite` file, quantized or not, converted or not.
+      compare: the converted model that was made from `model`; the two are shown side by side.
+      options: data, memory system and traffic model; None = no data, and the defaults of ProfileOptions.
+      outputs: which files to write; None writes none.
+      overwrite: replace existing outputs.
+
+    Returns:
+      The profile, as in profile_schema.json.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors; no output has been written then.
+    """
+    outputs = outputs or ProfileOutputs()
+    outputs.check()
+    sources = [Path(path) for path in (model, compare) if path is not None]
+    for source in sources:
+        _check_targets(source, outputs.paths, overwrite)
+    contents = [(str(source), read_model_file(source)) for source in sources]
+    document = run_profile(contents, options or ProfileOptions())
+    write_all(outputs.render(document))
+    return document
 
 
 def read_model_file(path: Path) -> bytes:

@@ -77,4 +77,3 @@ def huffman_lengths(counts: np.ndarray) -> np.ndarray:
         lengths[members] += 1
         heapq.heappush(heap, (first[0] + second[0], min(first[1], second[1]), members))
     return lengths
-

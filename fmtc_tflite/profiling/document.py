@@ -122,24 +122,24 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
     raw = profile.traffic_with({})
     raw_sums = _by_tensor(raw, energy_of(raw, profile.system), profile.system)
     fused_sums = _by_tensor(profile.traffic["fused_codec"], profile.energy["fused_codec"], profile.system)
-    coded = {m.source: m for m in profile.coded}
-    candidate = {site.tensor for site in profile.sites}
+    coded = {m.feature_map: m for m in profile.coded}
+    candidate = set(profile.candidates)
     measured = {} if profile.measurement is None else profile.measurement.histograms
     rows = []
     for tensor, sums in raw_sums.items():
         m = coded.get(tensor)
         raw_bytes = tensor_bytes(tensor) if m is None else m.raw_bytes
-        size = profile.coded_bytes[tensor] if m is not None else raw_bytes
+        size = profile.coded_bytes[m.coded] if m is not None else raw_bytes
         values = raw_bytes if tensor in candidate else None
         rows.append(
             {
-                "tensor": tensor.name,
+                "tensor": tensor.name if m is None else m.name,
                 "shape": list(tensor.shape),
                 "type": tensor.type_name,
                 "is_candidate": tensor in candidate,
                 "is_coded": m is not None,
                 "raw_bytes": raw_bytes,
-                "coded_bytes": None if m is None else profile.coded_statistics.get(tensor),
+                "coded_bytes": None if m is None else profile.coded_statistics.get(m.coded),
                 "capacity_bytes": None if m is None else m.capacity_bytes,
                 "side_information_bytes": 0 if m is None else tensor_bytes(m.side),
                 "bits_per_value": 8 * size / values if values else None,
@@ -219,12 +219,12 @@ def _schemes(profile: ModelProfile) -> list[dict[str, Any]]:
         per_map = {tensor: h.mean_bytes() for tensor, h in profile.measurement.histograms.items()}
         sizes = {scheme: {tensor: found[scheme] for tensor, found in per_map.items()} for scheme in SCHEMES}
     rows = [
-        _scheme(profile, scheme, SCHEMES[scheme], profile.traffic_with(given), given)
-        for scheme, given in sizes.items()
+        _scheme(profile, scheme, SCHEMES[scheme], profile.traffic_with(given), given) for scheme, given in sizes.items()
     ]
     if profile.coded:
+        own = {m.feature_map: profile.coded_bytes[m.coded] for m in profile.coded}
         text = f"this codec; coded sizes {_BASES[profile.coded_basis]}"
-        rows.append(_scheme(profile, _OURS, text, profile.traffic["fused_codec"], profile.coded_bytes))
+        rows.append(_scheme(profile, _OURS, text, profile.traffic["fused_codec"], own))
     raw = rows[0]["energy"]["feature_maps_pj"]
     for row in rows:
         row["feature_map_energy_saved"] = 1 - row["energy"]["feature_maps_pj"] / raw if raw else 0.0
@@ -236,8 +236,7 @@ def _schemes(profile: ModelProfile) -> list[dict[str, Any]]:
 def _scheme(
     profile: ModelProfile, scheme: str, text: str, traffic: Traffic, sizes: Mapping[Tensor, float]
 ) -> dict[str, Any]:
-    raw = {site.tensor: tensor_bytes(site.tensor) for site in profile.sites}
-    raw |= {m.source: m.raw_bytes for m in profile.coded}
+    raw = {tensor: tensor_bytes(tensor) for tensor in profile.candidates}
     values = sum(raw.values())
     taken = sum(sizes.get(tensor, size) for tensor, size in raw.items())
     return {

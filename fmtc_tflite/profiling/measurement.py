@@ -13,7 +13,7 @@ from fmtc_tflite.evaluation.meters import CodedMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.rewrite import DECODE, ENCODE
-from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.traffic import CodedMap
 
@@ -23,7 +23,7 @@ class Measurement:
     """What a run over samples showed.
 
     Attributes:
-      coded_bytes: of each coded feature map, by its `source`.
+      coded_bytes: of each coded feature map, by its `coded` tensor.
       network_coded_bytes: of all of them together, per sample; None if nothing is coded.
       histograms: values of each candidate feature map.
     """
@@ -34,10 +34,11 @@ class Measurement:
     histograms: dict[Tensor, MapHistogram]
 
 
-def candidates(model: Model) -> list[Site]:
+def candidates(model: Model, coded: Sequence[CodedMap]) -> list[Tensor]:
     """The feature maps of subgraph 0 that could be coded or are, converted or not."""
     sites = (site for site in find_sites(model) if site.subgraph.index == 0)
-    return [site for site in sites if site.producer.opcode not in (ENCODE, DECODE)]
+    found = [site.tensor for site in sites if site.producer.opcode not in (ENCODE, DECODE)]
+    return found + [m.feature_map for m in coded if m.is_folded]
 
 
 def measure(
@@ -59,7 +60,7 @@ def measure(
       RuntimeLibraryError: the native library or a runtime is missing.
     """
     runner = ModelRunner(model, content, num_threads=num_threads)
-    histograms = {site.tensor: MapHistogram(_zero_value(site.tensor)) for site in candidates(model)}
+    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidates(model, coded)}
     meter = CodedMeter([str(i) for i in range(len(coded))])
     count = 0
     for sample in tqdm(samples, desc="profile", disable=None, leave=False):
@@ -70,7 +71,7 @@ def measure(
         count += 1
     return Measurement(
         count,
-        {m.source: meter.sites[str(i)].result() for i, m in enumerate(coded)},
+        {m.coded: meter.sites[str(i)].result() for i, m in enumerate(coded)},
         meter.network.result() if coded else None,
         histograms,
     )

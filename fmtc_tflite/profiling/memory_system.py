@@ -160,9 +160,7 @@ def _level(entry: _Table, name: str, on_chip_bytes: int | None) -> Level:
     capacity = entry.optional_size("capacity_bytes")
     if capacity is not None and on_chip_bytes is not None:
         capacity = on_chip_bytes
-    level = Level(
-        name, entry.figure("read_pj_per_bit", capacity), entry.figure("write_pj_per_bit", capacity), capacity
-    )
+    level = Level(name, entry.figure("read_pj_per_bit", capacity), entry.figure("write_pj_per_bit", capacity), capacity)
     entry.check_all_used()
     return level
 
@@ -290,4 +288,3 @@ def _figure(entry: _Table) -> Figure:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise UsageError(f"{entry.where}: value is {value!r}, expected a number that is not negative")
     return Figure(float(value), entry.string("source"))
-

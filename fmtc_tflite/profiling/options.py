@@ -45,9 +45,7 @@ class ProfileOptions:
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
         if self.traffic_model not in TRAFFIC_MODELS:
-            raise UsageError(
-                f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}"
-            )
+            raise UsageError(f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}")
         for name, value, least in (
             ("num_samples", self.num_samples, 1),
             ("num_threads", self.num_threads, 1),

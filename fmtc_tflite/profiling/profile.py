@@ -12,7 +12,6 @@ from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
 from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.profiling.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
 from fmtc_tflite.profiling.energy import EnergyProfile, energy_of
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
@@ -44,7 +43,7 @@ class ModelProfile:
         self.model: Model = load_model(self.content)
         self.subgraph: Subgraph = self.model.subgraphs[0]
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
-        self.sites: list[Site] = candidates(self.model)
+        self.candidates: list[Tensor] = candidates(self.model, self.coded)
         self._check_shapes()
         others = len(self.model.subgraphs) - 1
         if others:
@@ -89,12 +88,12 @@ class ModelProfile:
 
     @cached_property
     def coded_statistics(self) -> dict[Tensor, dict[str, Any]]:
-        """coded_bytes of each coded map, by its `source`; empty where nobody measured them."""
+        """coded_bytes of each coded map, by its `coded` tensor; empty where nobody measured them."""
         if self.measurement is not None:
             return {tensor: s.to_dict() for tensor, s in self.measurement.coded_bytes.items()}
         sites = (self.metadata or {}).get("sites", [])
         known = {s.get("tensor"): s["coded_bytes"] for s in sites if s.get("coded_bytes") and not s.get("subgraph")}
-        found = {m.source: known[m.source.name] for m in self.coded if m.source.name in known}
+        found = {m.coded: known[m.name] for m in self.coded if m.name in known}
         return found if len(found) == len(self.coded) else {}
 
     @property
@@ -120,7 +119,7 @@ class ModelProfile:
     def coded_bytes(self) -> dict[Tensor, float]:
         """Mean bytes of each coded map; its capacity where nobody measured it."""
         known = self.coded_statistics
-        return {m.source: known[m.source]["mean"] if known else m.capacity_bytes for m in self.coded}
+        return {m.coded: known[m.coded]["mean"] if known else m.capacity_bytes for m in self.coded}
 
     # --- traffic and energy -------------------------------------------------------------------------------------------
 
@@ -186,8 +185,8 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
     names = f"'{converted.path}' and '{original.path}'"
     if not converted.is_converted:
         raise UsageError(
-            f"--compare {converted.path}: the model has no FMTC_ENCODE or FMTC_DECODE op; give one that fmtc-convert wrote "
-            "(the original comes first)"
+            f"--compare {converted.path}: the model has no FMTC_ENCODE or FMTC_DECODE op; give one that fmtc-convert "
+            "wrote (the original comes first)"
         )
     if original.is_converted:
         raise UsageError(f"{original.path} is converted itself; with --compare, give the original first")
@@ -206,4 +205,3 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
         f"--compare: {names} do not belong together: the sha256 in the converted model's metadata is "
         f"{recorded or 'absent'}, that of the original {original.sha256}, and {why}; give the model that was converted"
     )
-

@@ -134,7 +134,9 @@ def _and_more(count: int) -> list[str]:
 
 
 def _arena(arena: dict[str, Any]) -> list[str]:
-    planned = f"{arena['planned_bytes']:,} bytes planned, {arena['planned_with_kernel_scratch_bytes']:,} with kernel scratch"
+    planned = (
+        f"{arena['planned_bytes']:,} bytes planned, {arena['planned_with_kernel_scratch_bytes']:,} with kernel scratch"
+    )
     if arena["live_extent_bytes"] is None:
         live = f"not measured: {arena['live_unavailable']}"
     else:

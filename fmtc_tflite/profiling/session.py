@@ -37,7 +37,7 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
         samples = _open(profile, options)
         profile.measurement = measure(profile.model, profile.content, profile.coded, samples, options.num_threads)
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
-        if not profile.sites:
+        if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
     return profile_document(profile, original, recognised_by, data, options.traffic_model, options.codec_cost)
 

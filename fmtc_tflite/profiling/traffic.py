@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import DECODE, ENCODE
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, ENCODE
 from fmtc_tflite.profiling.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information"]
@@ -108,9 +108,24 @@ class CodedMap:
     decoded: tuple[Tensor, ...]
 
     @property
+    def name(self) -> str:
+        """The name that the map has in the original model."""
+        return self.coded.name.removesuffix(CODED_SUFFIX)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether FMTC_ENCODE stands in the place of the map's producer, whose work the decoder does."""
+        return bool(self.decoded) and self.decoded[0].shape != self.source.shape
+
+    @property
+    def feature_map(self) -> Tensor:
+        """The tensor that stands for the map: what is encoded, or for folded maps what is decoded."""
+        return self.decoded[0] if self.is_folded else self.source
+
+    @property
     def raw_bytes(self) -> int:
         """Size of the map as its consumers see it."""
-        return tensor_bytes(self.decoded[0] if self.decoded else self.source)
+        return tensor_bytes(self.feature_map)
 
     @property
     def capacity_bytes(self) -> int:
@@ -165,10 +180,9 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
 
     Args:
       coded: of coded_maps(subgraph).
-      coded_bytes: bytes that the encoder writes, by the map's `source`.
+      coded_bytes: bytes that the encoder writes, by the map's `coded` tensor.
     """
     by_coded = {m.coded: m for m in coded}
-    by_source = {m.source: m for m in by_coded.values()}
     alias = aliases(subgraph)
     ops = []
     for position, op in enumerate(subgraph.ops):
@@ -181,12 +195,12 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             kind: Kind = "feature_map" if tensor.data is None else "weights"
             size: float = tensor_bytes(tensor)
             if tensor in by_coded:
-                size = coded_bytes[by_coded[tensor].source]
+                size = coded_bytes[tensor]
             elif kind == "weights" and op.opcode in (ENCODE, DECODE):
                 kind = "side_information"
             traffic.accesses.append(Access(tensor, kind, is_write, size))
-        if op.opcode == ENCODE and op.inputs[0] is not None:
-            traffic.work = by_source[op.inputs[0]].encode_work
+        if op.opcode == ENCODE and op.outputs[0] is not None:
+            traffic.work = by_coded[op.outputs[0]].encode_work
         elif op.opcode == DECODE and op.inputs[0] is not None:
             traffic.work = by_coded[op.inputs[0]].decode_work
     return _finished("as_executed", subgraph, ops, {}, alias)
@@ -200,28 +214,33 @@ def fused_codec(
 ) -> Traffic:
     """What crosses the memory port if the codec sits there.
 
+    The encoder of a folded map stands in the place of the map's producer and counts as that op.
+
     Args:
       coded: of coded_maps(subgraph).
-      coded_bytes: bytes that the encoder writes, by the map's `source`; None if nothing is coded after all: the same
-        network without this codec.
+      coded_bytes: bytes that the encoder writes, by the map's `coded` tensor; None if nothing is coded after all: the
+        same network without this codec.
       other_bytes: sizes of uncoded feature maps under another scheme of compression; none for the maps as they are.
     """
-    everything = {m.source: m for m in coded}
-    maps = {} if coded_bytes is None else everything
-    sizes = {m.source: m.raw_bytes for m in everything.values()} | dict(other_bytes or {}) | dict(coded_bytes or {})
-    alias = aliases(subgraph)
-    for m in everything.values():
-        alias |= {m.coded: m.source} | dict.fromkeys(m.decoded, m.source)
+    everything = list(coded)
+    maps = {} if coded_bytes is None else {m.feature_map: m for m in everything}
+    sizes = dict(other_bytes or {}) | {m.feature_map: (coded_bytes or {})[m.coded] for m in maps.values()}
+    reshapes = aliases(subgraph)
+    alias = dict(reshapes)
+    for m in everything:
+        alias |= {t: m.feature_map for t in (m.coded, *m.decoded) if t is not m.feature_map}
     port = _MemoryPort(maps, sizes, _read_without_decoding(subgraph, maps))
+    unmoved = reshapes.keys() | {m.coded for m in everything if not m.is_folded}
     ops = []
     for position, op in enumerate(subgraph.ops):
         traffic = OpTraffic(op, position)
         ops.append(traffic)
-        if op.opcode in (ENCODE, DECODE) or (op.outputs and op.outputs[0] in alias):
+        if op.opcode == DECODE or (op.outputs and op.outputs[0] in unmoved):
             continue
-        for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in _operands(op)):
+        operands = [(t, is_write) for t, is_write in _operands(op) if op.opcode != ENCODE or t.data is None]
+        for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in operands):
             port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
-    return _finished("fused_codec", subgraph, ops, {m.source: m.capacity_bytes for m in maps.values()}, alias)
+    return _finished("fused_codec", subgraph, ops, {m.feature_map: m.capacity_bytes for m in maps.values()}, alias)
 
 
 class _MemoryPort:
@@ -241,21 +260,23 @@ class _MemoryPort:
             size = tensor_bytes(tensor) if in_raw_form else self._sizes.get(tensor, tensor_bytes(tensor))
             traffic.accesses.append(Access(tensor, "feature_map", is_write, size))
         if tensor in self._maps and (is_write or not in_raw_form):
-            self._transfer_coded(traffic, self._maps[tensor], is_write)
+            self._transfer_coded(traffic, tensor, is_write)
 
-    def _transfer_coded(self, traffic: OpTraffic, m: CodedMap, is_write: bool) -> None:
-        traffic.accesses.append(Access(m.source, "feature_map", is_write, self._sizes[m.source]))
+    def _transfer_coded(self, traffic: OpTraffic, tensor: Tensor, is_write: bool) -> None:
+        m = self._maps[tensor]
+        traffic.accesses.append(Access(tensor, "feature_map", is_write, self._sizes[tensor]))
         traffic.work += m.encode_work if is_write else m.decode_work
-        if is_write or m.source not in self._has_decoder_tables:  # each side reads its tables once
+        if is_write or tensor not in self._has_decoder_tables:  # each side reads its tables once
             traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
         if not is_write:
-            self._has_decoder_tables.add(m.source)
+            self._has_decoder_tables.add(tensor)
 
 
 def _read_without_decoding(subgraph: Subgraph, maps: Mapping[Tensor, CodedMap]) -> set[Tensor]:
     """Coded maps that some op reads in their raw form as well; conversion makes none, other tools might."""
+    sources = {t for t, m in maps.items() if not m.is_folded}
     readers = (op for op in subgraph.ops if op.opcode != ENCODE)
-    return {t for op in readers for t in op.inputs if t is not None and t in maps} | maps.keys() & set(subgraph.outputs)
+    return {t for op in readers for t in op.inputs if t in sources and t is not None} | sources & set(subgraph.outputs)
 
 
 def _operands(op: Op) -> list[tuple[Tensor, bool]]:

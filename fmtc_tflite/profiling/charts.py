@@ -1,0 +1,176 @@
+"""The HTML report's pictures, as SVG text. Colours are CSS classes of the report's template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from fmtc_tflite.profiling.report import shorten
+
+_WIDTH = 1120
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 14, 30
+_PLOT_WIDTH = _WIDTH - _LEFT - _RIGHT
+
+
+class Part(NamedTuple):
+    """One stretch of a stacked bar."""
+
+    css_class: str
+    label: str
+    value: float
+
+
+def bytes_text(size: float) -> str:
+    """A number of bytes for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.4g} {unit}"
+    return f"{size:.4g} B"
+
+
+def energy_text(energy_pj: float) -> str:
+    """An energy for people."""
+    for unit, factor in (("mJ", 1e9), ("uJ", 1e6), ("nJ", 1e3)):
+        if energy_pj >= factor:
+            return f"{energy_pj / factor:.4g} {unit}"
+    return f"{energy_pj:.4g} pJ"
+
+
+def arena_chart(model: dict[str, Any], largest_bytes: int) -> str:
+    """The planned arena over the ops: a bar for each tensor, from its first to its last op, at its place in memory.
+
+    Args:
+      largest_bytes: end of the memory axis, shared by charts that are compared.
+    """
+    ops, height = len(model["ops"]), 300
+    step = _PLOT_WIDTH / max(ops, 1)
+    scale = (height - _TOP - _BOTTOM) / max(largest_bytes, 1)
+    floor = height - _BOTTOM
+    shapes = _byte_axis(largest_bytes, height) + _op_axis(ops, height)
+    for tensor in model["tensors"]:
+        if not tensor["size_bytes"]:
+            continue
+        width = (tensor["last_op"] - tensor["first_op"] + 1) * step
+        tall = tensor["size_bytes"] * scale
+        text = (
+            f"{tensor['tensor']}\n{tensor['size_bytes']:,} bytes at {tensor['offset_bytes']:,}, "
+            f"op {tensor['first_op']} to {tensor['last_op']}"
+        )
+        css_class = "maps" if tensor["role"] == "feature_map" else tensor["role"]
+        y = floor - tensor["offset_bytes"] * scale - tall
+        shapes.append(_bar(css_class, _LEFT + tensor["first_op"] * step, y, width, tall, text))
+    points = []
+    for op in model["ops"]:
+        x, y = _LEFT + op["index"] * step, floor - op["live_bytes"] * scale
+        points += [f"{x:.1f},{y:.1f}", f"{x + step:.1f},{y:.1f}"]
+    shapes.append(
+        f'<polyline class="live" points="{" ".join(points)}"><title>bytes live during each op</title></polyline>'
+    )
+    peak = model["arena"]["peak"]
+    x = _LEFT + (peak["op_index"] + 0.5) * step
+    shapes.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}"/>')
+    anchor, shift = ("end", -5) if x > _WIDTH / 2 else ("start", 5)
+    label = f"peak: op {peak['op_index']} {peak['opcode']}, {bytes_text(peak['live_bytes'])} live"
+    shapes.append(
+        f'<text class="strong" x="{x + shift:.1f}" y="{_TOP - 3}" text-anchor="{anchor}">{escape(label)}</text>'
+    )
+    return _svg(height, shapes, "The planned arena over the ops")
+
+
+def traffic_chart(maps: Sequence[dict[str, Any]]) -> str:
+    """What each feature map moves, read and written together: raw behind, as it is coded in front."""
+    height = 260
+    sizes = [(_moved(m["raw"]), _moved(m["fused_codec"])) for m in maps]
+    largest = max((raw for raw, _ in sizes), default=0)
+    scale = (height - _TOP - _BOTTOM) / max(largest, 1)
+    step = _PLOT_WIDTH / max(len(maps), 1)
+    shapes = _byte_axis(largest, height)
+    for i, (row, (raw, coded)) in enumerate(zip(maps, sizes, strict=True)):
+        text = f"{row['tensor']}\nraw {raw:,} bytes read and written"
+        if row["is_coded"]:
+            text += f"\nas coded {coded:,.0f} bytes, {100 * coded / max(raw, 1):.1f} %"
+        x, width = _LEFT + (i + 0.1) * step, 0.8 * step
+        for css_class, size in (("raw", raw), ("coded" if row["is_coded"] else "raw", coded)):
+            shapes.append(_bar(css_class, x, height - _BOTTOM - size * scale, width, size * scale, text))
+    shapes.append(
+        f'<text x="{_LEFT + _PLOT_WIDTH / 2}" y="{height - 6}" text-anchor="middle">'
+        "feature maps in execution order</text>"
+    )
+    return _svg(height, shapes, "Traffic of each feature map")
+
+
+def energy_chart(bars: Sequence[tuple[str, Sequence[Part]]]) -> str:
+    """Stacked bars, one below the other."""
+    left, pitch, thick = 205, 34, 22
+    largest = max((sum(part.value for part in parts) for _, parts in bars), default=0.0)
+    scale = (_WIDTH - left - 110) / max(largest, 1e-9)
+    shapes = []
+    for i, (name, parts) in enumerate(bars):
+        x, y = float(left), 6 + i * pitch
+        shapes.append(f'<text class="strong" x="{left - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
+        for part in parts:
+            if part.value > 0:
+                text = f"{name}\n{part.label}: {energy_text(part.value)}"
+                shapes.append(_bar(part.css_class, x, y, part.value * scale, thick, text))
+                x += part.value * scale
+        total = energy_text(sum(part.value for part in parts))
+        shapes.append(f'<text class="strong" x="{x + 7:.1f}" y="{y + 15}">{total}</text>')
+    return _svg(12 + pitch * len(bars), shapes, "Energy by what it is spent on")
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """A line of colours and what they mean: (CSS class, text)."""
+    items = (
+        '<span><svg viewBox="0 0 12 12" aria-hidden="true">'
+        f'<rect class="{css_class}" width="12" height="12" rx="2"/></svg>{escape(text)}</span>'
+        for css_class, text in entries
+    )
+    return f'<div class="legend">{"".join(items)}</div>'
+
+
+def _moved(sums: dict[str, Any]) -> float:
+    return sums["read_bytes"] + sums["written_bytes"]
+
+
+def _svg(height: int, shapes: Sequence[str], label: str) -> str:
+    box = f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}"'
+    return f'<div class="scroll"><svg {box}>{"".join(shapes)}</svg></div>'
+
+
+def _bar(css_class: str, x: float, y: float, width: float, height: float, text: str) -> str:
+    box = f'x="{x:.2f}" y="{y:.2f}" width="{max(width, 0.3):.2f}" height="{max(height, 0.3):.2f}"'
+    lines = "\n".join(shorten(line, 120) for line in text.split("\n"))
+    return f'<rect class="bar {css_class}" {box}><title>{escape(lines)}</title></rect>'
+
+
+def _byte_axis(largest: float, height: int) -> list[str]:
+    floor = height - _BOTTOM
+    scale = (floor - _TOP) / max(largest, 1)
+    shapes = []
+    for size in _ticks(largest):
+        y = floor - size * scale
+        shapes.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        shapes.append(
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{bytes_text(size) if size else 0}</text>'
+        )
+    return shapes
+
+
+def _op_axis(ops: int, height: int) -> list[str]:
+    shapes = [f'<text x="{_LEFT + _PLOT_WIDTH}" y="{height - 3}" text-anchor="end">ops in execution order</text>']
+    for position in _ticks(max(ops - 1, 0)):
+        x = _LEFT + (position + 0.5) * _PLOT_WIDTH / max(ops, 1)
+        shapes.append(f'<text x="{x:.1f}" y="{height - _BOTTOM + 14}" text-anchor="middle">{position:.0f}</text>')
+    return shapes
+
+
+def _ticks(largest: float) -> list[float]:
+    """Round numbers from 0 to at most `largest`, five or so."""
+    if largest <= 0:
+        return [0.0]
+    step = 1.0
+    while step * 5 < largest:
+        step *= 10
+    step = next((s for s in (step / 5, step / 2, step) if s >= 1 and largest / s <= 6), step)
+    return [i * step for i in range(int(largest / step) + 1)]

@@ -1,0 +1,57 @@
+"""The files that a profile is written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmtc_tflite.profiling import plots
+from fmtc_tflite.profiling.html import profile_html
+from fmtc_tflite.profiling.model_explorer import node_data
+from fmtc_tflite.profiling.profile_report import profile_csv
+
+
+@dataclass(frozen=True)
+class ProfileOutputs:
+    """Where a profile is written to; None = not written.
+
+    Attributes:
+      json: the whole profile, as in profile_schema.json.
+      csv: a line for each op.
+      html: a report that needs nothing but a browser.
+      plots: a folder that gets PNG pictures; needs matplotlib (the extra `plots`).
+      model_explorer: node data for Model Explorer.
+    """
+
+    json: str | Path | None = None
+    csv: str | Path | None = None
+    html: str | Path | None = None
+    plots: str | Path | None = None
+    model_explorer: str | Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file that will be written."""
+        files = [Path(p) for p in (self.json, self.csv, self.html, self.model_explorer) if p is not None]
+        return files + ([Path(self.plots) / name for name in plots.PICTURES] if self.plots is not None else [])
+
+    def check(self) -> None:
+        """Raises UsageError if pictures are asked for and matplotlib is missing."""
+        if self.plots is not None:
+            plots.check_available()
+
+    def render(self, document: dict[str, Any]) -> list[tuple[Path, bytes]]:
+        """Content of every file."""
+        writers: list[tuple[str | Path | None, Callable[[dict[str, Any]], str]]] = [
+            (self.json, lambda d: json.dumps(d, indent=1) + "\n"),
+            (self.csv, profile_csv),
+            (self.html, profile_html),
+            (self.model_explorer, lambda d: json.dumps(node_data(d), indent=1) + "\n"),
+        ]
+        files = [(Path(path), write(document).encode()) for path, write in writers if path is not None]
+        if self.plots is not None:
+            files += [(Path(self.plots) / name, png) for name, png in plots.draw(document).items()]
+        return files

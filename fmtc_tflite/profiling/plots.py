@@ -1,0 +1,115 @@
+"""Pictures of a profile as PNG files, with matplotlib (the extra `plots`)."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+from fmtc_tflite.errors import UsageError
+
+PICTURES = ("arena.png", "traffic.png", "energy.png")
+
+_MEGA = 1e6
+_NOTHING = {"read_bytes": 0, "written_bytes": 0}
+_COLOURS = {"feature_map": "#1f77a8", "coded": "#0e8f7e", "decoded": "#d98b2b", "raw": "#b9c4d0"}
+_ENERGY_COLOURS = {"feature maps": "#1f77a8", "weights": "#8a94a3", "codec": "#c2528b"}
+
+
+def check_available() -> None:
+    """Raises UsageError if matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plots needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`")
+
+
+def draw(document: dict[str, Any]) -> dict[str, bytes]:
+    """PNG content of each of PICTURES."""
+    figures = (_arena(document), _traffic(document), _energy(document))
+    return {name: _png(figure) for name, figure in zip(PICTURES, figures, strict=True)}
+
+
+def _figure(width: float, height: float) -> Any:
+    return importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
+    return content.getvalue()
+
+
+def _name(model: dict[str, Any]) -> str:
+    return Path(model["path"] or "model").name
+
+
+def _arena(document: dict[str, Any]) -> Any:
+    """Tensors over the ops at their place in the planned arena, one picture below the other."""
+    models = document["models"]
+    figure = _figure(11, 3.2 * len(models))
+    for i, model in enumerate(models):
+        axes = figure.add_subplot(len(models), 1, i + 1)
+        for role in ("feature_map", "coded", "decoded"):
+            tensors = [t for t in model["tensors"] if t["role"] == role and t["size_bytes"]]
+            if tensors:
+                axes.bar(
+                    [t["first_op"] for t in tensors],
+                    [t["size_bytes"] / _MEGA for t in tensors],
+                    width=[t["last_op"] - t["first_op"] + 1 for t in tensors],
+                    bottom=[t["offset_bytes"] / _MEGA for t in tensors],
+                    align="edge",
+                    color=_COLOURS[role],
+                    edgecolor="white",
+                    linewidth=0.4,
+                    label=role.replace("_", " "),
+                )
+        live = [op["live_bytes"] / _MEGA for op in model["ops"]]
+        axes.stairs(live, range(len(live) + 1), color="black", linewidth=1, label="live")
+        axes.set(title=_name(model), ylabel="planned arena, MB", xlim=(0, max(len(live), 1)))
+        axes.legend(loc="upper right")
+    axes.set_xlabel("ops in execution order")
+    return figure
+
+
+def _traffic(document: dict[str, Any]) -> Any:
+    """What each feature map moves, read and written together: raw behind, coded in front."""
+    model = document["models"][-1]
+    maps = model["feature_maps"]
+    figure = _figure(11, 3.6)
+    axes = figure.add_subplot()
+    for key, label in (("raw", "raw"), ("fused_codec", "coded (fused_codec)"))[: 1 + model["is_converted"]]:
+        shown = [m[key] if key == "raw" or m["is_coded"] else _NOTHING for m in maps]
+        moved = [(sums["read_bytes"] + sums["written_bytes"]) / _MEGA for sums in shown]
+        axes.bar(range(len(maps)), moved, color=_COLOURS["raw" if key == "raw" else "coded"], label=label)
+    axes.set(title=_name(model), xlabel="feature maps in execution order", ylabel="read and written, MB (modelled)")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _energy(document: dict[str, Any]) -> Any:
+    """Stacked bars of energy, for each model and traffic model."""
+    models = document["models"]
+    kinds = ["original, ", "converted, "] if len(models) > 1 else [""]
+    rows = [
+        (kind + name, model["totals"][name]["energy"])
+        for kind, model in zip(kinds, models, strict=True)
+        for name in ("as_executed", "fused_codec")
+    ]
+    parts = {
+        "feature maps": [energy["feature_maps_pj"] / _MEGA for _, energy in rows],
+        "weights": [(energy["weights_pj"] or 0.0) / _MEGA for _, energy in rows],
+        "codec": [energy["codec"]["total_pj"] / _MEGA for _, energy in rows],
+    }
+    if not document["codec_cost_included"]:
+        del parts["codec"]
+    figure = _figure(9, 1.5 + 0.5 * len(rows))
+    axes = figure.add_subplot()
+    ends = [0.0] * len(rows)
+    for part, values in parts.items():
+        axes.barh([name for name, _ in rows], values, left=ends, color=_ENERGY_COLOURS[part], label=part)
+        ends = [end + value for end, value in zip(ends, values, strict=True)]
+    axes.invert_yaxis()
+    axes.set(title=f"{_name(models[-1])}, {document['memory_system']['name']}", xlabel="energy, µJ (estimated)")
+    figure.legend(loc="outside lower center", ncols=len(parts))
+    return figure
