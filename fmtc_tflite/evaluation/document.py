@@ -104,9 +104,9 @@ def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
         return None
     model = load_model(content)
     encoders = [op for op in model.subgraphs[0].ops if op.opcode == ENCODE]
-    sizes = {op.inputs[0].name: prod(op.inputs[0].shape) for op in encoders if op.inputs[0] is not None}
     side = sum(op.inputs[1].data.size for op in encoders if op.inputs[1] is not None and op.inputs[1].data is not None)
-    values, coded_values = _candidate_values(model), sum(sizes.values())
+    maps = _candidates(model)
+    values, coded_values = sum(maps.values()), sum(maps[name] for name in meter.coded.sites)
     network = meter.coded.network.result()
     raw = values - coded_values
     per_value = {key: _bits_per_value(network, key, raw, values) for key in ("mean", "p50", "p99", "max")}
@@ -121,8 +121,8 @@ def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
         "sites": [
             {
                 "tensor": name,
-                "values": sizes[name],
-                "bits_per_value": 8 * site.mean / sizes[name],
+                "values": maps[name],
+                "bits_per_value": 8 * site.mean / maps[name],
                 "coded_bytes": site.to_dict(),
             }
             for name, site in sites.items()
@@ -135,17 +135,17 @@ def _bits_per_value(network: ByteStatistics, key: str, raw_bytes: int, values: i
     return None if size is None else 8 * (size + raw_bytes) / values
 
 
-def _candidate_values(model: Model) -> int:
-    """Values of all candidate feature maps of the first subgraph, coded or not; `model` is used up."""
+def _candidates(model: Model) -> dict[str, int]:
+    """Name and number of values of all candidate feature maps of the original's first subgraph; `model` is used up."""
     metadata = model.metadata.get(METADATA_NAME)
     try:
         restore(model)
     except UnsupportedModelError:  # folded: only the conversion knew the original's maps
         if metadata is None:
             raise
-        sites = json.loads(metadata)["sites"]
-        return sum(site["values"] for site in sites if site["subgraph"] == 0)
-    return sum(prod(site.tensor.shape) for site in find_sites(model) if site.subgraph is model.subgraphs[0])
+        return {site["tensor"]: site["values"] for site in json.loads(metadata)["sites"] if site["subgraph"] == 0}
+    sites = (site for site in find_sites(model) if site.subgraph is model.subgraphs[0])
+    return {site.name: prod(site.tensor.shape) for site in sites}
 
 
 def _comparison(comparison: ComparisonMeter, model: ModelMeter, reference: ModelMeter) -> dict[str, Any]:

@@ -43,8 +43,7 @@ def run_shards(
         return
     pool = _Pool(open_work, shards, describe)
     try:
-        for _ in range(min(num_workers, len(shards))):
-            pool.start_worker()
+        pool.start_workers(min(num_workers, len(shards)))
         while pool.workers:
             yield from pool.collect()
     finally:
@@ -54,13 +53,19 @@ def run_shards(
 class _Worker:
     """One process, and the shard that it works on."""
 
-    def __init__(self, open_work: Callable[[], Work]) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, open_work), daemon=True)
+        # The models follow through the pipe: start() would hang for ever if the process died while it is given more
+        # than an operating system's pipe holds.
+        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
-        self.shard = -1
+        self.shard: int | None = None
+
+    def send(self, message: Any) -> None:
+        with suppress(OSError):  # it died; whoever waits for its answer finds out
+            self.connection.send(message)
 
     def stop(self) -> None:
         self.connection.close()
@@ -76,10 +81,12 @@ class _Pool:
         self._attempts = dict.fromkeys(shards, 0)
         self.workers: dict[Connection, _Worker] = {}
 
-    def start_worker(self) -> None:
-        worker = _Worker(self._open_work)
-        self.workers[worker.connection] = worker
-        self._assign(worker)
+    def start_workers(self, count: int) -> None:
+        workers = [_Worker() for _ in range(count)]
+        self.workers |= {worker.connection: worker for worker in workers}
+        for worker in workers:
+            worker.send(self._open_work)
+            self._assign(worker)
 
     def collect(self) -> Iterator[tuple[int, Any]]:
         """Waits until something happens; yields what was finished."""
@@ -94,6 +101,7 @@ class _Pool:
             if error is not None:
                 raise error
             finished = worker.shard
+            assert finished is not None
             self._assign(worker)
             yield finished, result
 
@@ -108,12 +116,12 @@ class _Pool:
             return
         worker.shard = self._waiting.popleft()
         self._attempts[worker.shard] += 1
-        with suppress(OSError):  # it died; the next collect() finds out
-            worker.connection.send(worker.shard)
+        worker.send(worker.shard)
 
     def _replace(self, worker: _Worker) -> None:
         worker.process.join()
         shard, code = worker.shard, worker.process.exitcode
+        assert shard is not None
         self._remove(worker)
         if self._attempts[shard] >= _ATTEMPTS:
             raise FmtcError(
@@ -121,7 +129,7 @@ class _Pool:
                 "finished is kept, and the same command goes on from there. Try fewer --num_workers"
             )
         self._waiting.appendleft(shard)
-        self.start_worker()
+        self.start_workers(1)
 
     def _remove(self, worker: _Worker) -> None:
         del self.workers[worker.connection]
@@ -135,11 +143,12 @@ def _cause(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
-def _serve(connection: Connection, open_work: Callable[[], Work]) -> None:
-    """A worker's life: shards come in, (result, None) or (None, error) go out, until the other end is closed."""
+def _serve(connection: Connection) -> None:
+    """A worker's life: the work comes in, then shards; (result, None) or (None, error) go out, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     work = None
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, OSError):
+        open_work: Callable[[], Work] = connection.recv()
         while True:
             shard = connection.recv()
             answer: tuple[Any, Exception | None]
