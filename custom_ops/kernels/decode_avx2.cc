@@ -2,8 +2,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include <utility>
-
 #include "core/bytes.h"
 #include "kernels/lookup_avx2.h"
 #include "kernels/target.h"
@@ -38,11 +36,14 @@ FMTC_INLINE uint64_t TakeGroup(uint64_t mask, const uint8_t* data, uint64_t* pos
 
 // Takes a field of 0 ... 7 bits for each of 32 lanes, in their order.
 FMTC_INLINE __m256i TakeFields(__m256i mask, BitReader* reader) {
+  // Through memory, which takes fewer operations than extraction.
+  uint64_t masks[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(masks), mask);
   uint64_t position = reader->position;
-  const uint64_t a = TakeGroup(static_cast<uint64_t>(_mm256_extract_epi64(mask, 0)), reader->data, &position);
-  const uint64_t b = TakeGroup(static_cast<uint64_t>(_mm256_extract_epi64(mask, 1)), reader->data, &position);
-  const uint64_t c = TakeGroup(static_cast<uint64_t>(_mm256_extract_epi64(mask, 2)), reader->data, &position);
-  const uint64_t d = TakeGroup(static_cast<uint64_t>(_mm256_extract_epi64(mask, 3)), reader->data, &position);
+  const uint64_t a = TakeGroup(masks[0], reader->data, &position);
+  const uint64_t b = TakeGroup(masks[1], reader->data, &position);
+  const uint64_t c = TakeGroup(masks[2], reader->data, &position);
+  const uint64_t d = TakeGroup(masks[3], reader->data, &position);
   reader->position = position;
   return _mm256_set_epi64x(static_cast<int64_t>(d), static_cast<int64_t>(c), static_cast<int64_t>(b),
                            static_cast<int64_t>(a));
@@ -98,35 +99,33 @@ FMTC_INLINE void StoreLanes(const Lanes& lanes, LaneDecoder* segment) {
   segment->raw.position = lanes.raw.position;
 }
 
-template <bool kHasRaw, size_t... kIndex>
-void DecodeTogether(const DecodeTable& table, RunShape run, LaneDecoder* segments, std::index_sequence<kIndex...>) {
-  const Columns columns(table);
-  Lanes lanes[] = {LoadLanes(segments[kIndex])...};
-  if (run.PartialStep() > 0) (PartialStep<kHasRaw>(columns, run.PartialStep(), &lanes[kIndex]), ...);
-  for (size_t steps = run.WholeSteps(); steps > 0; --steps) (WholeStep<kHasRaw, true>(columns, &lanes[kIndex]), ...);
-  if (run.FreeLanes() > 0) (WholeStep<kHasRaw, false>(columns, &lanes[kIndex]), ...);
-  (StoreLanes(lanes[kIndex], &segments[kIndex]), ...);
-}
-
 bool HasRawBits(const DecodeTable& table) {
   const __m256i bits = _mm256_or_si256(LoadVector(table.raw_bits), LoadVector(table.raw_bits + kHalf));
   return _mm256_testz_si256(bits, bits) == 0;
 }
 
-template <size_t kCount>
-void DecodeSome(const DecodeTable& table, RunShape run, LaneDecoder* segments) {
-  if (HasRawBits(table)) {
-    DecodeTogether<true>(table, run, segments, std::make_index_sequence<kCount>());
-  } else {
-    DecodeTogether<false>(table, run, segments, std::make_index_sequence<kCount>());
-  }
+template <bool kHasRaw>
+void DecodeRun(const DecodeTable& table, RunShape run, LaneDecoder* segment) {
+  const Columns columns(table);
+  Lanes lanes = LoadLanes(*segment);
+  if (run.PartialStep() > 0) PartialStep<kHasRaw>(columns, run.PartialStep(), &lanes);
+  for (size_t steps = run.WholeSteps(); steps > 0; --steps) WholeStep<kHasRaw, true>(columns, &lanes);
+  if (run.FreeLanes() > 0) WholeStep<kHasRaw, false>(columns, &lanes);
+  StoreLanes(lanes, segment);
 }
 
 }  // namespace
 
+// One segment at a time: a step has so many operations that two would hardly overlap.
 void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
-  for (; count >= 2; count -= 2, segments += 2) DecodeSome<2>(table, run, segments);
-  if (count > 0) DecodeSome<1>(table, run, segments);
+  const bool has_raw_bits = HasRawBits(table);
+  for (size_t i = 0; i < count; ++i) {
+    if (has_raw_bits) {
+      DecodeRun<true>(table, run, &segments[i]);
+    } else {
+      DecodeRun<false>(table, run, &segments[i]);
+    }
+  }
 }
 
 }  // namespace fmtc

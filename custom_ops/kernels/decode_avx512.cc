@@ -15,17 +15,15 @@ namespace {
 
 // The columns of a DecodeTable.
 struct Columns {
-  __m512i token_bits, token_mask, base, raw_bits, raw_mask, first_value;
+  __m512i token_mask, base, raw_mask, first_value;
 
   explicit FMTC_INLINE Columns(const DecodeTable& table)
-      : token_bits(_mm512_loadu_si512(table.token_bits)),
-        token_mask(_mm512_loadu_si512(table.token_mask)),
+      : token_mask(_mm512_loadu_si512(table.token_mask)),
         base(_mm512_loadu_si512(table.base)),
-        raw_bits(_mm512_loadu_si512(table.raw_bits)),
         raw_mask(_mm512_loadu_si512(table.raw_mask)),
         first_value(_mm512_loadu_si512(table.first_value)) {}
 
-  FMTC_INLINE bool has_raw_bits() const { return _mm512_test_epi8_mask(raw_bits, raw_bits) != 0; }
+  FMTC_INLINE bool has_raw_bits() const { return _mm512_test_epi8_mask(raw_mask, raw_mask) != 0; }
 };
 
 struct Stream {
@@ -40,45 +38,50 @@ struct Lanes {
   uint8_t* values;
 };
 
-// Takes a field of 0 ... 7 bits for each lane, in the order of the lanes. `mask` is 2^bits - 1.
-FMTC_INLINE __m512i TakeFields(__m512i bits, __m512i mask, Stream* stream) {
+// Loaded into all groups by its address: that costs no vector operation.
+constexpr uint64_t kBitOfByte[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+
+// Takes 8 bits for each lane, of which the lane's own field is the low 0 ... 7 bits, in the order of the lanes.
+// `mask` is 2^bits - 1 of the field's length.
+FMTC_INLINE __m512i TakeBytes(__m512i mask, Stream* stream) {
   const __m512i zero = _mm512_setzero_si512();
-  // Byte i of every group of 8 lanes: 8 * i, i, and all ones if group i is before the group.
-  const __m512i first_bytes = _mm512_set1_epi64(0x3830282018100800);
-  const __m512i iota = _mm512_set1_epi64(0x0706050403020100);
-  const __m512i before =
-      _mm512_set_epi64(0xFFFFFFFFFFFFFF, 0xFFFFFFFFFFFF, 0xFFFFFFFFFF, 0xFFFFFFFF, 0xFFFFFF, 0xFFFF, 0xFF, 0);
+  const __m512i bits = _mm512_popcnt_epi8(mask);
   const uint64_t position = stream->position < stream->limit ? stream->position : stream->limit;
   const __m512i data = _mm512_loadu_si512(stream->data + position / 8);
-  // Every group gets the sums of all 8 groups as bytes.
-  const __m512i sums = _mm512_permutexvar_epi8(first_bytes, _mm512_sad_epu8(bits, zero));
-  const __m128i total = _mm_sad_epu8(_mm512_castsi512_si128(sums), _mm_setzero_si128());
-  stream->position = position + static_cast<uint64_t>(_mm_cvtsi128_si64(total));
-  const __m512i begin = _mm512_add_epi64(_mm512_sad_epu8(_mm512_and_si512(sums, before), zero),
-                                         _mm512_set1_epi64(static_cast<int64_t>(position % 8)));
+  const __m512i bit = _mm512_set1_epi64(static_cast<int64_t>(kBitOfByte[position % 8]));
+  // Sums of the 8 groups of 8 lanes. Group g gets those of the groups before it, and sums up where it begins; the first
+  // group gets all of them, for the total.
+  const __m512i first_bytes = _mm512_set1_epi64(0x3830282018100800);
+  constexpr __mmask64 kBefore = 0x7F3F1F0F070301FF;
+  const __m512i before = _mm512_maskz_permutexvar_epi8(kBefore, first_bytes, _mm512_sad_epu8(bits, zero));
+  const __m512i sums = _mm512_sad_epu8(before, zero);
+  stream->position = position + static_cast<uint64_t>(_mm_cvtsi128_si64(_mm512_castsi512_si128(sums)));
+  const __m512i begin = _mm512_mask_add_epi64(bit, 0xFE, sums, bit);
   // The 8 bytes from byte begin / 8 on, shifted to begin with bit begin % 8: at least 57 bits for at most 56.
-  const __m512i bytes = _mm512_add_epi8(_mm512_multishift_epi64_epi8(_mm512_set1_epi8(3), begin), iota);
+  const __m512i bytes =
+      _mm512_add_epi8(_mm512_multishift_epi64_epi8(_mm512_set1_epi8(3), begin), _mm512_set1_epi64(0x0706050403020100));
   const __m512i window =
       _mm512_srlv_epi64(_mm512_permutexvar_epi8(bytes, data), _mm512_and_si512(begin, _mm512_set1_epi64(7)));
   // The multiplication sums up the bits of the lanes before each one in its group.
   const __m512i shifts = _mm512_mullo_epi64(bits, _mm512_set1_epi64(0x0101010101010100));
-  return _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, window), mask);
+  return _mm512_multishift_epi64_epi8(shifts, window);
 }
 
 template <bool kHasRaw>
 FMTC_INLINE __m512i TakeValues(const Columns& columns, __mmask64 active, Lanes* lanes) {
   const __m512i first = _mm512_permutexvar_epi8(lanes->states, columns.first_value);
   if (!kHasRaw) return first;
-  const __m512i bits = _mm512_maskz_permutexvar_epi8(active, lanes->states, columns.raw_bits);
-  const __m512i mask = _mm512_permutexvar_epi8(lanes->states, columns.raw_mask);
-  return _mm512_add_epi8(first, TakeFields(bits, mask, &lanes->raw));
+  const __m512i mask = _mm512_maskz_permutexvar_epi8(active, lanes->states, columns.raw_mask);
+  return _mm512_add_epi8(first, _mm512_and_si512(mask, TakeBytes(mask, &lanes->raw)));
 }
 
 FMTC_INLINE void Advance(const Columns& columns, __mmask64 active, Lanes* lanes) {
-  const __m512i bits = _mm512_maskz_permutexvar_epi8(active, lanes->states, columns.token_bits);
-  const __m512i mask = _mm512_permutexvar_epi8(lanes->states, columns.token_mask);
+  const __m512i mask = _mm512_maskz_permutexvar_epi8(active, lanes->states, columns.token_mask);
   const __m512i base = _mm512_permutexvar_epi8(lanes->states, columns.base);
-  const __m512i next = _mm512_add_epi8(base, TakeFields(bits, mask, &lanes->tokens));
+  const __m512i bytes = TakeBytes(mask, &lanes->tokens);
+  // base | mask & bytes: the base is a multiple of 2^bits.
+  constexpr int kOrAnd = 0xF8;
+  const __m512i next = _mm512_ternarylogic_epi64(base, mask, bytes, kOrAnd);
   lanes->states = _mm512_mask_mov_epi8(lanes->states, active, next);
 }
 

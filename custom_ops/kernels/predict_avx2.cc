@@ -44,11 +44,11 @@ struct Vector32 {
 }  // namespace
 
 void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessRow<Vector32, false>(shape, codes, above, row);
+  ProcessAnyRow<Vector32, false>(shape, codes, above, row);
 }
 
 void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessRow<Vector32, true>(shape, codes, above, row);
+  ProcessAnyRow<Vector32, true>(shape, codes, above, row);
 }
 
 }  // namespace fmtc

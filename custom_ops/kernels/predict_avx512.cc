@@ -43,11 +43,11 @@ struct Vector64 {
 }  // namespace
 
 void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessRow<Vector64, false>(shape, codes, above, row);
+  ProcessAnyRow<Vector64, false>(shape, codes, above, row);
 }
 
 void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessRow<Vector64, true>(shape, codes, above, row);
+  ProcessAnyRow<Vector64, true>(shape, codes, above, row);
 }
 
 }  // namespace fmtc

@@ -36,38 +36,71 @@ struct Column {
   }
 };
 
-// Replaces residuals by indices (kDecode) or indices by residuals, from left to right. The next pixel is loaded before
-// this one is stored, since the vectors of narrow pixels overlap.
-template <typename V, bool kDecode>
-FMTC_INLINE void ProcessColumn(const Column<V>& column, RowShape shape, const uint8_t* above, uint8_t* row) {
+// What a column carries from pixel to pixel.
+template <typename V>
+struct Cursor {
+  typename V::Type left, up_left, value;
+};
+
+// One pixel. The next one is loaded before this one is stored, since the vectors of narrow pixels overlap.
+template <typename V, bool kDecode, bool kHasAbove>
+FMTC_INLINE void ProcessPixel(const Column<V>& column, size_t stride, bool is_first, bool is_last, const uint8_t* above,
+                              uint8_t* row, Cursor<V>* cursor) {
   using Type = typename V::Type;
+  Type prediction;
+  if (kHasAbove) {
+    const Type up = V::Load(above, column.active);
+    prediction = is_first ? V::Keep(column.predicted, up) : column.Predict(cursor->left, up, cursor->up_left);
+    cursor->up_left = up;
+  } else {
+    prediction = V::Keep(column.predicted, cursor->left);
+  }
+  const Type value = cursor->value;
+  const Type result = kDecode ? V::Add(value, prediction) : V::Sub(value, prediction);
+  if (!is_last) cursor->value = V::Load(row + stride, column.active);
+  V::Store(row, column.active, result, value);
+  cursor->left = kDecode ? result : value;
+}
+
+// Replaces residuals by indices (kDecode) or indices by residuals in kColumns neighbouring columns, from left to right.
+// Each waits for the pixel to the left, so that several of them are done at a time.
+template <typename V, bool kDecode, bool kHasAbove, size_t kColumns>
+FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* codes, size_t components, const uint8_t* above,
+                                uint8_t* row) {
+  static_assert(kColumns == 1 || kColumns == 2, "");
   const size_t n = shape.components;
-  Type left = V::Zero();
-  Type up_left = V::Zero();
-  Type value = V::Load(row, column.active);
+  const Column<V> first(codes, components);
+  const Column<V> second(codes + (kColumns - 1) * V::kBytes, components - (kColumns - 1) * V::kBytes);
+  constexpr size_t kSecond = (kColumns - 1) * V::kBytes;
+  Cursor<V> a = {V::Zero(), V::Zero(), V::Load(row, first.active)};
+  Cursor<V> b = {V::Zero(), V::Zero(), V::Load(row + kSecond, second.active)};
   for (uint32_t x = 0; x < shape.width; ++x, row += n) {
-    Type prediction;
-    if (above == nullptr) {
-      prediction = V::Keep(column.predicted, left);
-    } else {
-      const Type up = V::Load(above, column.active);
-      prediction = x == 0 ? V::Keep(column.predicted, up) : column.Predict(left, up, up_left);
-      up_left = up;
-      above += n;
+    const bool is_last = x + 1 == shape.width;
+    ProcessPixel<V, kDecode, kHasAbove>(first, n, x == 0, is_last, above, row, &a);
+    if (kColumns == 2) {
+      ProcessPixel<V, kDecode, kHasAbove>(second, n, x == 0, is_last, above + kSecond, row + kSecond, &b);
     }
-    const Type next = x + 1 < shape.width ? V::Load(row + n, column.active) : V::Zero();
-    const Type result = kDecode ? V::Add(value, prediction) : V::Sub(value, prediction);
-    V::Store(row, column.active, result, value);
-    left = kDecode ? result : value;
-    value = next;
+    if (kHasAbove) above += n;
+  }
+}
+
+template <typename V, bool kDecode, bool kHasAbove>
+FMTC_INLINE void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
+  size_t j = 0;
+  for (; j + V::kBytes < shape.components; j += 2 * V::kBytes) {
+    ProcessColumns<V, kDecode, kHasAbove, 2>(shape, codes + j, shape.components - j, above + j, row + j);
+  }
+  if (j < shape.components) {
+    ProcessColumns<V, kDecode, kHasAbove, 1>(shape, codes + j, shape.components - j, above + j, row + j);
   }
 }
 
 template <typename V, bool kDecode>
-FMTC_INLINE void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  for (size_t j = 0; j < shape.components; j += V::kBytes) {
-    const Column<V> column(codes + j, shape.components - j);
-    ProcessColumn<V, kDecode>(column, shape, above == nullptr ? nullptr : above + j, row + j);
+FMTC_INLINE void ProcessAnyRow(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
+  if (above != nullptr) {
+    ProcessRow<V, kDecode, true>(shape, codes, above, row);
+  } else {
+    ProcessRow<V, kDecode, false>(shape, codes, row, row);
   }
 }
 
