@@ -19,7 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from fmtc_tflite import api
-from fmtc_tflite.cli import common
+from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.profiling.report import format_report
@@ -30,18 +30,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
 )
-flags.DEFINE_enum(
-    "preprocessing",
-    None,
-    ["raw", "tf", "torch"],
-    "How a pixel x becomes a real input value: raw x, tf x/127.5 - 1, torch (x/255 - mean)/std.",
-)
-flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
-flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
+data_flags.define()
 flags.DEFINE_integer(
     "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
 )
-flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
 flags.DEFINE_integer("seed", 0, "Seed of all random choices.")
 flags.DEFINE_bool("lossless", False, "Keep every bit of every output (always so without --calibration_data).")
 flags.DEFINE_float(
@@ -83,7 +75,7 @@ def _options() -> ConvertOptions:
         calibration=CalibrationOptions(
             data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
             preprocessing=FLAGS.preprocessing,
-            resize=_parse_resize(FLAGS.resize),
+            resize=data_flags.parse_resize(FLAGS.resize),
             central_crop=FLAGS.central_crop,
             num_samples=FLAGS.num_samples or None,
             seed=FLAGS.seed,
@@ -99,16 +91,6 @@ def _options() -> ConvertOptions:
         output_kind=FLAGS.output_kind,
         num_threads=FLAGS.num_threads,
     )
-
-
-def _parse_resize(value: list[str] | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    try:
-        height, width = map(int, value)
-    except ValueError as e:
-        raise UsageError(f"--resize {','.join(value)}: expected height,width in pixels, such as 224,224") from e
-    return height, width
 
 
 def _show(result: ConversionResult, options: ConvertOptions, target: str | None) -> None:

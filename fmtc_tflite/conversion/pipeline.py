@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
@@ -32,7 +32,7 @@ from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.types import ConvertOptions
 from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_warning
 
-_TRIAL_SAMPLES = 64  # for each step of the search, held-back ones first
+_TRIAL_SAMPLES = 64  # of the held-back ones, for each step of the search
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24
 _CORRECTIONS = 6
@@ -151,7 +151,7 @@ class Conversion:
             trial = FidelityTrial(
                 self.model,
                 self.content,
-                list(islice(chain(self.samples.held_back, self.samples.build), _TRIAL_SAMPLES)),
+                list(islice(self.samples.held_back, _TRIAL_SAMPLES)),
                 self.options.output_kind,
                 self.options.num_threads,
             )
@@ -258,7 +258,7 @@ class Conversion:
             )
             if self._coarseness is None or self._holds(comparison):
                 return comparison
-            self._coarseness *= 1.08 if self.options.max_bits_per_value is not None else 0.92
+            self._coarseness *= self._correction(comparison)
             logging.info("constraint missed on all held-back samples; coarseness now %.4f", self._coarseness)
             self._build_side_information()
         raise NothingToDoError(
@@ -270,6 +270,12 @@ class Conversion:
         if self.options.max_bits_per_value is not None:
             return self._bits_per_value(comparison) <= self.options.max_bits_per_value
         return comparison.fidelity.mean <= self.options.effective_max_kl
+
+    def _correction(self, comparison: Comparison) -> float:
+        """Factor for the coarseness after a miss: as far as the miss suggests, within limits."""
+        if self.options.max_bits_per_value is not None:
+            return min(max((self._bits_per_value(comparison) / self.options.max_bits_per_value) ** 3, 1.08), 2.0)
+        return min(max(self.options.effective_max_kl / comparison.fidelity.mean, 0.5), 0.9)
 
     def _bits_per_value(self, comparison: Comparison) -> float:
         return totals(self.plans, comparison)["bits_per_value"]
