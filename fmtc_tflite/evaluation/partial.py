@@ -51,7 +51,11 @@ class PartialResults:
         if strangers:
             raise UsageError(f"{folder}: holds other files ({strangers[0]}); name an empty folder as --resume_dir")
         self._acquire()
-        self._check_identity(dict(identity))
+        try:
+            self._check_identity(dict(identity))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> PartialResults:
         return self
@@ -59,6 +63,10 @@ class PartialResults:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets other runs in."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -83,7 +91,7 @@ class PartialResults:
         """
         path = self._path(shard)
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                 return dict(archive)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UsageError(f"{path}: is damaged ({error}); delete it and run the same command again") from error
