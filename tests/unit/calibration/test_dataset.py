@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -319,3 +320,61 @@ def test_streaming_keeps_memory_flat(tmp_path: Path) -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 2_000_000  # the array has 24 MB
+
+
+def test_first_samples_instead_of_random_ones(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    assert opened(tmp_path / "x.npz", num_samples=4, seed=None).labels.tolist() == [0, 1, 2, 3]
+
+
+def test_folders_know_their_classes(image_folder: Path) -> None:
+    assert opened(image_folder, num_samples=1, seed=None).num_classes == 3
+
+
+def test_label_maps_of_arrays(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).integers(0, 5, (4, 3, 2))
+    np.savez_compressed(tmp_path / "x.npz", x=pixels(4), y=maps)
+    dataset = opened(tmp_path / "x.npz")
+    assert (dataset.labels, dataset.has_label_maps) == (None, True)
+    found = list(dataset.subset([1, 3]).read_label_maps((3, 2)))
+    assert np.array_equal(found, maps[[1, 3]])
+
+
+def test_label_maps_of_files_follow_the_crop(tmp_path: Path) -> None:
+    mask = np.zeros((16, 12), np.uint8)
+    mask[2:14] = 7  # what a square crop from the middle keeps
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    save_image(tmp_path / "a.png", pixels(1)[0])
+    (tmp_path / "list.csv").write_text("file,label\na.png,mask.png\n")
+    whole = opened(tmp_path / "list.csv")
+    (found,) = whole.read_label_maps((8, 6))
+    assert found.shape == (8, 6)
+    assert sorted(np.unique(found)) == [0, 7]
+    cropped = opened(tmp_path / "list.csv", preprocessing=Preprocessing(central_crop=1.0))
+    (found,) = cropped.read_label_maps((8, 6))
+    assert np.unique(found).tolist() == [7]
+    Image.new("RGB", (12, 16)).save(tmp_path / "mask.png")
+    with pytest.raises(CalibrationError, match="mode RGB, expected one channel"):
+        list(whole.read_label_maps((8, 6)))
+    (tmp_path / "list.csv").write_text("file,label\na.png,mask.png\na.png,3\n")
+    with pytest.raises(CalibrationError, match="line 3: got '3', which does not exist"):
+        opened(tmp_path / "list.csv")
+
+
+def test_datasets_can_be_sent_to_other_processes(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    dataset = opened(tmp_path / "x.npz")
+    list(dataset)  # opens the file
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert np.array_equal(stacked(copy), stacked(dataset))
+
+
+def test_fingerprint_tells_data_apart(tmp_path: Path, image_folder: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    first = opened(tmp_path / "x.npz").fingerprint()
+    assert opened(tmp_path / "x.npz").fingerprint() == first
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9)[::-1])
+    assert opened(tmp_path / "x.npz").fingerprint() != first
+    images = opened(image_folder).fingerprint()
+    save_image(image_folder / "cat" / "b.png", pixels(2)[1])
+    assert opened(image_folder).fingerprint() != images
