@@ -75,6 +75,17 @@ def test_restore(command: str, converted: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.tflite"))) == 2
 
 
+EVALUATIONS = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("fmtc-eval ")]
+
+
+@pytest.mark.parametrize("command", EVALUATIONS)
+def test_evaluation(command: str, folder: Path, converted: Path) -> None:
+    shutil.copy(converted, folder)
+    result = run(command, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (folder / "result.json").stat().st_size > 0
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_python(at_once: bool, converted: Path, tmp_path: Path) -> None:
     """Each snippet runs; the second one after the first, whose import it uses."""
@@ -108,7 +119,7 @@ def test_recipe(folder: Path) -> None:
 
 def test_every_flag_exists(folder: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", README.read_text())) - FOREIGN_FLAGS
-    known = run("fmtc-convert --help", folder).stdout
+    known = run("fmtc-convert --help; fmtc-eval --help", folder).stdout
     missing = {flag for flag in named if not re.search(rf"--(\[no\])?{flag[2:]}\b", known)}
     assert missing - {"--help"} == set()
 
