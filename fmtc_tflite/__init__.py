@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
 
 if TYPE_CHECKING:
-    from fmtc_tflite.api import convert, evaluate, restore
+    from fmtc_tflite.api import convert, evaluate, profile, restore
+    from fmtc_tflite.profiling.options import ProfileOptions
+    from fmtc_tflite.profiling.outputs import ProfileOutputs
     from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
 
 __version__ = _metadata.version("fmtc-tflite")
@@ -38,6 +40,8 @@ _LAZY = {
     "CalibrationOptions": "types",
     "ConvertOptions": "types",
     "EvaluateOptions": "types",
+    "ProfileOptions": "profiling.options",
+    "ProfileOutputs": "profiling.outputs",
 }
 
 

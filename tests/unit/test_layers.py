@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"calibration", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
         {"numpy"},
     ),
-    "": ({"api", "runtime"}, set()),
+    "": ({"api", "profiling", "runtime"}, set()),
     "cli": ({"", "api", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
 }
 
