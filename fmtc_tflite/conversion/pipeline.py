@@ -32,7 +32,8 @@ from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.types import ConvertOptions
 from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_warning
 
-_TRIAL_SAMPLES = 64  # of the held-back ones, for each step of the search
+# For each step of the search, in feature-map values, and the least and most held-back samples.
+_TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 450_000_000, 16, 512
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24
 _CORRECTIONS = 6
@@ -148,10 +149,12 @@ class Conversion:
         if self.options.max_bits_per_value is not None:
             coarseness = allocation.finest(self._meets_rate)
         else:
+            wanted = _TRIAL_VALUES // sum(p.values for p in self.plans)
+            count = min(max(wanted, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
             trial = FidelityTrial(
                 self.model,
                 self.content,
-                list(islice(self.samples.held_back, _TRIAL_SAMPLES)),
+                list(islice(self.samples.held_back, count)),
                 self.options.output_kind,
                 self.options.num_threads,
             )
