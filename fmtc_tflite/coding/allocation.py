@@ -6,13 +6,18 @@ from collections.abc import Callable
 FINEST_LOG2 = -8.0
 COARSEST_LOG2 = 8.0
 _BISECTIONS = 8
+_PROBES = 4
+_PROBE_LOG2 = 0.25
 
 
 def coarsest(holds: Callable[[float], bool]) -> float | None:
-    """The largest coarseness at which a constraint on fidelity holds; None if it holds at none.
+    """About the largest coarseness at which a constraint on fidelity holds; None if it holds at none.
+
+    A bisection, and some probes beyond what it finds: measured fidelity is not quite monotonic, and a bisection that
+    was turned away by one bad place would not come back.
 
     Args:
-      holds: tells for a coarseness whether the constraint is met. Being finer is assumed never to break it.
+      holds: tells for a coarseness whether the constraint is met. Being finer is assumed hardly ever to break it.
     """
     fine, coarse, found = FINEST_LOG2, COARSEST_LOG2, False
     for _ in range(_BISECTIONS):
@@ -21,7 +26,10 @@ def coarsest(holds: Callable[[float], bool]) -> float | None:
             fine, found = middle, True
         else:
             coarse = middle
-    return 2.0**fine if found else None
+    if not found:
+        return None
+    probes = [fine + _PROBE_LOG2 * (i + 1) for i in range(_PROBES)]
+    return 2.0 ** max([fine, *(probe for probe in probes if holds(2.0**probe))])
 
 
 def finest(holds: Callable[[float], bool]) -> float | None:

@@ -153,9 +153,7 @@ class SideInformation:
         if self.steps.min() < STEP_ONE or self.steps.max() > MAX_STEP:
             raise CodingError(f"steps {self.steps.min()}..{self.steps.max()} lie outside {STEP_ONE}..{MAX_STEP}")
         if np.ndim(self.step) and not np.isin(self.step, CODED_STEPS).all():
-            raise CodingError(
-                "steps per component must have the form (16 + m) * 2**e in 1/16 units, m < 16, e < 8"
-            )
+            raise CodingError("steps per component must have the form (16 + m) * 2**e in 1/16 units, m < 16, e < 8")
         if self.centres.min() < -128 or self.centres.max() > 127 or not -128 <= self.lo <= self.hi <= 127:
             raise CodingError("centres, lo and hi must be signed bytes with lo <= hi")
         if not 0 <= self.constant_level <= MAX_LEVELS:
