@@ -28,7 +28,7 @@ class TfdsReader(Reader):
         self._builder = _prepared(name, split)
         info = self._builder.info
         self._length = int(info.splits[split].num_examples)
-        self.num_classes = getattr(info.features.get("label"), "num_classes", None)
+        self.num_classes = getattr(info.features["label"], "num_classes", None) if "label" in info.features else None
         if self.num_classes is not None:
             self.labels = np.array([int(example["label"]) for example in self._examples(0, self._length, False)])
 
@@ -89,7 +89,8 @@ def _prepared(name: str, split: str) -> Any:
         builder = tfds.builder(name)
         builder.download_and_prepare()
     except Exception as error:  # its own many, and those of whatever downloads
-        raise CalibrationError(f"tfds:{name}[{split}]: cannot be opened ({type(error).__name__}: {error})") from error
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise CalibrationError(f"tfds:{name}[{split}]: cannot be opened ({type(error).__name__}: {reason})") from error
     if split not in builder.info.splits:
         splits = ", ".join(builder.info.splits)
         raise CalibrationError(f"tfds:{name}[{split}]: got no such split, expected one of {splits}")
