@@ -14,6 +14,8 @@ from fmtc_tflite.profiling.arena import ArenaPlan, no_scratch, plan_arena
 PLANNING_COARSENESS = 1.0
 # A coded tensor gets this much more room than any sample needed; what needs still more is coded coarser.
 _BUDGET_MARGIN = 1.1
+# Names of fused tensors are long; their ends tell them apart.
+_NAME_LENGTH = 60
 
 
 def set_budget(plan: SitePlan, largest_bytes: int) -> None:
@@ -78,7 +80,7 @@ def _planned(content: bytes, plans: Sequence[SitePlan], chosen: Sequence[SitePla
 
 
 def _explain(original: ArenaPlan) -> str:
-    holders = ", ".join(f"{name} ({size:,} bytes)" for name, size in original.holders)
+    holders = ", ".join(f"{name[-_NAME_LENGTH:]} ({size:,} bytes)" for name, size in original.holders)
     return (
         f"no coded form lowers the arena's planned peak of {original.capacity_bytes:,} bytes: op "
         f"{original.peak_op_index} ({original.peak_op_name}) needs {holders} at once; only maps that live beyond their "
