@@ -86,6 +86,18 @@ def test_evaluation(command: str, folder: Path, converted: Path) -> None:
     assert (folder / "result.json").stat().st_size > 0
 
 
+PROFILES = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("fmtc-profile ")]
+
+
+@pytest.mark.parametrize("command", PROFILES)
+def test_profile(command: str, converted: Path, tmp_path: Path) -> None:
+    for name in ("model.tflite", "model_fmtc.tflite"):
+        shutil.copy(converted.parent / name, tmp_path)
+    result = run(command, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "report.html").stat().st_size > 0
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_python(at_once: bool, converted: Path, tmp_path: Path) -> None:
     """Each snippet runs; the second one after the first, whose import it uses."""
@@ -119,7 +131,7 @@ def test_recipe(folder: Path) -> None:
 
 def test_every_flag_exists(folder: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", README.read_text())) - FOREIGN_FLAGS
-    known = run("fmtc-convert --help; fmtc-eval --help", folder).stdout
+    known = run("fmtc-convert --help; fmtc-eval --help; fmtc-profile --help", folder).stdout
     missing = {flag for flag in named if not re.search(rf"--(\[no\])?{flag[2:]}\b", known)}
     assert missing - {"--help"} == set()
 

@@ -153,7 +153,7 @@ def test_written_bytes_beside_those_of_vela(name: str, real_data: Path) -> None:
     if "vww" not in name:
         assert written == pytest.approx(vela, rel=0.03)
         return
-    # Vela pads channels to a multiple of 16, which only this model's 8 and 24 channels show.
+    # Vela pads channels to a multiple of 16, which only this model's maps of 8 channels show.
     padded = 0
     for op in model.subgraphs[0].ops:
         shape = op.outputs[0].shape if op.outputs[0] is not None else ()
