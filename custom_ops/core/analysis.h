@@ -25,8 +25,11 @@ struct Analysis {
 size_t AnalysisMemorySize(const Codec& codec);
 void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis);
 
-// `row`: width pixels of EncoderChannels() bytes. `indices`: width pixels of `components` bytes.
-void AnalyzeRow(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
+// By the codec's kernels. `row`: width pixels of EncoderChannels() bytes. `indices`: width pixels of `components`
+// bytes.
+inline void AnalyzeRow(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
+  analysis.codec->kernels->analyze_row(analysis, width, row, indices);
+}
 
 }  // namespace fmtc
 

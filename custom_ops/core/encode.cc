@@ -18,37 +18,39 @@ struct Encoder {
   uint8_t* residuals;  // one segment, in segment order
   uint8_t* last_row;   // indices of the segment's last row
   uint8_t* above;      // indices of the row above the segment
-  uint8_t* rows;       // behind it: indices, then residuals of the segment, then its tokens
+  uint8_t* rows;       // indices, then residuals of the segment, then its tokens
 };
 
 size_t InputRowBytes(const Encoder& e) { return size_t{e.plan->width} * e.codec->side_info.EncoderChannels(); }
 
 // From the last row to the first, since residuals take the place of the indices that the next row needs.
-void PredictRows(const Encoder& e, uint32_t rows, bool starts_group) {
-  const size_t row_bytes = e.plan->row_values;
-  uint8_t* row = e.rows + rows * row_bytes;
-  memcpy(e.last_row, row - row_bytes, row_bytes);
+void PredictRows(Encoder* e, uint32_t rows, bool starts_group) {
+  const size_t row_bytes = e->plan->row_values;
+  uint8_t* row = e->rows + rows * row_bytes;
+  memcpy(e->last_row, row - row_bytes, row_bytes);
   for (uint32_t y = rows; y-- > 0;) {
     row -= row_bytes;
-    const uint8_t* above = starts_group && y == 0 ? nullptr : row - row_bytes;
-    e.codec->kernels->residuals_of_row(e.shape, e.codec->side_info.component_codes, above, row);
+    const uint8_t* above = y > 0 ? row - row_bytes : starts_group ? nullptr : e->above;
+    e->codec->kernels->residuals_of_row(e->shape, e->codec->side_info.component_codes, above, row);
   }
-  memcpy(e.above, e.last_row, row_bytes);
+  uint8_t* const free_row = e->above;
+  e->above = e->last_row;
+  e->last_row = free_row;
 }
 
-void PrepareSegment(const Encoder& e, uint32_t rows, bool starts_group, const uint8_t* input) {
-  uint8_t* row = e.rows;
-  for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(e), row += e.plan->row_values) {
-    AnalyzeRow(e.analysis, e.plan->width, input, row);
+void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t* input) {
+  uint8_t* row = e->rows;
+  for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(*e), row += e->plan->row_values) {
+    AnalyzeRow(e->analysis, e->plan->width, input, row);
   }
-  if (e.codec->has_prediction) PredictRows(e, rows, starts_group);
-  const PlaneShape planes{e.shape.components, size_t{rows} * e.plan->width};
-  e.codec->kernels->pixels_to_planes(planes, e.codec->place, e.rows, e.residuals);
+  if (e->codec->has_prediction) PredictRows(e, rows, starts_group);
+  const PlaneShape planes{e->shape.components, size_t{rows} * e->plan->width};
+  e->codec->kernels->pixels_to_planes(planes, e->codec->place, e->rows, e->residuals);
 }
 
 // Encodes all items behind `output`'s header; the payload's length, or 0 if it exceeds the capacity.
-size_t EncodeSegments(const Encoder& e, const uint8_t* input, uint8_t* output, size_t capacity) {
-  const MapPlan& plan = *e.plan;
+size_t EncodeSegments(Encoder* e, const uint8_t* input, uint8_t* output, size_t capacity) {
+  const MapPlan& plan = *e->plan;
   uint8_t* length_entry = output + kCodedHeaderBytes;
   const size_t table_bytes = sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
   if (capacity < kCodedHeaderBytes + table_bytes) return 0;
@@ -56,9 +58,9 @@ size_t EncodeSegments(const Encoder& e, const uint8_t* input, uint8_t* output, s
   for (uint32_t item = 0; item < plan.batch; ++item) {
     for (SegmentWalk walk(plan); !walk.done(); walk.Next()) {
       PrepareSegment(e, walk.rows(), walk.starts_group(), input);
-      input += walk.rows() * InputRowBytes(e);
-      const SegmentShape shape{e.codec, size_t{walk.rows()} * plan.width};
-      const size_t bytes = EncodeSegment(shape, e.residuals, e.rows, output + used, capacity - used);
+      input += walk.rows() * InputRowBytes(*e);
+      const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
+      const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, output + used, capacity - used);
       if (bytes == 0) return 0;
       Store(length_entry, static_cast<uint32_t>(bytes));
       length_entry += sizeof(uint32_t);
@@ -103,8 +105,8 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
     if (constant_level > 0 && level == constant_level) {
       used = kCodedHeaderBytes;
     } else {
-      const Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
-      used = EncodeSegments(encoder, input, output, capacity);
+      Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
+      used = EncodeSegments(&encoder, input, output, capacity);
     }
   } while (used == 0 && level++ < constant_level);
   WriteCodedHeader(codec, {level, static_cast<uint32_t>(used)}, output);

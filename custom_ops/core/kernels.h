@@ -56,7 +56,14 @@ struct RowShape {
   uint32_t components;
 };
 
+struct Analysis;   // analysis.h
+struct Synthesis;  // synthesis.h
+
 struct Kernels {
+  // A row of the map to indices and back, see AnalyzeRow and SynthesizeRow.
+  void (*analyze_row)(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
+  void (*synthesize_row)(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
+
   // Decodes a run of 1 ... kMaxSegmentsTogether segments.
   void (*decode_run)(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
 

@@ -6,85 +6,6 @@
 namespace fmtc {
 namespace {
 
-inline int32_t Clamp(int32_t value, int32_t lo, int32_t hi) { return value < lo ? lo : value > hi ? hi : value; }
-
-// Limits for unsigned bytes, which are signed bytes plus 128, and the XOR that makes output of them.
-struct UnsignedLimits {
-  uint8_t lo, hi, flip;
-
-  explicit UnsignedLimits(const Synthesis& synthesis)
-      : lo(static_cast<uint8_t>(synthesis.codec->side_info.lo + 128)),
-        hi(static_cast<uint8_t>(synthesis.codec->side_info.hi + 128)),
-        flip(synthesis.flip ^ 0x80) {}
-
-  uint8_t Apply(uint8_t value) const {
-    const uint8_t raised = value < lo ? lo : value;
-    return static_cast<uint8_t>((raised > hi ? hi : raised) ^ flip);
-  }
-};
-
-void AddCentre(UnsignedLimits limits, int32_t centre, size_t n, const uint8_t* __restrict indices,
-               uint8_t* __restrict values) {
-  const uint8_t offset = static_cast<uint8_t>(centre + 128);
-  for (size_t i = 0; i < n; ++i) values[i] = limits.Apply(static_cast<uint8_t>(indices[i] + offset));
-}
-
-void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres, uint32_t n, const uint8_t* __restrict indices,
-                uint8_t* __restrict values) {
-  for (uint32_t j = 0; j < n; ++j) values[j] = limits.Apply(static_cast<uint8_t>(indices[j] + centres[j] + 128));
-}
-
-// The index whose byte is given: the one that is congruent modulo 256 and not below the smallest.
-inline int32_t LiftIndex(uint8_t byte, int32_t smallest, int32_t largest) {
-  const int32_t index = smallest + static_cast<uint8_t>(byte - smallest);
-  return index < largest ? index : largest;
-}
-
-void DequantizePixel(const Synthesis& synthesis, uint32_t n, const uint8_t* __restrict indices,
-                     uint8_t* __restrict values) {
-  const int16_t* __restrict centres = synthesis.centres;
-  const uint32_t* __restrict steps = synthesis.steps;
-  const int16_t* __restrict smallest = synthesis.smallest;
-  const int16_t* __restrict largest = synthesis.largest;
-  const int32_t lo = synthesis.codec->side_info.lo;
-  const int32_t hi = synthesis.codec->side_info.hi;
-  for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index = LiftIndex(indices[j], smallest[j], largest[j]);
-    const uint32_t magnitude = static_cast<uint32_t>(index < 0 ? -index : index);
-    const int32_t distance = static_cast<int32_t>((magnitude * steps[j] + 8) / 16);
-    const int32_t value = Clamp(centres[j] + (index < 0 ? -distance : distance), lo, hi);
-    values[j] = static_cast<uint8_t>(value) ^ synthesis.flip;
-  }
-}
-
-void ScaleIndices(const Synthesis& synthesis, uint32_t n, const uint8_t* indices) {
-  const int32_t scale = 1 << synthesis.level;
-  int16_t* __restrict pixel = synthesis.pixel;
-  const bool lifts = synthesis.smallest != nullptr;
-  for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index =
-        lifts ? LiftIndex(indices[j], synthesis.smallest[j], synthesis.largest[j]) : static_cast<int8_t>(indices[j]);
-    pixel[j] = static_cast<int16_t>(index * scale);
-  }
-}
-
-void TransformPixel(const Synthesis& synthesis, const uint8_t* indices, uint8_t* values) {
-  const SideInfo& info = synthesis.codec->side_info;
-  ScaleIndices(synthesis, info.components, indices);
-  const int16_t* __restrict pixel = synthesis.pixel;
-  const uint8_t* matrix = info.synthesis;
-  for (uint32_t i = 0; i < info.channels; ++i, matrix += 2 * size_t{info.components}) {
-    int32_t sum = Load<int32_t>(info.synthesis_bias + 4 * size_t{i}) + (1 << (info.synthesis_shift - 1));
-    for (uint32_t j = 0; j < info.components; ++j) sum += Load<int16_t>(matrix + 2 * size_t{j}) * int32_t{pixel[j]};
-    const int32_t value = Clamp(sum >> info.synthesis_shift, info.lo, info.hi);
-    values[i] = static_cast<uint8_t>(value) ^ synthesis.flip;
-  }
-}
-
-bool AddsCentresOnly(const Codec& codec, uint32_t level) {
-  return codec.has_unit_steps && !codec.side_info.has_synthesis && level == 0;
-}
-
 bool UsesStepTables(const Codec& codec) {
   return !codec.side_info.has_analysis && (!AddsCentresOnly(codec, 0) || codec.side_info.max_level > 0);
 }
@@ -130,27 +51,6 @@ void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t
   MemoryCarver carver(memory);
   if (UsesStepTables(codec)) FillStepTables(info, &carver, synthesis);
   if (info.has_synthesis) synthesis->pixel = carver.Take<int16_t>(info.components);
-}
-
-void SynthesizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
-  const Codec& codec = *synthesis.codec;
-  const SideInfo& info = codec.side_info;
-  const uint32_t n = info.components;
-  const bool add_only = AddsCentresOnly(codec, synthesis.level);
-  const UnsignedLimits limits(synthesis);
-  if (add_only && info.centres == nullptr) {
-    AddCentre(limits, info.centre, size_t{width} * n, indices, row);
-    return;
-  }
-  for (uint32_t x = 0; x < width; ++x, indices += n, row += info.channels) {
-    if (add_only) {
-      AddCentres(limits, info.centres, n, indices, row);
-    } else if (info.has_synthesis) {
-      TransformPixel(synthesis, indices, row);
-    } else {
-      DequantizePixel(synthesis, n, indices, row);
-    }
-  }
 }
 
 }  // namespace fmtc

@@ -26,8 +26,15 @@ struct Synthesis {
 size_t SynthesisMemorySize(const Codec& codec);
 void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Synthesis* synthesis);
 
-// `indices`: width pixels of `components` bytes. `row`: width pixels of `channels` bytes.
-void SynthesizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
+// Synthesis is an addition of centres: no matrix, and step 1 at this level.
+inline bool AddsCentresOnly(const Codec& codec, uint32_t level) {
+  return codec.has_unit_steps && !codec.side_info.has_synthesis && level == 0;
+}
+
+// By the codec's kernels. `indices`: width pixels of `components` bytes. `row`: width pixels of `channels` bytes.
+inline void SynthesizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
+  synthesis.codec->kernels->synthesize_row(synthesis, width, indices, row);
+}
 
 }  // namespace fmtc
 

@@ -10,11 +10,13 @@ namespace {
 
 #if defined(__x86_64__)
 
-constexpr Kernels kAvx2Kernels = {DecodeRunAvx2,      SplitRunAvx2,       EncodeRunAvx2,    PlanesToPixelsAvx2,
-                                  PixelsToPlanesAvx2, ResidualsOfRowAvx2, IndicesOfRowAvx2, ExtendCrc32cX86};
+constexpr Kernels kAvx2Kernels = {AnalyzeRowAvx2,   SynthesizeRowAvx2,  DecodeRunAvx2,      SplitRunAvx2,
+                                  EncodeRunAvx2,    PlanesToPixelsAvx2, PixelsToPlanesAvx2, ResidualsOfRowAvx2,
+                                  IndicesOfRowAvx2, ExtendCrc32cX86};
 
-constexpr Kernels kAvx512Kernels = {DecodeRunAvx512,    SplitRunAvx512,       EncodeRunAvx512,    PlanesToPixelsAvx2,
-                                    PixelsToPlanesAvx2, ResidualsOfRowAvx512, IndicesOfRowAvx512, ExtendCrc32cX86};
+constexpr Kernels kAvx512Kernels = {AnalyzeRowAvx512,   SynthesizeRowAvx512, DecodeRunAvx512,    SplitRunAvx512,
+                                    EncodeRunAvx512,    PlanesToPixelsAvx2,  PixelsToPlanesAvx2, ResidualsOfRowAvx512,
+                                    IndicesOfRowAvx512, ExtendCrc32cX86};
 
 // The built-in also asks the operating system whether it saves the registers.
 bool HasAvx2() {

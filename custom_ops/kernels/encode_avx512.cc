@@ -93,9 +93,9 @@ void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, 
   RawWriter writer = *raw;
   for (size_t i = 0; i < n && !writer.overflow; i += kLanes) {
     const __mmask64 active = FirstLanes(n - i);
-    const __m512i value = _mm512_maskz_loadu_epi8(active, values + i);
+    const __m512i value = _mm512_loadu_si512(values + i);
     const __m512i token = token_of[value];
-    _mm512_mask_storeu_epi8(tokens + i, active, token);
+    _mm512_storeu_si512(tokens + i, token);
     PutRawBits(_mm512_sub_epi8(value, _mm512_shuffle_epi8(first_value, token)),
                _mm512_maskz_shuffle_epi8(active, raw_mask, token), &writer);
   }
@@ -114,7 +114,7 @@ bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n,
   if (partial > 0) {
     if (writer.next < encoder->lowest) return false;
     const __mmask64 active = FirstLanes(partial);
-    states = Step(columns, _mm512_maskz_loadu_epi8(active, tokens), active, states, &writer);
+    states = Step(columns, _mm512_loadu_si512(tokens), active, states, &writer);
   }
   _mm512_storeu_si512(encoder->states, states);
   encoder->writer = writer;

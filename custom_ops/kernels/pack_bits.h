@@ -30,20 +30,26 @@ struct PackedGroup {
   }
 };
 
-// Appends `count` groups (an even number).
+// Appends `count` groups, a multiple of four.
 FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, RawWriter* writer) {
-  for (size_t i = 0; i < count; i += 2) {
+  for (size_t i = 0; i < count; i += 4) {
     PackedGroup first(values[i], masks[i]);
-    PackedGroup second(values[i + 1], masks[i + 1]);
-    if (first.bits + second.bits <= kMaxPut) {
+    PackedGroup third(values[i + 2], masks[i + 2]);
+    const PackedGroup second(values[i + 1], masks[i + 1]);
+    const PackedGroup fourth(values[i + 3], masks[i + 3]);
+    if (first.bits + second.bits + third.bits + fourth.bits <= kMaxPut) {
       first.Append(second);
-    } else {
+      third.Append(fourth);
+      first.Append(third);
       writer->Put(first.value, first.bits);
       writer->Flush();
-      first = second;
+      continue;
     }
-    writer->Put(first.value, first.bits);
-    writer->Flush();
+    const PackedGroup groups[] = {first, second, third, fourth};
+    for (const PackedGroup& group : groups) {
+      writer->Put(group.value, group.bits);
+      writer->Flush();
+    }
   }
 }
 

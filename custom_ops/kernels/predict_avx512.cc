@@ -22,9 +22,10 @@ struct Vector64 {
     return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8(value));
   }
   static FMTC_INLINE Mask Not(Mask mask) { return ~mask; }
-  static FMTC_INLINE Type Load(const uint8_t* p, Mask active) { return _mm512_maskz_loadu_epi8(active, p); }
-  static FMTC_INLINE void Store(uint8_t* p, Mask active, Type value, Type) {
-    _mm512_mask_storeu_epi8(p, active, value);
+  static FMTC_INLINE Type Load(const uint8_t* p, Mask) { return _mm512_loadu_si512(p); }
+  // Masked stores of bytes are slow on some processors.
+  static FMTC_INLINE void Store(uint8_t* p, Mask active, Type value, Type before) {
+    _mm512_storeu_si512(p, _mm512_mask_mov_epi8(before, active, value));
   }
   static FMTC_INLINE Type Zero() { return _mm512_setzero_si512(); }
   static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm512_maskz_mov_epi8(mask, a); }
