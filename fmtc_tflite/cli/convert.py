@@ -55,7 +55,7 @@ flags.DEFINE_string("recipe", None, "JSON file that says what to do with which f
 flags.DEFINE_enum(
     "output_kind",
     "auto",
-    ["auto", "logits", "probabilities"],
+    ["auto", "logits", "probabilities", "labels", "values"],
     "What the model's output is, where it is not reached from a SOFTMAX; for the fidelity measure.",
 )
 flags.DEFINE_string("output", None, "Converted model (default: MODEL_fmtc.tflite beside the model).")

@@ -24,6 +24,7 @@ from fmtc_tflite.conversion.document import conversion_report, totals, without_p
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
 from fmtc_tflite.conversion.treatment import SitePlan, Statistics, choose_treatments, raw_capacity, set_quantization
 from fmtc_tflite.errors import NothingToDoError, VerificationError
+from fmtc_tflite.evaluation.meters import fidelity_sources
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
@@ -284,7 +285,7 @@ class Conversion:
         return totals(self.plans, comparison)["bits_per_value"]
 
     def _finish(self, comparison: Comparison) -> ConversionResult:
-        self._check_exactness(comparison)
+        self._judge(comparison)
         converted = build_converted(self.content, self.plans)
         document = conversion_report(
             self.model, self.content, converted, self.plans, comparison, self.samples.kind, self.options
@@ -295,14 +296,20 @@ class Conversion:
         document["model"]["converted_size_bytes"] = len(content)
         return ConversionResult(content, document, tuple(self.warnings))
 
-    def _check_exactness(self, comparison: Comparison) -> None:
+    def _judge(self, comparison: Comparison) -> None:
+        """Raises VerificationError if what should be bit-exact is not; collects what else a user should know."""
         lossless = not any(p.is_lossy for p in self._coded)
         if lossless and not comparison.bit_exact:
             raise VerificationError(
                 "the losslessly converted model gave other outputs than the original; nothing was written. "
                 "Please report this with the model"
             )
-        if not lossless and self.options.max_bits_per_value is None:
+        if lossless:
+            return
+        self.warnings += [s.note for s in fidelity_sources(self.model, self.options.output_kind) if s.note]
+        if not self._holds(comparison):  # only where a recipe fixes all steps
+            self.warnings.append(f"the recipe's steps do not meet {self.options.constraint}")
+        if self.options.max_bits_per_value is None:
             warning = uncertainty_warning(comparison.fidelity, self.options.effective_max_kl)
             self.warnings += [warning] if warning else []
 
