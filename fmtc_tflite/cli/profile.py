@@ -84,9 +84,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"expected one MODEL.tflite, got {' '.join(arguments) or 'none'}; see --help")
     outputs = ProfileOutputs(FLAGS.json, FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer)
-    document = api.profile(
-        arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite
-    )
+    document = api.profile(arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite)
     print(format_profile(document))
     for path in outputs.paths:
         print(f"written         {path}")

@@ -67,7 +67,9 @@ def report(*names: str, sha256: str = "") -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("content", [model_builder.chain(), model_builder.residual(), model_builder.with_control_flow()])
+@pytest.mark.parametrize(
+    "content", [model_builder.chain(), model_builder.residual(), model_builder.with_control_flow()]
+)
 def test_any_model(content: bytes) -> None:
     document = profile(content)
     (model,) = document["models"]
@@ -152,7 +154,7 @@ def test_a_pair_is_recognised_by_its_graph() -> None:
 
 def test_pairs_that_do_not_belong_together() -> None:
     original, other = model_builder.chain(), model_builder.chain((8, 8, 6))
-    with pytest.raises(UsageError, match="do not belong together.*without the codec's ops it is another model"):
+    with pytest.raises(UsageError, match=r"do not belong together.*without the codec's ops it is another model"):
         profile(other, converted(original, report("features_0", "features_1", sha256="0" * 64)))
     with pytest.raises(UsageError, match="has no FMTC_ENCODE or FMTC_DECODE op"):
         profile(original, original)
