@@ -82,6 +82,7 @@ bool AreComponentsValid(const SideInfo& info) {
   for (uint32_t j = 0; j < info.components; ++j) {
     if (info.ComponentClass(j) >= info.num_classes || info.ComponentPredictor(j) >= kNumPredictors) return false;
     used_classes |= 1u << info.ComponentClass(j);
+    if (info.steps != nullptr && info.steps[j] > kMaxStepCode) return false;
     if (info.ComponentStep(j) < kLosslessStep || info.ComponentStep(j) > kMaxStep) return false;
   }
   return used_classes == (1u << info.num_classes) - 1;
@@ -154,7 +155,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   const uint64_t elements = components * info->channels;
   info->component_codes = cursor->Take(components);
   info->centres = (flags & kCentrePerComponent) != 0 ? cursor->Take(components) : nullptr;
-  info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(2 * components) : nullptr;
+  info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(components) : nullptr;
   for (uint32_t j = 0; j < info->num_classes; ++j) {
     if (!ReadClassRecord(cursor, &info->classes[j]) || !IsClassValid(info->classes[j])) return false;
   }

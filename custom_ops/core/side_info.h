@@ -18,6 +18,7 @@ constexpr uint32_t kMaxLevel = 5;
 constexpr uint32_t kNumPredictors = 5;
 constexpr uint32_t kLosslessStep = 16;  // steps are in 1/16 units
 constexpr uint32_t kMaxStep = 4080;
+constexpr uint32_t kMaxStepCode = 127;
 
 // One class record, decoded except for what tables.h builds.
 struct ClassRecord {
@@ -29,6 +30,9 @@ struct ClassRecord {
 
   uint32_t WidthLog2(uint32_t token) const { return widths[token / 2] >> (token % 2 * 4) & 15; }
 };
+
+// A step per component is stored in one byte: four bits of mantissa and three of exponent.
+inline uint32_t StepOfCode(uint8_t code) { return (16u + (code & 15u)) << (code >> 4); }
 
 // A checked view of side information; the pointers point into it and may be unaligned.
 struct SideInfo {
@@ -45,7 +49,7 @@ struct SideInfo {
   uint8_t analysis_shift, synthesis_shift;
   const uint8_t* component_codes;  // [components] class in bits 0-3, predictor in bits 4-7
   const uint8_t* centres;          // [components] i8, or null
-  const uint8_t* steps;            // [components] u16, or null
+  const uint8_t* steps;            // [components] step codes, or null
   ClassRecord classes[kMaxClasses];
   const uint8_t* analysis;        // [components][channels] i16, or null
   const uint8_t* analysis_bias;   // [components] i32, or null
@@ -55,7 +59,7 @@ struct SideInfo {
   uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & 15; }
   uint32_t ComponentPredictor(uint32_t j) const { return component_codes[j] >> 4; }
   int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
-  uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : Load<uint16_t>(steps + 2 * size_t{j}); }
+  uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : StepOfCode(steps[j]); }
   // Last dimension of ENCODE's input: a folded map arrives as components.
   uint32_t EncoderChannels() const { return has_analysis ? channels : components; }
 };

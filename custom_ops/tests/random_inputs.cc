@@ -7,12 +7,13 @@ namespace {
 
 void AddSteps(Random* random, SideInfoSpec* spec) {
   const size_t components = spec->classes_of.size();
-  const int32_t largest = Draw(random, 0, 1) != 0 ? 64 : static_cast<int32_t>(kMaxStep);
-  spec->step = static_cast<uint16_t>(Draw(random, kLosslessStep, largest));
+  const bool fine = Draw(random, 0, 1) != 0;
+  spec->step = static_cast<uint16_t>(Draw(random, kLosslessStep, fine ? 64 : static_cast<int32_t>(kMaxStep)));
   if (Draw(random, 0, 1) != 0) return;
   spec->step = 0;  // not used
   for (size_t j = 0; j < components; ++j) {
-    spec->steps.push_back(static_cast<uint16_t>(Draw(random, kLosslessStep, largest)));
+    const int32_t code = Draw(random, 0, fine ? 32 : static_cast<int32_t>(kMaxStepCode));
+    spec->steps.push_back(static_cast<uint16_t>(StepOfCode(static_cast<uint8_t>(code))));
   }
 }
 

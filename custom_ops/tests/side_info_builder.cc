@@ -128,13 +128,25 @@ void FixSideInfoChecksum(Bytes* side_info) {
   Store(data + 12, ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, side_info->size() - 16));
 }
 
+namespace {
+
+// 255, which no reader accepts, for steps that have no code.
+uint8_t CodeOfStep(uint16_t step) {
+  for (uint8_t code = 0; code <= kMaxStepCode; ++code) {
+    if (StepOfCode(code) == step) return code;
+  }
+  return 255;
+}
+
+}  // namespace
+
 Bytes BuildSideInfo(const SideInfoSpec& spec) {
   Bytes bytes(32);
   for (size_t j = 0; j < spec.classes_of.size(); ++j) {
     bytes.push_back(static_cast<uint8_t>(spec.classes_of[j] | spec.predictors[j] << 4));
   }
   Append(spec.centres, &bytes);
-  Append(spec.steps, &bytes);
+  for (uint16_t step : spec.steps) bytes.push_back(CodeOfStep(step));
   for (const ClassSpec& class_spec : spec.classes) AppendClass(class_spec, &bytes);
   Pad(&bytes);
   AppendMatrix(spec.analysis, &bytes);

@@ -31,7 +31,7 @@ SideInfoSpec SmallSpec() {
 void TestFieldsAreRead() {
   SideInfoSpec spec = SmallSpec();
   spec.centres = {-128, -1, 0, 1, 127};
-  spec.steps = {16, 17, 300, 4079, 4080};
+  spec.steps = {16, 17, 304, 3840, 3968};
   spec.lo = -100;
   spec.hi = 90;
   spec.max_level = 3;
