@@ -7,6 +7,7 @@ import importlib
 from importlib import metadata as _metadata
 from typing import TYPE_CHECKING, Any
 
+from fmtc_tflite.runtime.info import runtime_info
 from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "load_interpreter",
     "profile",
     "restore",
+    "runtime_info",
 ]
 
 _LAZY = {
