@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.resources
+import importlib.util
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -176,7 +176,10 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
     np.save("wrong.npy", np.zeros((4, 5, 5, 3), np.int8))
     assert_fails(run(demo, "--data", "wrong.npy"), 2, "wrong.npy", "shape")
     assert_fails(run(demo, "--data", "absent"), 2, "absent")
-    assert_fails(run(demo, "--plots", "absent"), 2, "folder absent", "does not exist")
+    if importlib.util.find_spec("matplotlib") is not None:
+        assert_fails(run(demo, "--plots", "absent"), 2, "folder absent", "does not exist")
+    else:
+        assert_fails(run(demo, "--plots", "absent"), 2, "fmtc-tflite[plots]")
     assert_fails(run(demo, "--json", demo), 2, "would replace the model")
     assert_fails(run(demo, "--json", "same", "--csv", "same"), 2, "are the same file")
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("other.tflite", "wrong.npy")] == []
@@ -184,10 +187,7 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_mobilenet_on_100_images(real_data: Path) -> None:
-    """Under 60 s on two cores; twice that for a busy machine."""
     model = real_data / "models" / "mobilenet_v2_1.0_224_int8.tflite"
-    start = time.monotonic()
     images = ("--data", real_data / "imagenet" / "evaluation.csv", "--central_crop", "0.875", "--num_threads", "2")
     _, document = profile(model, *images)
     assert document["data"]["num_samples"] == 100
-    assert time.monotonic() - start < 120
