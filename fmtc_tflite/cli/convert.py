@@ -74,12 +74,7 @@ def _options() -> ConvertOptions:
     return ConvertOptions(
         calibration=CalibrationOptions(
             data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
-            preprocessing=FLAGS.preprocessing,
-            resize=data_flags.parse_resize(FLAGS.resize),
-            central_crop=FLAGS.central_crop,
-            num_samples=FLAGS.num_samples or None,
-            seed=FLAGS.seed,
-            skip_unreadable=FLAGS.skip_unreadable,
+            **data_flags.values(),
         ),
         lossless=FLAGS.lossless,
         max_kl=FLAGS.max_kl,

@@ -1,5 +1,7 @@
 """Flags that several tools have, about data: one name, one meaning, one place."""
 
+from typing import Any
+
 from absl import flags
 
 from fmtc_tflite.errors import UsageError
@@ -18,6 +20,23 @@ def define() -> None:
     flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
     flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+
+
+def values() -> dict[str, Any]:
+    """What the data flags say, under the names that all options classes have for it (num_samples and seed included).
+
+    Raises:
+      UsageError: --resize is not two integers.
+    """
+    FLAGS = flags.FLAGS
+    return {
+        "preprocessing": FLAGS.preprocessing,
+        "resize": parse_resize(FLAGS.resize),
+        "central_crop": FLAGS.central_crop,
+        "num_samples": FLAGS.num_samples or None,
+        "seed": FLAGS.seed,
+        "skip_unreadable": FLAGS.skip_unreadable,
+    }
 
 
 def parse_resize(value: list[str] | None) -> tuple[int, int] | None:

@@ -67,12 +67,7 @@ flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
 def _options() -> EvaluateOptions:
     return EvaluateOptions(
         data=FLAGS.data,
-        preprocessing=FLAGS.preprocessing,
-        resize=data_flags.parse_resize(FLAGS.resize),
-        central_crop=FLAGS.central_crop,
-        num_samples=FLAGS.num_samples or None,
-        seed=FLAGS.seed,
-        skip_unreadable=FLAGS.skip_unreadable,
+        **data_flags.values(),
         label_offset=FLAGS.label_offset,
         output_kind=FLAGS.output_kind,
         num_workers=FLAGS.num_workers,

@@ -65,12 +65,7 @@ flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
 def _options() -> ProfileOptions:
     return ProfileOptions(
         data=FLAGS.data,
-        preprocessing=FLAGS.preprocessing,
-        resize=data_flags.parse_resize(FLAGS.resize),
-        central_crop=FLAGS.central_crop,
-        num_samples=FLAGS.num_samples or None,
-        seed=FLAGS.seed,
-        skip_unreadable=FLAGS.skip_unreadable,
+        **data_flags.values(),
         memory_system=FLAGS.memory_system,
         on_chip_bytes=FLAGS.on_chip_bytes,
         traffic_model=FLAGS.traffic_model,

@@ -9,6 +9,7 @@ dependence on how the samples were split over workers.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -98,11 +99,12 @@ class Accumulator(Protocol):
         ...
 
 
-class Group:
-    """An accumulator made of others, which `parts` names."""
+class Group(ABC):
+    """An accumulator made of others."""
 
+    @abstractmethod
     def parts(self) -> Mapping[str, Accumulator]:
-        raise NotImplementedError
+        """The others, by name."""
 
     def state(self) -> State:
         """The parts' states, each name with its part's in front."""
