@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-# Coarseness = raw bits of the network per unit of cost that a bit is worth; 2^-8 leaves almost all as it is.
-FINEST_LOG2 = -8.0
+# Coarseness = raw bits of the network per unit of cost that a bit is worth; 2^-12 leaves almost all as it is.
+FINEST_LOG2 = -12.0
 COARSEST_LOG2 = 8.0
 _BISECTIONS = 8
 _PROBES = 4

@@ -76,9 +76,10 @@ def predict_group(predictor: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def unpredict_group(predictor: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Inverse of predict_group."""
-    k = np.zeros(residual.shape, np.int64)
-    for y in range(k.shape[0]):
-        for x in range(k.shape[1]):
+    rows, width, r = residual.shape
+    k = np.zeros((rows, width, r), np.int64)
+    for y in range(rows):
+        for x in range(width):
             value = residual[y, x] + _predict_row(predictor, *_neighbours(k, y, x))
             k[y, x] = (value + 128) % 256 - 128
     return k.astype(np.int8)

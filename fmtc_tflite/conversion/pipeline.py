@@ -30,7 +30,7 @@ from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
-from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.types import ConvertOptions, Treatment
 from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_warning
 
 # For each step of the search, in feature-map values, and the least and most held-back samples.
@@ -149,6 +149,8 @@ class Conversion:
             return None
         if self.options.max_bits_per_value is not None:
             coarseness = allocation.finest(self._meets_rate)
+            if coarseness is None:
+                raise NothingToDoError(f"{self.options.constraint} cannot be met at any coarseness; relax it")
         else:
             wanted = _TRIAL_VALUES // sum(p.values for p in self.plans)
             count = min(max(wanted, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
@@ -160,11 +162,27 @@ class Conversion:
                 self.options.num_threads,
             )
             coarseness = allocation.coarsest(lambda c: self._meets_fidelity(trial, c))
-        if coarseness is None:
-            raise NothingToDoError(
-                f"{self.options.constraint} cannot be met at any coarseness; relax it, or --lossless"
-            )
+            if coarseness is None and self._drop_folding():
+                coarseness = allocation.coarsest(lambda c: self._meets_fidelity(trial, c))
+            if coarseness is None:
+                self._become_lossless()
         return coarseness
+
+    def _drop_folding(self) -> bool:
+        """Leaves folded maps out of the choice: they round a little differently however fine the steps are."""
+        plans = [p for p in self._searched if len(p.choices) > 1]
+        for plan in plans:
+            plan.choices = [choice for choice in plan.choices if not choice.folded]
+        return bool(plans)
+
+    def _become_lossless(self) -> None:
+        """What no step at all can break: the last resort where few samples leave the bound in doubt."""
+        self.warnings.append(
+            f"no lossy coding keeps {self.options.constraint} with certainty on these samples, so maps are coded "
+            "losslessly; more calibration samples may allow more"
+        )
+        for plan in self._searched:
+            plan.treatment = Treatment("lossless")
 
     def _meets_fidelity(self, trial: FidelityTrial, coarseness: float) -> bool:
         self._coarseness = coarseness

@@ -80,7 +80,8 @@ class PartialResults:
     def write(self, shard: int, state: Mapping[str, np.ndarray]) -> None:
         """Keeps a shard's results."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **state)
+        arrays: dict[str, Any] = dict(state)
+        np.savez_compressed(buffer, **arrays)
         write_all([(self._path(shard), buffer.getvalue())])
 
     def read(self, shard: int) -> dict[str, np.ndarray]:
