@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# A shell that started the tests in the background may have them ignore interrupts, and so what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every machine and in every run.
 hypothesis.settings.register_profile("fmtc", derandomize=True, deadline=None, print_blob=True)

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from fmtc_tflite.errors import (
     CalibrationError,
@@ -61,7 +61,9 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
-        return list(flags.FLAGS(argv))
+        arguments = list(flags.FLAGS(argv))
+        logging.set_verbosity(flags.FLAGS.verbosity)  # also for the standard library's loggers
+        return arguments
     except flags.Error as e:
         _complain(f"{e}; see --help")
         sys.exit(EXIT_USAGE)
