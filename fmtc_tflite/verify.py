@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, coded_tensors, fidelity_sources
+from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
 from fmtc_tflite.evaluation.metrics import ByteStatistics, MeanResult
+from fmtc_tflite.graph.converted import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 
 Sample = Mapping[str, np.ndarray]
@@ -87,7 +88,7 @@ def compare(
     reread = load_model(converted)
     sources = [fidelity_sources(m, output_kind) for m in (original[0], reread)]
     runners = [ModelRunner(*original, num_threads=num_threads), ModelRunner(reread, converted, num_threads=num_threads)]
-    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread), True
+    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread.subgraphs[0]), True
     sizes = CodedMeter(list(coded))
     for sample in tqdm(samples, desc="verification", disable=None, leave=False):
         meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))

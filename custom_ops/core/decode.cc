@@ -25,24 +25,48 @@ struct Decoder {
   uint8_t* residuals;  // segments that are decoded together, each in segment order
   uint8_t* above;      // indices of the row above the segment
   uint8_t* rows;       // behind it: residuals, then indices of a segment
+  uint8_t* kept;       // pixels of a row that a stride keeps
 };
 
-size_t OutputRowBytes(const Decoder& d) { return size_t{d.plan->width} * d.codec->side_info.channels; }
+size_t OutputRowBytes(const Decoder& d) { return size_t{OutputWidth(*d.plan)} * d.codec->side_info.channels; }
 
-void FinishSegment(const Decoder& d, uint32_t rows, bool starts_group, const uint8_t* residuals, uint8_t* output) {
+// Bytes of Decoder::kept.
+size_t KeptBytes(const Codec& codec, const MapPlan& plan) {
+  return plan.stride_width == 1 ? 0 : size_t{OutputWidth(plan)} * codec.side_info.components + kRowsSlack;
+}
+
+// Writes row y of the map, if the stride keeps it; returns where the next row goes.
+uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t* output) {
+  const MapPlan& plan = *d.plan;
+  if (y % plan.stride_height != 0) return output;
+  if (plan.stride_width > 1) {
+    const size_t pixel = d.codec->side_info.components;
+    for (uint32_t x = 0; x < OutputWidth(plan); ++x) {
+      memcpy(d.kept + x * pixel, indices + size_t{x} * plan.stride_width * pixel, pixel);
+    }
+    indices = d.kept;
+  }
+  SynthesizeRow(d.synthesis, OutputWidth(plan), indices, output);
+  return output + OutputRowBytes(d);
+}
+
+// From the residuals of the segment that the walk is at to rows of the map; returns where the next row goes.
+uint8_t* FinishSegment(const Decoder& d, const SegmentWalk& walk, const uint8_t* residuals, uint8_t* output) {
+  const uint32_t rows = walk.rows();
   const Codec& codec = *d.codec;
   const size_t row_bytes = d.plan->row_values;
   const PlaneShape planes{d.shape.components, size_t{rows} * d.plan->width};
   codec.kernels->planes_to_pixels(planes, codec.place, residuals, d.rows);
   uint8_t* row = d.rows;
-  for (uint32_t y = 0; y < rows; ++y, row += row_bytes, output += OutputRowBytes(d)) {
+  for (uint32_t y = 0; y < rows; ++y, row += row_bytes) {
     if (codec.has_prediction) {
-      const uint8_t* above = starts_group && y == 0 ? nullptr : row - row_bytes;
+      const uint8_t* above = walk.starts_group() && y == 0 ? nullptr : row - row_bytes;
       codec.kernels->indices_of_row(d.shape, codec.side_info.component_codes, above, row);
     }
-    SynthesizeRow(d.synthesis, d.plan->width, row, output);
+    output = WriteRow(d, walk.first_row() + y, row, output);
   }
   if (codec.has_prediction) memcpy(d.above, row - row_bytes, row_bytes);
+  return output;
 }
 
 // Each segment has from one byte to one byte a value, and together with header and table they are the payload.
@@ -113,8 +137,7 @@ Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_by
         return Status::kStreamCorrupt;
       }
       for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
-        FinishSegment(d, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
-        output += walk.rows() * OutputRowBytes(d);
+        output = FinishSegment(d, walk, batch.segments[i].residuals, output);
       }
     }
   }
@@ -124,9 +147,9 @@ Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_by
 // The constant level: every index is 0, so every row is the same.
 void FillConstant(const Decoder& d, uint8_t* output) {
   memset(d.rows, 0, d.plan->row_values);
-  const uint64_t rows = uint64_t{d.plan->batch} * d.plan->height;
+  const uint64_t rows = uint64_t{d.plan->batch} * OutputHeight(*d.plan);
   for (uint64_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
-    SynthesizeRow(d.synthesis, d.plan->width, d.rows, output);
+    SynthesizeRow(d.synthesis, OutputWidth(*d.plan), d.rows, output);
   }
 }
 
@@ -138,7 +161,9 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   d.residuals = workspace;
   d.above = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
   d.rows = d.above + plan.row_values;
-  InitSynthesis(codec, type, level, d.rows + MaxSegmentValues(plan) + kRowsSlack, &d.synthesis);
+  uint8_t* const synthesis_memory = d.rows + MaxSegmentValues(plan) + kRowsSlack;
+  InitSynthesis(codec, type, level, synthesis_memory, &d.synthesis);
+  d.kept = synthesis_memory + SynthesisMemorySize(codec);
   return d;
 }
 
@@ -146,7 +171,7 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
 
 size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
   return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + plan.row_values + kRowsSlack +
-         SynthesisMemorySize(codec);
+         SynthesisMemorySize(codec) + KeptBytes(codec, plan);
 }
 
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,

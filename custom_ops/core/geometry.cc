@@ -14,9 +14,9 @@ constexpr uint64_t kMaxSegmentValues = (uint64_t{1} << 29) - 1;
 uint64_t Min(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 // *product = batch * height * width * channels if it fits size_t.
-bool MapBytes(const MapPlan& plan, uint32_t channels, size_t* product) {
-  uint64_t bytes = uint64_t{plan.height} * plan.width;
-  if (!CheckedMultiply(bytes, channels, &bytes) || !CheckedMultiply(bytes, plan.batch, &bytes)) return false;
+bool MapBytes(uint32_t batch, uint32_t height, uint32_t width, uint32_t channels, size_t* product) {
+  uint64_t bytes = uint64_t{height} * width;
+  if (!CheckedMultiply(bytes, channels, &bytes) || !CheckedMultiply(bytes, batch, &bytes)) return false;
   *product = static_cast<size_t>(bytes);
   return bytes <= SIZE_MAX;
 }
@@ -50,11 +50,21 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
   if (capacity > UINT32_MAX - 7) return Status::kInvalidArgument;
   plan->item_capacity = RoundUp(static_cast<size_t>(capacity), 8);
   if (uint64_t{plan->batch} * plan->item_capacity > UINT32_MAX) return Status::kInvalidArgument;
-  if (!MapBytes(*plan, codec.side_info.EncoderChannels(), &plan->encoder_input_bytes) ||
-      !MapBytes(*plan, codec.side_info.channels, &plan->decoder_output_bytes)) {
+  if (!MapBytes(plan->batch, plan->height, plan->width, codec.side_info.EncoderChannels(),
+                &plan->encoder_input_bytes)) {
     return Status::kInvalidArgument;
   }
-  return Status::kOk;
+  return SetDecoderStride(codec, 1, 1, plan);
+}
+
+Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan) {
+  if (stride_height < 1 || stride_width < 1) return Status::kInvalidArgument;
+  if (stride_height > kMaxDimension || stride_width > kMaxDimension) return Status::kInvalidArgument;
+  plan->stride_height = static_cast<uint32_t>(stride_height);
+  plan->stride_width = static_cast<uint32_t>(stride_width);
+  const bool fits = MapBytes(plan->batch, OutputHeight(*plan), OutputWidth(*plan), codec.side_info.channels,
+                             &plan->decoder_output_bytes);
+  return fits ? Status::kOk : Status::kInvalidArgument;
 }
 
 }  // namespace fmtc

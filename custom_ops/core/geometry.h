@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/bytes.h"
 #include "core/codec.h"
 
 namespace fmtc {
@@ -25,6 +26,14 @@ inline uint32_t GroupSegments(const MapPlan& plan, uint32_t group) {
 
 inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_segment_rows} * plan.row_values; }
 
+// What DECODE writes.
+inline uint32_t OutputHeight(const MapPlan& plan) {
+  return static_cast<uint32_t>(DivideRoundUp(plan.height, plan.stride_height));
+}
+inline uint32_t OutputWidth(const MapPlan& plan) {
+  return static_cast<uint32_t>(DivideRoundUp(plan.width, plan.stride_width));
+}
+
 // Walks over the segments of one batch item in order.
 class SegmentWalk {
  public:
@@ -33,9 +42,11 @@ class SegmentWalk {
   bool done() const { return segment_ == plan_.segments_per_item; }
   uint32_t index() const { return segment_; }
   uint32_t rows() const { return SegmentRows(plan_, segment_); }
+  uint32_t first_row() const { return first_row_; }
   bool starts_group() const { return starts_group_; }
 
   void Next() {
+    first_row_ += rows();
     ++segment_;
     starts_group_ = --left_in_group_ == 0;
     if (starts_group_ && !done()) left_in_group_ = GroupSegments(plan_, ++group_);
@@ -45,6 +56,7 @@ class SegmentWalk {
   const MapPlan& plan_;
   uint32_t segment_ = 0;
   uint32_t group_ = 0;
+  uint32_t first_row_ = 0;
   uint32_t left_in_group_;
   bool starts_group_ = true;
 };

@@ -48,31 +48,28 @@ def measure_sensitivities(
     output_kind: str,
     seed: int = 0,
     num_threads: int | None = None,
-) -> tuple[list[Sensitivity | None], list[Sensitivity | None]]:
-    """Sensitivities of feature maps, and of what their producers read.
+) -> list[Sensitivity | None]:
+    """Sensitivities of feature maps.
 
     Args:
       sites: of the main subgraph.
       samples: a few calibration samples.
 
     Returns:
-      For each site: of the map itself; and of the producer's first input where it acts through this producer alone.
-      None where an operator on the way to the output has no known gradient.
+      For each site; None where an operator on the way to the output has no known gradient.
     """
     runner = ModelRunner(model, content, num_threads=num_threads)
     rng = np.random.default_rng(seed)
     backward = _Backward(model, output_kind, runner)
-    maps, inputs = ([_Accumulator() for _ in sites] for _ in range(2))
+    maps = [_Accumulator() for _ in sites]
     count = 0
     for sample in tqdm(samples, desc="sensitivities", disable=None, leave=False):
         runner.run(sample)
         backward.run(rng)
-        for site, own, behind in zip(sites, maps, inputs, strict=True):
-            own.add(backward.gradients.get(id(site.tensor)), site.tensor)
-            source = site.producer.inputs[0] if site.producer.inputs else None
-            behind.add(backward.through.get(id(site.producer)), source)
+        for site, accumulator in zip(sites, maps, strict=True):
+            accumulator.add(backward.gradients.get(id(site.tensor)), site.tensor)
         count += 1
-    return [a.result(count) for a in maps], [a.result(count) for a in inputs]
+    return [a.result(count) for a in maps]
 
 
 class _Accumulator:
@@ -80,8 +77,8 @@ class _Accumulator:
         self.noise: np.ndarray | None = None
         self.shift: np.ndarray | None = None
 
-    def add(self, gradient: np.ndarray | None, tensor: Tensor | None) -> None:
-        if gradient is None or tensor is None or gradient.ndim != 4:
+    def add(self, gradient: np.ndarray | None, tensor: Tensor) -> None:
+        if gradient is None or gradient.ndim != 4:
             return
         scaled = gradient.astype(np.float64) * (tensor.scale or 1.0)
         noise, shift = (scaled**2).sum((0, 1, 2)), scaled.sum((0, 1, 2)) ** 2
@@ -99,7 +96,6 @@ class _Backward:
 
     Attributes:
       gradients: by id of the tensor, with respect to its real values.
-      through: by id of the op, its contribution to the gradient of its first input.
     """
 
     def __init__(self, model: Model, output_kind: str, runner: ModelRunner) -> None:
@@ -109,11 +105,10 @@ class _Backward:
             for i in range(len(self._subgraph.outputs))
         ]
         self.gradients: dict[int, np.ndarray] = {}
-        self.through: dict[int, np.ndarray] = {}
 
     def run(self, rng: np.random.Generator) -> None:
         """Computes the gradients for the sample that the runner has just run."""
-        self.gradients, self.through = {}, {}
+        self.gradients = {}
         unknown: set[int] = set()
         for source in self._sources:
             start = _start(source, self._runner.read(source.tensor), rng)
@@ -132,9 +127,7 @@ class _Backward:
         found = input_gradients(op, gradient, self._runner.read)
         if found is None:
             return False
-        for i, (tensor, value) in enumerate(found):
-            if i == 0 and op.inputs and tensor is op.inputs[0]:
-                self.through[id(op)] = value
+        for tensor, value in found:
             earlier = self.gradients.get(id(tensor))
             self.gradients[id(tensor)] = value if earlier is None else earlier + value
         return True

@@ -5,7 +5,6 @@ Shoham, A. Gersho, "Efficient bit allocation for an arbitrary set of quantizers"
 step per channel.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,41 +18,42 @@ STEP_CODES = np.array([STEP_ONE, *CODED_STEPS[12::4]])
 
 
 @dataclass(frozen=True)
+class Pick:
+    """The best steps for a Lagrangian weight.
+
+    Attributes:
+      steps: int64 [r], codes in 1/16 units.
+      bits, cost: expected bits and increase of the fidelity measure.
+      total: bits + weight * cost.
+    """
+
+    steps: np.ndarray
+    bits: float
+    cost: float
+    total: float
+
+
+@dataclass(frozen=True)
 class Choice:
-    """A way to code one map.
+    """The ways to code one map.
 
     Attributes:
       bits: float64 [steps, r], expected bits of each component per inference, for each of STEP_CODES.
       cost: float64 [steps, r], expected increase of the fidelity measure.
-      side_bits: side information, read once per inference.
-      folded: the map is recomputed from what its producer reads.
       level: correction of `cost` that a run through the interpreter gave.
     """
 
     bits: np.ndarray
     cost: np.ndarray
-    side_bits: float = 0.0
-    folded: bool = False
     level: float = 1.0
 
-    def pick(self, weight: float) -> tuple[np.ndarray, float, float]:
-        """The best steps for a Lagrangian weight (bits per unit of cost).
-
-        Returns:
-          int64 [r] step codes, their total `bits + weight * cost`, their cost.
-        """
-        total = self.bits + weight * self.level * self.cost
-        best = total.argmin(0)
-        columns = np.arange(total.shape[1])
+    def pick(self, weight: float) -> Pick:
+        """The best steps for a Lagrangian weight (bits per unit of cost)."""
+        best = (self.bits + weight * self.level * self.cost).argmin(0)
+        columns = np.arange(len(best))
+        bits = float(self.bits[best, columns].sum())
         cost = self.level * float(self.cost[best, columns].sum())
-        return STEP_CODES[best], float(total[best, columns].sum()) + self.side_bits, cost
-
-
-def best_choice(choices: Sequence[Choice], weight: float) -> tuple[Choice, np.ndarray]:
-    """The choice of least total and its step codes."""
-    picked = [choice.pick(weight) for choice in choices]
-    best = int(np.argmin([total for _, total, _ in picked]))
-    return choices[best], picked[best][0]
+        return Pick(STEP_CODES[best], bits, cost, bits + weight * cost)
 
 
 def weight_for_cost(choice: Choice, cost: float) -> float:
@@ -61,7 +61,7 @@ def weight_for_cost(choice: Choice, cost: float) -> float:
     low, high = 0.0, 40.0
     for _ in range(24):
         middle = (low + high) / 2
-        if choice.pick(2.0**middle)[2] > cost:
+        if choice.pick(2.0**middle).cost > cost:
             low = middle
         else:
             high = middle
@@ -74,9 +74,6 @@ def step_choice(
     limits: tuple[int, int],
     sensitivity: Sensitivity,
     positions: int,
-    *,
-    side_bits: float = 0.0,
-    folded: bool = False,
 ) -> Choice:
     """Rates and costs of the step quantizer.
 
@@ -100,7 +97,7 @@ def step_choice(
         noise, shift = (error**2 * share).sum(1), (error * share).sum(1)
         bits[i] = positions * _entropies(index, share)
         cost[i] = (sensitivity.noise * noise + sensitivity.shift * shift**2) / 2
-    return Choice(bits, cost, side_bits, folded)
+    return Choice(bits, cost)
 
 
 def _entropies(index: np.ndarray, share: np.ndarray) -> np.ndarray:

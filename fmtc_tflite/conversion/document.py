@@ -71,6 +71,7 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
         "step": None,
         "components": None,
         "classes": None,
+        "coded_with": None,
         "values": plan.values,
         "coded_bytes": None,
         "capacity_bytes": None,
@@ -84,10 +85,13 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
             "step": float(plan.info.steps.mean()) / STEP_ONE if quantized else None,
             "components": plan.info.components,
             "classes": len(plan.info.classes),
-            "capacity_bytes": plan.capacity_bytes,
+            "capacity_bytes": None if plan.folded else plan.capacity_bytes,
+            "coded_with": plan.fold_source.site.name if plan.folded and plan.fold_source else None,
             "side_information_bytes": len(plan.info.to_bytes()),
         }
-    if coded is not None:
+    if plan.folded:
+        entry["bits_per_value"] = 0.0
+    elif coded is not None:
         entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / plan.values}
     return entry
 
@@ -103,7 +107,7 @@ def _transform(plan: SitePlan, quantized: bool) -> str:
 def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
     """Sums over the network; bits_per_value as definitions have it: payload over all candidates' values."""
     values = sum(p.values for p in plans)
-    coded_values = sum(p.values for p in plans if p.site.name in comparison.site_bytes)
+    coded_values = sum(p.values for p in plans if p.coded)
     raw_bytes = values - coded_values
     side = sum(len(p.info.to_bytes()) for p in plans if p.info is not None)
     network = comparison.network_bytes

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from fmtc_tflite.calibration.dataset import Dataset
 from fmtc_tflite.calibration.sensitivity import Sensitivity, measure_sensitivities
-from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.build import build_converted, only
 from fmtc_tflite.conversion.choices import Choice, step_choice, unknown_sensitivity, weight_for_cost
 from fmtc_tflite.conversion.treatment import SitePlan, Statistics, map_centres, raw_capacity, set_quantization
@@ -31,8 +30,8 @@ def sensitivity_choices(
     statistics: Mapping[int, Statistics],
     samples: Dataset,
     options: ConvertOptions,
-) -> list[list[Choice]]:
-    """The ways to code each plan, with costs from gradients.
+) -> list[Choice]:
+    """What each plan's steps cost, in bits and, from gradients, in fidelity.
 
     Args:
       plans: those whose steps follow the search; all of the main subgraph.
@@ -40,7 +39,7 @@ def sensitivity_choices(
       samples: the ones that build tables.
     """
     count = int(np.clip(_GRADIENT_VALUES // sum(p.values for p in plans), 4, 128))
-    maps, inputs = measure_sensitivities(
+    maps = measure_sensitivities(
         model,
         content,
         [p.site for p in plans],
@@ -49,27 +48,17 @@ def sensitivity_choices(
         options.calibration.seed,
         options.num_threads,
     )
-    return [_choices(p, statistics, own, behind) for p, own, behind in zip(plans, maps, inputs, strict=True)]
+    return [_choice(plan, statistics, found) for plan, found in zip(plans, maps, strict=True)]
 
 
-def _choices(
-    plan: SitePlan, statistics: Mapping[int, Statistics], own: Sensitivity | None, behind: Sensitivity | None
-) -> list[Choice]:
+def _choice(plan: SitePlan, statistics: Mapping[int, Statistics], sensitivity: Sensitivity | None) -> Choice:
     positions = int(np.prod(plan.site.grid))
     values = statistics[id(plan.site.tensor)][0]
     centres = map_centres(plan.site, values)
-    if own is None:
+    if sensitivity is None:
         logging.info("%s: no gradient is known; runs alone give its sensitivity", plan.site.name)
-        own = unknown_sensitivity(values.histogram, centres)
-    found = [step_choice(values.histogram, centres, plan.site.activation_range, own, positions)]
-    source = plan.site.producer.inputs[0] if folding.can_fold(plan.site) else None
-    if source is not None and behind is not None and id(source) in statistics:
-        values = statistics[id(source)][0]
-        centre = np.clip(np.rint(values.means), -128, 127)
-        side_bits = folding.side_information_bits(plan.site)
-        limits = (-128, 127)
-        found.append(step_choice(values.histogram, centre, limits, behind, positions, side_bits=side_bits, folded=True))
-    return found
+        sensitivity = unknown_sensitivity(values.histogram, centres)
+    return step_choice(values.histogram, centres, plan.site.activation_range, sensitivity, positions)
 
 
 def correct_levels(
@@ -86,23 +75,21 @@ def correct_levels(
     it does not add up over maps.
     """
     searched = [p for p in plans if p.is_searched]
-    work = sum(p.values for p in plans) * sum(len(p.choices) for p in searched)
+    work = sum(p.values for p in plans) * len(searched)
     count = int(np.clip(_LEVEL_VALUES // work, 2, 64))
     trial = FidelityTrial(model, content, list(islice(samples, count)), options.output_kind, options.num_threads)
     target = options.effective_max_kl / 2
-    floor = _run_alone(trial, content, plans, searched[0], searched[0].choices[0], statistics, target / 50)
+    floor = _run_alone(trial, content, plans, searched[0], statistics, target / 50)
     for plan in tqdm(searched, desc="levels", disable=None, leave=False):
-        corrected = []
-        for choice in plan.choices:
-            measured = _run_alone(trial, content, plans, plan, choice, statistics, target)
-            expected = choice.pick(weight_for_cost(choice, target))[2]
-            level = 1.0
-            if expected > target / 4:
-                limits = (1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION)
-                level = float(np.clip((measured - floor) / expected, *limits))
-            corrected.append(replace(choice, level=level))
-        plan.choices = corrected
-        logging.info("%s: cost levels %s", plan.site.name, [round(c.level, 2) for c in corrected])
+        assert plan.choice is not None
+        measured = _run_alone(trial, content, plans, plan, statistics, target)
+        expected = plan.choice.pick(weight_for_cost(plan.choice, target)).cost
+        if expected > target / 4:
+            level = (measured - floor) / expected
+            plan.choice = replace(
+                plan.choice, level=float(np.clip(level, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION))
+            )
+        logging.info("%s: cost level %.2f", plan.site.name, plan.choice.level)
 
 
 def _run_alone(
@@ -110,13 +97,13 @@ def _run_alone(
     content: bytes,
     plans: Sequence[SitePlan],
     plan: SitePlan,
-    choice: Choice,
     statistics: Mapping[int, Statistics],
     cost: float,
 ) -> float:
     """Measured cost with one map coded alone, as coarsely as the expected cost allows."""
-    alone = SitePlan(plan.site, plan.treatment, choices=[choice])
-    set_quantization(alone, statistics, weight_for_cost(choice, cost))
+    assert plan.choice is not None
+    alone = SitePlan(plan.site, plan.treatment, choice=plan.choice)
+    set_quantization(alone, statistics, weight_for_cost(plan.choice, cost))
     alone.item_capacity = raw_capacity(alone)
     trial_plans = [alone if p is plan else p for p in only(plans, [plan])]
     return trial.measure(build_converted(content, trial_plans).to_bytes()).mean

@@ -22,7 +22,14 @@ from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
-from fmtc_tflite.conversion.treatment import SitePlan, Statistics, choose_treatments, raw_capacity, set_quantization
+from fmtc_tflite.conversion.treatment import (
+    SitePlan,
+    Statistics,
+    choose_treatments,
+    follow_source,
+    raw_capacity,
+    set_quantization,
+)
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.evaluation.meters import fidelity_sources
 from fmtc_tflite.evaluation.preprocess import Preprocessing
@@ -133,7 +140,7 @@ class Conversion:
                 self.options,
             )
             for plan, found in zip(self._searched, choices, strict=True):
-                plan.choices = found
+                plan.choice = found
             correct_levels(self.model, self.content, self.plans, self._statistics, self.samples.build, self.options)
 
     def _quantize(self) -> None:
@@ -141,7 +148,8 @@ class Conversion:
         weight = 8 * sum(p.values for p in self.plans) / (self._coarseness or 1.0)
         for plan in self._coded:
             set_quantization(plan, self._statistics, weight)
-            plan.item_capacity = raw_capacity(plan)
+            if plan.stored:
+                plan.item_capacity = raw_capacity(plan)
 
     def _search(self) -> float | None:
         """The coarseness that just meets the constraint; None if no map takes its step from a search."""
@@ -170,9 +178,9 @@ class Conversion:
 
     def _drop_folding(self) -> bool:
         """Leaves folded maps out of the choice: they round a little differently however fine the steps are."""
-        plans = [p for p in self._searched if len(p.choices) > 1]
+        plans = [p for p in self._searched if p.fold_source is not None]
         for plan in plans:
-            plan.choices = [choice for choice in plan.choices if not choice.folded]
+            plan.fold_source = None
         return bool(plans)
 
     def _become_lossless(self) -> None:
@@ -207,23 +215,25 @@ class Conversion:
     def _build_side_information(self) -> None:
         self._quantize()
         expected_bits = self._fit_tables(self.samples.build)
+        needed = {id(p.fold_source) for p in self._coded if p.folded}
         for plan in self._coded:
             assert plan.info is not None
-            spent = expected_bits[id(plan)] / 8 + len(plan.info.to_bytes())
-            if self.options.objective == "traffic" and spent >= plan.values and not plan.asked_for:
+            spent = expected_bits.get(id(plan), 0.0) / 8 + len(plan.info.to_bytes())
+            wanted = plan.asked_for or id(plan) in needed
+            if self.options.objective == "traffic" and spent >= plan.values and not wanted:
                 plan.skip("coding would not make it smaller, side information included")
         if self.options.objective == "arena":
             self._set_budgets()
         self._require_coded()
 
     def _fit_tables(self, samples: Dataset | Sequence[passes.Sample]) -> dict[int, float]:
-        """Fits the entropy tables of all coded maps; returns the expected coded bits of each, headers included."""
+        """Fits the entropy tables of all stored maps; returns the expected coded bits of each, headers included."""
         expected: dict[int, float] = {}
         for index, group in self._by_subgraph().items():
             own = samples if index == 0 else _synthetic(self.model, index, self.options)
             infos = [p.info for p in group if p.info is not None]
             histograms, count = passes.residual_histograms(
-                self.model, self.content, [p.encoded for p in group], infos, own, self.options.num_threads, index
+                self.model, self.content, [p.site.tensor for p in group], infos, own, self.options.num_threads, index
             )
             for plan, info, histogram in zip(group, infos, histograms, strict=True):
                 model = entropy_model.fit(histogram, count)
@@ -232,11 +242,16 @@ class Conversion:
                 )
                 cut = geometry(*plan.site.grid[1:], info.components)
                 expected[id(plan)] = model.bits / count + 8 * cut.overhead_bytes * plan.site.tensor.shape[0]
+        for plan in self._coded:
+            if plan.folded:
+                follow_source(plan)
         return expected
 
     def _by_subgraph(self) -> dict[int, list[SitePlan]]:
         groups: dict[int, list[SitePlan]] = {}
         for plan in self._coded:
+            if not plan.stored:
+                continue
             groups.setdefault(self.model.subgraphs.index(plan.site.subgraph), []).append(plan)
         return groups
 
@@ -258,7 +273,7 @@ class Conversion:
         largest = passes.largest_coded_bytes(
             self.model,
             self.content,
-            [p.encoded for p in lossy],
+            [p.site.tensor for p in lossy],
             [p.info for p in lossy if p.info is not None],
             self.samples.build,
             self.options.num_threads,

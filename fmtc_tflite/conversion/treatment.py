@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.conversion import folding
-from fmtc_tflite.conversion.choices import Choice, best_choice
+from fmtc_tflite.conversion.choices import Choice
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import RecipeError
-from fmtc_tflite.graph.model_io import Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
@@ -33,8 +32,9 @@ class SitePlan:
       treatment: the transform in use; `skip` if it is left alone.
       reason: why it is skipped, None if it is coded.
       asked_for: the user named the map, so it is coded even where that makes it larger.
-      choices: ways to code it, where the search may choose; empty otherwise.
-      folded: the producer's input is coded in the map's place.
+      choice: ways to code it and what they cost, where the search may choose.
+      fold_source: the plan of the map from whose coded form the decoder could compute this one; None if it cannot.
+      folded: it does so; the map is not stored.
       info: side information; its tables are placeholders until they are fitted.
       item_capacity: bytes per batch item of the coded tensor.
     """
@@ -43,7 +43,8 @@ class SitePlan:
     treatment: Treatment
     reason: str | None = None
     asked_for: bool = False
-    choices: list[Choice] = field(default_factory=list)
+    choice: Choice | None = None
+    fold_source: "SitePlan | None" = None
     folded: bool = False
     info: SideInformation | None = None
     item_capacity: int = 0
@@ -67,11 +68,9 @@ class SitePlan:
         return self.coded and self.treatment.transform == "step" and self.treatment.step is None
 
     @property
-    def encoded(self) -> Tensor:
-        """What the encoder reads."""
-        tensor = self.site.producer.inputs[0] if self.folded else self.site.tensor
-        assert tensor is not None
-        return tensor
+    def stored(self) -> bool:
+        """Whether the map has a coded tensor of its own."""
+        return self.coded and not self.folded
 
     @property
     def values(self) -> int:
@@ -97,6 +96,11 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[Si
     """
     recipe = Recipe.load(options.recipe) if options.recipe else Recipe([])
     plans = [_plan(site, recipe, options) for site in sites]
+    if options.objective == "traffic":
+        by_tensor = {id(p.site.tensor): p for p in plans}
+        for plan in plans:
+            if folding.can_fold(plan.site):
+                plan.fold_source = by_tensor.get(id(plan.site.producer.inputs[0]))
     if recipe.unused():
         raise RecipeError(
             f"recipe {options.recipe}: no feature map's name matches {', '.join(recipe.unused())}; "
@@ -151,6 +155,10 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
     """
     channels = plan.site.tensor.shape[3]
     plan.folded = False
+    if plan.is_searched and _folding_pays(plan, weight):
+        plan.folded = True
+        follow_source(plan)
+        return
     if plan.treatment.transform == "lossless":
         plan.info = _with_flat_table(channels, channels)
         return
@@ -168,34 +176,35 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
     if plan.treatment.step is not None:
         codes = np.full(channels, quantizer.step_code(plan.treatment.step))
     else:
-        choice, codes = best_choice(plan.choices, weight)
-        plan.folded = choice.folded
-    if plan.folded:
-        plan.info = _folded(plan, statistics, codes)
-    elif (codes == STEP_ONE).all():
+        assert plan.choice is not None
+        codes = plan.choice.pick(weight).steps
+    if (codes == STEP_ONE).all():
         plan.info = _with_flat_table(channels, channels)
     else:
         plan.info = _with_flat_table(channels, channels, centre=centres, step=_compact(codes), lo=lo, hi=hi)
 
 
-def _folded(plan: SitePlan, statistics: Mapping[int, Statistics], codes: np.ndarray) -> SideInformation:
-    source = plan.site.producer.inputs[0]
+def _folding_pays(plan: SitePlan, weight: float) -> bool:
+    """Whether computing the map in the decoder costs less than storing it, at a Lagrangian weight.
+
+    The map then is as good as its source's coded form, as it is if the source is decoded for its producer.
+    """
+    source = plan.fold_source
+    if source is None or plan.choice is None or not source.stored or source.info is None:
+        return False
+    return source.info.synthesis is None and folding.side_information_bits(plan.site) < plan.choice.pick(weight).total
+
+
+def follow_source(plan: SitePlan) -> None:
+    """Gives a folded plan its source's quantization and tables, with the producer as the decoder's synthesis."""
+    source = plan.fold_source
     assert source is not None
-    values, _ = statistics[id(source)]
-    lossless = bool((codes == STEP_ONE).all())
-    centre = 0 if lossless else np.clip(np.rint(values.means), -128, 127).astype(np.int8)
+    assert source.info is not None
     lo, hi = plan.site.activation_range
-    return _with_flat_table(
-        plan.site.tensor.shape[3],
-        source.shape[3],
-        centre=centre,
-        step=_compact(codes),
-        lo=lo,
-        hi=hi,
-        synthesis=folding.synthesis(
-            plan.site, np.broadcast_to(centre, codes.shape).astype(np.int64), codes, RESERVED_LEVEL
-        ),
-    )
+    synthesis = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
+    channels = plan.site.tensor.shape[3]
+    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis)
+    plan.item_capacity = 0
 
 
 def _compact(codes: np.ndarray) -> int | np.ndarray:

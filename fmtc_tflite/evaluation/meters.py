@@ -20,8 +20,7 @@ from fmtc_tflite.evaluation.metrics import (
     Top1Agreement,
     dequantize,
 )
-from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.model_io import Model
 
 _METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {
     "kl": KlDivergence,
@@ -130,13 +129,6 @@ def fidelity_sources(model: Model, output_kind: str) -> list[FidelitySource]:
     """What to compare for each graph output."""
     count = max(len(model.subgraphs[0].outputs), 1)
     return [find_fidelity_source(model, output_kind, index) for index in range(count)]
-
-
-def coded_tensors(model: Model, subgraph_index: int = 0) -> dict[str, Tensor]:
-    """Name of each coded feature map in the original model -> its coded tensor."""
-    ops = model.subgraphs[subgraph_index].ops
-    coded = [op.outputs[0] for op in ops if op.opcode == ENCODE and op.outputs[0] is not None]
-    return {tensor.name.removesuffix(CODED_SUFFIX): tensor for tensor in coded}
 
 
 def payload_bytes(coded: np.ndarray) -> int:

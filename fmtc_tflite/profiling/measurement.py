@@ -11,9 +11,8 @@ from tqdm import tqdm
 from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.evaluation.meters import CodedMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
-from fmtc_tflite.graph.rewrite import DECODE, ENCODE
-from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.traffic import CodedMap
 
@@ -32,13 +31,6 @@ class Measurement:
     coded_bytes: dict[Tensor, ByteStatistics]
     network_coded_bytes: ByteStatistics | None
     histograms: dict[Tensor, MapHistogram]
-
-
-def candidates(model: Model, coded: Sequence[CodedMap]) -> list[Tensor]:
-    """The feature maps of subgraph 0 that could be coded or are, converted or not."""
-    sites = (site for site in find_sites(model) if site.subgraph.index == 0)
-    found = [site.tensor for site in sites if site.producer.opcode not in (ENCODE, DECODE)]
-    return found + [m.feature_map for m in coded if m.is_folded]
 
 
 def measure(
@@ -60,18 +52,19 @@ def measure(
       RuntimeLibraryError: the native library or a runtime is missing.
     """
     runner = ModelRunner(model, content, num_threads=num_threads)
-    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidates(model, coded)}
-    meter = CodedMeter([str(i) for i in range(len(coded))])
+    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidate_maps(model).values()}
+    stored = [m.coded for m in coded if not m.is_folded]
+    meter = CodedMeter([str(i) for i in range(len(stored))])
     count = 0
     for sample in tqdm(samples, desc="profile", disable=None, leave=False):
         runner.run(sample)
-        meter.add({str(i): runner.read(m.coded) for i, m in enumerate(coded)})
+        meter.add({str(i): runner.read(tensor) for i, tensor in enumerate(stored)})
         for tensor, histogram in histograms.items():
             histogram.add(runner.read(tensor))
         count += 1
     return Measurement(
         count,
-        {m.coded: meter.sites[str(i)].result() for i, m in enumerate(coded)},
+        {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},
         meter.network.result() if coded else None,
         histograms,
     )

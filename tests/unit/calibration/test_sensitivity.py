@@ -161,7 +161,7 @@ def test_sensitivity_predicts_the_kl_of_small_noise() -> None:
     site = next(s for s in find_sites(model) if s.name == "second")
     rng = np.random.default_rng(5)
     samples = [{"image": rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)} for _ in range(24)]
-    (sensitivity,), _ = measure_sensitivities(model, content, [site], samples * 8, "auto", seed=1)
+    (sensitivity,) = measure_sensitivities(model, content, [site], samples * 8, "auto", seed=1)
     assert sensitivity is not None
     runner = ModelRunner(model, content)
     measured = []
@@ -191,6 +191,6 @@ def test_unknown_operators_leave_a_gap() -> None:
     model = load_model(content)
     sites = find_sites(model)
     samples = [{"image": np.zeros((1, 8, 8, 3), np.int8)}]
-    found, _ = measure_sensitivities(model, content, sites, samples, "auto")
+    found = measure_sensitivities(model, content, sites, samples, "auto")
     known = {site.name for site, sensitivity in zip(sites, found, strict=True) if sensitivity is not None}
     assert known == {"unknown", "behind"}
