@@ -7,6 +7,8 @@ squared gradients at a feature map, averaged over samples, are F's diagonal ther
 squared error have the identity, scaled, in F's place.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
+from fmtc_tflite.calibration.exact_sum import ExactSum
 from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.calibration.statistics import State
 from fmtc_tflite.evaluation.fidelity import FidelitySource, find_fidelity_source
 from fmtc_tflite.evaluation.metrics import dequantize, log_softmax
 from fmtc_tflite.graph.graph_view import GraphView
@@ -58,37 +62,73 @@ def measure_sensitivities(
     Returns:
       For each site; None where an operator on the way to the output has no known gradient.
     """
-    runner = ModelRunner(model, content, num_threads=num_threads)
-    rng = np.random.default_rng(seed)
-    backward = _Backward(model, output_kind, runner)
-    maps = [_Accumulator() for _ in sites]
-    count = 0
-    for sample in tqdm(samples, desc="sensitivities", disable=None, leave=False):
-        runner.run(sample)
-        backward.run(rng)
-        for site, accumulator in zip(sites, maps, strict=True):
-            accumulator.add(backward.gradients.get(id(site.tensor)), site.tensor)
-        count += 1
-    return [a.result(count) for a in maps]
+    meter = SensitivityMeter(model, content, sites, output_kind, seed, num_threads)
+    for position, sample in enumerate(tqdm(samples, desc="sensitivities", disable=None, leave=False)):
+        meter.add(position, sample)
+    return [sums.result() for sums in meter.sums]
 
 
-class _Accumulator:
-    def __init__(self) -> None:
-        self.noise: np.ndarray | None = None
-        self.shift: np.ndarray | None = None
+class SensitivityStatistics:
+    """Sums of squared gradients at one tensor; they merge in any order to the same result."""
 
-    def add(self, gradient: np.ndarray | None, tensor: Tensor) -> None:
-        if gradient is None or gradient.ndim != 4:
-            return
-        scaled = gradient.astype(np.float64) * (tensor.scale or 1.0)
-        noise, shift = (scaled**2).sum((0, 1, 2)), scaled.sum((0, 1, 2)) ** 2
-        self.noise = noise if self.noise is None else self.noise + noise
-        self.shift = shift if self.shift is None else self.shift + shift
+    def __init__(self, channels: int) -> None:
+        self._noise, self._shift = ExactSum(channels), ExactSum(channels)
+        self._count = 0
 
-    def result(self, count: int) -> Sensitivity | None:
-        if self.noise is None or self.shift is None:
+    def add(self, gradient: np.ndarray) -> None:
+        """Adds one sample: the gradient with respect to the tensor's integers, float64 [N, H, W, C]."""
+        self._noise.add((gradient**2).sum((0, 1, 2)))
+        self._shift.add(gradient.sum((0, 1, 2)) ** 2)
+        self._count += 1
+
+    def state(self) -> State:
+        return {"noise": self._noise.words, "shift": self._shift.words, "count": np.array(self._count)}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._noise.words += state["noise"]
+        self._shift.words += state["shift"]
+        self._count += int(state["count"])
+
+    def merge(self, other: SensitivityStatistics) -> None:
+        self.add_state(other.state())
+
+    def result(self) -> Sensitivity | None:
+        """Means over samples; None if no gradient was known."""
+        if self._count == 0:
             return None
-        return Sensitivity(self.noise / count, self.shift / count)
+        return Sensitivity(self._noise.mean(self._count), self._shift.mean(self._count))
+
+
+class SensitivityMeter:
+    """Runs samples forwards and gradients backwards, and sums up.
+
+    Attributes:
+      sums: for each site.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        content: bytes,
+        sites: Sequence[Site],
+        output_kind: str,
+        seed: int = 0,
+        num_threads: int | None = None,
+    ) -> None:
+        """Args: see measure_sensitivities."""
+        self._runner = ModelRunner(model, content, num_threads=num_threads)
+        self._backward = _Backward(model, output_kind, self._runner)
+        self._seed, self._sites = seed, sites
+        self.sums = [SensitivityStatistics(site.tensor.shape[3]) for site in sites]
+
+    def add(self, position: int, sample: Mapping[str, np.ndarray]) -> None:
+        """Adds one sample; its random vector depends on the seed and its position among all samples alone."""
+        self._runner.run(sample)
+        self._backward.run(np.random.default_rng([self._seed, position]))
+        for site, sums in zip(self._sites, self.sums, strict=True):
+            gradient = self._backward.gradients.get(id(site.tensor))
+            if gradient is not None and gradient.ndim == 4:
+                sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
 
 
 class _Backward:
