@@ -1,6 +1,8 @@
 """What the command-line tools call: from files to files."""
 
+import importlib
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -52,6 +54,9 @@ def convert(
     source = Path(model)
     target = Path(output) if output is not None else default_output(source)
     report_path = Path(report) if report is not None else target.with_suffix(".json")
+    store = (options or ConvertOptions()).calibration.store
+    if store is not None and store.resolve() in (target.resolve(), report_path.resolve()):
+        raise UsageError(f"--calibration_store {store} is an output as well; name another file")
     if not dry_run:
         _check_targets(source, [target, report_path], overwrite)
     result = Conversion(read_model_file(source), options or ConvertOptions()).run()
@@ -123,14 +128,21 @@ def evaluate(
         _check_targets(source, targets, overwrite)
     contents = [read_model_file(source) for source in sources]
     evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
-    with evaluation.partial_results(partial_results_folder(json_file, resume_dir)) as partial:
-        timing = evaluation.run(partial)
+    with ExitStack() as stack:
+        partial = None
+        if options.beam is not None:
+            timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
+        else:
+            folder = partial_results_folder(json_file, resume_dir)
+            partial = stack.enter_context(evaluation.partial_results(folder))
+            timing = evaluation.run(partial)
         document = evaluation_report(evaluation, timing, [str(source) for source in sources])
         outputs = [(json_file, json.dumps(document, indent=1).encode() + b"\n")]
         if predictions_file is not None:
             outputs.append((predictions_file, predictions_csv(evaluation)))
         write_all([(Path(path), content) for path, content in outputs if path is not None])
-        partial.remove()
+        if partial is not None:
+            partial.remove()
     return document
 
 

@@ -25,6 +25,8 @@ class CalibrationOptions:
       central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
       num_samples: at most this many samples, chosen at random by `seed`.
       skip_unreadable: leave unreadable images out instead of stopping.
+      store: file that keeps what was measured, for other conversions with these data; None keeps nothing.
+      beam: options of an Apache Beam pipeline that measures, such as --runner=FlinkRunner; None measures here.
     """
 
     data: Path | None = None
@@ -34,6 +36,8 @@ class CalibrationOptions:
     num_samples: int | None = 512
     seed: int = 0
     skip_unreadable: bool = False
+    store: Path | None = None
+    beam: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ class ConvertOptions:
             raise UsageError("--max_kl and --max_bits_per_value exclude each other; pass one of them")
         if given and self.lossless:
             raise UsageError(f"{given[0]} and --lossless exclude each other; pass one of them")
+        if self.calibration.beam is not None and (self.is_lossless or self.calibration.store is None):
+            raise UsageError(
+                "--beam measures for lossy conversions, into a file: it needs --calibration_data and "
+                "--calibration_store, and no --lossless"
+            )
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
@@ -116,6 +125,7 @@ class EvaluateOptions:
       num_workers: processes that share the samples.
       num_threads: threads of each process's interpreters; None leaves it to the runtime.
       runtime: see load_interpreter; None = the first that is installed.
+      beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
     """
 
     data: str | Path
@@ -130,6 +140,7 @@ class EvaluateOptions:
     num_workers: int = 1
     num_threads: int | None = None
     runtime: str | None = None
+    beam: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
@@ -140,6 +151,8 @@ class EvaluateOptions:
         ):
             if value is not None and value < 1:
                 raise UsageError(f"--{name}: got {value}, expected at least 1")
+        if self.beam is not None and self.num_workers > 1:
+            raise UsageError("--beam has workers of its own; drop --num_workers")
         if self.seed is not None and self.seed < 0:
             raise UsageError(f"--seed: got {self.seed}, expected 0 or more")
 

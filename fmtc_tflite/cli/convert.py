@@ -31,10 +31,17 @@ flags.DEFINE_string(
     "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
 )
 data_flags.define()
+data_flags.define_beam()
 flags.DEFINE_integer(
     "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
 )
 flags.DEFINE_integer("seed", 0, "Seed of all random choices.")
+flags.DEFINE_string(
+    "calibration_store",
+    None,
+    "File (.npz) that keeps what is measured on the calibration samples: what is in it is not measured again, by "
+    "another conversion of the model with these data or after an interruption.",
+)
 flags.DEFINE_bool("lossless", False, "Keep every bit of every output (always so without --calibration_data).")
 flags.DEFINE_float(
     "max_kl",
@@ -74,6 +81,8 @@ def _options() -> ConvertOptions:
     return ConvertOptions(
         calibration=CalibrationOptions(
             data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
+            store=Path(FLAGS.calibration_store) if FLAGS.calibration_store is not None else None,
+            beam=data_flags.beam_options(),
             **data_flags.values(),
         ),
         lossless=FLAGS.lossless,

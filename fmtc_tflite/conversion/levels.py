@@ -8,17 +8,19 @@ from itertools import islice
 import numpy as np
 from tqdm import tqdm
 
+from fmtc_tflite.calibration import stages
 from fmtc_tflite.calibration.dataset import Dataset
-from fmtc_tflite.calibration.sensitivity import Sensitivity, measure_sensitivities
+from fmtc_tflite.calibration.sensitivity import Sensitivity
+from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration.store import CalibrationStore
 from fmtc_tflite.conversion.build import build_converted, only
 from fmtc_tflite.conversion.choices import Choice, step_choice, unknown_sensitivity, weight_for_cost
-from fmtc_tflite.conversion.treatment import SitePlan, Statistics, map_centres, raw_capacity, set_quantization
+from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import ConvertOptions
 from fmtc_tflite.verify import FidelityTrial
 
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
-_GRADIENT_VALUES = 120_000_000
 _LEVEL_VALUES = 7_000_000_000
 _LARGEST_CORRECTION = 8.0
 
@@ -30,6 +32,7 @@ def sensitivity_choices(
     statistics: Mapping[int, Statistics],
     samples: Dataset,
     options: ConvertOptions,
+    store: CalibrationStore,
 ) -> list[Choice]:
     """What each plan's steps cost, in bits and, from gradients, in fidelity.
 
@@ -37,13 +40,14 @@ def sensitivity_choices(
       plans: those whose steps follow the search; all of the main subgraph.
       statistics: of the lossy maps, by id of their tensor.
       samples: the ones that build tables.
+      store: has the sensitivities, or gets them.
     """
-    count = int(np.clip(_GRADIENT_VALUES // sum(p.values for p in plans), 4, 128))
-    maps = measure_sensitivities(
+    maps = stages.sensitivities(
+        store,
         model,
         content,
         [p.site for p in plans],
-        list(islice(samples, count)),
+        stages.gradient_samples(model, samples),
         options.output_kind,
         options.calibration.seed,
         options.num_threads,

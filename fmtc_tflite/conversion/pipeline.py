@@ -5,6 +5,7 @@ residual histograms -> tables -> plan -> rewrite -> verification. Samples that b
 sizes or fidelity.
 """
 
+import importlib
 import json
 import logging
 import math
@@ -12,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from fmtc_tflite.calibration import passes
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_calibration_data
 from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.calibration.synthetic import SyntheticDataset
 from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
@@ -24,7 +27,6 @@ from fmtc_tflite.conversion.document import conversion_report, totals, without_p
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
 from fmtc_tflite.conversion.treatment import (
     SitePlan,
-    Statistics,
     choose_treatments,
     follow_source,
     raw_capacity,
@@ -32,7 +34,6 @@ from fmtc_tflite.conversion.treatment import (
 )
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.evaluation.meters import fidelity_sources
-from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
@@ -82,6 +83,8 @@ class Conversion:
         self.plans = choose_treatments(find_sites(self.model), options)
         self._require_coded()
         self.samples = _open_samples(self.model, options)
+        identity = calibration_identity(content, options.calibration, self.samples.build)
+        self.store = CalibrationStore(options.calibration.store, identity)
         self.warnings: list[str] = []
         self._statistics: dict[int, Statistics] = {}
         self._coarseness: float | None = None
@@ -93,8 +96,9 @@ class Conversion:
           NothingToDoError: nothing can be coded, or a constraint cannot be met.
           VerificationError: a lossless conversion changed an output.
         """
-        self._collect_statistics()
-        self._collect_choices()
+        with self.store:
+            self._collect_statistics()
+            self._collect_choices()
         if self.options.objective == "arena":
             self._restrict_to_arena()
         self._coarseness = self._search()
@@ -119,14 +123,11 @@ class Conversion:
     def _collect_statistics(self) -> None:
         lossy = [p for p in self._coded if p.is_lossy]
         if lossy:
-            found = passes.value_statistics(
-                self.model,
-                self.content,
-                [p.site for p in lossy],
-                self.samples.build,
-                [p.treatment.transform == "klt" for p in lossy],
-                self.options.num_threads,
-            )
+            sites, covariances = [p.site for p in lossy], [p.treatment.transform == "klt" for p in lossy]
+            original = (self.store, self.model, self.content, sites, self.samples.build, covariances)
+            if self.options.calibration.beam is not None:
+                importlib.import_module("fmtc_tflite.beam").calibrate(*original, self.options)  # of an extra
+            found = stages.value_statistics(*original, self.options.num_threads)
             self._statistics = {id(p.site.tensor): s for p, s in zip(lossy, found, strict=True)}
 
     def _collect_choices(self) -> None:
@@ -138,6 +139,7 @@ class Conversion:
                 self._statistics,
                 self.samples.build,
                 self.options,
+                self.store,
             )
             for plan, found in zip(self._searched, choices, strict=True):
                 plan.choice = found
@@ -352,15 +354,7 @@ def _open_samples(model: Model, options: ConvertOptions) -> Samples:
     if wanted.data is None:
         build, held_back = _synthetic(model, 0, options).split(minimum=_SYNTHETIC_SAMPLES // 3, seed=wanted.seed)
         return Samples(build, held_back, "synthetic")
-    dataset = open_dataset(
-        wanted.data,
-        input_specs=input_specs_from_model(model),
-        preprocessing=Preprocessing(wanted.preprocessing, wanted.resize, wanted.central_crop),
-        num_samples=wanted.num_samples,
-        seed=wanted.seed,
-        skip_unreadable=wanted.skip_unreadable,
-    )
-    build, held_back = dataset.split(seed=wanted.seed)
+    build, held_back = open_calibration_data(model, wanted)
     return Samples(build, held_back, "calibration")
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
+from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration.statistics import ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
@@ -20,7 +21,6 @@ from fmtc_tflite.types import ConvertOptions, Treatment
 # Constant level (FORMAT.md section 4.3) that budgets use and that matrices leave room for.
 RESERVED_LEVEL = 4
 _LOSSLESS = Treatment("lossless")
-Statistics = tuple[ValueStatistics, CovarianceStatistics | None]
 
 
 @dataclass(eq=False)

@@ -36,7 +36,9 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "calibration.passes": _RUNS_MODELS,
     "calibration.runner": _RUNS_MODELS,
     "calibration.sensitivity": _RUNS_MODELS,
+    "calibration.store": ({"evaluation", "files", "graph", "runtime"}, {"numpy"}),
     "verify": _RUNS_MODELS,
+    "beam": ({"", "calibration", "evaluation", "graph", "runtime"}, {"numpy", "apache_beam"}),
     "conversion": (
         {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
         {"numpy", "tqdm"},
