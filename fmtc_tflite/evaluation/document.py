@@ -42,7 +42,7 @@ def evaluation_report(evaluation: Evaluation, timing: Timing, paths: Sequence[st
             "kernels": _KERNELS,
             "num_threads": evaluation.options.num_threads,
         },
-        "timing": _timing(timing, evaluation.options.num_workers),
+        "timing": _timing(timing, None if evaluation.options.beam is not None else evaluation.options.num_workers),
     }
 
 
@@ -192,7 +192,7 @@ def _data(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _timing(timing: Timing, num_workers: int) -> dict[str, Any]:
+def _timing(timing: Timing, num_workers: int | None) -> dict[str, Any]:
     return {
         "num_workers": num_workers,
         "seconds": timing.seconds,
