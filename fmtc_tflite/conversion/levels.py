@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 from tqdm import tqdm
@@ -81,7 +80,7 @@ def correct_levels(
     searched = [p for p in plans if p.is_searched]
     work = sum(p.values for p in plans) * len(searched)
     count = int(np.clip(_LEVEL_VALUES // work, 2, 64))
-    trial = FidelityTrial(model, content, list(islice(samples, count)), options.output_kind, options.num_threads)
+    trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
     target = options.effective_max_kl / 2
     floor = _run_alone(trial, content, plans, searched[0], statistics, target / 50)
     for plan in tqdm(searched, desc="levels", disable=None, leave=False):

@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from fmtc_tflite.calibration import passes, stages
 from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_calibration_data
@@ -45,14 +44,20 @@ from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_w
 _TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 450_000_000, 16, 512
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24
+_MOST_SAMPLES = 4096  # for tables, and to measure on: time must not grow with millions of samples
 _CORRECTIONS = 6
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Calibration samples: `build` makes tables and steps, `held_back` measures."""
+    """Calibration samples: those of `build` and `tables` make steps and tables, those of `held_back` measure.
+
+    Statistics of the original model are taken of all of `build`, by many machines if need be; passes that depend on the
+    search run here and take a part of it, `tables`.
+    """
 
     build: Dataset
+    tables: Dataset
     held_back: Dataset
     kind: str  # "synthetic" or "calibration"
 
@@ -167,7 +172,7 @@ class Conversion:
             trial = FidelityTrial(
                 self.model,
                 self.content,
-                list(islice(self.samples.held_back, count)),
+                list(self.samples.held_back.evenly(count)),
                 self.options.output_kind,
                 self.options.num_threads,
             )
@@ -206,7 +211,7 @@ class Conversion:
     def _meets_rate(self, coarseness: float) -> bool:
         self._coarseness = coarseness
         self._quantize()
-        coded_bits = sum(self._fit_tables(list(islice(self.samples.build, _RATE_SAMPLES))).values())
+        coded_bits = sum(self._fit_tables(list(self.samples.tables.evenly(_RATE_SAMPLES))).values())
         skipped_bits = 8 * sum(p.values for p in self.plans if not p.coded)
         bits = (coded_bits + skipped_bits) / sum(p.values for p in self.plans)
         logging.info("coarseness %.4f: about %.3f bits/value", coarseness, bits)
@@ -216,7 +221,7 @@ class Conversion:
 
     def _build_side_information(self) -> None:
         self._quantize()
-        expected_bits = self._fit_tables(self.samples.build)
+        expected_bits = self._fit_tables(self.samples.tables)
         needed = {id(p.fold_source) for p in self._coded if p.folded}
         for plan in self._coded:
             assert plan.info is not None
@@ -263,7 +268,7 @@ class Conversion:
         """Keeps only the maps whose coded form lowers the planned peak, judged at a middling coarseness."""
         self._coarseness = arena_objective.PLANNING_COARSENESS
         self._quantize()
-        self._fit_tables(self.samples.build)
+        self._fit_tables(self.samples.tables)
         self._set_budgets()
         arena_objective.restrict(self.content, self.plans)
 
@@ -277,7 +282,7 @@ class Conversion:
             self.content,
             [p.site.tensor for p in lossy],
             [p.info for p in lossy if p.info is not None],
-            self.samples.build,
+            self.samples.tables,
             self.options.num_threads,
         )
         for plan, size in zip(lossy, largest, strict=True):
@@ -353,9 +358,9 @@ def _open_samples(model: Model, options: ConvertOptions) -> Samples:
     wanted = options.calibration
     if wanted.data is None:
         build, held_back = _synthetic(model, 0, options).split(minimum=_SYNTHETIC_SAMPLES // 3, seed=wanted.seed)
-        return Samples(build, held_back, "synthetic")
+        return Samples(build, build, held_back, "synthetic")
     build, held_back = open_calibration_data(model, wanted)
-    return Samples(build, held_back, "calibration")
+    return Samples(build, build.evenly(_MOST_SAMPLES), held_back.evenly(_MOST_SAMPLES), "calibration")
 
 
 def _synthetic(model: Model, subgraph_index: int, options: ConvertOptions) -> SyntheticDataset:

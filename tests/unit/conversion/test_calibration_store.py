@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.conversion import pipeline
 from fmtc_tflite.conversion.pipeline import Conversion
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
@@ -80,6 +81,12 @@ def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
     other = replace(used, calibration=replace(used.calibration, data=tmp_path / "samples.npz"))
     with pytest.raises(UsageError, match=r"--calibration_data [0-9a-f]{12}, was [0-9a-f]{12};"):
         Conversion(MODEL, other)
+
+
+def test_what_runs_after_the_statistics_is_bounded(used: ConvertOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_MOST_SAMPLES", 4)
+    samples = Conversion(MODEL, used).samples
+    assert [len(part) for part in (samples.build, samples.tables, samples.held_back)] == [10, 4, 4]
 
 
 def test_the_file_names_no_place(used: ConvertOptions) -> None:
