@@ -115,6 +115,7 @@ class Components:
       producer: the convolution whose output is rotated; None where the stored map is.
       basis: float64 [r, C], strongest component first; set by `fix_basis`.
       reason: why the basis is the identity; None if it is the KLT's.
+      deviation: standard deviation of each component, float64 [r].
       low, high: range of each component around its mean, float64 [r].
     """
 
@@ -124,31 +125,38 @@ class Components:
     basis: np.ndarray = field(init=False)
     mean: np.ndarray = field(init=False)
     reason: str | None = None
+    deviation: np.ndarray = field(init=False)
     low: np.ndarray = field(init=False)
     high: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         channels = self.site.tensor.shape[3]
+        self._shift = np.zeros(channels, np.float32)
         self._total, self._products = np.zeros(channels), np.zeros((channels, channels))
 
     def add(self, read: Read) -> None:
         """Adds the map of the last run to mean and covariance."""
-        values = before_activation(self.site, self.producer, read).astype(np.float64)
-        self._total += values.sum(0)
+        values = before_activation(self.site, self.producer, read)
+        if not self.pixels:
+            self._shift = values.mean(0)  # sums around about the mean keep their digits
+        values -= self._shift
+        self._total += values.sum(0, dtype=np.float64)
         self._products += values.T @ values
         self.pixels += len(values)
 
     def fix_basis(self) -> None:
         """Ends the covariance; from here on `add_range`."""
         channels = len(self._total)
-        self.mean = self._total / max(self.pixels, 1)
+        mean = self._total / max(self.pixels, 1)
+        covariance = self._products / max(self.pixels, 1) - np.outer(mean, mean)
+        self.mean = self._shift + mean
         rank = channels if self.producer is None else self.producer.rank
         if self.pixels < _PIXELS_PER_DIMENSION * rank:
             self.reason = f"{self.pixels} calibration pixels are too few for a KLT of {rank} dimensions: no rotation"
             self.basis = np.eye(channels)
         else:
-            covariance = self._products / max(self.pixels, 1) - np.outer(self.mean, self.mean)
             self.basis = eigenbasis(covariance)[:rank]
+        self.deviation = np.sqrt(np.maximum(((self.basis @ covariance) * self.basis).sum(1), 0))
         del self._products
         self.low, self.high = np.zeros((2, len(self.basis)))
 

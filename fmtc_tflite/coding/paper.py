@@ -80,13 +80,16 @@ def _span(low: np.ndarray, high: np.ndarray) -> float:
     return float(max(high.max(), 0.0) - min(low.min(), 0.0))
 
 
-def arrange(low: np.ndarray, high: np.ndarray, step: float, most_rows: int) -> tuple[Rows, float]:
+def arrange(
+    low: np.ndarray, high: np.ndarray, deviation: np.ndarray, step: float, most_rows: int
+) -> tuple[Rows, float]:
     """Rows for all coefficients, and the step, coarsened where their rows would be too many.
 
-    Components that are always 0 give way first: nothing is lost with them.
+    Components that vary less than a step's rounding error give way first: quantizing them would lose as much.
 
     Args:
       low, high: range of each component around its mean, [r], strongest component first; r is at most `most_rows`.
+      deviation: standard deviation of each component, [r].
       step: the wanted one.
       most_rows: the bitstream has at most as many rows as the map has channels.
     """
@@ -94,10 +97,10 @@ def arrange(low: np.ndarray, high: np.ndarray, step: float, most_rows: int) -> t
         lowest, highest = (np.rint(x / step).astype(np.int64) for x in (np.minimum(low, 0), np.maximum(high, 0)))
         windows = [_windows(a, b) for a, b in zip(lowest.tolist(), highest.tolist(), strict=True)]
         room = most_rows - sum(len(w) for w in windows)
-        silent = [j for j in range(len(windows)) if lowest[j] == highest[j] == 0]
-        for j in silent[::-1][: max(-room, 0)]:
-            windows[j] = []
-            room += 1
+        for j in np.flatnonzero(deviation <= step / math.sqrt(12))[::-1].tolist():
+            if room < 0:
+                room += len(windows[j])
+                windows[j] = []
         if room >= 0:
             rows = [(j, offset, window) for j, own in enumerate(windows) for window, offset in own]
             return Rows(*np.array(rows or [(0, 0, 0)], np.int64).T), step

@@ -141,7 +141,9 @@ class PaperConversion(Conversion):
     def _layer(self, components: Components, plan: SitePlan) -> _Layer:
         bits = DEFAULT_PAPER_BITS if self.options.paper_bits is None else self.options.paper_bits
         step = paper.uniform_step(components.low, components.high, bits)
-        rows, step = paper.arrange(components.low, components.high, step, plan.site.tensor.shape[3])
+        rows, step = paper.arrange(
+            components.low, components.high, components.deviation, step, plan.site.tensor.shape[3]
+        )
         plan.paper = paper.PaperFigures(
             step,
             paper.bits_of_step(components.low, components.high, step),

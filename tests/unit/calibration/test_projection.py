@@ -59,6 +59,7 @@ def test_components_are_uncorrelated_and_sorted() -> None:
     assert components.reason is None
     assert (np.diff(variances) < 0).all()
     assert np.abs(covariance - np.diag(variances)).max() < 1e-3 * variances[0]
+    assert np.allclose(components.deviation**2, variances, rtol=2e-3)
     assert (np.concatenate(projected).min(0) == components.low).all()
     assert (np.concatenate(projected).max(0) == components.high).all()
 

@@ -27,7 +27,7 @@ def add_up(rows: Rows, stored: np.ndarray, components: int) -> np.ndarray:
 )
 def test_rows_add_up_to_the_coefficients_and_their_counts(ranges: list[tuple[int, int]], seed: int) -> None:
     low, high = np.array(ranges, float).T
-    rows, step = arrange(low, high, 1.0, 15 * len(ranges))
+    rows, step = arrange(low, high, np.ones_like(low), 1.0, 15 * len(ranges))
     assert step == 1.0
     rng = np.random.default_rng(seed)
     k = np.stack([rng.integers(a, b, 400, endpoint=True) for a, b in ranges], 1)
@@ -55,15 +55,15 @@ def test_dead_maps_have_a_step() -> None:
 
 def test_up_to_8_bits_one_row_holds_a_component() -> None:
     low, high = np.array([-200.0, -10.0]), np.array([54.0, 10.0])
-    rows, _ = arrange(low, high, uniform_step(low, high, 8), 2)
+    rows, _ = arrange(low, high, np.array([50.0, 4.0]), uniform_step(low, high, 8), 2)
     assert rows.component.tolist() == [0, 1]
     assert rows.offset[0] == 73  # shifted into the middle of the 8-bit range
     assert rows.offset[1] == 0
 
 
-def test_silent_components_give_way_to_wide_ones() -> None:
-    low, high = np.array([-300.0, -5.0, -0.4, 0.0]), np.array([300.0, 5.0, 0.4, 0.0])
-    rows, step = arrange(low, high, 1.0, 4)
+def test_weak_components_give_way_to_wide_ones() -> None:
+    low, high = np.array([-300.0, -5.0, -1.4, 0.0]), np.array([300.0, 5.0, 1.4, 0.0])
+    rows, step = arrange(low, high, np.array([50.0, 2.0, 0.25, 0.0]), 1.0, 4)
     assert step == 1.0
     assert rows.component.tolist() == [0, 0, 0, 1]
     assert sorted(rows.window[:3]) == [-1, 0, 1]
@@ -71,6 +71,6 @@ def test_silent_components_give_way_to_wide_ones() -> None:
 
 def test_a_step_is_coarsened_only_where_rows_do_not_fit() -> None:
     low, high = np.array([-300.0, -50.0]), np.array([300.0, 50.0])
-    rows, step = arrange(low, high, 1.0, 2)
+    rows, step = arrange(low, high, np.array([50.0, 9.0]), 1.0, 2)
     assert len(rows.component) == 2
     assert 600 / 255 <= step < 600 / 255 * 1.02
