@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from fmtc_tflite.conversion.paper import PaperConversion
 from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
@@ -59,7 +60,7 @@ def convert(
         raise UsageError(f"--calibration_store {store} is an output as well; name another file")
     if not dry_run:
         _check_targets(source, [target, report_path], overwrite)
-    result = Conversion(read_model_file(source), options or ConvertOptions()).run()
+    result = _conversion(read_model_file(source), options or ConvertOptions()).run()
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
         write_all([(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")])
@@ -71,7 +72,11 @@ def convert_demo(options: ConvertOptions | None = None) -> ConversionResult:
     options = options or ConvertOptions()
     with resources.as_file(resources.files("fmtc_tflite") / "demo") as folder:
         samples = replace(options.calibration, data=folder / "demo_samples.npz")
-        return Conversion((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples)).run()
+        return _conversion((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples)).run()
+
+
+def _conversion(content: bytes, options: ConvertOptions) -> Conversion:
+    return (PaperConversion if options.preset == "paper" else Conversion)(content, options)
 
 
 def restore(model: str | Path, output: str | Path | None = None, *, overwrite: bool = False) -> Path:

@@ -10,7 +10,11 @@ from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
 
+DEFAULT_PAPER_BITS = 8.0
+PAPER_BITS_RANGE = (2.0, 10.0)
+
 Objective = Literal["traffic", "arena"]
+Preset = Literal["default", "paper"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
 
 
@@ -54,6 +58,8 @@ class ConvertOptions:
       recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
+      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper), to compare with.
+      paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
     """
 
     calibration: CalibrationOptions = CalibrationOptions()
@@ -66,6 +72,8 @@ class ConvertOptions:
     recipe: Path | None = None
     output_kind: str = "auto"
     num_threads: int | None = None
+    preset: Preset = "default"
+    paper_bits: float | None = None
 
     @property
     def is_lossless(self) -> bool:
@@ -75,6 +83,11 @@ class ConvertOptions:
     @property
     def effective_max_kl(self) -> float:
         return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
+
+    @property
+    def default_treatment(self) -> "Treatment":
+        """What becomes of a map that nothing else decides on, where loss is allowed."""
+        return Treatment("klt" if self.preset == "paper" else "step")
 
     @property
     def constraint(self) -> str:
@@ -101,11 +114,31 @@ class ConvertOptions:
             )
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
+        self._check_preset(given)
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
             try:
                 re.compile(pattern or "")
             except re.error as e:
                 raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
+
+    def _check_preset(self, bounds: list[str]) -> None:
+        if self.preset == "default":
+            if self.paper_bits is not None:
+                raise UsageError("--paper_bits belongs to --preset paper; pass both or neither")
+            return
+        check_paper_bits(DEFAULT_PAPER_BITS if self.paper_bits is None else self.paper_bits)
+        others = {"--lossless": self.lossless, "--recipe": self.recipe, "--objective arena": self.objective == "arena"}
+        for name in [*bounds, *(name for name, present in others.items() if present)]:
+            raise UsageError(f"--preset paper fixes all choices, so {name} has no meaning with it; leave it out")
+        if self.calibration.data is None:
+            raise UsageError("--preset paper needs --calibration_data: its transforms come from real inputs")
+
+
+def check_paper_bits(bits: float) -> None:
+    """Raises UsageError where --paper_bits is out of range."""
+    low, high = PAPER_BITS_RANGE
+    if not low <= bits <= high:
+        raise UsageError(f"--paper_bits {bits:g}: expected {low:g} to {high:g}, for the range of the main component")
 
 
 @dataclass(frozen=True)

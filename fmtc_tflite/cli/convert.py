@@ -23,7 +23,7 @@ from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.profiling.report import format_report
-from fmtc_tflite.types import DEFAULT_MAX_KL, CalibrationOptions, ConvertOptions
+from fmtc_tflite.types import DEFAULT_MAX_KL, DEFAULT_PAPER_BITS, CalibrationOptions, ConvertOptions
 
 FLAGS = flags.FLAGS
 
@@ -55,6 +55,17 @@ flags.DEFINE_enum(
     "traffic",
     ["traffic", "arena"],
     "traffic codes every feature map that gets smaller; arena only those that lower the planned peak memory.",
+)
+flags.DEFINE_enum(
+    "preset",
+    "default",
+    ["default", "paper"],
+    "paper is the scheme of arXiv 1905.10830 (one KLT, step and table per feature map), to compare with, not to use.",
+)
+flags.DEFINE_float(
+    "paper_bits",
+    None,
+    f"With --preset paper: bits for the range of a map's main component (default: {DEFAULT_PAPER_BITS:g}).",
 )
 flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
 flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
@@ -94,6 +105,8 @@ def _options() -> ConvertOptions:
         recipe=Path(FLAGS.recipe) if FLAGS.recipe is not None else None,
         output_kind=FLAGS.output_kind,
         num_threads=FLAGS.num_threads,
+        preset=FLAGS.preset,
+        paper_bits=FLAGS.paper_bits,
     )
 
 
@@ -106,6 +119,8 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     print(format_report(result.report))
     if result.report["data"] == "synthetic":
         print("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
+    elif options.preset == "paper":
+        print("preset          paper: to compare with; the loss is measured, not bounded")
     elif not result.report["fidelity"]["bit_exact"]:
         print(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
     if target is not None:

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -176,6 +177,10 @@ class SideInformation:
 
     def to_bytes(self) -> bytes:
         """The constant tensor that both ops read; its length is a multiple of 16."""
+        return self._serialized
+
+    @cached_property
+    def _serialized(self) -> bytes:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
         body = (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""

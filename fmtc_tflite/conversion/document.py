@@ -6,6 +6,7 @@ Bits per value and the other words are those of the README.
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
@@ -42,6 +43,7 @@ def conversion_report(
         "model": {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)},
         "data": data,
         "objective": options.objective,
+        "preset": options.preset,
         "sites": [_site(plan, comparison.site_bytes.get(plan.site.name)) for plan in plans],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(original)],
         "totals": totals(plans, comparison),
@@ -89,6 +91,8 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
             "coded_with": plan.fold_source.site.name if plan.folded and plan.fold_source else None,
             "side_information_bytes": len(plan.info.to_bytes()),
         }
+    if plan.paper is not None:
+        entry |= {"step": plan.paper.step, "paper": asdict(plan.paper)}
     if plan.folded:
         entry["bits_per_value"] = 0.0
     elif coded is not None:
@@ -97,7 +101,7 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
 
 
 def _transform(plan: SitePlan, quantized: bool) -> str:
-    if plan.folded:
+    if plan.folded or plan.rotated is not None:
         return "folded_klt"
     if plan.info is not None and plan.info.analysis is not None:
         return "klt"
@@ -119,7 +123,17 @@ def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
         "bits_per_value_p99": None if network.p99 is None else 8 * (network.p99 + raw_bytes) / values,
         "side_information_bytes": side,
         "coded_bytes": network.to_dict(),
+        **_paper_totals(plans),
     }
+
+
+def _paper_totals(plans: Sequence[SitePlan]) -> dict[str, Any]:
+    if all(p.paper is None for p in plans):
+        return {}
+    values = sum(p.values for p in plans)
+    measures = ("shannon_bits_per_value", "huffman_bits_per_value")
+    bits = {m: sum(p.values * (8.0 if p.paper is None else getattr(p.paper, m)) for p in plans) for m in measures}
+    return {"paper": {name: total / values for name, total in bits.items()}}
 
 
 def _fidelity(comparison: Comparison) -> dict[str, Any]:

@@ -10,6 +10,7 @@ quantization of weights or activations.
 import numpy as np
 
 from fmtc_tflite.calibration.adjoints import real_weights
+from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform
 from fmtc_tflite.coding.transform import fixed_point
 from fmtc_tflite.graph.model_io import Tensor
@@ -59,11 +60,6 @@ def synthesis(site: Site, centres: np.ndarray, steps: np.ndarray, level: int) ->
     bias = _bias(site, source, weights) / _scale(site.tensor) + signed_zero_point(site.tensor)
     bias = bias + matrix @ (centres - signed_zero_point(source))
     return fixed_point(matrix * steps / STEP_ONE, bias, 255 << level, 0, "folded synthesis")
-
-
-def signed_zero_point(tensor: Tensor) -> int:
-    """The tensor's zero point in the int8 domain."""
-    return (tensor.zero_point or 0) - (128 if tensor.dtype == np.uint8 else 0)
 
 
 def _scale(tensor: Tensor) -> float:

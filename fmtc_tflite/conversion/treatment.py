@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.statistics import ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
+from fmtc_tflite.coding.paper import PaperFigures
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import RecipeError
+from fmtc_tflite.graph.plan import RotatedConvolution
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
@@ -37,6 +40,8 @@ class SitePlan:
       folded: it does so; the map is not stored.
       info: side information; its tables are placeholders until they are fitted.
       item_capacity: bytes per batch item of the coded tensor.
+      rotated: constants with which the producer emits the map's coefficients; only the paper's scheme has them.
+      paper: what the paper's scheme came to on the map; None under other presets.
     """
 
     site: Site
@@ -48,6 +53,8 @@ class SitePlan:
     folded: bool = False
     info: SideInformation | None = None
     item_capacity: int = 0
+    rotated: RotatedConvolution | None = None
+    paper: PaperFigures | None = None
 
     def skip(self, reason: str) -> None:
         """Leaves the map alone from now on."""
@@ -112,7 +119,7 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[Si
 def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
     name = site.name
     from_recipe = recipe.treatment(name)
-    wanted = from_recipe or (_LOSSLESS if options.is_lossless else Treatment("step"))
+    wanted = from_recipe or (_LOSSLESS if options.is_lossless else options.default_treatment)
     plan = SitePlan(site, wanted, asked_for=from_recipe is not None or options.include is not None)
     if site.skipped_reason is not None:
         plan.skip(site.skipped_reason)
@@ -120,6 +127,8 @@ def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
         plan.skip("not matched by --include")
     elif options.exclude is not None and re.search(options.exclude, name):
         plan.skip("matched by --exclude")
+    elif options.preset == "paper" and site.subgraph.index:
+        plan.skip("the preset paper codes the main subgraph only")
     elif wanted.transform == "skip":
         plan.skip("the recipe says so")
     elif wanted.transform != "lossless":
@@ -142,7 +151,7 @@ def raw_capacity(plan: SitePlan) -> int:
 def map_centres(site: Site, statistics: ValueStatistics) -> int | np.ndarray:
     """Centres of the step quantizer for a map."""
     lo, _ = site.activation_range
-    return quantizer.centres(statistics.means, lo, folding.signed_zero_point(site.tensor))
+    return quantizer.centres(statistics.means, lo, signed_zero_point(site.tensor))
 
 
 def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weight: float) -> None:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op
 from fmtc_tflite.graph.sites import Site
 
 MAX_OPS_BETWEEN_SHARERS = 1
+
+
+@dataclass(frozen=True, eq=False)
+class RotatedConvolution:
+    """Constants of a CONV_2D that emits r transform coefficients instead of the feature map.
+
+    Attributes:
+        weights: int8 [r, kernel height, kernel width, input channels], symmetric.
+        weight_scales: float32 [r].
+        bias: int32 [r].
+        scale: of the coefficients, whose zero point is 0.
+    """
+
+    weights: np.ndarray
+    weight_scales: np.ndarray
+    bias: np.ndarray
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +40,14 @@ class SiteInsertion:
         item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
         folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
             insertion has, and the producer is taken out, since their synthesis does its work.
+        rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
     """
 
     site: Site
     side_information: bytes
     item_capacity: int
     folded: bool = False
+    rotated: RotatedConvolution | None = None
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from flatbuffers import flexbuffers
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion, plan_decodes
+from fmtc_tflite.graph.plan import InsertionPlan, RotatedConvolution, SiteInsertion, plan_decodes
+from fmtc_tflite.graph.sites import Site
 
 ENCODE = "FMTC_ENCODE"
 DECODE = "FMTC_DECODE"
 CODED_SUFFIX = "/fmtc_coded"
 DECODED_SUFFIX = "/fmtc_decoded"
+COEFFICIENTS_SUFFIX = "/fmtc_coefficients"
 OP_VERSION = 1
 FORMAT_VERSION = 1
 METADATA_NAME = "fmtc_conversion"
@@ -92,7 +94,8 @@ class _Inserter:
             coded = self._coded[id(site.producer.inputs[0])]
         else:
             coded = self._coded[id(tensor)] = self._coded_tensor(insertion)
-            encode = Op(self._codes[ENCODE], [tensor, side_information], [coded], custom_options=_options(insertion))
+            source = tensor if insertion.rotated is None else _rotate(self._model, site, insertion.rotated)
+            encode = Op(self._codes[ENCODE], [source, side_information], [coded], custom_options=_options(insertion))
             self._after.setdefault(id(site.producer), []).append(encode)
         consumers = [op for op in site.consumers if id(op) not in self._removed]
         for number, group in enumerate(plan_decodes(consumers, self._views[id(site.subgraph)]), start=1):
@@ -135,6 +138,46 @@ class _Inserter:
         )
         insertion.site.subgraph.tensors.append(coded)
         return coded
+
+
+def _rotate(model: Model, site: Site, rotated: RotatedConvolution) -> Tensor:
+    """Gives a map's CONV_2D new constants, and an output tensor of its own for what it then computes."""
+    tensor, producer = site.tensor, site.producer
+    source = producer.inputs[0]
+    assert source is not None
+    bias_scales = np.float32(source.scale or 0.0) * rotated.weight_scales
+    constants = [
+        _constant(f"{tensor.name}/fmtc_weights", rotated.weights, rotated.weight_scales),
+        _constant(f"{tensor.name}/fmtc_bias", rotated.bias, bias_scales),
+    ]
+    model.buffers += [constant.buffer for constant in constants]
+    signature = tensor.shape_signature
+    coefficients = Tensor(
+        name=f"{tensor.name}{COEFFICIENTS_SUFFIX}",
+        shape=(*tensor.shape[:3], len(rotated.bias)),
+        shape_signature=None if signature is None else (*signature[:3], len(rotated.bias)),
+        type=tensor.type,
+        buffer=model.buffers[0],
+        quantization=_symmetric(np.array([rotated.scale], np.float32)),
+    )
+    site.subgraph.tensors += [*constants, coefficients]
+    producer.inputs, producer.outputs = [source, *constants], [coefficients]
+    producer.options.fusedActivationFunction = schema.ActivationFunctionType.NONE
+    return coefficients
+
+
+def _constant(name: str, values: np.ndarray, scales: np.ndarray) -> Tensor:
+    return Tensor(
+        name=name,
+        shape=values.shape,
+        type=getattr(schema.TensorType, values.dtype.name.upper()),
+        buffer=Buffer(np.ascontiguousarray(values).reshape(-1).view(np.uint8)),
+        quantization=_symmetric(scales),
+    )
+
+
+def _symmetric(scales: np.ndarray) -> Any:
+    return schema.QuantizationParametersT(scale=scales, zeroPoint=np.zeros(len(scales), np.int64))
 
 
 def _decoded_tensor(tensor: Tensor, no_data: Buffer, number: int) -> Tensor:
@@ -206,7 +249,8 @@ def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:
         if id(source) not in encoded:
             raise ModelFormatError(f"inconsistent TFLite model: {DECODE} '{result.name}' has no {ENCODE} before it")
         original, encoder_side_information = encoded[id(source)]
-        if original.shape != result.shape or encoder_side_information is not side_information:
+        moved = original.shape != result.shape or original.name.endswith(COEFFICIENTS_SUFFIX)
+        if moved or encoder_side_information is not side_information:
             raise UnsupportedModelError(
                 f"tensor '{result.name}' is decoded from the coded form of '{original.name}': an operator is folded "
                 "into the decoder and cannot be taken out again; use the original model"

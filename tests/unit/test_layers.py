@@ -34,6 +34,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "calibration": ({"coding", "evaluation", "graph"}, {"numpy", "PIL"}),
     "calibration.adjoints": _RUNS_MODELS,
     "calibration.passes": _RUNS_MODELS,
+    "calibration.projection": _RUNS_MODELS,
     "calibration.runner": _RUNS_MODELS,
     "calibration.sensitivity": _RUNS_MODELS,
     "calibration.store": ({"evaluation", "files", "graph", "runtime"}, {"numpy"}),
