@@ -10,6 +10,9 @@ from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
 
+_CAPACITY_MARGIN = 1.1
+DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
+
 DEFAULT_PAPER_BITS = 8.0
 PAPER_BITS_RANGE = (2.0, 10.0)
 
@@ -58,6 +61,13 @@ class ConvertOptions:
       recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
+      max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
+        included, instead of max_kl.
+      label_offset: added to each label; None = 0, unless the number of classes says otherwise.
+      capacity_percentile: coded tensors of lossy maps are as large as this percentile of the coded sizes, times the
+        margin; what does not fit is coded coarser. None = as large as is always enough, for the objective traffic.
+      capacity_margin: that margin; 1.1 = a tenth more.
+      disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
     """
@@ -72,6 +82,11 @@ class ConvertOptions:
     recipe: Path | None = None
     output_kind: str = "auto"
     num_threads: int | None = None
+    max_accuracy_drop: float | None = None
+    label_offset: int | None = None
+    capacity_percentile: float | None = None
+    capacity_margin: float | None = None
+    disable: frozenset[str] = frozenset()
     preset: Preset = "default"
     paper_bits: float | None = None
 
@@ -90,21 +105,41 @@ class ConvertOptions:
         return Treatment("klt" if self.preset == "paper" else "step")
 
     @property
+    def has_budgets(self) -> bool:
+        """Whether coded tensors of lossy maps get less memory than is always enough."""
+        given = self.capacity_percentile is not None or self.capacity_margin is not None
+        return given or self.objective == "arena"
+
+    @property
+    def effective_capacity_percentile(self) -> float:
+        return 100.0 if self.capacity_percentile is None else self.capacity_percentile
+
+    @property
+    def effective_capacity_margin(self) -> float:
+        return _CAPACITY_MARGIN if self.capacity_margin is None else self.capacity_margin
+
+    @property
     def constraint(self) -> str:
         """The constraint in force, as a user would write it."""
         if self.max_bits_per_value is not None:
             return f"--max_bits_per_value {self.max_bits_per_value:g}"
+        if self.max_accuracy_drop is not None:
+            return f"--max_accuracy_drop {self.max_accuracy_drop:g}"
         return f"--max_kl {self.effective_max_kl:g}"
 
     def check(self) -> None:
         """Raises UsageError where options contradict each other or are out of range."""
-        bounds = {"--max_kl": self.max_kl, "--max_bits_per_value": self.max_bits_per_value}
+        bounds = {
+            "--max_kl": self.max_kl,
+            "--max_bits_per_value": self.max_bits_per_value,
+            "--max_accuracy_drop": self.max_accuracy_drop,
+        }
         given = [name for name, bound in bounds.items() if bound is not None]
         for name in given:
             if not 0 < (bounds[name] or 0) < math.inf:
                 raise UsageError(f"{name} {bounds[name]} is not a positive number")
         if len(given) > 1:
-            raise UsageError("--max_kl and --max_bits_per_value exclude each other; pass one of them")
+            raise UsageError(f"{' and '.join(given)} exclude each other; pass one of them")
         if given and self.lossless:
             raise UsageError(f"{given[0]} and --lossless exclude each other; pass one of them")
         if self.calibration.beam is not None and (self.is_lossless or self.calibration.store is None):
@@ -114,12 +149,28 @@ class ConvertOptions:
             )
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
+        self._check_capacity()
+        unknown = self.disable - set(DISABLED_PARTS)
+        if unknown:
+            raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
             try:
                 re.compile(pattern or "")
             except re.error as e:
                 raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
+
+    def _check_capacity(self) -> None:
+        percentile, margin = self.effective_capacity_percentile, self.effective_capacity_margin
+        if not 0 < percentile <= 100:
+            raise UsageError(f"--capacity_percentile {percentile:g}: expected above 0, up to 100")
+        if not 0 < margin < math.inf:
+            raise UsageError(f"--capacity_margin {margin:g}: expected a positive number, such as 1.1")
+        if self.has_budgets and self.is_lossless and self.objective == "traffic":
+            raise UsageError(
+                "--capacity_percentile and --capacity_margin need lossy maps: what is coded losslessly must always "
+                "fit; pass --calibration_data and no --lossless, or drop them"
+            )
 
     def _check_preset(self, bounds: list[str]) -> None:
         if self.preset == "default":

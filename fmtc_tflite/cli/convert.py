@@ -50,6 +50,20 @@ flags.DEFINE_float(
     "if nothing else is asked for); for outputs that are no class scores, the measure that the report names.",
 )
 flags.DEFINE_float("max_bits_per_value", None, "Largest mean coded size in bits per value, instead of --max_kl.")
+flags.DEFINE_float(
+    "max_accuracy_drop",
+    None,
+    "Largest fall of top-1 (0.01 is one point) on labelled held-back samples, its standard error included, instead of "
+    "--max_kl. Needs labels in --calibration_data.",
+)
+flags.DEFINE_integer("label_offset", None, "Added to each label (1 for models with a background class 0; default: 0).")
+flags.DEFINE_float(
+    "capacity_percentile",
+    None,
+    "Make the coded tensors of lossy maps as large as this percentile (0 to 100] of the sizes on the samples, times "
+    "the margin; what does not fit is coded coarser. Default: as large as is always enough.",
+)
+flags.DEFINE_float("capacity_margin", None, "Margin for --capacity_percentile (default: 1.1; percentile 100).")
 flags.DEFINE_enum(
     "objective",
     "traffic",
@@ -99,6 +113,10 @@ def _options() -> ConvertOptions:
         lossless=FLAGS.lossless,
         max_kl=FLAGS.max_kl,
         max_bits_per_value=FLAGS.max_bits_per_value,
+        max_accuracy_drop=FLAGS.max_accuracy_drop,
+        label_offset=FLAGS.label_offset,
+        capacity_percentile=FLAGS.capacity_percentile,
+        capacity_margin=FLAGS.capacity_margin,
         objective=FLAGS.objective,
         include=FLAGS.include,
         exclude=FLAGS.exclude,

@@ -141,6 +141,11 @@ class SideInformation:
         return np.broadcast_to(np.asarray(self.step, np.int64), (self.components,))
 
     @property
+    def is_lossy(self) -> bool:
+        """Whether decoded values may differ from what was encoded, at level 0 already."""
+        return self.analysis is not None or bool((self.steps > STEP_ONE).any())
+
+    @property
     def input_channels(self) -> int:
         """Channels of the tensor that is encoded: C, or r where the producer emits components."""
         return self.channels if self.analysis is not None or self.synthesis is None else self.components

@@ -11,7 +11,6 @@ from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
 from fmtc_tflite.conversion.treatment import SitePlan
-from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import skipped_subgraphs
 from fmtc_tflite.profiling.arena import no_scratch, plan_arena
@@ -44,7 +43,7 @@ def conversion_report(
         "data": data,
         "objective": options.objective,
         "preset": options.preset,
-        "sites": [_site(plan, comparison.site_bytes.get(plan.site.name)) for plan in plans],
+        "sites": [_site(plan, comparison) for plan in plans],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(original)],
         "totals": totals(plans, comparison),
         "fidelity": _fidelity(comparison),
@@ -61,7 +60,8 @@ def without_paths(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "model": model}
 
 
-def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
+def _site(plan: SitePlan, comparison: Comparison) -> dict[str, Any]:
+    coded = comparison.site_bytes.get(plan.site.name)
     entry: dict[str, Any] = {
         "tensor": plan.site.name,
         "subgraph": plan.site.subgraph.index,
@@ -77,6 +77,7 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
         "values": plan.values,
         "coded_bytes": None,
         "capacity_bytes": None,
+        "coarsened_share": None,
         "side_information_bytes": 0,
         "bits_per_value": 8.0,
     }
@@ -93,6 +94,8 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
         }
     if plan.paper is not None:
         entry |= {"step": plan.paper.step, "paper": asdict(plan.paper)}
+    if plan.info is not None and plan.info.constant_level and plan.stored:
+        entry["coarsened_share"] = comparison.coarsened.get(plan.site.name, 0.0)
     if plan.folded:
         entry["bits_per_value"] = 0.0
     elif coded is not None:
@@ -137,7 +140,7 @@ def _paper_totals(plans: Sequence[SitePlan]) -> dict[str, Any]:
 
 
 def _fidelity(comparison: Comparison) -> dict[str, Any]:
-    fidelity = comparison.fidelity
+    fidelity, drop = comparison.fidelity, comparison.accuracy_drop
     return {
         "measure": comparison.measure,
         "source_tensor": comparison.source_tensor,
@@ -146,4 +149,5 @@ def _fidelity(comparison: Comparison) -> dict[str, Any]:
         "top1_agreement": comparison.top1_agreement,
         "bit_exact": comparison.bit_exact,
         "num_samples": fidelity.num_samples,
+        "accuracy_drop": None if drop is None else {"mean": drop.mean, "std_error": drop.std_error},
     }

@@ -1,8 +1,9 @@
 """Expected cost of coding each map with loss: its shape from gradients, its level from runs of the converted model."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -11,9 +12,16 @@ from fmtc_tflite.calibration import stages
 from fmtc_tflite.calibration.dataset import Dataset
 from fmtc_tflite.calibration.sensitivity import Sensitivity
 from fmtc_tflite.calibration.stages import Statistics
-from fmtc_tflite.calibration.store import CalibrationStore
+from fmtc_tflite.calibration.store import Arrays, CalibrationStore
 from fmtc_tflite.conversion.build import build_converted, only
-from fmtc_tflite.conversion.choices import Choice, step_choice, unknown_sensitivity, weight_for_cost
+from fmtc_tflite.conversion.choices import (
+    Choice,
+    equal_sensitivity,
+    klt_choice,
+    step_choice,
+    unknown_sensitivity,
+    weight_for_cost,
+)
 from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import ConvertOptions
@@ -22,6 +30,9 @@ from fmtc_tflite.verify import FidelityTrial
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
 _LEVEL_VALUES = 7_000_000_000
 _LARGEST_CORRECTION = 8.0
+_KLT_PIXELS_PER_CHANNEL = 16  # fewer would fit the basis to the samples
+
+LEVELS = "levels"  # in the calibration store
 
 
 def sensitivity_choices(
@@ -32,8 +43,8 @@ def sensitivity_choices(
     samples: Dataset,
     options: ConvertOptions,
     store: CalibrationStore,
-) -> list[Choice]:
-    """What each plan's steps cost, in bits and, from gradients, in fidelity.
+) -> list[list[Choice]]:
+    """What each plan's transforms and steps cost, in bits and, from gradients, in fidelity.
 
     Args:
       plans: those whose steps follow the search; all of the main subgraph.
@@ -51,17 +62,26 @@ def sensitivity_choices(
         options.calibration.seed,
         options.num_threads,
     )
-    return [_choice(plan, statistics, found) for plan, found in zip(plans, maps, strict=True)]
+    return [_choices(plan, statistics, found, options) for plan, found in zip(plans, maps, strict=True)]
 
 
-def _choice(plan: SitePlan, statistics: Mapping[int, Statistics], sensitivity: Sensitivity | None) -> Choice:
+def _choices(
+    plan: SitePlan, statistics: Mapping[int, Statistics], sensitivity: Sensitivity | None, options: ConvertOptions
+) -> list[Choice]:
     positions = int(np.prod(plan.site.grid))
-    values = statistics[id(plan.site.tensor)][0]
+    values, covariance = statistics[id(plan.site.tensor)]
     centres = map_centres(plan.site, values)
+    if "allocation" in options.disable:
+        sensitivity = equal_sensitivity(plan.site.tensor.shape[3])
     if sensitivity is None:
         logging.info("%s: no gradient is known; runs alone give its sensitivity", plan.site.name)
         sensitivity = unknown_sensitivity(values.histogram, centres)
-    return step_choice(values.histogram, centres, plan.site.activation_range, sensitivity, positions)
+    found = [step_choice(values.histogram, centres, plan.site.activation_range, sensitivity, positions)]
+    if not options.disable.isdisjoint({"channel_steps", "allocation"}):
+        found = [replace(found[0], per_channel=False)]
+    if covariance is not None and covariance.count >= _KLT_PIXELS_PER_CHANNEL * covariance.channels:
+        found.append(klt_choice(covariance, sensitivity, positions))
+    return found
 
 
 def correct_levels(
@@ -71,6 +91,7 @@ def correct_levels(
     statistics: Mapping[int, Statistics],
     samples: Dataset,
     options: ConvertOptions,
+    store: CalibrationStore,
 ) -> None:
     """Scales the expected costs to what runs show: each map coded alone, at an expected cost of half the bound.
 
@@ -82,17 +103,31 @@ def correct_levels(
     count = int(np.clip(_LEVEL_VALUES // work, 2, 64))
     trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
     target = options.effective_max_kl / 2
-    floor = _run_alone(trial, content, plans, searched[0], statistics, target / 50)
-    for plan in tqdm(searched, desc="levels", disable=None, leave=False):
-        assert plan.choice is not None
-        measured = _run_alone(trial, content, plans, plan, statistics, target)
-        expected = plan.choice.pick(weight_for_cost(plan.choice, target)).cost
+
+    def measure(missing: list[int]) -> Iterator[Arrays]:
+        for i in tqdm(missing, desc="levels", disable=None, leave=False):
+            plan, cost = runs[i]
+            yield {"fidelity": np.array(_run_alone(trial, content, plans, plan, statistics, cost))}
+
+    runs = [(searched[0], target / 50), *((plan, target) for plan in searched)]
+    parameters = [_level_parameters(model, plan, cost, samples.evenly(count), options) for plan, cost in runs]
+    floor, *found = (float(a["fidelity"]) for a in store.get_or_measure_each(LEVELS, parameters, measure))
+    for plan, measured in zip(searched, found, strict=True):
+        expected = plan.choices[0].pick(weight_for_cost(plan.choices[0], target)).cost
+        level = 1.0
         if expected > target / 4:
-            level = (measured - floor) / expected
-            plan.choice = replace(
-                plan.choice, level=float(np.clip(level, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION))
-            )
-        logging.info("%s: cost level %.2f", plan.site.name, plan.choice.level)
+            level = float(np.clip((measured - floor) / expected, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION))
+        plan.choices = [replace(choice, level=level) for choice in plan.choices]
+        logging.info("%s: cost level %.2f", plan.site.name, level)
+
+
+def _level_parameters(
+    model: Model, plan: SitePlan, cost: float, samples: Dataset, options: ConvertOptions
+) -> dict[str, Any]:
+    """What a run is called in the calibration store."""
+    switches = sorted(options.disable)
+    own = {"cost": cost, "output_kind": options.output_kind, "seed": options.calibration.seed, "disable": switches}
+    return {**stages.site_parameters(model, plan.site, samples), **own}
 
 
 def _run_alone(
@@ -104,9 +139,8 @@ def _run_alone(
     cost: float,
 ) -> float:
     """Measured cost with one map coded alone, as coarsely as the expected cost allows."""
-    assert plan.choice is not None
-    alone = SitePlan(plan.site, plan.treatment, choice=plan.choice)
-    set_quantization(alone, statistics, weight_for_cost(plan.choice, cost))
+    alone = SitePlan(plan.site, plan.treatment, choices=plan.choices[:1])
+    set_quantization(alone, statistics, weight_for_cost(plan.choices[0], cost))
     alone.item_capacity = raw_capacity(alone)
     trial_plans = [alone if p is plan else p for p in only(plans, [plan])]
     return trial.measure(build_converted(content, trial_plans).to_bytes()).mean

@@ -8,9 +8,9 @@ sizes or fidelity.
 import importlib
 import json
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fmtc_tflite.calibration import passes, stages
 from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_calibration_data
@@ -18,10 +18,19 @@ from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.calibration.synthetic import SyntheticDataset
-from fmtc_tflite.coding import allocation, entropy_model
+from fmtc_tflite.coding import entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
+from fmtc_tflite.conversion.budgets import set_budget
 from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.constraints import (
+    AccuracyBound,
+    Constraint,
+    FidelityBound,
+    RateBound,
+    fidelity_trial,
+    find_labels,
+)
 from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
 from fmtc_tflite.conversion.treatment import (
@@ -38,10 +47,8 @@ from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.types import ConvertOptions, Treatment
-from fmtc_tflite.verify import Comparison, FidelityTrial, compare, uncertainty_warning
+from fmtc_tflite.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 
-# For each step of the search, in feature-map values, and the least and most held-back samples.
-_TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 450_000_000, 16, 512
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24
 _MOST_SAMPLES = 4096  # for tables, and to measure on: time must not grow with millions of samples
@@ -110,6 +117,34 @@ class Conversion:
         self._build_side_information()
         return self._finish(self._meet_constraint())
 
+    @cached_property
+    def labels(self) -> Labels | None:
+        """Labels of the held-back samples, where the constraint is on accuracy."""
+        if self.options.max_accuracy_drop is None:
+            return None
+        return find_labels(self.model, self.samples.held_back, self.options)
+
+    @cached_property
+    def _constraint(self) -> Constraint:
+        options, model = self.options, (self.model, self.content)
+        if options.max_bits_per_value is not None:
+            return RateBound(options.constraint, options.max_bits_per_value, self._expected_bits)
+        if options.max_accuracy_drop is not None:
+            labels, samples = find_labels(self.model, self.samples.held_back, options), self.samples.held_back
+            return AccuracyBound(
+                options.constraint,
+                options.max_accuracy_drop,
+                lambda: AccuracyTrial(*model, list(samples), labels, options.num_threads),
+                self._converted_at,
+            )
+        sources, values = (self.samples.held_back, self.samples.tables), sum(p.values for p in self.plans)
+        return FidelityBound(
+            options.constraint,
+            options.effective_max_kl,
+            lambda: fidelity_trial(*model, sources, values, options),
+            self._converted_at,
+        )
+
     # --- which maps, how coarse ---------------------------------------------------------------------------------------
 
     @property
@@ -128,7 +163,7 @@ class Conversion:
     def _collect_statistics(self) -> None:
         lossy = [p for p in self._coded if p.is_lossy]
         if lossy:
-            sites, covariances = [p.site for p in lossy], [p.treatment.transform == "klt" for p in lossy]
+            sites, covariances = [p.site for p in lossy], [p.needs_covariance(self.options) for p in lossy]
             original = (self.store, self.model, self.content, sites, self.samples.build, covariances)
             if self.options.calibration.beam is not None:
                 importlib.import_module("fmtc_tflite.beam").calibrate(*original, self.options)  # of an extra
@@ -147,8 +182,17 @@ class Conversion:
                 self.store,
             )
             for plan, found in zip(self._searched, choices, strict=True):
-                plan.choice = found
-            correct_levels(self.model, self.content, self.plans, self._statistics, self.samples.build, self.options)
+                plan.choices = found
+            if "allocation" not in self.options.disable:
+                correct_levels(
+                    self.model,
+                    self.content,
+                    self.plans,
+                    self._statistics,
+                    self.samples.tables,
+                    self.options,
+                    self.store,
+                )
 
     def _quantize(self) -> None:
         """Gives every coded map side information with its final quantization and placeholder tables."""
@@ -162,25 +206,13 @@ class Conversion:
         """The coarseness that just meets the constraint; None if no map takes its step from a search."""
         if not self._searched:
             return None
-        if self.options.max_bits_per_value is not None:
-            coarseness = allocation.finest(self._meets_rate)
-            if coarseness is None:
-                raise NothingToDoError(f"{self.options.constraint} cannot be met at any coarseness; relax it")
-        else:
-            wanted = _TRIAL_VALUES // sum(p.values for p in self.plans)
-            count = min(max(wanted, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
-            trial = FidelityTrial(
-                self.model,
-                self.content,
-                list(self.samples.held_back.evenly(count)),
-                self.options.output_kind,
-                self.options.num_threads,
-            )
-            coarseness = allocation.coarsest(lambda c: self._meets_fidelity(trial, c))
-            if coarseness is None and self._drop_folding():
-                coarseness = allocation.coarsest(lambda c: self._meets_fidelity(trial, c))
-            if coarseness is None:
-                self._become_lossless()
+        coarseness = self._constraint.search()
+        if coarseness is None and self.options.max_bits_per_value is not None:
+            raise NothingToDoError(f"{self._constraint.text} cannot be met at any coarseness; relax it")
+        if coarseness is None and self._drop_folding():
+            coarseness = self._constraint.search()
+        if coarseness is None:
+            self._become_lossless()
         return coarseness
 
     def _drop_folding(self) -> bool:
@@ -199,23 +231,19 @@ class Conversion:
         for plan in self._searched:
             plan.treatment = Treatment("lossless")
 
-    def _meets_fidelity(self, trial: FidelityTrial, coarseness: float) -> bool:
+    def _converted_at(self, coarseness: float) -> bytes:
+        """The converted model at a coarseness, with placeholder tables: what it computes does not depend on them."""
         self._coarseness = coarseness
         self._quantize()
-        measured = trial.measure(build_converted(self.content, self.plans).to_bytes())
-        logging.info("coarseness %.4f: fidelity %.5f +- %.5f", coarseness, measured.mean, measured.std_error)
-        # The search takes the luckiest of its trials: a standard error of distance keeps the bound on other data.
-        margin = 0.0 if math.isnan(measured.std_error) else measured.std_error
-        return measured.mean + margin <= self.options.effective_max_kl
+        return build_converted(self.content, self.plans).to_bytes()
 
-    def _meets_rate(self, coarseness: float) -> bool:
+    def _expected_bits(self, coarseness: float) -> float:
+        """About the bits per value at a coarseness."""
         self._coarseness = coarseness
         self._quantize()
         coded_bits = sum(self._fit_tables(list(self.samples.tables.evenly(_RATE_SAMPLES))).values())
         skipped_bits = 8 * sum(p.values for p in self.plans if not p.coded)
-        bits = (coded_bits + skipped_bits) / sum(p.values for p in self.plans)
-        logging.info("coarseness %.4f: about %.3f bits/value", coarseness, bits)
-        return bits <= (self.options.max_bits_per_value or math.inf)
+        return (coded_bits + skipped_bits) / sum(p.values for p in self.plans)
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
@@ -229,7 +257,7 @@ class Conversion:
             wanted = plan.asked_for or id(plan) in needed
             if self.options.objective == "traffic" and spent >= plan.values and not wanted:
                 plan.skip("coding would not make it smaller, side information included")
-        if self.options.objective == "arena":
+        if self.options.has_budgets:
             self._set_budgets()
         self._require_coded()
 
@@ -243,7 +271,7 @@ class Conversion:
                 self.model, self.content, [p.site.tensor for p in group], infos, own, self.options.num_threads, index
             )
             for plan, info, histogram in zip(group, infos, histograms, strict=True):
-                model = entropy_model.fit(histogram, count)
+                model = entropy_model.fit(histogram, count, predictors="prediction" not in self.options.disable)
                 plan.info = replace(
                     info, classes=model.classes, component_class=model.component_class, predictor=model.predictor
                 )
@@ -273,11 +301,9 @@ class Conversion:
         arena_objective.restrict(self.content, self.plans)
 
     def _set_budgets(self) -> None:
-        """Makes the coded tensors of lossy maps as small as the samples allow (FORMAT.md section 4.3)."""
-        lossy = [p for p in self._coded if p.is_lossy]
-        if not lossy:
-            return
-        largest = passes.largest_coded_bytes(
+        """Makes the coded tensors of lossy maps as small as the samples and the options allow."""
+        lossy = [p for p in self._coded if p.stored and p.info is not None and p.info.is_lossy]
+        sizes = passes.coded_sizes(
             self.model,
             self.content,
             [p.site.tensor for p in lossy],
@@ -285,8 +311,11 @@ class Conversion:
             self.samples.tables,
             self.options.num_threads,
         )
-        for plan, size in zip(lossy, largest, strict=True):
-            arena_objective.set_budget(plan, size)
+        for plan, own in zip(lossy, sizes, strict=True):
+            set_budget(plan, own, self.options)
+        for plan in self._coded:
+            if plan.folded:
+                follow_source(plan)
 
     # --- verification -------------------------------------------------------------------------------------------------
 
@@ -299,27 +328,18 @@ class Conversion:
                 self.samples.held_back,
                 self.options.output_kind,
                 self.options.num_threads,
+                self.labels,
             )
-            if self._coarseness is None or self._holds(comparison):
+            bits = self._bits_per_value(comparison)
+            if self._coarseness is None or self._constraint.holds(comparison, bits):
                 return comparison
-            self._coarseness *= self._correction(comparison)
+            self._coarseness *= self._constraint.correction(comparison, bits)
             logging.info("constraint missed on all held-back samples; coarseness now %.4f", self._coarseness)
             self._build_side_information()
         raise NothingToDoError(
             f"{self.options.constraint} is not met on the held-back samples ({comparison.measure} "
             f"{comparison.fidelity.mean:.4g}, {self._bits_per_value(comparison):.3f} bits/value); relax it"
         )
-
-    def _holds(self, comparison: Comparison) -> bool:
-        if self.options.max_bits_per_value is not None:
-            return self._bits_per_value(comparison) <= self.options.max_bits_per_value
-        return comparison.fidelity.mean <= self.options.effective_max_kl
-
-    def _correction(self, comparison: Comparison) -> float:
-        """Factor for the coarseness after a miss: as far as the miss suggests, within limits."""
-        if self.options.max_bits_per_value is not None:
-            return min(max((self._bits_per_value(comparison) / self.options.max_bits_per_value) ** 3, 1.08), 2.0)
-        return min(max(self.options.effective_max_kl / comparison.fidelity.mean, 0.5), 0.9)
 
     def _bits_per_value(self, comparison: Comparison) -> float:
         return totals(self.plans, comparison)["bits_per_value"]
@@ -347,9 +367,11 @@ class Conversion:
         if lossless:
             return
         self.warnings += [s.note for s in fidelity_sources(self.model, self.options.output_kind) if s.note]
-        if not self._holds(comparison):  # only where a recipe fixes all steps
+        if not self._constraint.holds(
+            comparison, self._bits_per_value(comparison)
+        ):  # only where a recipe fixes all steps
             self.warnings.append(f"the recipe's steps do not meet {self.options.constraint}")
-        if self.options.max_bits_per_value is None:
+        if self.options.max_bits_per_value is None and self.options.max_accuracy_drop is None:
             warning = uncertainty_warning(comparison.fidelity, self.options.effective_max_kl)
             self.warnings += [warning] if warning else []
 

@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.calibration.stages import Statistics
-from fmtc_tflite.calibration.statistics import ValueStatistics
+from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.paper import PaperFigures
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.conversion import folding
-from fmtc_tflite.conversion.choices import Choice
+from fmtc_tflite.conversion.choices import Choice, best_pick
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import RecipeError
 from fmtc_tflite.graph.plan import RotatedConvolution
@@ -24,6 +24,7 @@ from fmtc_tflite.types import ConvertOptions, Treatment
 # Constant level (FORMAT.md section 4.3) that budgets use and that matrices leave room for.
 RESERVED_LEVEL = 4
 _LOSSLESS = Treatment("lossless")
+_LARGEST_SEARCHED_KLT = 256  # channels
 
 
 @dataclass(eq=False)
@@ -35,7 +36,7 @@ class SitePlan:
       treatment: the transform in use; `skip` if it is left alone.
       reason: why it is skipped, None if it is coded.
       asked_for: the user named the map, so it is coded even where that makes it larger.
-      choice: ways to code it and what they cost, where the search may choose.
+      choices: ways to code it and what they cost, where the search may choose; the step quantizer first.
       fold_source: the plan of the map from whose coded form the decoder could compute this one; None if it cannot.
       folded: it does so; the map is not stored.
       info: side information; its tables are placeholders until they are fitted.
@@ -48,7 +49,7 @@ class SitePlan:
     treatment: Treatment
     reason: str | None = None
     asked_for: bool = False
-    choice: Choice | None = None
+    choices: list[Choice] = field(default_factory=list)
     fold_source: "SitePlan | None" = None
     folded: bool = False
     info: SideInformation | None = None
@@ -68,6 +69,18 @@ class SitePlan:
     def is_lossy(self) -> bool:
         """Whether decoded values may differ."""
         return self.coded and self.treatment.transform != "lossless"
+
+    def needs_covariance(self, options: ConvertOptions) -> bool:
+        """Whether a KLT of the map may be wanted.
+
+        The search tries one where the producer has no activation and the matrices stay small: on maps that a ReLU has
+        cut it costs more than it saves.
+        """
+        if self.treatment.transform == "klt":
+            return True
+        is_linear = self.site.activation_range == (-128, 127)
+        small = self.site.tensor.shape[3] <= _LARGEST_SEARCHED_KLT
+        return self.is_searched and is_linear and small and "klt" not in options.disable
 
     @property
     def is_searched(self) -> bool:
@@ -103,7 +116,7 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[Si
     """
     recipe = Recipe.load(options.recipe) if options.recipe else Recipe([])
     plans = [_plan(site, recipe, options) for site in sites]
-    if options.objective == "traffic":
+    if options.objective == "traffic" and "klt" not in options.disable:
         by_tensor = {id(p.site.tensor): p for p in plans}
         for plan in plans:
             if folding.can_fold(plan.site):
@@ -174,19 +187,18 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
     values, covariance = statistics[id(plan.site.tensor)]
     lo, hi = plan.site.activation_range
     if plan.treatment.transform == "klt":
-        assert covariance is not None
         r = min(plan.treatment.components or channels, channels)
-        analysis, synthesis = transform.klt(
-            covariance.means, covariance.covariance, r, plan.treatment.step or 1.0, RESERVED_LEVEL
-        )
-        plan.info = _with_flat_table(channels, r, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
+        plan.info = _klt(plan.site, covariance, r, plan.treatment.step or 1.0)
         return
     centres = map_centres(plan.site, values)
     if plan.treatment.step is not None:
         codes = np.full(channels, quantizer.step_code(plan.treatment.step))
     else:
-        assert plan.choice is not None
-        codes = plan.choice.pick(weight).steps
+        pick = best_pick(plan.choices, weight)
+        codes = pick.steps
+        if pick.transform == "klt":
+            plan.info = _klt(plan.site, covariance, pick.components, int(codes[0]) / STEP_ONE)
+            return
     if (codes == STEP_ONE).all():
         plan.info = _with_flat_table(channels, channels)
     else:
@@ -199,9 +211,10 @@ def _folding_pays(plan: SitePlan, weight: float) -> bool:
     The map then is as good as its source's coded form, as it is if the source is decoded for its producer.
     """
     source = plan.fold_source
-    if source is None or plan.choice is None or not source.stored or source.info is None:
+    if source is None or not plan.choices or not source.stored or source.info is None:
         return False
-    return source.info.synthesis is None and folding.side_information_bits(plan.site) < plan.choice.pick(weight).total
+    stored = best_pick(plan.choices, weight).total
+    return source.info.synthesis is None and folding.side_information_bits(plan.site) < stored
 
 
 def follow_source(plan: SitePlan) -> None:
@@ -214,6 +227,14 @@ def follow_source(plan: SitePlan) -> None:
     channels = plan.site.tensor.shape[3]
     plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis)
     plan.item_capacity = 0
+
+
+def _klt(site: Site, statistics: CovarianceStatistics | None, components: int, step: float) -> SideInformation:
+    assert statistics is not None
+    lo, hi = site.activation_range
+    analysis, synthesis = transform.klt(statistics.means, statistics.covariance, components, step, RESERVED_LEVEL)
+    channels = site.tensor.shape[3]
+    return _with_flat_table(channels, components, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
 
 
 def _compact(codes: np.ndarray) -> int | np.ndarray:
