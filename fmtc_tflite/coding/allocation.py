@@ -33,21 +33,22 @@ def coarsest(holds: Callable[[float], bool]) -> float | None:
     return 2.0 ** max([fine, *(probe for probe in probes if holds(2.0**probe))])
 
 
-def coarsest_by_trend(measure: Callable[[float], float], bound: float) -> float | None:
+def coarsest_by_trend(measure: Callable[[float], tuple[float, float]], bound: float) -> float | None:
     """The coarseness at which the trend of a measured quantity reaches its bound; None if it is never below it.
 
     What a network's output suffers varies from one coarseness to the next by chance, since all later roundings fall
     differently. Taking the luckiest of several trials would break the bound on other data; so a line through the
-    logarithms of all measurements near the bound decides (in logarithms they lie about on one).
+    logarithms of all measurements near the bound decides (in logarithms they lie about on one). It ends a standard
+    error below the bound: the median of those measured, as one strange sample can make the mean's own a multiple.
 
     Args:
-      measure: gives the quantity, which grows with coarseness, for a coarseness.
+      measure: gives the quantity, which grows with coarseness, and its standard error (nan if unknown).
       bound: above 0.
     """
-    points: dict[float, float] = {}
+    points: dict[float, tuple[float, float]] = {}
 
     def holds(coarseness: float) -> bool:
-        value = points[math.log2(coarseness)] = measure(coarseness)
+        value, _ = points[math.log2(coarseness)] = measure(coarseness)
         return value <= bound
 
     fine, found = _bisect(holds, _TREND_BISECTIONS)
@@ -55,13 +56,15 @@ def coarsest_by_trend(measure: Callable[[float], float], bound: float) -> float 
         return None
     for offset in _TREND_OFFSETS_LOG2:
         holds(2.0 ** (fine + offset))
-    near = {x: math.log2(v) for x, v in points.items() if bound / _TREND_RANGE <= v <= bound * _TREND_RANGE}
+    near = {x: p for x, p in points.items() if bound / _TREND_RANGE <= p[0] <= bound * _TREND_RANGE}
+    relative = float(np.median([0.0 if math.isnan(e) else e / v for v, e in near.values()] or [0.0]))
+    target = math.log2(bound / (1 + relative))
     if len(near) < _LEAST_TREND_POINTS:
-        return 2.0**fine
-    slope, offset = np.polyfit(list(near), list(near.values()), 1)
+        return 2.0 ** max((x for x, (v, _) in points.items() if v <= 2.0**target), default=FINEST_LOG2)
+    slope, offset = np.polyfit(list(near), [math.log2(v) for v, _ in near.values()], 1)
     if slope <= 0:
         return 2.0**fine
-    return float(2.0 ** np.clip((math.log2(bound) - offset) / slope, min(near), max(near)))
+    return float(2.0 ** np.clip((target - offset) / slope, min(points), max(near)))
 
 
 def finest(holds: Callable[[float], bool]) -> float | None:

@@ -5,7 +5,6 @@ judges the finished conversion on all held-back samples.
 """
 
 import logging
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -53,11 +52,10 @@ class FidelityBound(Constraint):
         trial = self._open_trial()
         return allocation.coarsest_by_trend(lambda coarseness: self._measure(trial, coarseness), self._bound)
 
-    def _measure(self, trial: FidelityTrial, coarseness: float) -> float:
+    def _measure(self, trial: FidelityTrial, coarseness: float) -> tuple[float, float]:
         measured = trial.measure(self._convert(coarseness))
         logging.info("coarseness %.4f: fidelity %.5f +- %.5f", coarseness, measured.mean, measured.std_error)
-        # A standard error of distance keeps the bound on other data.
-        return measured.mean + (0.0 if math.isnan(measured.std_error) else measured.std_error)
+        return measured.mean, measured.std_error
 
     def holds(self, comparison: Comparison, bits_per_value: float) -> bool:
         return comparison.fidelity.mean <= self._bound
