@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "profiling.live": ({"graph", "runtime"}, {"numpy"}),
     "profiling.measurement": _RUNS_MODELS,
     "profiling.memory_system": (set(), {"tomli"}),
+    "profiling.paper_baseline": _RUNS_MODELS,
     "profiling.session": ({"calibration", "evaluation"}, set()),
     "evaluation": ({"graph"}, {"numpy", "PIL"}),
     "evaluation.partial": ({"files"}, {"numpy"}),
