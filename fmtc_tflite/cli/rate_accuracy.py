@@ -26,7 +26,7 @@ from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.comparison.options import ComparisonOptions
 from fmtc_tflite.comparison.outputs import format_comparison
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.types import CalibrationOptions, EvaluateOptions
+from fmtc_tflite.types import DEFAULT_MAX_KL, CalibrationOptions, EvaluateOptions
 
 FLAGS = flags.FLAGS
 
@@ -37,7 +37,8 @@ flags.DEFINE_string("output", None, "Name of the outputs, without .json, .csv an
 data_flags.define()
 flags.DEFINE_list("max_kl", ["0.005", "0.02", "0.05"], "Bounds for this codec's conversions.")
 flags.DEFINE_list("paper_bits", ["5", "6", "7", "8", "9", "10"], "Bits of the main component for the paper's scheme.")
-flags.DEFINE_bool("ablation", False, "Also convert with single features switched off, at the first --max_kl.")
+flags.DEFINE_bool("ablation", False, "Also convert with single features switched off, at --ablation_max_kl.")
+flags.DEFINE_float("ablation_max_kl", DEFAULT_MAX_KL, "Bound for --ablation.")
 flags.DEFINE_integer(
     "num_samples", 0, "Measure on this many samples: the first, or with --seed random ones; 0 for all."
 )
@@ -78,6 +79,7 @@ def _options() -> ComparisonOptions:
         max_kl=_numbers("max_kl"),
         paper_bits=_numbers("paper_bits"),
         ablation=FLAGS.ablation,
+        ablation_max_kl=FLAGS.ablation_max_kl,
         peer_samples=FLAGS.peer_samples,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.types import DISABLED_PARTS, DEFAULT_MAX_KL, CalibrationOptions, ConvertOptions, EvaluateOptions
+from fmtc_tflite.types import DEFAULT_MAX_KL, DISABLED_PARTS, CalibrationOptions, ConvertOptions, EvaluateOptions
 
 Scheme = Literal["lossless", "fmtc", "paper", "ablation"]
 
@@ -43,7 +43,8 @@ class ComparisonOptions:
       evaluation: samples that everything is measured on; `num_workers` processes share the points.
       max_kl: bounds for conversions by default.
       paper_bits: for conversions under the preset `paper`.
-      ablation: also conversions with one feature each switched off, at the first of `max_kl`.
+      ablation: also conversions with one feature each switched off.
+      ablation_max_kl: the bound for these, at which there is a conversion with all features too.
       peer_samples: so many of the evaluation samples are coded by the peers.
     """
 
@@ -52,6 +53,7 @@ class ComparisonOptions:
     max_kl: tuple[float, ...] = (0.005, DEFAULT_MAX_KL, 0.05)
     paper_bits: tuple[float, ...] = (5, 6, 7, 8, 9, 10)
     ablation: bool = False
+    ablation_max_kl: float = DEFAULT_MAX_KL
     peer_samples: int = 16
 
     def check(self) -> None:
@@ -59,8 +61,6 @@ class ComparisonOptions:
         self.evaluation.check()
         if self.peer_samples < 1:
             raise UsageError(f"--peer_samples: got {self.peer_samples}, expected at least 1")
-        if not self.max_kl and self.ablation:
-            raise UsageError("--ablation compares at the first --max_kl, and there is none; name one")
         for point in self.points():
             point.apply(self.convert_options).check()
 
@@ -73,13 +73,15 @@ class ComparisonOptions:
     def points(self) -> list[Point]:
         """All points, each once."""
         found = [Point("lossless", "lossless", {"lossless": True})]
-        found += [Point(f"max_kl {bound:g}", "fmtc", {"max_kl": bound}) for bound in dict.fromkeys(self.max_kl)]
+        bounds = [*self.max_kl, *([self.ablation_max_kl] if self.ablation else [])]
+        found += [Point(f"max_kl {bound:g}", "fmtc", {"max_kl": bound}) for bound in dict.fromkeys(bounds)]
         found += [
             Point(f"paper {bits:g} bits", "paper", {"preset": "paper", "paper_bits": bits})
             for bits in dict.fromkeys(self.paper_bits)
         ]
         if self.ablation:
             found += [
-                Point(f"no {name}", "ablation", {"max_kl": self.max_kl[0], "disable": [name]}) for name in DISABLED_PARTS
+                Point(f"no {name}", "ablation", {"max_kl": self.ablation_max_kl, "disable": [name]})
+                for name in DISABLED_PARTS
             ]
         return found
