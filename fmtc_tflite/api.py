@@ -8,8 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.conversion.paper import PaperConversion
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.comparison.options import ComparisonOptions
+from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
+from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
+from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.session import Evaluation
@@ -18,6 +21,7 @@ from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
+from fmtc_tflite.profiling.plots import check_available
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
@@ -60,7 +64,7 @@ def convert(
         raise UsageError(f"--calibration_store {store} is an output as well; name another file")
     if not dry_run:
         _check_targets(source, [target, report_path], overwrite)
-    result = _conversion(read_model_file(source), options or ConvertOptions()).run()
+    result = convert_content(read_model_file(source), options or ConvertOptions())
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
         write_all([(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")])
@@ -72,11 +76,7 @@ def convert_demo(options: ConvertOptions | None = None) -> ConversionResult:
     options = options or ConvertOptions()
     with resources.as_file(resources.files("fmtc_tflite") / "demo") as folder:
         samples = replace(options.calibration, data=folder / "demo_samples.npz")
-        return _conversion((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples)).run()
-
-
-def _conversion(content: bytes, options: ConvertOptions) -> Conversion:
-    return (PaperConversion if options.preset == "paper" else Conversion)(content, options)
+        return convert_content((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples))
 
 
 def restore(model: str | Path, output: str | Path | None = None, *, overwrite: bool = False) -> Path:
@@ -190,6 +190,45 @@ def profile(
     document = run_profile(contents, options or ProfileOptions())
     write_all(outputs.render(document))
     return document
+
+
+def compare_codecs(
+    model: str | Path, output: str | Path, *, options: ComparisonOptions, overwrite: bool = False
+) -> tuple[dict[str, Any], list[Path]]:
+    """Compares this codec, the paper's scheme and lossless peers on one model.
+
+    Args:
+      model: a quantized `.tflite` file.
+      output: name of the outputs without .json, .csv and .png. Finished points are kept in `<output>.partial` until all
+        is written, and the same call goes on from there after an interruption.
+      options: the data, and what to run.
+      overwrite: replace existing outputs.
+
+    Returns:
+      The comparison, and the files that were written.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors; no output has been written then.
+    """
+    check_available()
+    source = Path(model)
+    json_file, csv_file, picture = (Path(f"{output}.{kind}") for kind in ("json", "csv", "png"))
+    _check_targets(source, [json_file, csv_file, picture], overwrite)
+    keep = comparison_folder(output)
+    document = run_comparison(read_model_file(source), str(source), options, keep)
+    outputs = [
+        (json_file, json.dumps(document, indent=1).encode() + b"\n"),
+        (csv_file, comparison_csv(document)),
+        (picture, draw_comparison(document)),
+    ]
+    write_all(outputs)
+    remove_kept(keep)
+    return document, [path for path, _ in outputs]
+
+
+def comparison_folder(output: str | Path) -> Path:
+    """Where `compare_codecs` keeps finished points."""
+    return Path(f"{output}.partial")
 
 
 def read_model_file(path: Path) -> bytes:

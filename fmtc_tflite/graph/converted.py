@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmtc_tflite.graph.model import Model, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, COEFFICIENTS_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
 from fmtc_tflite.graph.sites import find_sites
 
 
@@ -16,6 +16,11 @@ def coded_tensors(subgraph: Subgraph) -> dict[str, Tensor]:
 def side_information(subgraph: Subgraph) -> list[Tensor]:
     """The constants with side information, each once."""
     return list(dict.fromkeys(operands(op)[1] for op in subgraph.ops if op.opcode in (ENCODE, DECODE)))
+
+
+def is_stored_as_it_is(source: Tensor, decoded: Tensor) -> bool:
+    """Whether a stored map's encoder reads the map itself, rather than components that its producer emits."""
+    return source.shape == decoded.shape and not source.name.endswith(COEFFICIENTS_SUFFIX)
 
 
 def folded_maps(subgraph: Subgraph) -> dict[str, Tensor]:
@@ -51,7 +56,7 @@ def candidate_maps(model: Model) -> dict[str, Tensor]:
         if op.opcode == DECODE:
             coded, _, result = operands(op)
             is_folded = result.name.rpartition(DECODED_SUFFIX)[0] in folded
-            if not is_folded and coded in sources and result.shape != sources[coded].shape:
+            if not is_folded and coded in sources and not is_stored_as_it_is(sources[coded], result):
                 found.pop(sources[coded].name, None)
                 found.setdefault(coded.name.removesuffix(CODED_SUFFIX), result)
     return found | folded

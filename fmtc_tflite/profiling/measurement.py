@@ -14,7 +14,9 @@ from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.profiling.baselines import MapHistogram
+from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
 from fmtc_tflite.profiling.traffic import CodedMap
+from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,18 @@ class Measurement:
       coded_bytes: of each coded feature map, by its `coded` tensor.
       network_coded_bytes: of all of them together, per sample; None if nothing is coded.
       histograms: values of each candidate feature map.
+      paper: what they take under the paper's scheme.
     """
 
     num_samples: int
     coded_bytes: dict[Tensor, ByteStatistics]
     network_coded_bytes: ByteStatistics | None
     histograms: dict[Tensor, MapHistogram]
+    paper: PaperBaseline
+
+    def baseline_bytes(self, tensor: Tensor) -> dict[str, float]:
+        """Mean size of a candidate under each of SCHEMES."""
+        return {**self.histograms[tensor].mean_bytes(), "paper": self.paper.mean_bytes[tensor]}
 
 
 def measure(
@@ -39,13 +47,15 @@ def measure(
     coded: Sequence[CodedMap],
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
+    paper_bits: float = DEFAULT_PAPER_BITS,
 ) -> Measurement:
     """Runs the model on every sample.
 
     Args:
       model, content: the model and its bytes.
       coded: its coded feature maps.
-      samples: inputs by tensor name; at least one.
+      samples: inputs by tensor name; at least one. They are gone through more than once.
+      paper_bits: for the main component under the paper's scheme.
 
     Raises:
       CalibrationError: samples that do not fit the model.
@@ -67,6 +77,7 @@ def measure(
         {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},
         meter.network.result() if coded else None,
         histograms,
+        measure_paper(model, content, list(histograms), samples, paper_bits, num_threads),
     )
 
 

@@ -19,6 +19,7 @@ from math import prod
 from typing import Literal, get_args
 
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.graph.converted import is_stored_as_it_is
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
 from fmtc_tflite.profiling.arena import aliases, tensor_bytes
@@ -119,7 +120,7 @@ class CodedMap:
     @property
     def feature_map(self) -> Tensor:
         """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
-        changes = self.is_folded or (self.decoded and self.decoded[0].shape != self.source.shape)
+        changes = self.is_folded or (self.decoded and not is_stored_as_it_is(self.source, self.decoded[0]))
         return self.decoded[0] if changes else self.source
 
     @property
