@@ -7,8 +7,10 @@ import importlib
 import importlib.resources
 import json
 import random
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,55 @@ def test_an_evaluation_equals_that_of_one_process(data: Path, tmp_path: Path, ar
     assert found_lines == lines
 
 
+NO_IMAGE = r"^\S*3\.png: got no readable image"
+
+
+def images_with_a_damaged_one(folder: Path) -> Path:
+    folder.mkdir()
+    height, width = load_model(MODEL).subgraphs[0].inputs[0].shape[1:3]
+    for i in range(6):
+        Image.new("RGB", (width, height), (40 * i, 0, 0)).save(folder / f"{i}.png")
+    (folder / "3.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def job_server(tmp_path: Path) -> Iterator[str]:
+    """Address of a server of Beam's job API, which is what Flink's and Spark's runners talk to."""
+    port_file, log = tmp_path / "port", tmp_path / "log"
+    command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--port_file", str(port_file), "--staging_dir", str(tmp_path / "staging")],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        while not (port_file.exists() and port_file.read_text()):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"localhost:{port_file.read_text()}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_job_server_runs_the_pipelines(data: Path, tmp_path: Path, job_server: str) -> None:
+    arguments = (
+        "--runner=PortableRunner",
+        f"--job_endpoint={job_server}",
+        "--environment_type=LOOPBACK",
+        f"--temp_location={tmp_path / 'shared'}",
+    )
+    expected, lines = evaluated(tmp_path, data, None)
+    found, found_lines = evaluated(tmp_path, data, arguments)
+    assert (found["model"], found["comparison"], found_lines) == (expected["model"], expected["comparison"], lines)
+    expected_store = calibrated(tmp_path / "alone.npz", options(data, None), with_beam=False)
+    assert calibrated(tmp_path / "beam.npz", options(data, arguments)) == expected_store
+    with pytest.raises(CalibrationError, match=NO_IMAGE):
+        evaluated(tmp_path, images_with_a_damaged_one(tmp_path / "images"), arguments)
+
+
 def test_results_go_through_the_shared_folder_and_leave_nothing_there(data: Path, tmp_path: Path) -> None:
     evaluated(tmp_path, data, (f"--temp_location={tmp_path / 'shared'}",))
     assert list((tmp_path / "shared").iterdir()) == []
@@ -198,12 +249,8 @@ def test_workers_that_see_other_data_are_found(data: Path, tmp_path: Path, monke
 
 @pytest.mark.parametrize("arguments", [(), PROCESSES])
 def test_an_error_in_a_worker_is_told_as_it_would_be_here(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    height, width = load_model(MODEL).subgraphs[0].inputs[0].shape[1:3]
-    for i in range(6):
-        Image.new("RGB", (width, height), (40 * i, 0, 0)).save(tmp_path / f"{i}.png")
-    (tmp_path / "3.png").write_bytes(b"no image")
-    with pytest.raises(CalibrationError, match=r"^\S*3\.png: got no readable image"):
-        evaluated(tmp_path, tmp_path, arguments)
+    with pytest.raises(CalibrationError, match=NO_IMAGE):
+        evaluated(tmp_path, images_with_a_damaged_one(tmp_path / "images"), arguments)
 
 
 @pytest.mark.parametrize(
