@@ -1,6 +1,7 @@
 #include "core/crc32c.h"
 
 #include "core/bytes.h"
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
@@ -28,11 +29,22 @@ constexpr SlicingTables MakeSlicingTables() {
   return tables;
 }
 
+// A bit at a time.
+uint32_t ExtendByBits(uint32_t crc, const uint8_t* data, size_t bytes) {
+  uint32_t state = ~crc;
+  for (; bytes > 0; --bytes, ++data) {
+    state ^= *data;
+    for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) != 0 ? kReflectedPolynomial : 0);
+  }
+  return ~state;
+}
+
 constexpr SlicingTables kTables = MakeSlicingTables();
 
 }  // namespace
 
 uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
+  if (kSmall) return ExtendByBits(crc, data, bytes);
   const auto& table = kTables.entry;
   uint32_t state = ~crc;
   for (; bytes >= 4; bytes -= 4, data += 4) {

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/small.h"
+#include "core/small_kernels.h"
 #include "kernels/arm_kernels.h"
 #include "kernels/x86_kernels.h"
 
@@ -96,6 +98,8 @@ KernelChoice Choose() {
 const char* const kCpuLevels[] = {"scalar", "neon", "avx2", "avx512", nullptr};
 
 const Kernels* FindKernels(const char* level) {
+  // The others of a small build would miss its tables.
+  if (kSmall) return std::strcmp(level, "scalar") == 0 ? &SmallKernels() : nullptr;
   return std::strcmp(level, "scalar") == 0 ? &PlainKernels() : FindProcessorKernels(level);
 }
 

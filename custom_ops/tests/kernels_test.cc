@@ -6,6 +6,8 @@
 
 #include "core/codec.h"
 #include "core/crc32c.h"
+#include "core/small.h"
+#include "core/small_kernels.h"
 #include "kernels/dispatch.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
@@ -23,7 +25,7 @@ Bytes RandomBytes(test::Random* random, size_t bytes, uint32_t values) {
 }
 
 void TestDispatch() {
-  EXPECT(FindKernels("scalar") == &PlainKernels());
+  EXPECT(FindKernels("scalar") == (kSmall ? &SmallKernels() : &PlainKernels()));
   EXPECT(FindKernels("") == nullptr);
   EXPECT(FindKernels("avx1024") == nullptr);
   EXPECT(ChosenKernels().kernels == FindKernels(ChosenKernels().level));
