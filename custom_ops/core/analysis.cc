@@ -2,19 +2,20 @@
 
 #include "core/bytes.h"
 #include "core/quantizer.h"
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
 
 bool UsesStepTables(const Codec& codec) {
-  return !codec.side_info.has_analysis && (!codec.has_unit_steps || codec.side_info.max_level > 0);
+  return !kSmall && !codec.side_info.has_analysis && (!codec.has_unit_steps || codec.side_info.max_level > 0);
 }
 
 }  // namespace
 
 size_t AnalysisMemorySize(const Codec& codec) {
   const SideInfo& info = codec.side_info;
-  if (info.has_analysis) return MemoryCarver::PieceBytes(sizeof(int16_t) * info.channels);
+  if (!kSmall && info.has_analysis) return MemoryCarver::PieceBytes(sizeof(int16_t) * info.channels);
   if (!UsesStepTables(codec)) return 0;
   return 2 * MemoryCarver::PieceBytes(sizeof(uint32_t) * info.components) +
          MemoryCarver::PieceBytes(sizeof(int16_t) * info.components);
@@ -27,7 +28,7 @@ void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t*
   analysis->level = level;
   analysis->flip = type == ElementType::kUInt8 ? 0x80 : 0;
   MemoryCarver carver(memory);
-  if (info.has_analysis) {
+  if (!kSmall && info.has_analysis) {
     analysis->pixel = carver.Take<int16_t>(info.channels);
   } else if (UsesStepTables(codec)) {
     uint32_t* const steps = carver.Take<uint32_t>(info.components);

@@ -1,6 +1,8 @@
 #include "core/codec.h"
 
 #include "core/bytes.h"
+#include "core/small.h"
+#include "core/small_kernels.h"
 
 namespace fmtc {
 namespace {
@@ -50,12 +52,12 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
   PlaceComponents(codec, reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes)));
-  codec->kernels = &PlainKernels();
+  codec->kernels = kSmall ? &SmallKernels() : &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;
   for (uint32_t j = 0; j < info.components; ++j) {
     codec->has_prediction |= info.ComponentPredictor(j) != 0;
-    codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;
+    if (!kSmall) codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;  // small kernels do not ask
   }
   return Status::kOk;
 }

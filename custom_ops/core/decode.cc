@@ -32,14 +32,14 @@ size_t OutputRowBytes(const Decoder& d) { return size_t{OutputWidth(*d.plan)} * 
 
 // Bytes of Decoder::kept.
 size_t KeptBytes(const Codec& codec, const MapPlan& plan) {
-  return plan.stride_width == 1 ? 0 : size_t{OutputWidth(plan)} * codec.side_info.components + kRowsSlack;
+  return kSmall || plan.stride_width == 1 ? 0 : size_t{OutputWidth(plan)} * codec.side_info.components + kRowsSlack;
 }
 
 // Writes row y of the map, if the stride keeps it; returns where the next row goes.
 uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t* output) {
   const MapPlan& plan = *d.plan;
-  if (y % plan.stride_height != 0) return output;
-  if (plan.stride_width > 1) {
+  if (!kSmall && y % plan.stride_height != 0) return output;
+  if (!kSmall && plan.stride_width > 1) {
     const size_t pixel = d.codec->side_info.components;
     for (uint32_t x = 0; x < OutputWidth(plan); ++x) {
       memcpy(d.kept + x * pixel, indices + size_t{x} * plan.stride_width * pixel, pixel);
@@ -71,8 +71,8 @@ uint8_t* FinishSegment(const Decoder& d, const SegmentWalk& walk, const uint8_t*
 
 // Each segment has from one byte to one byte a value, and together with header and table they are the payload.
 bool AreSegmentLengthsValid(const MapPlan& plan, const uint8_t* payload, size_t payload_bytes) {
-  const uint64_t entries = uint64_t{plan.batch} * plan.segments_per_item;
-  uint64_t total = kCodedHeaderBytes + sizeof(uint32_t) * entries;
+  // All fits, since the sum of the items' capacities does (PlanMap).
+  size_t total = kCodedHeaderBytes + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
   if (total > payload_bytes) return false;
   const uint8_t* entry = payload + kCodedHeaderBytes;
   for (uint32_t item = 0; item < plan.batch; ++item) {
@@ -107,18 +107,19 @@ void MoveFromEnd(const Decoder& d, const uint8_t* end, Batch* batch) {
   }
 }
 
-// Takes segments from the walk, the table entries and the payload.
+// Takes segments from the walk, which is not done, the table entries and the payload.
 Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const uint8_t* segment) {
   Batch batch{};
   const uint32_t rows = walk.rows();
   uint8_t* residuals = d.residuals;
-  for (; !walk.done() && walk.rows() == rows && batch.count < kMaxSegmentsTogether; walk.Next()) {
+  do {
     const uint32_t bytes = Load<uint32_t>(entry);
     batch.segments[batch.count++] = {segment, bytes, residuals};
     entry += sizeof(uint32_t);
     segment += bytes;
     residuals += size_t{rows} * d.plan->row_values;
-  }
+    walk.Next();
+  } while (batch.count < kMaxSegmentsTogether && !walk.done() && walk.rows() == rows);
   return batch;
 }
 
@@ -147,8 +148,8 @@ Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_by
 // The constant level: every index is 0, so every row is the same.
 void FillConstant(const Decoder& d, uint8_t* output) {
   memset(d.rows, 0, d.plan->row_values);
-  const uint64_t rows = uint64_t{d.plan->batch} * OutputHeight(*d.plan);
-  for (uint64_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
+  const size_t rows = size_t{d.plan->batch} * OutputHeight(*d.plan);
+  for (size_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
     SynthesizeRow(d.synthesis, OutputWidth(*d.plan), d.rows, output);
   }
 }

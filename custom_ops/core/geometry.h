@@ -12,9 +12,7 @@ namespace fmtc {
 constexpr uint32_t kCodedHeaderBytes = 16;
 
 // `total` things dealt to `parts` parts as evenly as possible, the larger parts first: the size of part `index`.
-inline uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index) {
-  return total / parts + (index < total % parts ? 1 : 0);
-}
+uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index);
 
 inline uint32_t SegmentRows(const MapPlan& plan, uint32_t segment) {
   return ShareOf(plan.height, plan.segments_per_item, segment);
@@ -28,10 +26,10 @@ inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_seg
 
 // What DECODE writes.
 inline uint32_t OutputHeight(const MapPlan& plan) {
-  return static_cast<uint32_t>(DivideRoundUp(plan.height, plan.stride_height));
+  return kSmall ? plan.height : DivideRoundUp(plan.height, plan.stride_height);
 }
 inline uint32_t OutputWidth(const MapPlan& plan) {
-  return static_cast<uint32_t>(DivideRoundUp(plan.width, plan.stride_width));
+  return kSmall ? plan.width : DivideRoundUp(plan.width, plan.stride_width);
 }
 
 // Walks over the segments of one batch item in order.

@@ -2,12 +2,13 @@
 
 #include "core/bytes.h"
 #include "core/quantizer.h"
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
 
 bool UsesStepTables(const Codec& codec) {
-  return !codec.side_info.has_analysis && (!AddsCentresOnly(codec, 0) || codec.side_info.max_level > 0);
+  return !kSmall && !codec.side_info.has_analysis && (!AddsCentresOnly(codec, 0) || codec.side_info.max_level > 0);
 }
 
 void FillStepTables(const SideInfo& info, MemoryCarver* carver, Synthesis* synthesis) {
@@ -34,7 +35,7 @@ void FillStepTables(const SideInfo& info, MemoryCarver* carver, Synthesis* synth
 size_t SynthesisMemorySize(const Codec& codec) {
   const SideInfo& info = codec.side_info;
   size_t bytes = 0;
-  if (info.has_synthesis) bytes += MemoryCarver::PieceBytes(sizeof(int16_t) * info.components);
+  if (!kSmall && info.has_synthesis) bytes += MemoryCarver::PieceBytes(sizeof(int16_t) * info.components);
   if (UsesStepTables(codec)) {
     bytes += MemoryCarver::PieceBytes(sizeof(uint32_t) * info.components) +
              3 * MemoryCarver::PieceBytes(sizeof(int16_t) * info.components);
@@ -50,7 +51,7 @@ void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t
   synthesis->flip = type == ElementType::kUInt8 ? 0x80 : 0;
   MemoryCarver carver(memory);
   if (UsesStepTables(codec)) FillStepTables(info, &carver, synthesis);
-  if (info.has_synthesis) synthesis->pixel = carver.Take<int16_t>(info.components);
+  if (!kSmall && info.has_synthesis) synthesis->pixel = carver.Take<int16_t>(info.components);
 }
 
 }  // namespace fmtc
