@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fmtc_tflite.calibration.sensitivity import Sensitivity
-from fmtc_tflite.conversion.choices import STEP_CODES, Choice, step_choice, weight_for_cost
+from fmtc_tflite.calibration.statistics import CovarianceStatistics
+from fmtc_tflite.conversion.choices import (
+    STEP_CODES,
+    Choice,
+    _normal_entropy,
+    best_pick,
+    klt_choice,
+    step_choice,
+    weight_for_cost,
+)
 
 
 def histogram(deviation: float) -> np.ndarray:
@@ -47,3 +58,36 @@ def test_weight_for_a_cost(cost: float) -> None:
     spent = found.pick(weight_for_cost(found, cost)).cost
     assert spent <= cost
     assert spent > cost / 4 or found.pick(weight_for_cost(found, cost) / 1.01).cost > cost
+
+
+def test_one_step_for_all_where_own_steps_do_not_pay() -> None:
+    many = [1.0, 1.2] * 8
+    assert len(set(choice(many).pick(2000.0).steps.tolist())) == 1
+    assert len(set(choice([1.0, 100.0] * 8).pick(2000.0).steps.tolist())) > 1
+    assert len(set(replace(choice([1.0, 100.0] * 8), per_channel=False).pick(2000.0).steps.tolist())) == 1
+
+
+def correlated(rank: int) -> CovarianceStatistics:
+    rng = np.random.default_rng(1)
+    mixed = rng.normal(0, 12, (20000, rank)) @ rng.normal(0, 1, (rank, 8))
+    statistics = CovarianceStatistics(8)
+    statistics.add(np.clip(np.rint(mixed), -128, 127).astype(np.int8).reshape(1, 100, 200, 8))
+    return statistics
+
+
+def test_a_klt_pays_where_channels_depend_on_each_other() -> None:
+    sensitivity = Sensitivity(np.full(8, 1e-3), np.zeros(8))
+    alone = step_choice(np.stack([histogram(12)] * 8), 0, (-128, 127), sensitivity, 20000)
+    picks = {rank: klt_choice(correlated(rank), sensitivity, 20000).pick(1e6) for rank in (2, 8)}
+    assert picks[2].components == 2
+    assert picks[2].total < picks[8].total
+    assert best_pick([alone, klt_choice(correlated(2), sensitivity, 20000)], 1e6).transform == "klt"
+
+
+def test_the_rate_of_a_klt_is_close_to_that_of_its_quantized_components() -> None:
+    rng = np.random.default_rng(2)
+    for deviation in (0.2, 0.4, 0.7, 1.5, 10.0):
+        _, counts = np.unique(np.rint(rng.normal(0, deviation, 10**6)), return_counts=True)
+        share = counts / counts.sum()
+        entropy = -(share * np.log2(share)).sum()
+        assert _normal_entropy(np.array([deviation]))[0] == pytest.approx(entropy, abs=0.03)
