@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/bytes.h"
 #include "core/codec.h"
 #include "core/coded_header.h"
@@ -17,32 +19,35 @@ size_t SegmentsTogether(const MapPlan& plan) {
   return plan.segments_per_item < kMaxSegmentsTogether ? plan.segments_per_item : kMaxSegmentsTogether;
 }
 
+size_t IndexRowBytes(const MapPlan& plan) { return plan.row_values + kValueSlack; }
+
 struct Decoder {
   const Codec* codec;
   const MapPlan* plan;
   Synthesis synthesis;
   RowShape shape;
-  uint8_t* residuals;  // segments that are decoded together, each in segment order
-  uint8_t* above;      // indices of the row above the segment
-  uint8_t* rows;       // behind it: residuals, then indices of a segment
+  uint8_t* residuals;   // segments that are decoded together, each in segment order
+  uint8_t* rows;        // residuals of a segment
+  uint8_t* indices[2];  // of a row and the row above it
 };
 
 size_t OutputRowBytes(const Decoder& d) { return size_t{d.plan->width} * d.codec->side_info.channels; }
 
-void FinishSegment(const Decoder& d, uint32_t rows, bool starts_group, const uint8_t* residuals, uint8_t* output) {
-  const Codec& codec = *d.codec;
-  const size_t row_bytes = d.plan->row_values;
-  const PlaneShape planes{d.shape.components, size_t{rows} * d.plan->width};
-  codec.kernels->planes_to_pixels(planes, codec.place, residuals, d.rows);
-  uint8_t* row = d.rows;
-  for (uint32_t y = 0; y < rows; ++y, row += row_bytes, output += OutputRowBytes(d)) {
+void FinishSegment(Decoder* d, uint32_t rows, bool starts_group, const uint8_t* residuals, uint8_t* output) {
+  const Codec& codec = *d->codec;
+  const PlaneShape planes{d->shape.components, size_t{rows} * d->plan->width};
+  codec.kernels->planes_to_pixels(planes, codec.place, residuals, d->rows);
+  const uint8_t* row = d->rows;
+  for (uint32_t y = 0; y < rows; ++y, row += d->plan->row_values, output += OutputRowBytes(*d)) {
+    const uint8_t* indices = row;
     if (codec.has_prediction) {
-      const uint8_t* above = starts_group && y == 0 ? nullptr : row - row_bytes;
-      codec.kernels->indices_of_row(d.shape, codec.side_info.component_codes, above, row);
+      const uint8_t* above = starts_group && y == 0 ? nullptr : d->indices[1];
+      codec.kernels->indices_of_row(d->shape, codec.side_info.component_codes, above, row, d->indices[0]);
+      indices = d->indices[0];
+      std::swap(d->indices[0], d->indices[1]);
     }
-    SynthesizeRow(d.synthesis, d.plan->width, row, output);
+    SynthesizeRow(d->synthesis, d->plan->width, indices, output);
   }
-  if (codec.has_prediction) memcpy(d.above, row - row_bytes, row_bytes);
 }
 
 // Each segment has from one byte to one byte a value, and together with header and table they are the payload.
@@ -98,7 +103,8 @@ Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const 
   return batch;
 }
 
-Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
+Status DecodePayload(Decoder* decoder, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
+  const Decoder& d = *decoder;
   const MapPlan& plan = *d.plan;
   if (!AreSegmentLengthsValid(plan, payload, payload_bytes)) return Status::kStreamCorrupt;
   const uint8_t* entry = payload + kCodedHeaderBytes;
@@ -113,7 +119,7 @@ Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_by
         return Status::kStreamCorrupt;
       }
       for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
-        FinishSegment(d, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
+        FinishSegment(decoder, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
         output += walk.rows() * OutputRowBytes(d);
       }
     }
@@ -136,16 +142,17 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   d.plan = &plan;
   d.shape = {plan.width, codec.side_info.components};
   d.residuals = workspace;
-  d.above = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
-  d.rows = d.above + plan.row_values;
-  InitSynthesis(codec, type, level, d.rows + MaxSegmentValues(plan) + kRowsSlack, &d.synthesis);
+  d.rows = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
+  d.indices[0] = d.rows + MaxSegmentValues(plan) + kRowsSlack;
+  d.indices[1] = d.indices[0] + IndexRowBytes(plan);
+  InitSynthesis(codec, type, level, d.indices[1] + IndexRowBytes(plan), &d.synthesis);
   return d;
 }
 
 }  // namespace
 
 size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + plan.row_values + kRowsSlack +
+  return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + kRowsSlack + 2 * IndexRowBytes(plan) +
          SynthesisMemorySize(codec);
 }
 
@@ -161,13 +168,13 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   const Status status = ReadCodedHeader(codec, input, input_bytes, &header);
   if (status != Status::kOk) return status;
   const uint32_t constant_level = codec.side_info.max_level;
-  const Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
+  Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
   if (constant_level > 0 && header.level == constant_level) {
     if (header.payload_bytes != kCodedHeaderBytes) return Status::kStreamCorrupt;
     FillConstant(decoder, output);
     return Status::kOk;
   }
-  return DecodePayload(decoder, input, header.payload_bytes, output);
+  return DecodePayload(&decoder, input, header.payload_bytes, output);
 }
 
 }  // namespace fmtc

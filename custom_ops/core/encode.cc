@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/analysis.h"
 #include "core/bytes.h"
 #include "core/codec.h"
@@ -15,37 +17,28 @@ struct Encoder {
   const MapPlan* plan;
   Analysis analysis;
   RowShape shape;
-  uint8_t* residuals;  // one segment, in segment order
-  uint8_t* last_row;   // indices of the segment's last row
-  uint8_t* above;      // indices of the row above the segment
-  uint8_t* rows;       // indices, then residuals of the segment, then its tokens
+  uint8_t* residuals;   // one segment, in segment order
+  uint8_t* rows;        // residuals of the segment, then its tokens
+  uint8_t* indices[2];  // of a row and the row above it
 };
 
 size_t InputRowBytes(const Encoder& e) { return size_t{e.plan->width} * e.codec->side_info.EncoderChannels(); }
 
-// From the last row to the first, since residuals take the place of the indices that the next row needs.
-void PredictRows(Encoder* e, uint32_t rows, bool starts_group) {
-  const size_t row_bytes = e->plan->row_values;
-  uint8_t* row = e->rows + rows * row_bytes;
-  memcpy(e->last_row, row - row_bytes, row_bytes);
-  for (uint32_t y = rows; y-- > 0;) {
-    row -= row_bytes;
-    const uint8_t* above = y > 0 ? row - row_bytes : starts_group ? nullptr : e->above;
-    e->codec->kernels->residuals_of_row(e->shape, e->codec->side_info.component_codes, above, row);
-  }
-  uint8_t* const free_row = e->above;
-  e->above = e->last_row;
-  e->last_row = free_row;
-}
-
 void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t* input) {
+  const Codec& codec = *e->codec;
   uint8_t* row = e->rows;
   for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(*e), row += e->plan->row_values) {
-    AnalyzeRow(e->analysis, e->plan->width, input, row);
+    if (!codec.has_prediction) {
+      AnalyzeRow(e->analysis, e->plan->width, input, row);
+      continue;
+    }
+    const uint8_t* above = starts_group && y == 0 ? nullptr : e->indices[1];
+    AnalyzeRow(e->analysis, e->plan->width, input, e->indices[0]);
+    codec.kernels->residuals_of_row(e->shape, codec.side_info.component_codes, above, e->indices[0], row);
+    std::swap(e->indices[0], e->indices[1]);
   }
-  if (e->codec->has_prediction) PredictRows(e, rows, starts_group);
   const PlaneShape planes{e->shape.components, size_t{rows} * e->plan->width};
-  e->codec->kernels->pixels_to_planes(planes, e->codec->place, e->rows, e->residuals);
+  codec.kernels->pixels_to_planes(planes, codec.place, e->rows, e->residuals);
 }
 
 // Encodes all items behind `output`'s header; the payload's length, or 0 if it exceeds the capacity.
@@ -76,17 +69,17 @@ Encoder MakeEncoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   e.plan = &plan;
   e.shape = {plan.width, codec.side_info.components};
   e.residuals = workspace;
-  e.last_row = e.residuals + MaxSegmentValues(plan) + kValueSlack;
-  e.above = e.last_row + plan.row_values;
-  e.rows = e.above + plan.row_values;
-  InitAnalysis(codec, type, level, e.rows + MaxSegmentValues(plan) + kValueSlack, &e.analysis);
+  e.rows = e.residuals + MaxSegmentValues(plan) + kValueSlack;
+  e.indices[0] = e.rows + MaxSegmentValues(plan) + kValueSlack;
+  e.indices[1] = e.indices[0] + plan.row_values + kValueSlack;
+  InitAnalysis(codec, type, level, e.indices[1] + plan.row_values + kValueSlack, &e.analysis);
   return e;
 }
 
 }  // namespace
 
 size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return 2 * (MaxSegmentValues(plan) + plan.row_values + kValueSlack) + AnalysisMemorySize(codec);
+  return 2 * (MaxSegmentValues(plan) + plan.row_values + 2 * kValueSlack) + AnalysisMemorySize(codec);
 }
 
 Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,

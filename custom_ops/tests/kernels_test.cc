@@ -69,13 +69,14 @@ void TestPrediction(const Kernels& kernels) {
     const Bytes above = RandomBytes(&random, row_bytes + kValueSlack, 256);
     const Bytes row = RandomBytes(&random, row_bytes + kValueSlack, 256);
     for (const uint8_t* neighbours : {static_cast<const uint8_t*>(nullptr), above.data()}) {
-      Bytes expected = row;
-      Bytes residuals = row;
-      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, expected.data());
-      kernels.residuals_of_row(shape, codes.data(), neighbours, residuals.data());
+      Bytes expected(row.size());
+      Bytes residuals(row.size());
+      Bytes indices(row.size());
+      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, row.data(), expected.data());
+      kernels.residuals_of_row(shape, codes.data(), neighbours, row.data(), residuals.data());
       EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), expected.begin()));
-      kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data());
-      EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), row.begin()));
+      kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data(), indices.data());
+      EXPECT(std::equal(indices.begin(), indices.begin() + static_cast<long>(row_bytes), row.begin()));
     }
   }
 }
