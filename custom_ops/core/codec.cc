@@ -1,5 +1,7 @@
 #include "core/codec.h"
 
+#include <initializer_list>
+
 #include "core/bytes.h"
 
 namespace fmtc {
@@ -7,7 +9,7 @@ namespace {
 
 constexpr size_t kMemoryAlignment = 64;
 
-// Tables first, then the places of the components.
+// The tables come first.
 size_t TableBytes(uint32_t num_classes) { return RoundUp(num_classes * sizeof(ClassTables), kMemoryAlignment); }
 
 // Counting sort of the components by class.
@@ -24,6 +26,23 @@ void PlaceComponents(Codec* codec, uint32_t* place) {
   codec->place = place;
 }
 
+// What InitCodec builds behind the tables.
+void BuildColumns(uint8_t* memory, Codec* codec) {
+  const SideInfo& info = codec->side_info;
+  MemoryCarver carver(memory);
+  PlaceComponents(codec, carver.Take<uint32_t>(info.components));
+  BuildStepTables(info, 0, carver.Take<uint8_t>(StepTablesBytes(info.components)), &codec->steps);
+  codec->analysis = codec->synthesis = {};
+  if (info.has_analysis) {
+    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.components, info.channels));
+    PackMatrix(info.analysis, info.analysis_bias, info.components, info.channels, packed, &codec->analysis);
+  }
+  if (info.has_synthesis) {
+    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.channels, info.components));
+    PackMatrix(info.synthesis, info.synthesis_bias, info.channels, info.components, packed, &codec->synthesis);
+  }
+}
+
 }  // namespace
 
 Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t* memory_bytes) {
@@ -31,7 +50,15 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
   SideInfoSizes sizes;
   const Status status = ReadSideInfoSizes(side_info, side_info_bytes, &sizes);
   if (status != Status::kOk) return status;
-  *memory_bytes = TableBytes(sizes.num_classes) + sizeof(uint32_t) * sizes.components;
+  *memory_bytes = TableBytes(sizes.num_classes) + MemoryCarver::PieceBytes(sizeof(uint32_t) * sizes.components) +
+                  MemoryCarver::PieceBytes(StepTablesBytes(sizes.components));
+  for (const bool has_matrix : {sizes.has_analysis, sizes.has_synthesis}) {
+    if (!has_matrix) continue;
+    // Packed, a matrix and its transpose differ in padding.
+    const size_t one = PackedMatrixBytes(sizes.components, sizes.channels);
+    const size_t other = PackedMatrixBytes(sizes.channels, sizes.components);
+    *memory_bytes += MemoryCarver::PieceBytes(one > other ? one : other);
+  }
   return Status::kOk;
 }
 
@@ -49,7 +76,7 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   ClassTables* const tables = static_cast<ClassTables*>(memory);
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
-  PlaceComponents(codec, reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes)));
+  BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
   codec->kernels = &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;

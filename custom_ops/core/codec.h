@@ -10,6 +10,8 @@
 #include <cstdint>
 
 #include "core/kernels.h"
+#include "core/matrix.h"
+#include "core/quantizer.h"
 #include "core/side_info.h"
 #include "core/status.h"
 #include "core/tables.h"
@@ -25,8 +27,10 @@ struct Codec {
   const uint32_t* place;
   // Class j has the places class_begin[j] .. class_begin[j + 1].
   uint32_t class_begin[kMaxClasses + 1];
-  bool has_prediction;  // any component has a predictor
-  bool has_unit_steps;  // no analysis matrix, and step 1 everywhere
+  bool has_prediction;               // any component has a predictor
+  bool has_unit_steps;               // no analysis matrix, and step 1 everywhere
+  StepTables steps;                  // at level 0
+  PackedMatrix analysis, synthesis;  // if the side information has them
   // PlainKernels() after InitCodec; others give the same results faster (kernels/dispatch.h).
   const Kernels* kernels;
 };

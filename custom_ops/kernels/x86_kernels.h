@@ -19,7 +19,7 @@ void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* abo
 void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices);
 
-// AVX-512 with VBMI and VBMI2.
+// AVX-512 with VBMI, VBMI2, BITALG and VNNI.
 void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
