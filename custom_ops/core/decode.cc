@@ -1,3 +1,4 @@
+#include <atomic>
 #include <utility>
 
 #include "core/bytes.h"
@@ -16,7 +17,8 @@ constexpr size_t kRowsSlack = 2 * kReadSlack;
 static_assert(kRowsSlack >= kValueSlack, "rows are given to kernels");
 
 size_t SegmentsTogether(const MapPlan& plan) {
-  return plan.segments_per_item < kMaxSegmentsTogether ? plan.segments_per_item : kMaxSegmentsTogether;
+  const size_t segments = size_t{plan.batch} * plan.segments_per_item;
+  return segments < kMaxSegmentsTogether ? segments : kMaxSegmentsTogether;
 }
 
 size_t IndexRowBytes(const MapPlan& plan) { return plan.row_values + kValueSlack; }
@@ -103,28 +105,40 @@ Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const 
   return batch;
 }
 
-Status DecodePayload(Decoder* decoder, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
-  const Decoder& d = *decoder;
-  const MapPlan& plan = *d.plan;
-  if (!AreSegmentLengthsValid(plan, payload, payload_bytes)) return Status::kStreamCorrupt;
-  const uint8_t* entry = payload + kCodedHeaderBytes;
-  const uint8_t* segment = entry + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done();) {
-      Batch batch = TakeBatch(d, walk, entry, segment);
-      for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
-      entry += sizeof(uint32_t) * batch.count;
-      MoveFromEnd(d, payload + payload_bytes, &batch);
-      if (!DecodeSegments({d.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) {
-        return Status::kStreamCorrupt;
-      }
-      for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
-        FinishSegment(decoder, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
-        output += walk.rows() * OutputRowBytes(d);
-      }
+// A job for workers, each of which decodes groups that follow one another.
+struct DecodeJob {
+  const Codec* codec;
+  const MapPlan* plan;
+  ElementType type;
+  uint32_t level;
+  const uint8_t* payload;
+  size_t payload_bytes;
+  uint8_t* output;
+  uint8_t* workspaces;  // DecodeWorkspaceSize for one worker each
+  uint32_t tasks;
+  std::atomic<bool> failed;
+};
+
+bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* decoder) {
+  const MapPlan& plan = *job.plan;
+  const GroupBegin begin(plan, first);
+  const uint8_t* const table = job.payload + kCodedHeaderBytes;
+  const uint8_t* segment = table + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
+  for (uint32_t i = 0; i < begin.segment; ++i) segment += Load<uint32_t>(table + sizeof(uint32_t) * size_t{i});
+  const uint8_t* entry = table + sizeof(uint32_t) * size_t{begin.segment};
+  uint8_t* output = job.output + static_cast<size_t>(begin.row) * OutputRowBytes(*decoder);
+  for (SegmentWalk walk(plan, first, end); !walk.done();) {
+    Batch batch = TakeBatch(*decoder, walk, entry, segment);
+    for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
+    entry += sizeof(uint32_t) * batch.count;
+    MoveFromEnd(*decoder, job.payload + job.payload_bytes, &batch);
+    if (!DecodeSegments({job.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) return false;
+    for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
+      FinishSegment(decoder, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
+      output += walk.rows() * OutputRowBytes(*decoder);
     }
   }
-  return Status::kOk;
+  return true;
 }
 
 // The constant level: every index is 0, so every row is the same.
@@ -149,18 +163,31 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   return d;
 }
 
+void RunDecodeTask(void* argument, uint32_t index) {
+  DecodeJob* const job = static_cast<DecodeJob*>(argument);
+  const uint32_t groups = TotalGroups(*job->plan);
+  const uint32_t first = ShareBegin(groups, job->tasks, index);
+  uint8_t* const workspace = job->workspaces + index * DecodeWorkspaceSize(*job->codec, *job->plan, 1);
+  Decoder decoder = MakeDecoder(*job->codec, *job->plan, job->type, job->level, workspace);
+  if (!DecodeGroups(*job, first, first + ShareOf(groups, job->tasks, index), &decoder)) {
+    job->failed.store(true, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
-size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + kRowsSlack + 2 * IndexRowBytes(plan) +
-         SynthesisMemorySize(codec);
+size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
+  const size_t bytes = (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + kRowsSlack + 2 * IndexRowBytes(plan) +
+                       SynthesisMemorySize(codec);
+  return bytes * UsefulWorkers(plan, workers);
 }
 
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes) {
+              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers) {
   if (output_bytes != plan.decoder_output_bytes) return Status::kInvalidArgument;
   if (plan.batch == 0) return Status::kOk;
-  if (workspace_bytes < DecodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  if (workspace_bytes < DecodeWorkspaceSize(codec, plan, workers.count)) return Status::kBufferTooSmall;
   if (input_bytes < kCodedHeaderBytes) return Status::kStreamTruncated;
   if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
@@ -168,13 +195,16 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   const Status status = ReadCodedHeader(codec, input, input_bytes, &header);
   if (status != Status::kOk) return status;
   const uint32_t constant_level = codec.side_info.max_level;
-  Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
   if (constant_level > 0 && header.level == constant_level) {
     if (header.payload_bytes != kCodedHeaderBytes) return Status::kStreamCorrupt;
-    FillConstant(decoder, output);
+    FillConstant(MakeDecoder(codec, plan, type, header.level, workspace), output);
     return Status::kOk;
   }
-  return DecodePayload(&decoder, input, header.payload_bytes, output);
+  if (!AreSegmentLengthsValid(plan, input, header.payload_bytes)) return Status::kStreamCorrupt;
+  const uint32_t tasks = UsefulWorkers(plan, workers.count);
+  DecodeJob job{&codec, &plan, type, header.level, input, header.payload_bytes, output, workspace, tasks, {false}};
+  workers.Run(tasks, RunDecodeTask, &job);
+  return job.failed.load(std::memory_order_relaxed) ? Status::kStreamCorrupt : Status::kOk;
 }
 
 }  // namespace fmtc

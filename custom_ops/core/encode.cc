@@ -41,24 +41,58 @@ void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t*
   codec.kernels->pixels_to_planes(planes, codec.place, e->rows, e->residuals);
 }
 
-// Encodes all items behind `output`'s header; the payload's length, or 0 if it exceeds the capacity.
-size_t EncodeSegments(Encoder* e, const uint8_t* input, uint8_t* output, size_t capacity) {
-  const MapPlan& plan = *e->plan;
-  uint8_t* length_entry = output + kCodedHeaderBytes;
-  const size_t table_bytes = sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  if (capacity < kCodedHeaderBytes + table_bytes) return 0;
-  size_t used = kCodedHeaderBytes + table_bytes;
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done(); walk.Next()) {
-      PrepareSegment(e, walk.rows(), walk.starts_group(), input);
-      input += walk.rows() * InputRowBytes(*e);
-      const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
-      const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, output + used, capacity - used);
-      if (bytes == 0) return 0;
-      Store(length_entry, static_cast<uint32_t>(bytes));
-      length_entry += sizeof(uint32_t);
-      used += bytes;
-    }
+// A job for workers, each of which encodes groups that follow one another.
+struct EncodeJob {
+  const Codec* codec;
+  const MapPlan* plan;
+  ElementType type;
+  uint32_t level;
+  const uint8_t* input;
+  uint8_t* output;
+  size_t capacity;
+  uint8_t* workspaces;  // EncodeWorkspaceSize for one worker each
+  uint32_t tasks;
+
+  uint32_t FirstGroup(uint32_t task) const { return ShareBegin(TotalGroups(*plan), tasks, task); }
+  size_t TableBytes() const { return sizeof(uint32_t) * size_t{plan->batch} * plan->segments_per_item; }
+  // Where the segments of a task go at first: where they would be if all were raw.
+  size_t TaskBegin(uint32_t task) const {
+    if (task == tasks) return capacity;
+    const uint64_t rows = GroupBegin(*plan, FirstGroup(task)).row;
+    return kCodedHeaderBytes + TableBytes() + static_cast<size_t>(rows) * plan->row_values;
+  }
+};
+
+// Encodes groups into output[used .. end) and their lengths into the table; false if they exceed it.
+bool EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size_t used, size_t end, Encoder* e) {
+  const MapPlan& plan = *job.plan;
+  const GroupBegin begin(plan, first);
+  const uint8_t* input = job.input + static_cast<size_t>(begin.row) * InputRowBytes(*e);
+  uint8_t* entry = job.output + kCodedHeaderBytes + sizeof(uint32_t) * size_t{begin.segment};
+  for (SegmentWalk walk(plan, first, end_group); !walk.done(); walk.Next(), entry += sizeof(uint32_t)) {
+    PrepareSegment(e, walk.rows(), walk.starts_group(), input);
+    input += walk.rows() * InputRowBytes(*e);
+    const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
+    const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, job.output + used, end - used);
+    if (bytes == 0) return false;
+    Store(entry, static_cast<uint32_t>(bytes));
+    used += bytes;
+  }
+  return true;
+}
+
+// Moves the segments of all tasks to one another; the payload's length.
+size_t JoinTasks(const EncodeJob& job) {
+  const uint8_t* const table = job.output + kCodedHeaderBytes;
+  size_t used = job.TaskBegin(0);
+  uint32_t segment = 0;
+  for (uint32_t task = 0; task < job.tasks; ++task) {
+    const uint32_t end = task + 1 == job.tasks ? job.plan->batch * job.plan->segments_per_item
+                                               : GroupBegin(*job.plan, job.FirstGroup(task + 1)).segment;
+    size_t bytes = 0;
+    for (; segment < end; ++segment) bytes += Load<uint32_t>(table + sizeof(uint32_t) * size_t{segment});
+    if (task > 0) memmove(job.output + used, job.output + job.TaskBegin(task), bytes);
+    used += bytes;
   }
   return used;
 }
@@ -76,33 +110,61 @@ Encoder MakeEncoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   return e;
 }
 
+Encoder MakeEncoder(const EncodeJob& job, uint32_t task) {
+  const size_t workspace_bytes = EncodeWorkspaceSize(*job.codec, *job.plan, 1);
+  return MakeEncoder(*job.codec, *job.plan, job.type, job.level, job.workspaces + task * workspace_bytes);
+}
+
+// With the room that is always enough this cannot fail.
+void RunEncodeTask(void* argument, uint32_t task) {
+  const EncodeJob& job = *static_cast<const EncodeJob*>(argument);
+  Encoder encoder = MakeEncoder(job, task);
+  const uint32_t first = job.FirstGroup(task);
+  const uint32_t end = first + ShareOf(TotalGroups(*job.plan), job.tasks, task);
+  EncodeGroups(job, first, end, job.TaskBegin(task), job.TaskBegin(task + 1), &encoder);
+}
+
+// Encodes everything behind the output's header; the payload's length, or 0 if it exceeds the capacity.
+size_t EncodeLevel(const EncodeJob& job) {
+  const size_t begin = job.TaskBegin(0);
+  if (job.capacity < begin) return 0;
+  Encoder encoder = MakeEncoder(job, 0);
+  if (!EncodeGroups(job, 0, TotalGroups(*job.plan), begin, job.capacity, &encoder)) return 0;
+  return JoinTasks(job);
+}
+
 }  // namespace
 
-size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return 2 * (MaxSegmentValues(plan) + plan.row_values + 2 * kValueSlack) + AnalysisMemorySize(codec);
+size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
+  const size_t bytes = 2 * (MaxSegmentValues(plan) + plan.row_values + 2 * kValueSlack) + AnalysisMemorySize(codec);
+  return bytes * UsefulWorkers(plan, workers);
 }
 
 Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes) {
+              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers) {
   if (payload_bytes == nullptr || input_bytes != plan.encoder_input_bytes) return Status::kInvalidArgument;
   *payload_bytes = 0;
   if (plan.batch == 0) return Status::kOk;
   const uint32_t constant_level = codec.side_info.max_level;
-  const size_t least_capacity = constant_level > 0 ? kCodedHeaderBytes : plan.batch * plan.item_capacity;
-  if (capacity < least_capacity || workspace_bytes < EncodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  const size_t enough = plan.batch * plan.item_capacity;
+  if (capacity < (constant_level > 0 ? kCodedHeaderBytes : enough)) return Status::kBufferTooSmall;
+  if (workspace_bytes < EncodeWorkspaceSize(codec, plan, workers.count)) return Status::kBufferTooSmall;
   if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
-  uint32_t level = 0;
+  EncodeJob job{&codec, &plan, type, 0, input, output, capacity, workspace, 1};
   size_t used = 0;
-  do {
-    if (constant_level > 0 && level == constant_level) {
-      used = kCodedHeaderBytes;
-    } else {
-      Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
-      used = EncodeSegments(&encoder, input, output, capacity);
-    }
-  } while (used == 0 && level++ < constant_level);
-  WriteCodedHeader(codec, {level, static_cast<uint32_t>(used)}, output);
+  if (capacity >= enough) {
+    // Level 0 fits, and every task has its own part of the output.
+    job.tasks = UsefulWorkers(plan, workers.count);
+    workers.Run(job.tasks, RunEncodeTask, &job);
+    used = JoinTasks(job);
+  } else {
+    // One after the other, since what fits depends on what came before.
+    while (job.level < constant_level && (used = EncodeLevel(job)) == 0) ++job.level;
+    if (used == 0) used = kCodedHeaderBytes;
+  }
+  WriteCodedHeader(codec, {job.level, static_cast<uint32_t>(used)}, output);
   *payload_bytes = used;
   return Status::kOk;
 }
