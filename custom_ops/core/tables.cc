@@ -7,17 +7,36 @@ namespace {
 
 uint32_t FloorLog2(uint32_t x) { return 31u - static_cast<uint32_t>(__builtin_clz(x)); }
 
-// The token with the smallest (2i + 1) / count, where i counts the states that it has so far; the first such token.
-uint32_t TokenOfNextState(const ClassRecord& record, const uint8_t* used) {
-  uint32_t best = kMaxTokens;
-  for (uint32_t t = 0; t < record.num_tokens; ++t) {
-    if (used[t] == record.counts[t]) continue;
-    if (best == kMaxTokens || (2u * used[t] + 1) * record.counts[best] < (2u * used[best] + 1) * record.counts[t]) {
-      best = t;
-    }
+// Tokens in the order of the fractions (2i + 1) / count of their next state, and ties by token. Rounded down to 1/2^24
+// fractions that are equal stay so, and others too, since they differ by more than 1/64^2.
+class StateOrder {
+ public:
+  explicit StateOrder(const ClassRecord& record) : record_(record) {
+    for (uint32_t t = 0; t < kMaxTokens; ++t) keys_[t] = t < record.num_tokens ? Key(t) : UINT32_MAX;
   }
-  return best;
-}
+
+  // States that token t has so far.
+  uint32_t used(uint32_t t) const { return used_[t]; }
+
+  uint32_t First() const {
+    uint32_t least = keys_[0];
+    for (uint32_t t = 1; t < kMaxTokens; ++t) least = keys_[t] < least ? keys_[t] : least;
+    return least % kMaxTokens;
+  }
+
+  void Use(uint32_t t) {
+    ++used_[t];
+    keys_[t] = used_[t] < record_.counts[t] ? Key(t) : UINT32_MAX;
+  }
+
+ private:
+  // Below 2^29, as the fraction is below 2.
+  uint32_t Key(uint32_t t) const { return ((2u * used_[t] + 1) << 24) / record_.counts[t] * kMaxTokens + t; }
+
+  const ClassRecord& record_;
+  uint32_t used_[kMaxTokens] = {};
+  uint32_t keys_[kMaxTokens];
+};
 
 void SplitValues(const ClassRecord& record, ClassTables* tables) {
   uint8_t* const first_value = tables->encode.first_value;
@@ -69,20 +88,21 @@ void SetDecodeState(const ClassRecord& record, uint32_t t, uint32_t x, uint8_t f
 
 void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
   uint8_t first_slot[kMaxTokens];
-  uint8_t used[kMaxTokens] = {};
   *tables = {};
   tables->num_tokens = record.num_tokens;
   tables->constant = record.constant;
   EncodeTable& encode = tables->encode;
   SplitValues(record, tables);
   SetEncodeColumns(record, first_slot, &encode);
+  StateOrder order(record);
   for (uint32_t p = 0; p < kNumStates; ++p) {
-    const uint32_t t = TokenOfNextState(record, used);
-    SetDecodeState(record, t, record.counts[t] + used[t], encode.first_value[t], p, &tables->decode);
+    const uint32_t t = order.First();
+    const uint32_t i = order.used(t);
+    SetDecodeState(record, t, record.counts[t] + i, encode.first_value[t], p, &tables->decode);
     const uint8_t state = static_cast<uint8_t>(kNumStates + p);
-    encode.next_state[first_slot[t] + used[t]] = state;
-    if (used[t] == 0) encode.start_state[t] = state;
-    ++used[t];
+    encode.next_state[first_slot[t] + i] = state;
+    if (i == 0) encode.start_state[t] = state;
+    order.Use(t);
   }
 }
 
