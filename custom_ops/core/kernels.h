@@ -74,7 +74,8 @@ struct Kernels {
   // to 50 bytes below.
   bool (*encode_run)(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 
-  // Between one plane a component and components interleaved; component j is plane place[j].
+  // Between one plane a component and components interleaved; component j is plane place[j]. kValueSlack bytes must
+  // follow the planes and the pixels; behind the pixels they may be overwritten.
   void (*planes_to_pixels)(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
   void (*pixels_to_planes)(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 

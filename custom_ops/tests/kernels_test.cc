@@ -46,7 +46,8 @@ void TestPlanes(const Kernels& kernels) {
     std::shuffle(place.begin(), place.end(), random);
     for (size_t plane_bytes = 1; plane_bytes <= 140; ++plane_bytes) {
       const PlaneShape shape{components, plane_bytes};
-      const Bytes pixels = RandomBytes(&random, components * plane_bytes, 256);
+      const size_t bytes = components * plane_bytes;
+      const Bytes pixels = RandomBytes(&random, bytes + kValueSlack, 256);
       Bytes expected(pixels.size());
       Bytes planes(pixels.size());
       Bytes back(pixels.size());
@@ -54,7 +55,7 @@ void TestPlanes(const Kernels& kernels) {
       kernels.pixels_to_planes(shape, place.data(), pixels.data(), planes.data());
       kernels.planes_to_pixels(shape, place.data(), planes.data(), back.data());
       EXPECT(planes == expected);
-      EXPECT(back == pixels);
+      EXPECT(std::equal(pixels.begin(), pixels.begin() + static_cast<long>(bytes), back.begin()));
     }
   }
 }
