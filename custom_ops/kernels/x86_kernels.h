@@ -19,7 +19,7 @@ void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* abo
 void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices);
 
-// AVX-512 with VBMI, VBMI2, BITALG and VNNI.
+// AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ.
 void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
@@ -29,6 +29,7 @@ void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* a
                           uint8_t* residuals);
 void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                         uint8_t* indices);
+uint32_t ExtendCrc32cAvx512(uint32_t crc, const uint8_t* data, size_t bytes);
 
 // SSE4.2, PCLMULQDQ.
 uint32_t ExtendCrc32cX86(uint32_t crc, const uint8_t* data, size_t bytes);
