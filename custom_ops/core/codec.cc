@@ -15,14 +15,18 @@ size_t TableBytes(uint32_t num_classes) { return RoundUp(num_classes * sizeof(Cl
 // Counting sort of the components by class.
 void PlaceComponents(Codec* codec, uint32_t* place) {
   const SideInfo& info = codec->side_info;
-  uint32_t next = 0;
-  for (uint32_t j = 0; j < info.num_classes; ++j) {
-    codec->class_begin[j] = next;
-    for (uint32_t component = 0; component < info.components; ++component) {
-      if (info.ComponentClass(component) == j) place[component] = next++;
-    }
+  uint32_t next[kMaxClasses] = {};
+  for (uint32_t component = 0; component < info.components; ++component) ++next[info.ComponentClass(component)];
+  uint32_t begin = 0;
+  for (uint32_t j = 0; j < kMaxClasses; ++j) {
+    const uint32_t count = next[j];
+    codec->class_begin[j] = next[j] = begin;
+    begin += count;
   }
-  for (uint32_t j = info.num_classes; j <= kMaxClasses; ++j) codec->class_begin[j] = next;
+  codec->class_begin[kMaxClasses] = begin;
+  for (uint32_t component = 0; component < info.components; ++component) {
+    place[component] = next[info.ComponentClass(component)]++;
+  }
   codec->place = place;
 }
 
@@ -31,7 +35,9 @@ void BuildColumns(uint8_t* memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
   MemoryCarver carver(memory);
   PlaceComponents(codec, carver.Take<uint32_t>(info.components));
-  BuildStepTables(info, 0, carver.Take<uint8_t>(StepTablesBytes(info.components)), &codec->steps);
+  uint8_t* const steps = carver.Take<uint8_t>(StepTablesBytes(info.components));
+  codec->steps = {};
+  if (!codec->has_unit_steps || info.has_synthesis) BuildStepTables(info, 0, steps, &codec->steps);
   codec->analysis = codec->synthesis = {};
   if (info.has_analysis) {
     uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.components, info.channels));
@@ -76,7 +82,6 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   ClassTables* const tables = static_cast<ClassTables*>(memory);
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
-  BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
   codec->kernels = &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;
@@ -84,6 +89,7 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
     codec->has_prediction |= info.ComponentPredictor(j) != 0;
     codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;
   }
+  BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
   return Status::kOk;
 }
 

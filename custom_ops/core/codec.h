@@ -30,7 +30,7 @@ struct Codec {
   uint32_t class_begin[kMaxClasses + 1];
   bool has_prediction;               // any component has a predictor
   bool has_unit_steps;               // no analysis matrix, and step 1 everywhere
-  StepTables steps;                  // at level 0
+  StepTables steps;                  // at level 0; null if only centres are added there
   PackedMatrix analysis, synthesis;  // if the side information has them
   // PlainKernels() after InitCodec; others give the same results faster (kernels/dispatch.h).
   const Kernels* kernels;

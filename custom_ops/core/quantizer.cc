@@ -7,8 +7,7 @@ namespace fmtc {
 
 StepDivisor MakeStepDivisor(uint32_t step) {
   if (step >= kFirstEmptyStep) return {0, 0};
-  uint32_t t = 0;
-  while ((2u << t) < step) ++t;
+  const uint32_t t = 31u - static_cast<uint32_t>(__builtin_clz(step - 1));
   return {static_cast<uint16_t>(((uint32_t{1} << (16 + t)) + step - 1) / step), static_cast<uint16_t>(1u << (16 - t))};
 }
 
@@ -23,10 +22,13 @@ void BuildStepTables(const SideInfo& info, uint32_t level, uint8_t* memory, Step
   int16_t* const steps = carver.Take<int16_t>(info.components);
   int16_t* const smallest = carver.Take<int16_t>(info.components);
   int16_t* const largest = carver.Take<int16_t>(info.components);
+  uint32_t step = 0;
+  StepDivisor divisor{};
   for (uint32_t j = 0; j < info.components; ++j) {
-    const uint32_t step = info.ComponentStep(j) << level;
+    const uint32_t step_before = step;
+    step = info.ComponentStep(j) << level;
     const int32_t centre = info.ComponentCentre(j);
-    const StepDivisor divisor = MakeStepDivisor(step);
+    if (step != step_before) divisor = MakeStepDivisor(step);
     const uint16_t half = static_cast<uint16_t>(step / 2);
     centres[j] = static_cast<int16_t>(centre);
     halves[j] = half;
