@@ -26,11 +26,13 @@ use_venv() {
   hash -r
 }
 
-# Runs $1, a command line that README.md shows, to the letter.
-readme_command() {
-  if ! grep -qxF -- "$1" README.md; then
-    echo "README.md does not show the command: $1" >&2
+# Runs $2, a command line that file $1 shows, to the letter.
+documented_command() {
+  if ! grep -qxF -- "$2" "$1"; then
+    echo "$1 does not show the command: $2" >&2
     return 1
   fi
-  bash -c "$1"
+  bash -c "$2"
 }
+
+readme_command() { documented_command README.md "$1"; }

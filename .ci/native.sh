@@ -4,10 +4,21 @@
 set -euo pipefail
 
 cmake -S custom_ops -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-  -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE=ON -DFMTC_WERROR=ON
+  -DFMTC_BUILD_TESTS=ON -DFMTC_BUILD_BENCH=ON -DFMTC_SANITIZE=ON -DFMTC_WERROR=ON
 cmake --build "$1" --parallel 2
 ctest --test-dir "$1" --output-on-failure --no-tests=error --parallel 2
 
+# The benchmark runs, and both its outputs have their form; what it measures here means nothing.
+"$1/codec_bench" --seconds 0 --shape 14x14x64 | grep -c '^| decode |' | grep -qx 3
+"$1/codec_bench" --seconds 0 --shape 14x14x64 --json | python3 -c '
+import json, sys
+maps = json.load(sys.stdin)["maps"]
+assert [round(m["bits_per_value"], 1) for m in maps] == [1.5, 2.7, 4.5], maps
+for m in maps:
+    speeds = {(s["what"], s["by"]): s["gbps"] for s in m["speeds"]}
+    assert {("encode", "scalar"), ("indices", "scalar"), ("decode", "memcpy"), ("decode", "rANS order 0")} <= set(speeds)
+    assert all(gbps > 0 for gbps in speeds.values()), speeds
+'
 cmake -S custom_ops -B "$1/threads" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE_THREADS=ON -DFMTC_WERROR=ON
 cmake --build "$1/threads" --parallel 2 --target threads_test

@@ -1,12 +1,18 @@
 """What the command-line tools call: from files to files."""
 
+import importlib
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.comparison.options import ComparisonOptions
+from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
+from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
+from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.session import Evaluation
@@ -15,6 +21,7 @@ from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
+from fmtc_tflite.profiling.plots import check_available
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
@@ -52,9 +59,12 @@ def convert(
     source = Path(model)
     target = Path(output) if output is not None else default_output(source)
     report_path = Path(report) if report is not None else target.with_suffix(".json")
+    store = (options or ConvertOptions()).calibration.store
+    if store is not None and store.resolve() in (target.resolve(), report_path.resolve()):
+        raise UsageError(f"--calibration_store {store} is an output as well; name another file")
     if not dry_run:
         _check_targets(source, [target, report_path], overwrite)
-    result = Conversion(read_model_file(source), options or ConvertOptions()).run()
+    result = convert_content(read_model_file(source), options or ConvertOptions())
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
         write_all([(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")])
@@ -66,7 +76,7 @@ def convert_demo(options: ConvertOptions | None = None) -> ConversionResult:
     options = options or ConvertOptions()
     with resources.as_file(resources.files("fmtc_tflite") / "demo") as folder:
         samples = replace(options.calibration, data=folder / "demo_samples.npz")
-        return Conversion((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples)).run()
+        return convert_content((folder / "demo_int8.tflite").read_bytes(), replace(options, calibration=samples))
 
 
 def restore(model: str | Path, output: str | Path | None = None, *, overwrite: bool = False) -> Path:
@@ -123,14 +133,21 @@ def evaluate(
         _check_targets(source, targets, overwrite)
     contents = [read_model_file(source) for source in sources]
     evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
-    with evaluation.partial_results(partial_results_folder(json_file, resume_dir)) as partial:
-        timing = evaluation.run(partial)
+    with ExitStack() as stack:
+        partial = None
+        if options.beam is not None:
+            timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
+        else:
+            folder = partial_results_folder(json_file, resume_dir)
+            partial = stack.enter_context(evaluation.partial_results(folder))
+            timing = evaluation.run(partial)
         document = evaluation_report(evaluation, timing, [str(source) for source in sources])
         outputs = [(json_file, json.dumps(document, indent=1).encode() + b"\n")]
         if predictions_file is not None:
             outputs.append((predictions_file, predictions_csv(evaluation)))
         write_all([(Path(path), content) for path, content in outputs if path is not None])
-        partial.remove()
+        if partial is not None:
+            partial.remove()
     return document
 
 
@@ -173,6 +190,45 @@ def profile(
     document = run_profile(contents, options or ProfileOptions())
     write_all(outputs.render(document))
     return document
+
+
+def compare_codecs(
+    model: str | Path, output: str | Path, *, options: ComparisonOptions, overwrite: bool = False
+) -> tuple[dict[str, Any], list[Path]]:
+    """Compares this codec, the paper's scheme and lossless peers on one model.
+
+    Args:
+      model: a quantized `.tflite` file.
+      output: name of the outputs without .json, .csv and .png. Finished points are kept in `<output>.partial` until all
+        is written, and the same call goes on from there after an interruption.
+      options: the data, and what to run.
+      overwrite: replace existing outputs.
+
+    Returns:
+      The comparison, and the files that were written.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors; no output has been written then.
+    """
+    check_available()
+    source = Path(model)
+    json_file, csv_file, picture = (Path(f"{output}.{kind}") for kind in ("json", "csv", "png"))
+    _check_targets(source, [json_file, csv_file, picture], overwrite)
+    keep = comparison_folder(output)
+    document = run_comparison(read_model_file(source), str(source), options, keep)
+    outputs = [
+        (json_file, json.dumps(document, indent=1).encode() + b"\n"),
+        (csv_file, comparison_csv(document)),
+        (picture, draw_comparison(document)),
+    ]
+    write_all(outputs)
+    remove_kept(keep)
+    return document, [path for path, _ in outputs]
+
+
+def comparison_folder(output: str | Path) -> Path:
+    """Where `compare_codecs` keeps finished points."""
+    return Path(f"{output}.partial")
 
 
 def read_model_file(path: Path) -> bytes:

@@ -10,7 +10,14 @@ from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
 
+_CAPACITY_MARGIN = 1.1
+DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
+
+DEFAULT_PAPER_BITS = 8.0
+PAPER_BITS_RANGE = (2.0, 10.0)
+
 Objective = Literal["traffic", "arena"]
+Preset = Literal["default", "paper"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
 
 
@@ -25,6 +32,8 @@ class CalibrationOptions:
       central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
       num_samples: at most this many samples, chosen at random by `seed`.
       skip_unreadable: leave unreadable images out instead of stopping.
+      store: file that keeps what was measured, for other conversions with these data; None keeps nothing.
+      beam: options of an Apache Beam pipeline that measures, such as --runner=FlinkRunner; None measures here.
     """
 
     data: Path | None = None
@@ -34,6 +43,8 @@ class CalibrationOptions:
     num_samples: int | None = 512
     seed: int = 0
     skip_unreadable: bool = False
+    store: Path | None = None
+    beam: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,15 @@ class ConvertOptions:
       recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
+      max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
+        included, instead of max_kl.
+      label_offset: added to each label; None = 0, unless the number of classes says otherwise.
+      capacity_percentile: coded tensors of lossy maps are as large as this percentile of the coded sizes, times the
+        margin; what does not fit is coded coarser. None = as large as is always enough, for the objective traffic.
+      capacity_margin: that margin; 1.1 = a tenth more.
+      disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
+      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper), to compare with.
+      paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
     """
 
     calibration: CalibrationOptions = CalibrationOptions()
@@ -62,6 +82,13 @@ class ConvertOptions:
     recipe: Path | None = None
     output_kind: str = "auto"
     num_threads: int | None = None
+    max_accuracy_drop: float | None = None
+    label_offset: int | None = None
+    capacity_percentile: float | None = None
+    capacity_margin: float | None = None
+    disable: frozenset[str] = frozenset()
+    preset: Preset = "default"
+    paper_bits: float | None = None
 
     @property
     def is_lossless(self) -> bool:
@@ -73,30 +100,96 @@ class ConvertOptions:
         return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
 
     @property
+    def default_treatment(self) -> "Treatment":
+        """What becomes of a map that nothing else decides on, where loss is allowed."""
+        return Treatment("klt" if self.preset == "paper" else "step")
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether coded tensors of lossy maps get less memory than is always enough."""
+        given = self.capacity_percentile is not None or self.capacity_margin is not None
+        return given or self.objective == "arena"
+
+    @property
+    def effective_capacity_percentile(self) -> float:
+        return 100.0 if self.capacity_percentile is None else self.capacity_percentile
+
+    @property
+    def effective_capacity_margin(self) -> float:
+        return _CAPACITY_MARGIN if self.capacity_margin is None else self.capacity_margin
+
+    @property
     def constraint(self) -> str:
         """The constraint in force, as a user would write it."""
         if self.max_bits_per_value is not None:
             return f"--max_bits_per_value {self.max_bits_per_value:g}"
+        if self.max_accuracy_drop is not None:
+            return f"--max_accuracy_drop {self.max_accuracy_drop:g}"
         return f"--max_kl {self.effective_max_kl:g}"
 
     def check(self) -> None:
         """Raises UsageError where options contradict each other or are out of range."""
-        bounds = {"--max_kl": self.max_kl, "--max_bits_per_value": self.max_bits_per_value}
+        bounds = {
+            "--max_kl": self.max_kl,
+            "--max_bits_per_value": self.max_bits_per_value,
+            "--max_accuracy_drop": self.max_accuracy_drop,
+        }
         given = [name for name, bound in bounds.items() if bound is not None]
         for name in given:
             if not 0 < (bounds[name] or 0) < math.inf:
                 raise UsageError(f"{name} {bounds[name]} is not a positive number")
         if len(given) > 1:
-            raise UsageError("--max_kl and --max_bits_per_value exclude each other; pass one of them")
+            raise UsageError(f"{' and '.join(given)} exclude each other; pass one of them")
         if given and self.lossless:
             raise UsageError(f"{given[0]} and --lossless exclude each other; pass one of them")
+        if self.calibration.beam is not None and (self.is_lossless or self.calibration.store is None):
+            raise UsageError(
+                "--beam measures for lossy conversions, into a file: it needs --calibration_data and "
+                "--calibration_store, and no --lossless"
+            )
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
+        self._check_capacity()
+        unknown = self.disable - set(DISABLED_PARTS)
+        if unknown:
+            raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
+        self._check_preset(given)
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
             try:
                 re.compile(pattern or "")
             except re.error as e:
                 raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
+
+    def _check_capacity(self) -> None:
+        percentile, margin = self.effective_capacity_percentile, self.effective_capacity_margin
+        if not 0 < percentile <= 100:
+            raise UsageError(f"--capacity_percentile {percentile:g}: expected above 0, up to 100")
+        if not 0 < margin < math.inf:
+            raise UsageError(f"--capacity_margin {margin:g}: expected a positive number, such as 1.1")
+        if self.has_budgets and self.is_lossless and self.objective == "traffic":
+            raise UsageError(
+                "--capacity_percentile and --capacity_margin need lossy maps: what is coded losslessly must always "
+                "fit; pass --calibration_data and no --lossless, or drop them"
+            )
+
+    def _check_preset(self, bounds: list[str]) -> None:
+        if self.preset == "default":
+            if self.paper_bits is not None:
+                raise UsageError("--paper_bits belongs to --preset paper; pass both or neither")
+            return
+        check_paper_bits(DEFAULT_PAPER_BITS if self.paper_bits is None else self.paper_bits)
+        others = {"--lossless": self.lossless, "--recipe": self.recipe, "--objective arena": self.objective == "arena"}
+        for name in [*bounds, *(name for name, present in others.items() if present)]:
+            raise UsageError(f"--preset paper fixes all choices, so {name} has no meaning with it; leave it out")
+        if self.calibration.data is None:
+            raise UsageError("--preset paper needs --calibration_data: its transforms come from real inputs")
+
+
+def check_paper_bits(bits: float) -> None:
+    """Raises UsageError where --paper_bits is out of range."""
+    low, high = PAPER_BITS_RANGE
+    if not low <= bits <= high:
+        raise UsageError(f"--paper_bits {bits:g}: expected {low:g} to {high:g}, for the range of the main component")
 
 
 @dataclass(frozen=True)
@@ -116,6 +209,7 @@ class EvaluateOptions:
       num_workers: processes that share the samples.
       num_threads: threads of each process's interpreters; None leaves it to the runtime.
       runtime: see load_interpreter; None = the first that is installed.
+      beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
     """
 
     data: str | Path
@@ -130,6 +224,7 @@ class EvaluateOptions:
     num_workers: int = 1
     num_threads: int | None = None
     runtime: str | None = None
+    beam: tuple[str, ...] | None = None
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
@@ -140,6 +235,8 @@ class EvaluateOptions:
         ):
             if value is not None and value < 1:
                 raise UsageError(f"--{name}: got {value}, expected at least 1")
+        if self.beam is not None and self.num_workers > 1:
+            raise UsageError("--beam has workers of its own; drop --num_workers")
         if self.seed is not None and self.seed < 0:
             raise UsageError(f"--seed: got {self.seed}, expected 0 or more")
 

@@ -9,8 +9,10 @@ from tqdm import tqdm
 
 from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, coded_tensors, fidelity_sources
-from fmtc_tflite.evaluation.metrics import ByteStatistics, MeanResult
+from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.evaluation.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
+from fmtc_tflite.evaluation.task import Task
+from fmtc_tflite.graph.converted import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 
 Sample = Mapping[str, np.ndarray]
@@ -28,6 +30,9 @@ class Comparison:
       bit_exact: all outputs were equal on all samples.
       site_bytes: coded bytes of each coded feature map, by the original tensor's name.
       network_bytes: coded bytes of all feature maps together, per sample.
+      coarsened: share of samples for which each coded tensor was too small, so that it was coded coarser.
+      accuracy_drop: share of samples that the original alone classifies rightly, less that of the converted model;
+        None without labels.
     """
 
     measure: str
@@ -37,6 +42,48 @@ class Comparison:
     bit_exact: bool
     site_bytes: dict[str, ByteStatistics]
     network_bytes: ByteStatistics
+    coarsened: dict[str, float]
+    accuracy_drop: MeanResult | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a classifier should say on some samples.
+
+    Attributes:
+      task: which output answers, and how.
+      values: integers, one for each sample, in their order.
+    """
+
+    task: Task
+    values: np.ndarray
+
+
+class AccuracyTrial:
+    """Measures how far the accuracy of candidates of a conversion falls below that of the original."""
+
+    def __init__(
+        self, model: Model, content: bytes, samples: Sequence[Sample], labels: Labels, num_threads: int | None
+    ) -> None:
+        self._samples, self._labels, self._num_threads = samples, labels, num_threads
+        self._original = self._ranks(model, content)
+
+    def measure(self, converted: bytes) -> MeanResult:
+        """The drop in top-1 on the trial's samples, with its paired standard error."""
+        ranks = self._ranks(load_model(converted), converted)
+        return paired_difference(self._original, ranks).difference
+
+    def _ranks(self, model: Model, content: bytes) -> LabelRanks:
+        runner = ModelRunner(model, content, num_threads=self._num_threads)
+        ranks = LabelRanks(self._labels.task.label_offset)
+        for sample, label in zip(self._samples, self._labels.values, strict=True):
+            runner.run(sample)
+            _add_rank(ranks, runner, model, self._labels.task, label)
+        return ranks
+
+
+def _add_rank(ranks: LabelRanks, runner: ModelRunner, model: Model, task: Task, label: int) -> None:
+    ranks.add(task.scores(runner.read(model.subgraphs[0].outputs[task.output_index])), [label])
 
 
 class FidelityTrial:
@@ -72,6 +119,7 @@ def compare(
     samples: Iterable[Sample],
     output_kind: str = "auto",
     num_threads: int | None = None,
+    labels: Labels | None = None,
 ) -> Comparison:
     """Runs original and converted model side by side on every sample.
 
@@ -80,6 +128,7 @@ def compare(
       converted: the converted model's bytes; read anew, as a user's runtime will.
       samples: inputs by tensor name; at least one.
       output_kind: see find_fidelity_source.
+      labels: of the samples, to measure accuracy as well.
 
     Raises:
       VerificationError: outputs that are not finite.
@@ -87,12 +136,15 @@ def compare(
     reread = load_model(converted)
     sources = [fidelity_sources(m, output_kind) for m in (original[0], reread)]
     runners = [ModelRunner(*original, num_threads=num_threads), ModelRunner(reread, converted, num_threads=num_threads)]
-    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread), True
-    sizes = CodedMeter(list(coded))
-    for sample in tqdm(samples, desc="verification", disable=None, leave=False):
+    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread.subgraphs[0]), True
+    sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
+    for i, sample in enumerate(tqdm(samples, desc="verification", disable=None, leave=False)):
         meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))
         exact = exact and _outputs_equal(runners, (original[0], reread))
         sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
+        if labels is not None:
+            for own, runner, model in zip(ranks, runners, (original[0], reread), strict=True):
+                _add_rank(own, runner, model, labels.task, labels.values[i])
     worst = meter.worst
     return Comparison(
         measure=worst.source.measure,
@@ -102,6 +154,8 @@ def compare(
         bit_exact=exact,
         site_bytes={name: site.result() for name, site in sizes.sites.items()},
         network_bytes=sizes.network.result(),
+        coarsened={name: sizes.coarsened_share(name) for name in sizes.sites},
+        accuracy_drop=None if labels is None else paired_difference(ranks[0], ranks[1]).difference,
     )
 
 

@@ -1,272 +1,378 @@
-// Speed of the codec on one thread, in GB/s of int8 values, against memcpy.
+// Speed of the codec on one thread: whole op, entropy coder and single kernels of every level, beside memcpy and other
+// coders. All of them take turns in one process, so that ratios hold however the machine's speed drifts.
 //
-//   codec_bench [--json] [--raw FILE HEIGHT WIDTH CHANNELS]
+//   codec_bench [--json] [--seconds S] [--shape HxWxC] [--raw FILE HxWxC]
 //
-// Without a file it codes synthetic post-ReLU maps of 112x112x96 at three rates. The file holds int8 NHWC values.
+// Prints a Markdown table, or JSON with spreads. Without a shape, those of three layers of MobileNetV2 at 224x224, each
+// at 1.5, 2.7 and 4.5 bits a value; S seconds for each map, 3 by default. A file holds int8 NHWC values.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <numeric>
-#include <random>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bench/bench_maps.h"
+#include "bench/rivals.h"
+#include "core/analysis.h"
 #include "core/bytes.h"
-#include "core/codec.h"
 #include "core/entropy.h"
 #include "core/geometry.h"
-#include "core/residual_histograms.h"
-#include "tests/side_info_builder.h"
+#include "core/synthesis.h"
+#include "tests/levels.h"
 
+namespace fmtc::bench {
 namespace {
 
-using fmtc::MapPlan;
-using fmtc::Status;
-using fmtc::test::OwnedCodec;
-using fmtc::test::SideInfoSpec;
-
+using test::OwnedCodec;
 using Bytes = std::vector<uint8_t>;
-constexpr auto kType = fmtc::ElementType::kInt8;
-constexpr uint32_t kNumBenchClasses = 8;
+constexpr ElementType kType = ElementType::kInt8;
 
-struct Map {
-  std::string name;
-  uint32_t height, width, channels;
-  Bytes values;
+// One thing that is timed.
+struct Task {
+  std::string what;   // encode, decode, ...
+  std::string level;  // or the rival's name
+  size_t bytes;       // that count as its work
+  std::function<void()> call;
+  std::vector<double> seconds;
 };
 
-[[noreturn]] void Fail(const std::string& message) {
-  std::fprintf(stderr, "codec_bench: %s\n", message.c_str());
-  std::exit(1);
+double Quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
-void Check(Status status) {
-  if (status != Status::kOk) Fail(fmtc::StatusMessage(status));
+double GigabytesPerSecond(const Task& task) {
+  return 1e-9 * static_cast<double>(task.bytes) / Quantile(task.seconds, 0.5);
 }
 
-// Smooth noise with a scale of its own in each channel, cut off at zero, which is the value -128.
-Map MakeReluMap(const std::string& name, double scale, double mean) {
-  Map map{name, 112, 112, 96, {}};
-  map.values.resize(size_t{map.height} * map.width * map.channels);
-  std::mt19937 random(1);
-  std::normal_distribution<double> normal;
-  for (uint32_t c = 0; c < map.channels; ++c) {
-    const double channel_scale = scale * std::exp(0.6 * normal(random));
-    const double channel_mean = mean + 0.5 * normal(random);
-    std::vector<double> above(map.width, 0.0);
-    for (uint32_t y = 0; y < map.height; ++y) {
-      double left = 0;
-      for (uint32_t x = 0; x < map.width; ++x) {
-        left = above[x] = 0.45 * left + 0.45 * above[x] + 0.6 * normal(random);
-        const double value = std::clamp(channel_scale * (left + channel_mean), 0.0, 255.0);
-        map.values[(size_t{y} * map.width + x) * map.channels + c] = static_cast<uint8_t>(std::lround(value) - 128);
-      }
-    }
-  }
-  return map;
+// The middle half of the times, as a share of the median.
+double Spread(const Task& task) {
+  return (Quantile(task.seconds, 0.75) - Quantile(task.seconds, 0.25)) / Quantile(task.seconds, 0.5);
 }
 
-Map ReadRawMap(const char* path, uint32_t height, uint32_t width, uint32_t channels) {
-  Map map{path, height, width, channels, Bytes(size_t{height} * width * channels)};
-  std::FILE* file = std::fopen(path, "rb");
-  if (file == nullptr) Fail(std::string(path) + ": cannot be opened");
-  const size_t read = std::fread(map.values.data(), 1, map.values.size(), file);
-  std::fclose(file);
-  if (read != map.values.size()) Fail(std::string(path) + ": shorter than height * width * channels");
-  return map;
-}
-
-double EntropyBits(const uint32_t* histogram) {
-  const double total = std::accumulate(histogram, histogram + 256, 0.0);
-  double bits = 0;
-  for (int v = 0; v < 256; ++v) {
-    if (histogram[v] != 0) bits += histogram[v] * std::log2(total / histogram[v]);
-  }
-  return bits;
-}
-
-MapPlan PlanFor(const OwnedCodec& codec, const Map& map) {
-  MapPlan plan;
-  Check(codec.status());
-  Check(PlanMap(codec.codec(), 1, map.height, map.width, &plan));
-  return plan;
-}
-
-std::vector<uint32_t> CountResiduals(const Map& map, const SideInfoSpec& spec) {
-  const OwnedCodec codec(BuildSideInfo(spec));
-  const MapPlan plan = PlanFor(codec, map);
-  Bytes workspace(EncodeWorkspaceSize(codec.codec(), plan));
-  std::vector<uint32_t> histograms(size_t{map.channels} * fmtc::kNumPredictors * 256);
-  Check(AddResidualHistograms(codec.codec(), plan, kType, map.values.data(), map.values.size(), histograms.data(),
-                              histograms.size(), workspace.data(), workspace.size()));
-  return histograms;
-}
-
-// Lossless side information as a converter would make it: the best predictor of each channel, classes of like rate.
-SideInfoSpec FitSideInfo(const Map& map) {
-  SideInfoSpec spec;
-  spec.channels = map.channels;
-  spec.centre = -128;
-  spec.classes_of.assign(map.channels, 0);
-  spec.predictors.assign(map.channels, 0);
-  const std::vector<uint32_t> uniform(256, 1);
-  spec.classes = {fmtc::test::FitClass(uniform.data())};
-  const std::vector<uint32_t> histograms = CountResiduals(map, spec);
-
-  std::vector<const uint32_t*> chosen(map.channels);
-  std::vector<double> bits(map.channels, HUGE_VAL);
-  for (uint32_t c = 0; c < map.channels; ++c) {
-    for (uint32_t p = 0; p < fmtc::kNumPredictors; ++p) {
-      const uint32_t* histogram = &histograms[(size_t{c} * fmtc::kNumPredictors + p) * 256];
-      const double cost = EntropyBits(histogram);
-      if (cost >= bits[c]) continue;
-      bits[c] = cost;
-      chosen[c] = histogram;
-      spec.predictors[c] = static_cast<uint8_t>(p);
-    }
-  }
-  std::vector<uint32_t> by_rate(map.channels);
-  std::iota(by_rate.begin(), by_rate.end(), 0u);
-  std::stable_sort(by_rate.begin(), by_rate.end(), [&](uint32_t a, uint32_t b) { return bits[a] < bits[b]; });
-  const uint32_t num_classes = std::min(kNumBenchClasses, map.channels);
-  spec.classes.clear();
-  for (uint32_t j = 0; j < num_classes; ++j) {
-    std::vector<uint32_t> sum(256);
-    for (uint32_t i = j * map.channels / num_classes; i < (j + 1) * map.channels / num_classes; ++i) {
-      spec.classes_of[by_rate[i]] = static_cast<uint8_t>(j);
-      for (int v = 0; v < 256; ++v) sum[v] += chosen[by_rate[i]][v];
-    }
-    spec.classes.push_back(fmtc::test::FitClass(sum.data()));
-  }
-  return spec;
-}
-
-// Median seconds of a call.
-double MedianSeconds(const std::function<void()>& call) {
+// Turns of all tasks, one call to warm up and one that counts, until the time is over; three at least.
+void Run(double seconds, std::vector<Task>* tasks) {
   using Clock = std::chrono::steady_clock;
-  std::vector<double> seconds;
-  const auto end = Clock::now() + std::chrono::milliseconds(400);
-  while (seconds.size() < 5 || Clock::now() < end) {
-    const auto start = Clock::now();
-    call();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  const auto begin = Clock::now();
+  const std::chrono::duration<double> most(seconds);
+  for (int turn = 0; turn < 3 || Clock::now() - begin < most; ++turn) {
+    for (Task& task : *tasks) {
+      task.call();
+      const auto start = Clock::now();
+      task.call();
+      task.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
   }
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<long>(seconds.size() / 2), seconds.end());
-  return seconds[seconds.size() / 2];
 }
 
 struct Segment {
-  fmtc::SegmentShape shape;
+  SegmentShape shape;
   const uint8_t* coded;
   size_t coded_bytes;
-  size_t residuals_at;
+  size_t at;  // its first value
 };
 
-std::vector<Segment> ListSegments(const fmtc::Codec& codec, const MapPlan& plan, const Bytes& payload) {
-  std::vector<Segment> segments;
-  const uint8_t* entry = payload.data() + fmtc::kCodedHeaderBytes;
-  const uint8_t* coded = entry + 4 * size_t{plan.segments_per_item};
-  size_t at = 0;
-  for (uint32_t i = 0; i < plan.segments_per_item; ++i, entry += 4) {
-    const fmtc::SegmentShape shape{&codec, size_t{fmtc::SegmentRows(plan, i)} * plan.width};
-    segments.push_back({shape, coded, fmtc::Load<uint32_t>(entry), at});
-    coded += segments.back().coded_bytes;
-    at += shape.num_values();
+// A map, coded at one level, and the buffers that its tasks use.
+class Subject {
+ public:
+  Subject(const Map& map, const Codec& codec, const MapPlan& plan)
+      : map_(map), codec_(codec), plan_(plan), n_(map.values.size()) {
+    coded_.resize(plan.item_capacity + kReadSlack);
+    decoded_.resize(n_);
+    workspace_.resize(std::max(EncodeWorkspaceSize(codec_, plan), DecodeWorkspaceSize(codec_, plan)));
+    Encode();
+    Decode();
+    if (map.lossless && decoded_ != map.values) Fail("the decoded map differs");
+    residuals_.resize(n_ + kValueSlack);
+    padded_ = map.values;
+    padded_.resize(n_ + kValueSlack);
+    rows_.resize(n_ + kValueSlack);
+    tokens_.resize(n_ + kValueSlack);
+    recoded_.resize(n_);
+    analysis_memory_.resize(AnalysisMemorySize(codec_));
+    synthesis_memory_.resize(SynthesisMemorySize(codec_));
+    InitAnalysis(codec_, kType, 0, analysis_memory_.data(), &analysis_);
+    InitSynthesis(codec_, kType, 0, synthesis_memory_.data(), &synthesis_);
+    ListSegments();
+    EntropyDecode();
   }
-  return segments;
-}
 
-struct Result {
-  double bits_per_value;
-  double copy, encode, decode, entropy_encode, entropy_decode;  // GB/s
-};
+  size_t payload_bytes() const { return payload_bytes_; }
 
-void MeasureEntropyCoder(const fmtc::Codec& codec, const MapPlan& plan, const Bytes& payload, Result* result) {
-  const std::vector<Segment> segments = ListSegments(codec, plan, payload);
-  const size_t n = plan.encoder_input_bytes;
-  Bytes residuals(n + fmtc::kValueSlack);
-  Bytes tokens(n + fmtc::kValueSlack);
-  Bytes coded(n);
-  const auto decode = [&] {
-    for (size_t i = 0; i < segments.size();) {
-      fmtc::CodedSegment together[fmtc::kMaxSegmentsTogether];
+  void AddTasks(const std::string& level, std::vector<Task>* tasks) {
+    const auto add = [&](const char* what, size_t bytes, void (Subject::*method)()) {
+      tasks->push_back({what, level, bytes, [this, method] { (this->*method)(); }, {}});
+    };
+    add("encode", n_, &Subject::Encode);
+    add("decode", n_, &Subject::Decode);
+    add("entropy encode", n_, &Subject::EntropyEncode);
+    add("entropy decode", n_, &Subject::EntropyDecode);
+    add("analysis", n_, &Subject::Analyze);
+    add("synthesis", n_, &Subject::Synthesize);
+    add("residuals", n_, &Subject::Predict);
+    add("indices", n_, &Subject::Restore);
+    add("pixels to planes", n_, &Subject::ToPlanes);
+    add("planes to pixels", n_, &Subject::ToPixels);
+    add("checksum, of coded bytes", payload_bytes_, &Subject::Checksum);
+  }
+
+ private:
+  void Encode() {
+    Check(fmtc::Encode(codec_, plan_, kType, map_.values.data(), n_, coded_.data(), plan_.item_capacity,
+                       &payload_bytes_, workspace_.data(), workspace_.size()));
+  }
+
+  void Decode() {
+    Check(fmtc::Decode(codec_, plan_, kType, coded_.data(), payload_bytes_, decoded_.data(), n_, workspace_.data(),
+                       workspace_.size()));
+  }
+
+  void ListSegments() {
+    const uint8_t* entry = coded_.data() + kCodedHeaderBytes;
+    const uint8_t* coded = entry + 4 * size_t{plan_.segments_per_item};
+    size_t at = 0;
+    for (uint32_t i = 0; i < plan_.segments_per_item; ++i, entry += 4) {
+      const SegmentShape shape{&codec_, size_t{SegmentRows(plan_, i)} * plan_.width};
+      segments_.push_back({shape, coded, Load<uint32_t>(entry), at});
+      coded += segments_.back().coded_bytes;
+      at += shape.num_values();
+    }
+  }
+
+  void EntropyDecode() {
+    for (size_t i = 0; i < segments_.size();) {
+      CodedSegment together[kMaxSegmentsTogether];
       size_t count = 0;
-      const fmtc::SegmentShape& shape = segments[i].shape;
-      for (; count < fmtc::kMaxSegmentsTogether && i < segments.size(); ++i) {
-        if (segments[i].shape.plane_bytes != shape.plane_bytes) break;
-        together[count++] = {segments[i].coded, segments[i].coded_bytes, residuals.data() + segments[i].residuals_at};
+      const SegmentShape& shape = segments_[i].shape;
+      for (; count < kMaxSegmentsTogether && i < segments_.size(); ++i) {
+        if (segments_[i].shape.plane_bytes != shape.plane_bytes) break;
+        together[count++] = {segments_[i].coded, segments_[i].coded_bytes, residuals_.data() + segments_[i].at};
       }
       if (!DecodeSegments(shape, together, count)) Fail("a segment does not decode");
     }
-  };
-  const auto encode = [&] {
-    for (const Segment& s : segments) {
-      EncodeSegment(s.shape, residuals.data() + s.residuals_at, tokens.data(), coded.data(), coded.size());
+  }
+
+  void EntropyEncode() {
+    for (const Segment& s : segments_) {
+      EncodeSegment(s.shape, residuals_.data() + s.at, tokens_.data(), recoded_.data(), recoded_.size());
     }
-  };
-  result->entropy_decode = 1e-9 * static_cast<double>(n) / MedianSeconds(decode);
-  result->entropy_encode = 1e-9 * static_cast<double>(n) / MedianSeconds(encode);
+  }
+
+  // Calls function(offset of a row, its bytes).
+  template <typename Function>
+  void ForEachRow(const Function& function) const {
+    for (size_t at = 0; at < n_; at += plan_.row_values) function(at);
+  }
+
+  void Analyze() {
+    ForEachRow([&](size_t at) { AnalyzeRow(analysis_, plan_.width, map_.values.data() + at, rows_.data() + at); });
+  }
+
+  void Synthesize() {
+    ForEachRow([&](size_t at) { SynthesizeRow(synthesis_, plan_.width, rows_.data() + at, decoded_.data() + at); });
+  }
+
+  // The row above is the map's: its values do not matter.
+  void Predict() {
+    const RowShape shape{plan_.width, map_.channels};
+    ForEachRow([&](size_t at) {
+      codec_.kernels->residuals_of_row(shape, codec_.side_info.component_codes, padded_.data() + at,
+                                       padded_.data() + at, rows_.data() + at);
+    });
+  }
+
+  void Restore() {
+    const RowShape shape{plan_.width, map_.channels};
+    ForEachRow([&](size_t at) {
+      codec_.kernels->indices_of_row(shape, codec_.side_info.component_codes, padded_.data() + at, padded_.data() + at,
+                                     rows_.data() + at);
+    });
+  }
+
+  void ToPlanes() {
+    for (const Segment& s : segments_) {
+      codec_.kernels->pixels_to_planes({map_.channels, s.shape.plane_bytes}, codec_.place, padded_.data() + s.at,
+                                       rows_.data() + s.at);
+    }
+  }
+
+  void ToPixels() {
+    for (const Segment& s : segments_) {
+      codec_.kernels->planes_to_pixels({map_.channels, s.shape.plane_bytes}, codec_.place, rows_.data() + s.at,
+                                       tokens_.data() + s.at);
+    }
+  }
+
+  void Checksum() { checksum_ ^= codec_.kernels->extend_crc32c(0, coded_.data(), payload_bytes_); }
+
+  const Map& map_;
+  Codec codec_;
+  const MapPlan& plan_;
+  size_t n_;
+  size_t payload_bytes_ = 0;
+  volatile uint32_t checksum_ = 0;
+  Bytes coded_, decoded_, workspace_, residuals_, padded_, rows_, tokens_, recoded_, analysis_memory_,
+      synthesis_memory_;
+  Analysis analysis_;
+  Synthesis synthesis_;
+  std::vector<Segment> segments_;
+};
+
+struct Result {
+  Map map;
+  double bits_per_value;
+  std::vector<std::pair<std::string, double>> rival_bits;
+  std::vector<Task> tasks;
+};
+
+double BitsPerValue(size_t bytes, const Map& map) {
+  return 8.0 * static_cast<double>(bytes) / static_cast<double>(map.values.size());
 }
 
-Result Measure(const Map& map) {
-  const OwnedCodec owned(BuildSideInfo(FitSideInfo(map)));
-  const fmtc::Codec& codec = owned.codec();
+Result Measure(const Map& map, double seconds) {
+  Result result{map, 0, {}, {}};
+  const OwnedCodec owned(BuildSideInfo(FitSideInfo(map, map.lossless)));
   const MapPlan plan = PlanFor(owned, map);
-  const size_t n = map.values.size();
-  Bytes coded(plan.item_capacity);
-  Bytes decoded(n);
-  Bytes workspace(std::max(EncodeWorkspaceSize(codec, plan), DecodeWorkspaceSize(codec, plan)));
-  size_t payload_bytes = 0;
-  const auto encode = [&] {
-    Check(Encode(codec, plan, kType, map.values.data(), n, coded.data(), coded.size(), &payload_bytes, workspace.data(),
-                 workspace.size()));
-  };
-  const auto decode = [&] {
-    Check(
-        Decode(codec, plan, kType, coded.data(), payload_bytes, decoded.data(), n, workspace.data(), workspace.size()));
-  };
-  Result result{};
-  const double gigabytes = 1e-9 * static_cast<double>(n);
-  result.encode = gigabytes / MedianSeconds(encode);
-  result.decode = gigabytes / MedianSeconds(decode);
-  if (decoded != map.values) Fail("the decoded map differs");
-  result.bits_per_value = 8.0 * static_cast<double>(payload_bytes) / static_cast<double>(n);
-  coded.resize(payload_bytes + fmtc::kReadSlack);
-  MeasureEntropyCoder(codec, plan, coded, &result);
-  result.copy = gigabytes / MedianSeconds([&] { memcpy(decoded.data(), map.values.data(), n); });
+  std::vector<std::unique_ptr<Subject>> subjects;
+  for (const char* const* level = kCpuLevels; *level != nullptr; ++level) {
+    if (FindKernels(*level) == nullptr) continue;
+    Codec codec = owned.codec();
+    codec.kernels = FindKernels(*level);
+    subjects.push_back(std::make_unique<Subject>(map, codec, plan));
+    subjects.back()->AddTasks(*level, &result.tasks);
+  }
+  result.bits_per_value = BitsPerValue(subjects[0]->payload_bytes(), map);
+  for (const Rival& rival : MakeRivals(map.values)) {
+    result.rival_bits.emplace_back(rival.name, BitsPerValue(rival.coded_bytes, map));
+    result.tasks.push_back({"encode", rival.name, map.values.size(), rival.encode, {}});
+    result.tasks.push_back({"decode", rival.name, map.values.size(), rival.decode, {}});
+  }
+  Run(seconds, &result.tasks);
   return result;
 }
 
-void Print(const Map& map, const Result& r, bool json) {
-  const char* format =
-      json ? "{\"map\": \"%s\", \"height\": %u, \"width\": %u, \"channels\": %u, \"bits_per_value\": %.3f, "
-             "\"encode_gbps\": %.3f, \"decode_gbps\": %.3f, \"entropy_encode_gbps\": %.3f, "
-             "\"entropy_decode_gbps\": %.3f, \"memcpy_gbps\": %.3f}\n"
-           : "%s %ux%ux%u: %.2f bits/value; GB/s: encode %.3f, decode %.3f, entropy encode %.3f, "
-             "entropy decode %.3f, memcpy %.1f\n";
-  std::printf(format, map.name.c_str(), map.height, map.width, map.channels, r.bits_per_value, r.encode, r.decode,
-              r.entropy_encode, r.entropy_decode, r.copy);
+void PrintJson(const std::vector<Result>& results) {
+  std::printf("{\"unit\": \"GB/s of int8 values\", \"maps\": [");
+  for (const Result& r : results) {
+    std::printf(
+        "%s\n {\"map\": \"%s\", \"height\": %u, \"width\": %u, \"channels\": %u, \"lossless\": %s, "
+        "\"bits_per_value\": %.3f, \"turns\": %zu, \"rivals_bits_per_value\": {",
+        &r == &results[0] ? "" : ",", r.map.name.c_str(), r.map.height, r.map.width, r.map.channels,
+        r.map.lossless ? "true" : "false", r.bits_per_value, r.tasks[0].seconds.size());
+    for (const auto& bits : r.rival_bits) {
+      std::printf("%s\"%s\": %.3f", &bits == &r.rival_bits[0] ? "" : ", ", bits.first.c_str(), bits.second);
+    }
+    std::printf("}, \"speeds\": [");
+    for (const Task& task : r.tasks) {
+      std::printf("%s\n  {\"what\": \"%s\", \"by\": \"%s\", \"gbps\": %.4g, \"spread\": %.3f}",
+                  &task == &r.tasks[0] ? "" : ",", task.what.c_str(), task.level.c_str(), GigabytesPerSecond(task),
+                  Spread(task));
+    }
+    std::printf("]}");
+  }
+  std::printf("]}\n");
+}
+
+// A row for each thing that is measured, a column for each level and rival.
+void PrintMarkdown(const Result& r) {
+  std::printf("%ux%ux%u, %s, %.2f bits/value", r.map.height, r.map.width, r.map.channels,
+              r.map.lossless ? "lossless" : "with steps", r.bits_per_value);
+  for (const auto& bits : r.rival_bits)
+    std::printf("%s %s %.2f", &bits == &r.rival_bits[0] ? ";" : ",", bits.first.c_str(), bits.second);
+  std::printf("\n\n| GB/s |");
+  std::vector<std::string> levels;
+  std::vector<std::string> whats;
+  const auto add = [](const std::string& name, std::vector<std::string>* names) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
+  };
+  for (const Task& task : r.tasks) {
+    add(task.level, &levels);
+    add(task.what, &whats);
+  }
+  for (const std::string& level : levels) std::printf(" %s |", level.c_str());
+  std::printf("\n|---|");
+  for (size_t i = 0; i < levels.size(); ++i) std::printf("---|");
+  for (const std::string& what : whats) {
+    std::printf("\n| %s |", what.c_str());
+    for (const std::string& level : levels) {
+      const auto is_it = [&](const Task& task) { return task.what == what && task.level == level; };
+      const auto task = std::find_if(r.tasks.begin(), r.tasks.end(), is_it);
+      if (task == r.tasks.end()) {
+        std::printf(" |");
+      } else {
+        std::printf(" %.3g |", GigabytesPerSecond(*task));
+      }
+    }
+  }
+  std::printf("\n\n");
+}
+
+struct Arguments {
+  bool json = false;
+  double seconds = 3;
+  const char* raw = nullptr;
+  std::vector<std::vector<uint32_t>> shapes;
+};
+
+std::vector<uint32_t> ParseShape(const char* text) {
+  unsigned height = 0, width = 0, channels = 0;
+  if (std::sscanf(text, "%ux%ux%u", &height, &width, &channels) != 3 || height * width * channels == 0) {
+    Fail(std::string("got the shape ") + text + ", expected HxWxC, such as 112x112x96");
+  }
+  return {height, width, channels};
+}
+
+Arguments ParseArguments(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const auto is = [&](const char* name, int values) { return std::strcmp(argv[i], name) == 0 && i + values < argc; };
+    if (is("--json", 0)) {
+      arguments.json = true;
+    } else if (is("--seconds", 1)) {
+      arguments.seconds = std::atof(argv[++i]);
+    } else if (is("--shape", 1)) {
+      arguments.shapes.push_back(ParseShape(argv[++i]));
+    } else if (is("--raw", 2)) {
+      arguments.raw = argv[++i];
+      arguments.shapes.push_back(ParseShape(argv[++i]));
+    } else {
+      Fail("usage: codec_bench [--json] [--seconds S] [--shape HxWxC] [--raw FILE HxWxC]");
+    }
+  }
+  if (arguments.shapes.empty()) arguments.shapes = {{112, 112, 96}, {28, 28, 192}, {14, 14, 576}};
+  return arguments;
+}
+
+std::vector<Map> MakeMaps(const Arguments& arguments) {
+  std::vector<Map> maps;
+  for (const std::vector<uint32_t>& shape : arguments.shapes) {
+    if (arguments.raw != nullptr) {
+      maps.push_back(ReadRawMap(arguments.raw, shape[0], shape[1], shape[2]));
+      continue;
+    }
+    for (const double bits : {1.5, 2.7, 4.5}) {
+      maps.push_back(MakeReluMap(shape[0], shape[1], shape[2], bits, bits != 2.7));
+    }
+  }
+  return maps;
 }
 
 }  // namespace
+}  // namespace fmtc::bench
 
 int main(int argc, char** argv) {
-  int next = 1;
-  const bool json = argc > next && std::strcmp(argv[next], "--json") == 0;
-  if (json) ++next;
-  std::vector<Map> maps;
-  if (argc == next + 5 && std::strcmp(argv[next], "--raw") == 0) {
-    const auto number = [&](int i) { return static_cast<uint32_t>(std::strtoul(argv[next + i], nullptr, 10)); };
-    maps.push_back(ReadRawMap(argv[next + 1], number(2), number(3), number(4)));
-  } else if (argc == next) {
-    maps = {MakeReluMap("relu_low", 2, -0.3), MakeReluMap("relu_middle", 6.5, 0), MakeReluMap("relu_high", 12, 0.6)};
-  } else {
-    Fail("usage: codec_bench [--json] [--raw FILE HEIGHT WIDTH CHANNELS]");
+  using namespace fmtc::bench;
+  const Arguments arguments = ParseArguments(argc, argv);
+  std::vector<Result> results;
+  for (const Map& map : MakeMaps(arguments)) {
+    results.push_back(Measure(map, arguments.seconds));
+    if (!arguments.json) PrintMarkdown(results.back());
   }
-  for (const Map& map : maps) Print(map, Measure(map), json);
+  if (arguments.json) PrintJson(results);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "core/analysis.h"
 
 #include "core/bytes.h"
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
@@ -11,6 +12,7 @@ size_t PixelElements(const Codec& codec) { return size_t{codec.analysis.input_pa
 
 size_t AnalysisMemorySize(const Codec& codec) {
   const SideInfo& info = codec.side_info;
+  if (kSmall) return 0;
   if (info.has_analysis) return MemoryCarver::PieceBytes(sizeof(int16_t) * PixelElements(codec));
   return info.max_level > 0 ? StepTablesBytes(info.components) : 0;
 }
@@ -18,6 +20,7 @@ size_t AnalysisMemorySize(const Codec& codec) {
 void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis) {
   const uint8_t flip = type == ElementType::kUInt8 ? 0x80 : 0;
   *analysis = {&codec, level, flip, codec.steps, nullptr};
+  if (kSmall) return;
   if (codec.side_info.has_analysis) {
     analysis->pixels = MemoryCarver(memory).Take<int16_t>(PixelElements(codec));
   } else if (level > 0) {

@@ -17,8 +17,8 @@ constexpr size_t kReadSlack = 72;
 // Reads fields from the front, lowest bit first.
 struct BitReader {
   const uint8_t* data;
-  uint64_t end;       // in bits
-  uint64_t position;  // in bits; behind the end in damaged streams, and what is read there does not matter
+  size_t end;       // in bits
+  size_t position;  // in bits; behind the end in damaged streams, and what is read there does not matter
 
   // Called often enough this keeps reads inside the slack, and a stream that was overrun stays so.
   void ClampPosition() {
@@ -61,10 +61,15 @@ struct RawWriter {
     count %= 8;
   }
 
-  // Pads to a whole byte.
+  // Pads to a whole byte, after a flush.
   void Finish() {
-    count = (count + 7) / 8 * 8;
-    Flush();
+    if (count == 0) return;
+    if (next == end) {
+      overflow = true;
+    } else {
+      *next++ = static_cast<uint8_t>(buffer);
+    }
+    buffer = count = 0;
   }
 };
 

@@ -27,7 +27,8 @@ inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
   return !__builtin_mul_overflow(a, b, product);
 }
 
-inline uint64_t DivideRoundUp(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
+// Of 32 bits, since a division of 64 bits is a large function on small processors.
+inline uint32_t DivideRoundUp(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 inline size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 

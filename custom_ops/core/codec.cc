@@ -3,6 +3,8 @@
 #include <initializer_list>
 
 #include "core/bytes.h"
+#include "core/small.h"
+#include "core/small_kernels.h"
 
 namespace fmtc {
 namespace {
@@ -35,6 +37,7 @@ void BuildColumns(uint8_t* memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
   MemoryCarver carver(memory);
   PlaceComponents(codec, carver.Take<uint32_t>(info.components));
+  if (kSmall) return;
   uint8_t* const steps = carver.Take<uint8_t>(StepTablesBytes(info.components));
   codec->steps = {};
   if (!codec->has_unit_steps || info.has_synthesis) BuildStepTables(info, 0, steps, &codec->steps);
@@ -56,8 +59,9 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
   SideInfoSizes sizes;
   const Status status = ReadSideInfoSizes(side_info, side_info_bytes, &sizes);
   if (status != Status::kOk) return status;
-  *memory_bytes = TableBytes(sizes.num_classes) + MemoryCarver::PieceBytes(sizeof(uint32_t) * sizes.components) +
-                  MemoryCarver::PieceBytes(StepTablesBytes(sizes.components));
+  *memory_bytes = TableBytes(sizes.num_classes) + MemoryCarver::PieceBytes(sizeof(uint32_t) * sizes.components);
+  if (kSmall) return Status::kOk;
+  *memory_bytes += MemoryCarver::PieceBytes(StepTablesBytes(sizes.components));
   for (const bool has_matrix : {sizes.has_analysis, sizes.has_synthesis}) {
     if (!has_matrix) continue;
     // Packed, a matrix and its transpose differ in padding.
@@ -82,12 +86,12 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   ClassTables* const tables = static_cast<ClassTables*>(memory);
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
-  codec->kernels = &PlainKernels();
+  codec->kernels = kSmall ? &SmallKernels() : &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;
   for (uint32_t j = 0; j < info.components; ++j) {
     codec->has_prediction |= info.ComponentPredictor(j) != 0;
-    codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;
+    if (!kSmall) codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;  // small kernels do not ask
   }
   BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
   return Status::kOk;

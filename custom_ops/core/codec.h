@@ -43,9 +43,10 @@ struct MapPlan {
   uint32_t segments_per_item;
   uint32_t groups_per_item;
   uint32_t max_segment_rows;
-  size_t encoder_input_bytes;   // batch * height * width * input channels of ENCODE
-  size_t decoder_output_bytes;  // batch * height * width * output channels of DECODE
-  size_t item_capacity;         // bytes per batch item that always suffice without levels
+  uint32_t stride_height, stride_width;  // DECODE writes every stride-th row and column; 1 after PlanMap
+  size_t encoder_input_bytes;            // batch * height * width * input channels of ENCODE
+  size_t decoder_output_bytes;           // batch * output height * output width * output channels of DECODE
+  size_t item_capacity;                  // bytes per batch item that always suffice without levels
 };
 
 enum class ElementType { kInt8, kUInt8 };
@@ -59,6 +60,10 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
 // Geometry for a map of this shape. Fails with kInvalidArgument on a dimension < 0 (batch) or < 1 (others) and on
 // sizes that do not fit 32 bits in the coded tensor or size_t in memory.
 Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width, MapPlan* plan);
+
+// Makes DECODE write the pixels at multiples of the stride only, from pixel (0, 0) on, as a pointwise convolution with
+// that stride reads them. Fails with kInvalidArgument on a stride < 1.
+Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan);
 
 // For so many workers.
 size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1);

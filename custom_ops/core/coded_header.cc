@@ -7,6 +7,7 @@ namespace fmtc {
 namespace {
 
 constexpr size_t kCrcOffset = 12;
+constexpr uint32_t kMagic = 0x43544D46;  // "FMTC"
 
 uint32_t PayloadCrc(const Kernels& kernels, const uint8_t* payload, size_t bytes) {
   const uint32_t crc = kernels.extend_crc32c(0, payload, kCrcOffset);
@@ -17,7 +18,7 @@ uint32_t PayloadCrc(const Kernels& kernels, const uint8_t* payload, size_t bytes
 
 void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out) {
   const bool has_checksum = codec.side_info.has_checksum;
-  memcpy(out, "FMTC", 4);
+  Store(out, kMagic);
   out[4] = kFormatVersion;
   out[5] = has_checksum;
   out[6] = static_cast<uint8_t>(header.level);
@@ -28,7 +29,7 @@ void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* ou
 
 Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, CodedHeader* header) {
   const SideInfo& info = codec.side_info;
-  if (memcmp(in, "FMTC", 4) != 0) return Status::kStreamCorrupt;
+  if (Load<uint32_t>(in) != kMagic) return Status::kStreamCorrupt;
   if (in[4] > kFormatVersion) return Status::kStreamVersion;
   if (in[4] == 0 || in[5] != info.has_checksum || in[6] > info.max_level || in[7] != 0) return Status::kStreamCorrupt;
   header->level = in[6];

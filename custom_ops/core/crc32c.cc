@@ -1,10 +1,7 @@
 #include "core/crc32c.h"
 
 #include "core/bytes.h"
-
-#if defined(__ARM_FEATURE_CRC32)
-#include <arm_acle.h>
-#endif
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
@@ -32,22 +29,22 @@ constexpr SlicingTables MakeSlicingTables() {
   return tables;
 }
 
-constexpr SlicingTables kTables = MakeSlicingTables();
-
-#if defined(__ARM_FEATURE_CRC32)
-
-uint32_t ExtendCrc32cArm(uint32_t crc, const uint8_t* data, size_t bytes) {
+// A bit at a time.
+uint32_t ExtendByBits(uint32_t crc, const uint8_t* data, size_t bytes) {
   uint32_t state = ~crc;
-  for (; bytes >= 4; bytes -= 4, data += 4) state = __crc32cw(state, Load<uint32_t>(data));
-  for (; bytes > 0; --bytes, ++data) state = __crc32cb(state, *data);
+  for (; bytes > 0; --bytes, ++data) {
+    state ^= *data;
+    for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) != 0 ? kReflectedPolynomial : 0);
+  }
   return ~state;
 }
 
-#endif
+constexpr SlicingTables kTables = MakeSlicingTables();
 
 }  // namespace
 
-uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes) {
+uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
+  if (kSmall) return ExtendByBits(crc, data, bytes);
   const auto& table = kTables.entry;
   uint32_t state = ~crc;
   for (; bytes >= 4; bytes -= 4, data += 4) {
@@ -57,14 +54,6 @@ uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes) {
   }
   for (; bytes > 0; --bytes, ++data) state = (state >> 8) ^ table[0][(state ^ *data) & 255];
   return ~state;
-}
-
-uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
-#if defined(__ARM_FEATURE_CRC32)
-  return ExtendCrc32cArm(crc, data, bytes);
-#else
-  return ExtendCrc32cPortable(crc, data, bytes);
-#endif
 }
 
 }  // namespace fmtc

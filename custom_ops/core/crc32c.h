@@ -7,12 +7,9 @@
 
 namespace fmtc {
 
-// CRC of what `crc` covers followed by data[0 .. bytes). Start with crc = 0. Uses the
-// instruction of the processor that this is compiled for, if any.
+// CRC of what `crc` covers followed by data[0 .. bytes). Start with crc = 0. From tables; kernels.h has the versions
+// for processors with an instruction for it.
 uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes);
-
-// The same from tables; the oracle of the test.
-uint32_t ExtendCrc32cPortable(uint32_t crc, const uint8_t* data, size_t bytes);
 
 }  // namespace fmtc
 

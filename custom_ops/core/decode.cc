@@ -31,31 +31,55 @@ struct Decoder {
   uint8_t* residuals;   // segments that are decoded together, each in segment order
   uint8_t* rows;        // residuals of a segment
   uint8_t* indices[2];  // of a row and the row above it
+  uint8_t* kept;        // pixels of a row that a stride keeps
 };
 
-size_t OutputRowBytes(const Decoder& d) { return size_t{d.plan->width} * d.codec->side_info.channels; }
+size_t OutputRowBytes(const Decoder& d) { return size_t{OutputWidth(*d.plan)} * d.codec->side_info.channels; }
 
-void FinishSegment(Decoder* d, uint32_t rows, bool starts_group, const uint8_t* residuals, uint8_t* output) {
+// Bytes of Decoder::kept.
+size_t KeptBytes(const Codec& codec, const MapPlan& plan) {
+  return kSmall || plan.stride_width == 1 ? 0 : size_t{OutputWidth(plan)} * codec.side_info.components + kRowsSlack;
+}
+
+// Writes row y of the map, if the stride keeps it; returns where the next row goes.
+uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t* output) {
+  const MapPlan& plan = *d.plan;
+  if (!kSmall && y % plan.stride_height != 0) return output;
+  if (!kSmall && plan.stride_width > 1) {
+    const size_t pixel = d.codec->side_info.components;
+    for (uint32_t x = 0; x < OutputWidth(plan); ++x) {
+      memcpy(d.kept + x * pixel, indices + size_t{x} * plan.stride_width * pixel, pixel);
+    }
+    indices = d.kept;
+  }
+  SynthesizeRow(d.synthesis, OutputWidth(plan), indices, output);
+  return output + OutputRowBytes(d);
+}
+
+// From the residuals of the segment that the walk is at to rows of the map; returns where the next row goes.
+uint8_t* FinishSegment(Decoder* d, const SegmentWalk& walk, const uint8_t* residuals, uint8_t* output) {
+  const uint32_t rows = walk.rows();
   const Codec& codec = *d->codec;
   const PlaneShape planes{d->shape.components, size_t{rows} * d->plan->width};
   codec.kernels->planes_to_pixels(planes, codec.place, residuals, d->rows);
   const uint8_t* row = d->rows;
-  for (uint32_t y = 0; y < rows; ++y, row += d->plan->row_values, output += OutputRowBytes(*d)) {
+  for (uint32_t y = 0; y < rows; ++y, row += d->plan->row_values) {
     const uint8_t* indices = row;
     if (codec.has_prediction) {
-      const uint8_t* above = starts_group && y == 0 ? nullptr : d->indices[1];
+      const uint8_t* above = walk.starts_group() && y == 0 ? nullptr : d->indices[1];
       codec.kernels->indices_of_row(d->shape, codec.side_info.component_codes, above, row, d->indices[0]);
       indices = d->indices[0];
       std::swap(d->indices[0], d->indices[1]);
     }
-    SynthesizeRow(d->synthesis, d->plan->width, indices, output);
+    output = WriteRow(*d, walk.first_row() + y, indices, output);
   }
+  return output;
 }
 
 // Each segment has from one byte to one byte a value, and together with header and table they are the payload.
 bool AreSegmentLengthsValid(const MapPlan& plan, const uint8_t* payload, size_t payload_bytes) {
-  const uint64_t entries = uint64_t{plan.batch} * plan.segments_per_item;
-  uint64_t total = kCodedHeaderBytes + sizeof(uint32_t) * entries;
+  // All fits, since the sum of the items' capacities does (PlanMap).
+  size_t total = kCodedHeaderBytes + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
   if (total > payload_bytes) return false;
   const uint8_t* entry = payload + kCodedHeaderBytes;
   for (uint32_t item = 0; item < plan.batch; ++item) {
@@ -90,18 +114,19 @@ void MoveFromEnd(const Decoder& d, const uint8_t* end, Batch* batch) {
   }
 }
 
-// Takes segments from the walk, the table entries and the payload.
+// Takes segments from the walk, which is not done, the table entries and the payload.
 Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const uint8_t* segment) {
   Batch batch{};
   const uint32_t rows = walk.rows();
   uint8_t* residuals = d.residuals;
-  for (; !walk.done() && walk.rows() == rows && batch.count < kMaxSegmentsTogether; walk.Next()) {
+  do {
     const uint32_t bytes = Load<uint32_t>(entry);
     batch.segments[batch.count++] = {segment, bytes, residuals};
     entry += sizeof(uint32_t);
     segment += bytes;
     residuals += size_t{rows} * d.plan->row_values;
-  }
+    walk.Next();
+  } while (batch.count < kMaxSegmentsTogether && !walk.done() && walk.rows() == rows);
   return batch;
 }
 
@@ -126,7 +151,7 @@ bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* d
   const uint8_t* segment = table + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
   for (uint32_t i = 0; i < begin.segment; ++i) segment += Load<uint32_t>(table + sizeof(uint32_t) * size_t{i});
   const uint8_t* entry = table + sizeof(uint32_t) * size_t{begin.segment};
-  uint8_t* output = job.output + static_cast<size_t>(begin.row) * OutputRowBytes(*decoder);
+  uint8_t* output = job.output + OutputRowsBefore(plan, begin) * OutputRowBytes(*decoder);
   for (SegmentWalk walk(plan, first, end); !walk.done();) {
     Batch batch = TakeBatch(*decoder, walk, entry, segment);
     for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
@@ -134,8 +159,7 @@ bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* d
     MoveFromEnd(*decoder, job.payload + job.payload_bytes, &batch);
     if (!DecodeSegments({job.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) return false;
     for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
-      FinishSegment(decoder, walk.rows(), walk.starts_group(), batch.segments[i].residuals, output);
-      output += walk.rows() * OutputRowBytes(*decoder);
+      output = FinishSegment(decoder, walk, batch.segments[i].residuals, output);
     }
   }
   return true;
@@ -144,9 +168,9 @@ bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* d
 // The constant level: every index is 0, so every row is the same.
 void FillConstant(const Decoder& d, uint8_t* output) {
   memset(d.rows, 0, d.plan->row_values);
-  const uint64_t rows = uint64_t{d.plan->batch} * d.plan->height;
-  for (uint64_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
-    SynthesizeRow(d.synthesis, d.plan->width, d.rows, output);
+  const size_t rows = size_t{d.plan->batch} * OutputHeight(*d.plan);
+  for (size_t y = 0; y < rows; ++y, output += OutputRowBytes(d)) {
+    SynthesizeRow(d.synthesis, OutputWidth(*d.plan), d.rows, output);
   }
 }
 
@@ -159,7 +183,9 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   d.rows = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
   d.indices[0] = d.rows + MaxSegmentValues(plan) + kRowsSlack;
   d.indices[1] = d.indices[0] + IndexRowBytes(plan);
-  InitSynthesis(codec, type, level, d.indices[1] + IndexRowBytes(plan), &d.synthesis);
+  uint8_t* const synthesis_memory = d.indices[1] + IndexRowBytes(plan);
+  InitSynthesis(codec, type, level, synthesis_memory, &d.synthesis);
+  d.kept = synthesis_memory + SynthesisMemorySize(codec);
   return d;
 }
 
@@ -178,7 +204,7 @@ void RunDecodeTask(void* argument, uint32_t index) {
 
 size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
   const size_t bytes = (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + kRowsSlack + 2 * IndexRowBytes(plan) +
-                       SynthesisMemorySize(codec);
+                       SynthesisMemorySize(codec) + KeptBytes(codec, plan);
   return bytes * UsefulWorkers(plan, workers);
 }
 

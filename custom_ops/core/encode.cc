@@ -55,11 +55,14 @@ struct EncodeJob {
 
   uint32_t FirstGroup(uint32_t task) const { return ShareBegin(TotalGroups(*plan), tasks, task); }
   size_t TableBytes() const { return sizeof(uint32_t) * size_t{plan->batch} * plan->segments_per_item; }
+  size_t RowsBefore(uint32_t group) const {
+    const GroupBegin begin(*plan, group);
+    return size_t{begin.item} * plan->height + begin.row;
+  }
   // Where the segments of a task go at first: where they would be if all were raw.
   size_t TaskBegin(uint32_t task) const {
     if (task == tasks) return capacity;
-    const uint64_t rows = GroupBegin(*plan, FirstGroup(task)).row;
-    return kCodedHeaderBytes + TableBytes() + static_cast<size_t>(rows) * plan->row_values;
+    return kCodedHeaderBytes + TableBytes() + RowsBefore(FirstGroup(task)) * plan->row_values;
   }
 };
 
@@ -67,7 +70,7 @@ struct EncodeJob {
 bool EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size_t used, size_t end, Encoder* e) {
   const MapPlan& plan = *job.plan;
   const GroupBegin begin(plan, first);
-  const uint8_t* input = job.input + static_cast<size_t>(begin.row) * InputRowBytes(*e);
+  const uint8_t* input = job.input + job.RowsBefore(first) * InputRowBytes(*e);
   uint8_t* entry = job.output + kCodedHeaderBytes + sizeof(uint32_t) * size_t{begin.segment};
   for (SegmentWalk walk(plan, first, end_group); !walk.done(); walk.Next(), entry += sizeof(uint32_t)) {
     PrepareSegment(e, walk.rows(), walk.starts_group(), input);

@@ -14,10 +14,10 @@ struct OpenSegment {
   LaneDecoder lanes;
 };
 
+// The last state is followed by a stream or by the slack, so that two bytes can be loaded for it, too.
 void UnpackStates(const uint8_t* packed, uint8_t* states) {
-  for (size_t lane = 0; lane < kLanes; lane += 4, packed += 3) {
-    const uint32_t four = packed[0] | packed[1] << 8 | packed[2] << 16;
-    for (size_t k = 0; k < 4; ++k) states[lane + k] = four >> (6 * k) & 63;
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    states[lane] = Load<uint16_t>(packed + lane * 6 / 8) >> (lane * 6 % 8) & 63;
   }
 }
 
@@ -28,8 +28,8 @@ bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
   if (token_bytes > bytes - kSegmentHeaderBytes) return false;
   UnpackStates(in + 5, lanes->states);
   const uint8_t* tokens = in + kSegmentHeaderBytes;
-  lanes->tokens = {tokens, uint64_t{8} * token_bytes, field & 7};
-  lanes->raw = {tokens + token_bytes, uint64_t{8} * (bytes - kSegmentHeaderBytes - token_bytes), 0};
+  lanes->tokens = {tokens, size_t{8} * token_bytes, field & 7};
+  lanes->raw = {tokens + token_bytes, size_t{8} * (bytes - kSegmentHeaderBytes - token_bytes), 0};
   return true;
 }
 
@@ -81,10 +81,24 @@ void DecodeRun(const SegmentShape& shape, uint32_t j, bool ends_segment, const C
   for (size_t i = 0; i < n; ++i) segments[taken[i]].lanes = together[i];
 }
 
+// Where there is never more than one.
+bool DecodeAlone(const SegmentShape& shape, uint8_t* residuals, OpenSegment* segment) {
+  if (!segment->is_coded) return true;
+  const Codec& codec = *shape.codec;
+  for (uint32_t j = 0; j < shape.num_classes(); ++j) {
+    if ((segment->constant_classes >> j & 1) != 0) continue;
+    segment->lanes.values = residuals + shape.RunBegin(j);
+    codec.kernels->decode_run(codec.tables[j].decode, {shape.RunLength(j), segment->last_class == j}, &segment->lanes,
+                              1);
+  }
+  return AreStreamsUsedUp(segment->lanes);
+}
+
 }  // namespace
 
 bool DecodeSegments(const SegmentShape& shape, const CodedSegment* coded, size_t count) {
   OpenSegment segments[kMaxSegmentsTogether];
+  if (kMaxSegmentsTogether == 1) return Open(shape, *coded, segments) && DecodeAlone(shape, coded->residuals, segments);
   for (size_t i = 0; i < count; ++i) {
     if (!Open(shape, coded[i], &segments[i])) return false;
   }

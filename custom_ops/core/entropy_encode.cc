@@ -10,7 +10,26 @@ namespace {
 static_assert(kSegmentHeaderBytes >= 42 + 8, "the header's place takes what a step stores too far down");
 
 bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
-  return values[0] == constant && memcmp(values, values + 1, n - 1) == 0;
+  if (!kSmall) return values[0] == constant && memcmp(values, values + 1, n - 1) == 0;
+  while (n > 0 && *values++ == constant) --n;
+  return n == 0;
+}
+
+// memmove; if small, without asking the C library for more than memcpy.
+void MoveUp(uint8_t* to, const uint8_t* from, size_t n) {
+  if (!kSmall) {
+    memmove(to, from, n);
+  } else {
+    while (n-- > 0) to[n] = from[n];
+  }
+}
+
+void MoveDown(uint8_t* to, const uint8_t* from, size_t n) {
+  if (!kSmall) {
+    memmove(to, from, n);
+  } else {
+    while (n-- > 0) *to++ = *from++;
+  }
 }
 
 uint8_t FindConstantClasses(const SegmentShape& shape, const uint8_t* residuals) {
@@ -64,11 +83,9 @@ void WriteSegmentHeader(uint8_t constant_mask, uint32_t start_bit, size_t token_
   Store(out + 1, start_bit | static_cast<uint32_t>(token_bytes) << 3);
   out += 5;
   for (size_t lane = 0; lane < kLanes; lane += 4, out += 3) {
-    const uint32_t four = (states[lane] - kNumStates) | (states[lane + 1] - kNumStates) << 6 |
-                          (states[lane + 2] - kNumStates) << 12 | (states[lane + 3] - kNumStates) << 18;
-    out[0] = static_cast<uint8_t>(four);
-    out[1] = static_cast<uint8_t>(four >> 8);
-    out[2] = static_cast<uint8_t>(four >> 16);
+    uint32_t four = 0;
+    for (size_t k = 0; k < 4; ++k) four |= (states[lane + k] - kNumStates) << (6 * k);
+    for (size_t k = 0; k < 3; ++k) out[k] = static_cast<uint8_t>(four >> (8 * k));
   }
 }
 
@@ -88,7 +105,7 @@ size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t*
   if (!SplitValues(shape, residuals, constant_mask, tokens, &raw)) return 0;
   const size_t raw_bytes = static_cast<size_t>(raw.next - body);
   uint8_t* const token_end = end - raw_bytes;
-  memmove(token_end, body, raw_bytes);
+  MoveUp(token_end, body, raw_bytes);
 
   LaneEncoder encoder{{}, {token_end}, body};
   if (!EncodeTokens(shape, tokens, constant_mask, &encoder)) return 0;
@@ -96,11 +113,11 @@ size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t*
   const uint32_t start_bit = (8 - writer.count) % 8;
   if (writer.count > 0) {
     if (writer.next <= body) return 0;
-    *--writer.next = static_cast<uint8_t>(writer.buffer << start_bit);
+    *--writer.next = static_cast<uint8_t>(static_cast<uint32_t>(writer.buffer) << start_bit);
   }
   if (writer.next < body) return 0;
   const size_t token_bytes = static_cast<size_t>(token_end - writer.next);
-  memmove(body, writer.next, token_bytes + raw_bytes);
+  MoveDown(body, writer.next, token_bytes + raw_bytes);
   WriteSegmentHeader(constant_mask, start_bit, token_bytes, encoder.states, out);
   return kSegmentHeaderBytes + token_bytes + raw_bytes;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/bytes.h"
 #include "core/codec.h"
 
 namespace fmtc {
@@ -11,14 +12,10 @@ namespace fmtc {
 constexpr uint32_t kCodedHeaderBytes = 16;
 
 // `total` things dealt to `parts` parts as evenly as possible, the larger parts first: the size of part `index`.
-inline uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index) {
-  return total / parts + (index < total % parts ? 1 : 0);
-}
+uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index);
 
 // The sum of the shares before.
-inline uint32_t ShareBegin(uint32_t total, uint32_t parts, uint32_t index) {
-  return total / parts * index + (index < total % parts ? index : total % parts);
-}
+uint32_t ShareBegin(uint32_t total, uint32_t parts, uint32_t index);
 
 inline uint32_t SegmentRows(const MapPlan& plan, uint32_t segment) {
   return ShareOf(plan.height, plan.segments_per_item, segment);
@@ -32,14 +29,14 @@ inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_seg
 
 // Where a group begins. Groups are counted over all batch items.
 struct GroupBegin {
-  uint32_t segment;  // likewise
-  uint64_t row;      // likewise
+  uint32_t item;
+  uint32_t segment;  // of all items
+  uint32_t row;      // of its item
 
-  GroupBegin(const MapPlan& plan, uint32_t group) {
-    const uint32_t item = group / plan.groups_per_item;
+  GroupBegin(const MapPlan& plan, uint32_t group) : item(group / plan.groups_per_item) {
     const uint32_t in_item = ShareBegin(plan.segments_per_item, plan.groups_per_item, group % plan.groups_per_item);
     segment = item * plan.segments_per_item + in_item;
-    row = uint64_t{item} * plan.height + ShareBegin(plan.height, plan.segments_per_item, in_item);
+    row = ShareBegin(plan.height, plan.segments_per_item, in_item);
   }
 };
 
@@ -48,7 +45,20 @@ inline uint32_t TotalGroups(const MapPlan& plan) { return plan.batch * plan.grou
 // How many of the workers can have a group.
 inline uint32_t UsefulWorkers(const MapPlan& plan, uint32_t workers) {
   const uint32_t groups = TotalGroups(plan);
-  return groups <= 1 || workers <= 1 ? 1 : workers < groups ? workers : groups;
+  return kSmall || groups <= 1 || workers <= 1 ? 1 : workers < groups ? workers : groups;
+}
+
+// What DECODE writes.
+inline uint32_t OutputHeight(const MapPlan& plan) {
+  return kSmall ? plan.height : DivideRoundUp(plan.height, plan.stride_height);
+}
+inline uint32_t OutputWidth(const MapPlan& plan) {
+  return kSmall ? plan.width : DivideRoundUp(plan.width, plan.stride_width);
+}
+// Rows that DECODE writes before the group.
+inline size_t OutputRowsBefore(const MapPlan& plan, const GroupBegin& begin) {
+  const uint32_t in_item = kSmall ? begin.row : DivideRoundUp(begin.row, plan.stride_height);
+  return size_t{begin.item} * OutputHeight(plan) + in_item;
 }
 
 // Walks over the segments of the groups first ... end - 1, counted over all batch items, in order.
@@ -56,15 +66,18 @@ class SegmentWalk {
  public:
   SegmentWalk(const MapPlan& plan, uint32_t first, uint32_t end) : plan_(plan), group_(first), end_(end) {
     segment_ = ShareBegin(plan.segments_per_item, plan.groups_per_item, first % plan.groups_per_item);
+    first_row_ = ShareBegin(plan.height, plan.segments_per_item, segment_);
     if (!done()) left_in_group_ = GroupSegments(plan_, group_ % plan_.groups_per_item);
   }
 
   bool done() const { return group_ == end_; }
   uint32_t rows() const { return SegmentRows(plan_, segment_); }
+  uint32_t first_row() const { return first_row_; }
   bool starts_group() const { return starts_group_; }
 
   void Next() {
-    if (++segment_ == plan_.segments_per_item) segment_ = 0;
+    first_row_ += rows();
+    if (++segment_ == plan_.segments_per_item) segment_ = first_row_ = 0;
     starts_group_ = --left_in_group_ == 0;
     if (starts_group_ && ++group_ != end_) left_in_group_ = GroupSegments(plan_, group_ % plan_.groups_per_item);
   }
@@ -73,7 +86,8 @@ class SegmentWalk {
   const MapPlan& plan_;
   uint32_t group_;
   uint32_t end_;
-  uint32_t segment_;  // in its item
+  uint32_t segment_;    // in its item
+  uint32_t first_row_;  // in its item
   uint32_t left_in_group_ = 0;
   bool starts_group_ = true;
 };

@@ -12,25 +12,6 @@ constexpr uint8_t kLeft = 0x10;
 constexpr uint8_t kUp = 0x20;
 constexpr uint8_t kAverage = 0x30;
 constexpr uint8_t kGradient = 0x40;
-constexpr uint8_t kSign = 0x80;  // XOR with it turns the order of signed bytes into that of unsigned bytes
-
-inline uint8_t Min(uint8_t a, uint8_t b) { return a < b ? a : b; }
-inline uint8_t Max(uint8_t a, uint8_t b) { return a < b ? b : a; }
-
-// (L + U) >> 1 of signed bytes without leaving bytes, so that 16 and more fit a vector.
-inline uint8_t Average(uint8_t left, uint8_t up) {
-  const uint8_t a = left ^ kSign;
-  const uint8_t b = up ^ kSign;
-  return static_cast<uint8_t>((a & b) + ((a ^ b) >> 1)) ^ kSign;
-}
-
-// clamp(L + U - UL, min(L, U), max(L, U)) = L + U - clamp(UL, min(L, U), max(L, U)); the right side stays in bytes.
-inline uint8_t Gradient(uint8_t left, uint8_t up, uint8_t up_left) {
-  const uint8_t a = left ^ kSign;
-  const uint8_t b = up ^ kSign;
-  const uint8_t c = Min(Max(up_left ^ kSign, Min(a, b)), Max(a, b));
-  return static_cast<uint8_t>(left + up - (c ^ kSign));
-}
 
 inline uint8_t Select(uint8_t code, uint8_t predictor, uint8_t value) { return code == predictor ? value : 0; }
 
@@ -94,14 +75,6 @@ void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* ab
 void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                        uint8_t* indices) {
   ProcessRow<true>(shape, codes, above, residuals, indices);
-}
-
-void PredictAll(uint8_t left, uint8_t up, uint8_t up_left, uint8_t* predictions) {
-  predictions[0] = 0;
-  predictions[1] = left;
-  predictions[2] = up;
-  predictions[3] = Average(left, up);
-  predictions[4] = Gradient(left, up, up_left);
 }
 
 }  // namespace fmtc

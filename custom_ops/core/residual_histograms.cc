@@ -10,31 +10,13 @@ namespace {
 
 constexpr size_t kEntriesPerComponent = size_t{kNumPredictors} * 256;
 
-// Neighbours of a value, with the borders of FORMAT.md section 5 applied.
-struct Neighbours {
-  const uint8_t* row;
-  const uint8_t* above;  // null in the first row of a group
-  uint32_t components;
-
-  void Predict(size_t at, uint8_t* predictions) const {
-    const bool first_pixel = at < components;
-    if (above == nullptr || first_pixel) {
-      const uint8_t only = above != nullptr ? above[at] : first_pixel ? 0 : row[at - components];
-      predictions[0] = 0;
-      for (uint32_t p = 1; p < kNumPredictors; ++p) predictions[p] = only;
-    } else {
-      PredictAll(row[at - components], above[at], above[at - components], predictions);
-    }
-  }
-};
-
 void CountRow(const Neighbours& neighbours, uint32_t width, uint32_t* histograms) {
   size_t at = 0;
   for (uint32_t x = 0; x < width; ++x) {
     uint32_t* histogram = histograms;
     for (uint32_t j = 0; j < neighbours.components; ++j, ++at) {
       uint8_t predictions[kNumPredictors];
-      neighbours.Predict(at, predictions);
+      neighbours.PredictAll(at, predictions);
       for (uint32_t p = 0; p < kNumPredictors; ++p, histogram += 256) {
         ++histogram[static_cast<uint8_t>(neighbours.row[at] - predictions[p])];
       }

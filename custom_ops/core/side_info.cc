@@ -1,11 +1,13 @@
 #include "core/side_info.h"
 
 #include "core/crc32c.h"
+#include "core/small.h"
 #include "core/tables.h"
 
 namespace fmtc {
 namespace {
 
+constexpr uint32_t kMagic = 0x49534D46;  // "FMSI"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kSectionAlignment = 16;
 constexpr uint32_t kMaxShift = 30;
@@ -24,13 +26,13 @@ class Cursor {
  public:
   Cursor(const uint8_t* data, size_t bytes, size_t position) : data_(data), bytes_(bytes), position_(position) {}
 
-  const uint8_t* Take(uint64_t count) {
+  const uint8_t* Take(size_t count) {
     if (count > bytes_ - position_) {
       overrun_ = true;
       return nullptr;
     }
     const uint8_t* piece = data_ + position_;
-    position_ += static_cast<size_t>(count);
+    position_ += count;
     return piece;
   }
 
@@ -103,6 +105,7 @@ bool AreSumsBounded(const uint8_t* matrix, const uint8_t* bias, uint32_t rows, u
 }
 
 bool AreMatricesBounded(const SideInfo& info) {
+  if (kSmall) return true;
   if (info.has_analysis && !AreSumsBounded(info.analysis, info.analysis_bias, info.components, info.channels, 128,
                                            uint64_t{1} << (info.analysis_shift + info.max_level))) {
     return false;
@@ -112,7 +115,7 @@ bool AreMatricesBounded(const SideInfo& info) {
 }
 
 bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
-  return has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
+  return !kSmall && has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
 }
 
 bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
@@ -120,15 +123,15 @@ bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
   if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo || data[31] != 0) return false;
   if (!IsShiftValid(info.has_analysis, info.analysis_shift, info.max_level)) return false;
   if (!IsShiftValid(info.has_synthesis, info.synthesis_shift, 0)) return false;
-  if (!info.has_synthesis) return !info.has_analysis && info.components == info.channels;
+  if (kSmall || !info.has_synthesis) return !info.has_analysis && info.components == info.channels;
   if (!info.has_analysis) return true;
   return (flags & (kCentrePerComponent | kStepPerComponent)) == 0 && info.centre == 0 && info.step == kLosslessStep;
 }
 
 void ReadFixedFields(const uint8_t* data, SideInfo* info) {
   const uint8_t flags = data[5];
-  info->has_analysis = (flags & kAnalysisMatrix) != 0;
-  info->has_synthesis = (flags & kSynthesisMatrix) != 0;
+  info->has_analysis = !kSmall && (flags & kAnalysisMatrix) != 0;
+  info->has_synthesis = !kSmall && (flags & kSynthesisMatrix) != 0;
   info->has_checksum = (flags & kChecksum) != 0;
   info->num_classes = data[6];
   info->max_level = data[7];
@@ -142,17 +145,17 @@ void ReadFixedFields(const uint8_t* data, SideInfo* info) {
   info->synthesis_shift = data[30];
 }
 
-bool ReadMatrix(Cursor* cursor, uint64_t elements, uint64_t biases, const uint8_t** matrix, const uint8_t** bias) {
-  *matrix = cursor->Take(2 * elements);
+bool ReadMatrix(Cursor* cursor, uint64_t elements, uint32_t biases, const uint8_t** matrix, const uint8_t** bias) {
+  *matrix = cursor->Take(elements < SIZE_MAX / 2 ? static_cast<size_t>(2 * elements) : SIZE_MAX);
   if (!cursor->SkipPadding()) return false;
-  *bias = cursor->Take(4 * biases);
+  *bias = cursor->Take(4 * size_t{biases});
   return cursor->SkipPadding();
 }
 
 // False: a class record or padding is invalid. Running over the end is the cursor's to tell.
 bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
-  const uint64_t components = info->components;
-  const uint64_t elements = components * info->channels;
+  const uint32_t components = info->components;
+  const uint64_t elements = uint64_t{components} * info->channels;
   info->component_codes = cursor->Take(components);
   info->centres = (flags & kCentrePerComponent) != 0 ? cursor->Take(components) : nullptr;
   info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(components) : nullptr;
@@ -161,6 +164,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   }
   if (!cursor->SkipPadding()) return false;
   info->analysis = info->analysis_bias = info->synthesis = info->synthesis_bias = nullptr;
+  if (kSmall) return true;
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
   }
@@ -172,7 +176,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
 Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
   if (bytes < kHeaderBytes) return Status::kSideInfoTruncated;
   if (data == nullptr) return Status::kInvalidArgument;
-  if (memcmp(data, "FMSI", 4) != 0) return Status::kSideInfoCorrupt;
+  if (Load<uint32_t>(data) != kMagic) return Status::kSideInfoCorrupt;
   if (data[4] > kFormatVersion) return Status::kSideInfoVersion;
   if (data[4] == 0) return Status::kSideInfoCorrupt;
   sizes->num_classes = data[6];
@@ -180,9 +184,11 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->channels = Load<uint32_t>(data + 16);
   sizes->has_analysis = (data[5] & kAnalysisMatrix) != 0;
   sizes->has_synthesis = (data[5] & kSynthesisMatrix) != 0;
+  if (kSmall && (sizes->has_analysis || sizes->has_synthesis)) return Status::kSideInfoUnsupported;
   const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
                      sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;
   if (!valid) return Status::kSideInfoCorrupt;
+  if (kSmall) return Status::kOk;
   const bool has_matrix = sizes->has_analysis || sizes->has_synthesis;
   const uint64_t matrix_bytes = sizeof(int16_t) * uint64_t{sizes->channels} * sizes->components;
   return has_matrix && matrix_bytes > bytes ? Status::kSideInfoTruncated : Status::kOk;

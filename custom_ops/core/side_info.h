@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/bytes.h"
+#include "core/small.h"
 #include "core/status.h"
 #include "core/tables.h"
 
@@ -61,7 +62,7 @@ struct SideInfo {
   int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
   uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : StepOfCode(steps[j]); }
   // Last dimension of ENCODE's input: a folded map arrives as components.
-  uint32_t EncoderChannels() const { return has_analysis ? channels : components; }
+  uint32_t EncoderChannels() const { return !kSmall && has_analysis ? channels : components; }
 };
 
 // What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.

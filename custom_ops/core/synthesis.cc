@@ -1,6 +1,7 @@
 #include "core/synthesis.h"
 
 #include "core/bytes.h"
+#include "core/small.h"
 
 namespace fmtc {
 namespace {
@@ -13,6 +14,7 @@ bool BuildsSteps(const SideInfo& info) { return !info.has_analysis && info.max_l
 
 size_t SynthesisMemorySize(const Codec& codec) {
   const SideInfo& info = codec.side_info;
+  if (kSmall) return 0;
   size_t bytes = 0;
   if (info.has_synthesis) bytes += MemoryCarver::PieceBytes(sizeof(int16_t) * PixelElements(codec));
   if (BuildsSteps(info)) bytes += MemoryCarver::PieceBytes(StepTablesBytes(info.components));
@@ -23,6 +25,7 @@ void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t
   const SideInfo& info = codec.side_info;
   const uint8_t flip = type == ElementType::kUInt8 ? 0x80 : 0;
   *synthesis = {&codec, level, flip, codec.steps, nullptr};
+  if (kSmall) return;
   MemoryCarver carver(memory);
   if (info.has_synthesis) synthesis->pixels = carver.Take<int16_t>(PixelElements(codec));
   if (BuildsSteps(info) && level > 0) {

@@ -3,7 +3,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/small.h"
+#include "core/small_kernels.h"
+#include "kernels/arm_kernels.h"
 #include "kernels/x86_kernels.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 namespace fmtc {
 namespace {
@@ -32,16 +39,47 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("vpclmulqdq");
 }
 
-const Kernels* FindX86Kernels(const char* level) {
+const Kernels* FindProcessorKernels(const char* level) {
   __builtin_cpu_init();
   if (std::strcmp(level, "avx2") == 0 && HasAvx2()) return &kAvx2Kernels;
   if (std::strcmp(level, "avx512") == 0 && HasAvx512()) return &kAvx512Kernels;
   return nullptr;
 }
 
+#elif defined(__aarch64__)
+
+bool HasCrc32() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapCrc32 = 1 << 7;
+  return (getauxval(AT_HWCAP) & kHwcapCrc32) != 0;
+#else
+  return true;  // all others have had it from their first aarch64 processor on
+#endif
+}
+
+Kernels MakeNeonKernels() {
+  Kernels kernels = PlainKernels();
+  kernels.analyze_row = AnalyzeRowNeon;
+  kernels.synthesize_row = SynthesizeRowNeon;
+  kernels.decode_run = DecodeRunNeon;
+  kernels.split_run = SplitRunNeon;
+  kernels.encode_run = EncodeRunNeon;
+  kernels.planes_to_pixels = PlanesToPixelsNeon;
+  kernels.pixels_to_planes = PixelsToPlanesNeon;
+  kernels.residuals_of_row = ResidualsOfRowNeon;
+  kernels.indices_of_row = IndicesOfRowNeon;
+  if (HasCrc32()) kernels.extend_crc32c = ExtendCrc32cArm;
+  return kernels;
+}
+
+const Kernels* FindProcessorKernels(const char* level) {
+  static const Kernels kernels = MakeNeonKernels();
+  return std::strcmp(level, "neon") == 0 ? &kernels : nullptr;
+}
+
 #else
 
-const Kernels* FindX86Kernels(const char*) { return nullptr; }
+const Kernels* FindProcessorKernels(const char*) { return nullptr; }
 
 #endif
 
@@ -58,10 +96,12 @@ KernelChoice Choose() {
 
 }  // namespace
 
-const char* const kCpuLevels[] = {"scalar", "avx2", "avx512", nullptr};
+const char* const kCpuLevels[] = {"scalar", "neon", "avx2", "avx512", nullptr};
 
 const Kernels* FindKernels(const char* level) {
-  return std::strcmp(level, "scalar") == 0 ? &PlainKernels() : FindX86Kernels(level);
+  // The others of a small build would miss its tables.
+  if (kSmall) return std::strcmp(level, "scalar") == 0 ? &SmallKernels() : nullptr;
+  return std::strcmp(level, "scalar") == 0 ? &PlainKernels() : FindProcessorKernels(level);
 }
 
 const KernelChoice& ChosenKernels() {

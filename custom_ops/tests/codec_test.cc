@@ -8,6 +8,7 @@
 
 #include "core/bytes.h"
 #include "core/geometry.h"
+#include "core/small.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
 #include "tests/random_inputs.h"
@@ -72,6 +73,8 @@ class Subject {
     EXPECT(decoded == test::ExpectedOutput(spec_, type_, level, map));
   }
 
+  Status SetStride(int64_t height, int64_t width) { return SetDecoderStride(codec(), height, width, &plan_); }
+
   Bytes RandomInput(Random* random) const { return test::RandomMap(random, plan_.encoder_input_bytes); }
 
  private:
@@ -97,6 +100,37 @@ void TestRoundTripOverShapes() {
         subject.CheckRoundTrip(subject.RandomInput(&random), subject.capacity());
       }
     }
+  }
+}
+
+// With a stride, the decoder's output is the pixels of the whole map that the stride keeps.
+void TestDecoderStride() {
+  Random random(11);
+  for (int i = 0; i < 200; ++i) {
+    const Transform transform = kTransforms[Draw(&random, 0, sizeof(kTransforms) / sizeof(kTransforms[0]) - 1)];
+    const uint32_t max_level = static_cast<uint32_t>(Draw(&random, 0, 1));
+    const SideInfoSpec spec = RandomSpec(&random, static_cast<uint32_t>(Draw(&random, 1, 20)), transform, max_level);
+    const int64_t height = Draw(&random, 1, 60), width = Draw(&random, 1, 60);
+    Subject subject(spec, DrawType(&random), Draw(&random, 1, 2), height, width);
+    const Bytes map = subject.RandomInput(&random);
+    const size_t capacity = max_level > 0 && Draw(&random, 0, 1) != 0 ? 64 : subject.capacity();
+    const Bytes payload = subject.EncodeMap(map, capacity);
+    Bytes whole, kept, expected;
+    EXPECT(subject.TryDecode(payload, &whole) == Status::kOk);
+    const int32_t longest = kSmall ? 1 : 4;
+    const int64_t stride_height = Draw(&random, 1, longest), stride_width = Draw(&random, 1, longest);
+    EXPECT(subject.SetStride(stride_height, stride_width) == Status::kOk);
+    EXPECT(subject.TryDecode(payload, &kept) == Status::kOk);
+    const size_t pixel = subject.codec().side_info.channels;
+    for (size_t p = 0; p < whole.size() / pixel; ++p) {
+      const int64_t x = static_cast<int64_t>(p) % width, y = static_cast<int64_t>(p) / width % height;
+      if (x % stride_width != 0 || y % stride_height != 0) continue;
+      expected.insert(expected.end(), whole.begin() + p * pixel, whole.begin() + (p + 1) * pixel);
+    }
+    EXPECT(kept == expected);
+    if (kSmall) EXPECT(subject.SetStride(1, 2) == Status::kInvalidArgument);
+    EXPECT(subject.SetStride(0, 1) == Status::kInvalidArgument);
+    EXPECT(subject.SetStride(1, INT64_MAX) == Status::kInvalidArgument);
   }
 }
 
@@ -284,6 +318,7 @@ void TestGeometry() {
 int main() {
   fmtc::TestGeometry();
   fmtc::TestRoundTripOverShapes();
+  fmtc::TestDecoderStride();
   fmtc::TestLosslessIsLossless();
   fmtc::TestRates();
   fmtc::TestLevels();

@@ -5,17 +5,20 @@
 #include <vector>
 
 #include "core/codec.h"
+#include "core/small.h"
+#include "core/small_kernels.h"
 #include "kernels/dispatch.h"
 
 namespace fmtc::test {
 
-// Plain C++ comes first.
+// Plain C++ comes first. The small kernels are no level, but tested like one.
 inline std::vector<const Kernels*> AllKernels() {
   std::vector<const Kernels*> all;
   for (const char* const* level = kCpuLevels; *level != nullptr; ++level) {
     const Kernels* kernels = FindKernels(*level);
     if (kernels != nullptr) all.push_back(kernels);
   }
+  if (!kSmall) all.push_back(&SmallKernels());
   return all;
 }
 

@@ -108,7 +108,8 @@ class AllValuesAndCentres {
 int main() {
   fmtc::TestDivisors();
   fmtc::AllValuesAndCentres int8(fmtc::ElementType::kInt8);
-  for (uint32_t step = fmtc::kLosslessStep; step <= fmtc::kMaxStep; ++step) {
+  // The division of every step has been checked; kernels see all small ones and some of the others.
+  for (uint32_t step = fmtc::kLosslessStep; step <= fmtc::kMaxStep; step += step < 64 ? 1 : 11) {
     int8.CheckStep(static_cast<uint16_t>(step), 0);
   }
   fmtc::AllValuesAndCentres uint8(fmtc::ElementType::kUInt8);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/small.h"
+
 namespace fmtc::test {
 namespace {
 
@@ -66,6 +68,7 @@ ClassSpec RandomClass(Random* random) {
 }
 
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
+  if (kSmall && (transform == Transform::kKlt || transform == Transform::kFolded)) transform = Transform::kStep;
   const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
   const uint32_t components =
       is_matrix ? static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(channels))) : channels;

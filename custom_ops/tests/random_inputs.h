@@ -20,7 +20,7 @@ enum class Transform { kLossless, kStep, kKlt, kFolded };
 // A partition of the 256 residuals into 2 to 16 tokens with random counts.
 ClassSpec RandomClass(Random* random);
 
-// Valid side information with random classes, predictors, steps and matrices.
+// Valid side information with random classes, predictors, steps and, unless the core is small, matrices.
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level);
 
 // Values of one of several kinds: noise, constant, extremes, sparse, smooth.

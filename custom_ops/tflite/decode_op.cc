@@ -1,3 +1,4 @@
+#include "core/bytes.h"
 #include "tflite/op_state.h"
 #include "tflite/register.h"
 
@@ -15,14 +16,16 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   const OpOptions& options = state->options;
   if (CheckCodedTensor(context, *state, state->source) != kTfLiteOk) return kTfLiteError;
   const size_t channels = static_cast<size_t>(options.channels);
-  if (CheckFeatureMap(context, *state, state->output, channels) != kTfLiteOk) return kTfLiteError;
+  const int height = static_cast<int>(DivideRoundUp(options.height, options.stride_height));
+  const int width = static_cast<int>(DivideRoundUp(options.width, options.stride_width));
+  if (CheckFeatureMap(context, *state, state->output, height, width, channels) != kTfLiteOk) return kTfLiteError;
   const int batch = context->tensors[state->source].dims->data[0];
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
 
   HoldWorkers(*context, state);
   const size_t workspace_bytes = DecodeWorkspaceSize(state->codec, state->plan, state->workers.count);
   if (RequestWorkspace(context, node, state, workspace_bytes) != kTfLiteOk) return kTfLiteError;
-  const int dims[4] = {batch, options.height, options.width, options.channels};
+  const int dims[4] = {batch, height, width, options.channels};
   return ResizeOutput(context, *state, 4, dims);
 }
 

@@ -23,7 +23,10 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   if (state == nullptr) return kTfLiteError;
   if (LoadCodec(context, state) != kTfLiteOk) return kTfLiteError;
   const size_t channels = state->codec.side_info.EncoderChannels();
-  if (CheckFeatureMap(context, *state, state->source, channels) != kTfLiteOk) return kTfLiteError;
+  const OpOptions& options = state->options;
+  if (CheckFeatureMap(context, *state, state->source, options.height, options.width, channels) != kTfLiteOk) {
+    return kTfLiteError;
+  }
   if (CheckCodedTensor(context, *state, state->output) != kTfLiteOk) return kTfLiteError;
   const int batch = context->tensors[state->source].dims->data[0];
   const int item_capacity = context->tensors[state->output].dims->data[1];

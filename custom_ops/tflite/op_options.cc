@@ -150,6 +150,14 @@ const char* ParseOpOptions(const void* data, size_t bytes, OpOptions* options) {
       !reader.PositiveInt("channels", 65536, &options->channels)) {
     return "its option 'height', 'width' or 'channels' is missing or out of range";
   }
+  options->stride_height = options->stride_width = 1;
+  FlexValue stride;
+  if ((reader.Find("stride_height", &stride) &&
+       !reader.PositiveInt("stride_height", INT32_MAX, &options->stride_height)) ||
+      (reader.Find("stride_width", &stride) &&
+       !reader.PositiveInt("stride_width", INT32_MAX, &options->stride_width))) {
+    return "its option 'stride_height' or 'stride_width' is out of range";
+  }
   if (!ParseType(reader, &options->type)) return "its option 'type' is neither 'int8' nor 'uint8'";
   return nullptr;
 }

@@ -12,9 +12,11 @@ namespace fmtc {
 // The feature map that an op encodes or decodes.
 struct OpOptions {
   int32_t format_version;
-  int32_t height;
+  int32_t height;  // of the coded map
   int32_t width;
-  int32_t channels;  // of the decoded map
+  int32_t channels;       // of the decoded map
+  int32_t stride_height;  // DECODE writes every stride-th row and column; 1 where the options do not say
+  int32_t stride_width;
   ElementType type;
   char tensor[128];  // its name: printable ASCII (other bytes become '?'), cut to fit
 };

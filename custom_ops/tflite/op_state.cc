@@ -180,21 +180,21 @@ TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
   return kTfLiteOk;
 }
 
-TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int index, size_t channels) {
-  const OpOptions& options = state.options;
+TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int index, int height, int width,
+                             size_t channels) {
   const TfLiteTensor& tensor = context->tensors[index];
-  const TfLiteType type = options.type == ElementType::kInt8 ? kTfLiteInt8 : kTfLiteUInt8;
+  const TfLiteType type = state.options.type == ElementType::kInt8 ? kTfLiteInt8 : kTfLiteUInt8;
   if (tensor.type != type) {
     return Fail(context, state, "converted for %s, got %s; reconvert the model for this type", TypeName(type),
                 TypeName(tensor.type));
   }
   const TfLiteIntArray* dims = tensor.dims;
-  if (dims == nullptr || dims->size != 4 || dims->data[0] < 0 || dims->data[1] != options.height ||
-      dims->data[2] != options.width || dims->data[3] < 0 || static_cast<size_t>(dims->data[3]) != channels) {
+  if (dims == nullptr || dims->size != 4 || dims->data[0] < 0 || dims->data[1] != height || dims->data[2] != width ||
+      dims->data[3] < 0 || static_cast<size_t>(dims->data[3]) != channels) {
     char got[96];
     PrintDims(dims, got, sizeof(got));
-    return Fail(context, state, "converted for [*,%d,%d,%zu], got %s; reconvert the model for this size",
-                options.height, options.width, channels, got);
+    return Fail(context, state, "converted for [*,%d,%d,%zu], got %s; reconvert the model for this size", height, width,
+                channels, got);
   }
   return kTfLiteOk;
 }
@@ -219,7 +219,10 @@ void HoldWorkers(const TfLiteContext& context, OpState* state) {
 
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
   const OpOptions& options = state->options;
-  const Status status = PlanMap(state->codec, batch, options.height, options.width, &state->plan);
+  Status status = PlanMap(state->codec, batch, options.height, options.width, &state->plan);
+  if (status == Status::kOk) {
+    status = SetDecoderStride(state->codec, options.stride_height, options.stride_width, &state->plan);
+  }
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, *state, "cannot code [%d,%d,%d,%d]: %s; use a smaller batch", batch, options.height,
               options.width, options.channels, StatusMessage(status));

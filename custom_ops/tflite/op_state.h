@@ -68,8 +68,9 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name);
 // Checks the side information and builds the tables.
 TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state);
 
-// Checks that the tensor is [any, H, W, channels] of the options' type.
-TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int tensor, size_t channels);
+// Checks that the tensor is [any, height, width, channels] of the options' type.
+TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int tensor, int height, int width,
+                             size_t channels);
 
 // Checks that the tensor is uint8 [any, item capacity].
 TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int tensor);
@@ -77,7 +78,7 @@ TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int 
 // As many workers as the interpreter has threads.
 void HoldWorkers(const TfLiteContext& context, OpState* state);
 
-// Geometry for a batch.
+// Geometry for a batch, with the options' stride.
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch);
 
 // Makes the node's one temporary, an arena tensor of `bytes` bytes.

@@ -77,8 +77,8 @@ def _window(op: Op, shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[tu
     return (steps[0], steps[1], (pads[0], pads[1]))
 
 
-class _Scatter:
-    """Adds gradients of a sliding window's taps into the padded input."""
+class SlidingWindow:
+    """The padded input of a convolution or pooling, zeros at first, and where each tap of the window lies in it."""
 
     def __init__(self, op: Op, shape: tuple[int, ...], kernel: tuple[int, int], out: tuple[int, ...]) -> None:
         (self.sh, self.dh), (self.sw, self.dw), (self.ph, self.pw) = _window(op, shape, kernel)
@@ -101,7 +101,7 @@ class _Scatter:
 def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     x, weights = _inputs(op)[0], real_weights(_inputs(op)[1])
     kernel = (weights.shape[1], weights.shape[2])
-    scatter = _Scatter(op, x.shape, kernel, gradient.shape)
+    scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     for a in range(kernel[0]):
         for b in range(kernel[1]):
             scatter.padded[scatter.tap(a, b)] += gradient @ weights[:, a, b, :]
@@ -110,7 +110,7 @@ def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     x, weights = _inputs(op)[0], real_weights(_inputs(op)[1])[0]
-    scatter = _Scatter(op, x.shape, (weights.shape[0], weights.shape[1]), gradient.shape)
+    scatter = SlidingWindow(op, x.shape, (weights.shape[0], weights.shape[1]), gradient.shape)
     for a in range(weights.shape[0]):
         for b in range(weights.shape[1]):
             through = (gradient * weights[a, b]).reshape(*gradient.shape[:3], x.shape[3], -1)
@@ -160,7 +160,7 @@ def _mean(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     x, kernel = _inputs(op)[0], (op.options.filterHeight, op.options.filterWidth)
-    scatter = _Scatter(op, x.shape, kernel, gradient.shape)
+    scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     for a in range(kernel[0]):
         for b in range(kernel[1]):
             scatter.padded[scatter.tap(a, b)] += gradient / (kernel[0] * kernel[1])
@@ -171,7 +171,7 @@ def _max_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     x, kernel = _inputs(op)[0], (op.options.filterHeight, op.options.filterWidth)
     output = op.outputs[0]
     assert output is not None
-    scatter = _Scatter(op, x.shape, kernel, gradient.shape)
+    scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     values = np.full(scatter.padded.shape, -np.inf, np.float32)
     values[scatter.interior] = read(x)
     largest, left = read(output).astype(np.float32), np.ones(gradient.shape, bool)

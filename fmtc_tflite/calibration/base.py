@@ -126,6 +126,10 @@ class Dataset:
             digest.update(np.ascontiguousarray(self._reader.labels).tobytes())
         return digest.hexdigest()
 
+    def selection(self) -> str:
+        """SHA-256 of which samples of the data these are."""
+        return hashlib.sha256(self._indices.astype("<i8").tobytes()).hexdigest()
+
     def __len__(self) -> int:
         return len(self._indices)
 
@@ -142,6 +146,11 @@ class Dataset:
         """The samples at these positions, in ascending order."""
         chosen = np.sort(self._indices[np.asarray(positions, dtype=np.int64)])
         return Dataset(self._reader, self.input_specs, self._preprocessing, chosen)
+
+    def evenly(self, count: int) -> Dataset:
+        """At most `count` samples, evenly spread: data is often sorted by class."""
+        count = min(count, len(self))
+        return self.subset(np.arange(count) * len(self) // max(count, 1))
 
     def split(self, holdback_fraction: float = 0.3, minimum: int = 32, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Splits by a seeded shuffle into samples to build from and samples held back to measure on.

@@ -16,8 +16,9 @@ from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.types import CalibrationOptions
 
-__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_dataset"]
+__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_dataset"]
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +69,23 @@ def open_dataset(
         shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
     return Dataset(reader, input_specs, preprocessing, indices, skipped)
+
+
+def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
+    """The samples of a calibration: those to build from, and those held back to measure on.
+
+    Raises:
+        CalibrationError, UsageError: see open_dataset.
+    """
+    dataset = open_dataset(
+        options.data,
+        input_specs=input_specs_from_model(model),
+        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
+        num_samples=options.num_samples,
+        seed=options.seed,
+        skip_unreadable=options.skip_unreadable,
+    )
+    return dataset.split(seed=options.seed)
 
 
 def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[InputSpec, ...]:

@@ -106,23 +106,23 @@ def residual_histograms(
     return histograms, count
 
 
-def largest_coded_bytes(
+def coded_sizes(
     model: Model,
     content: bytes,
     tensors: Sequence[Tensor],
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
     num_threads: int | None = None,
-) -> list[int]:
-    """The largest payload per batch item of each tensor over the samples, in bytes, rounded up."""
-    largest = [0] * len(tensors)
+) -> list[np.ndarray]:
+    """Payload bytes per batch item, rounded up, of each tensor: int64 [samples]."""
+    sizes: list[list[int]] = [[] for _ in tensors]
     with _codecs(tensors, infos) as codecs:
 
         def visit(i: int, x: np.ndarray) -> None:
-            largest[i] = max(largest[i], -(-codecs[i].encode(x).size // x.shape[0]))
+            sizes[i].append(-(-codecs[i].encode(x).size // x.shape[0]))
 
         visit_maps(model, content, tensors, samples, visit, "coded sizes", num_threads)
-    return largest
+    return [np.array(own, np.int64) for own in sizes]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ squared gradients at a feature map, averaged over samples, are F's diagonal ther
 squared error have the identity, scaled, in F's place.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
+from fmtc_tflite.calibration.exact_sum import ExactSum
 from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.calibration.statistics import State
 from fmtc_tflite.evaluation.fidelity import FidelitySource, find_fidelity_source
 from fmtc_tflite.evaluation.metrics import dequantize, log_softmax
 from fmtc_tflite.graph.graph_view import GraphView
@@ -48,50 +52,83 @@ def measure_sensitivities(
     output_kind: str,
     seed: int = 0,
     num_threads: int | None = None,
-) -> tuple[list[Sensitivity | None], list[Sensitivity | None]]:
-    """Sensitivities of feature maps, and of what their producers read.
+) -> list[Sensitivity | None]:
+    """Sensitivities of feature maps.
 
     Args:
       sites: of the main subgraph.
       samples: a few calibration samples.
 
     Returns:
-      For each site: of the map itself; and of the producer's first input where it acts through this producer alone.
-      None where an operator on the way to the output has no known gradient.
+      For each site; None where an operator on the way to the output has no known gradient.
     """
-    runner = ModelRunner(model, content, num_threads=num_threads)
-    rng = np.random.default_rng(seed)
-    backward = _Backward(model, output_kind, runner)
-    maps, inputs = ([_Accumulator() for _ in sites] for _ in range(2))
-    count = 0
-    for sample in tqdm(samples, desc="sensitivities", disable=None, leave=False):
-        runner.run(sample)
-        backward.run(rng)
-        for site, own, behind in zip(sites, maps, inputs, strict=True):
-            own.add(backward.gradients.get(id(site.tensor)), site.tensor)
-            source = site.producer.inputs[0] if site.producer.inputs else None
-            behind.add(backward.through.get(id(site.producer)), source)
-        count += 1
-    return [a.result(count) for a in maps], [a.result(count) for a in inputs]
+    meter = SensitivityMeter(model, content, sites, output_kind, seed, num_threads)
+    for position, sample in enumerate(tqdm(samples, desc="sensitivities", disable=None, leave=False)):
+        meter.add(position, sample)
+    return [sums.result() for sums in meter.sums]
 
 
-class _Accumulator:
-    def __init__(self) -> None:
-        self.noise: np.ndarray | None = None
-        self.shift: np.ndarray | None = None
+class SensitivityStatistics:
+    """Sums of squared gradients at one tensor; they merge in any order to the same result."""
 
-    def add(self, gradient: np.ndarray | None, tensor: Tensor | None) -> None:
-        if gradient is None or tensor is None or gradient.ndim != 4:
-            return
-        scaled = gradient.astype(np.float64) * (tensor.scale or 1.0)
-        noise, shift = (scaled**2).sum((0, 1, 2)), scaled.sum((0, 1, 2)) ** 2
-        self.noise = noise if self.noise is None else self.noise + noise
-        self.shift = shift if self.shift is None else self.shift + shift
+    def __init__(self, channels: int) -> None:
+        self._noise, self._shift = ExactSum(channels), ExactSum(channels)
+        self._count = 0
 
-    def result(self, count: int) -> Sensitivity | None:
-        if self.noise is None or self.shift is None:
+    def add(self, gradient: np.ndarray) -> None:
+        """Adds one sample: the gradient with respect to the tensor's integers, float64 [N, H, W, C]."""
+        self._noise.add((gradient**2).sum((0, 1, 2)))
+        self._shift.add(gradient.sum((0, 1, 2)) ** 2)
+        self._count += 1
+
+    def state(self) -> State:
+        return {"noise": self._noise.words, "shift": self._shift.words, "count": np.array(self._count)}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self._noise.words += state["noise"]
+        self._shift.words += state["shift"]
+        self._count += int(state["count"])
+
+    def merge(self, other: SensitivityStatistics) -> None:
+        self.add_state(other.state())
+
+    def result(self) -> Sensitivity | None:
+        """Means over samples; None if no gradient was known."""
+        if self._count == 0:
             return None
-        return Sensitivity(self.noise / count, self.shift / count)
+        return Sensitivity(self._noise.mean(self._count), self._shift.mean(self._count))
+
+
+class SensitivityMeter:
+    """Runs samples forwards and gradients backwards, and sums up.
+
+    Attributes:
+      sums: for each site.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        content: bytes,
+        sites: Sequence[Site],
+        output_kind: str,
+        seed: int = 0,
+        num_threads: int | None = None,
+    ) -> None:
+        """Args: see measure_sensitivities."""
+        self._runner = ModelRunner(model, content, num_threads=num_threads)
+        self._backward = _Backward(model, output_kind, self._runner)
+        self._seed, self._sites = seed, sites
+        self.sums = [SensitivityStatistics(site.tensor.shape[3]) for site in sites]
+
+    def add(self, position: int, sample: Mapping[str, np.ndarray]) -> None:
+        """Adds one sample; its random vector depends on the seed and its position among all samples alone."""
+        self._runner.run(sample)
+        self._backward.run(np.random.default_rng([self._seed, position]))
+        for site, sums in zip(self._sites, self.sums, strict=True):
+            gradient = self._backward.gradients.get(id(site.tensor))
+            if gradient is not None and gradient.ndim == 4:
+                sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
 
 
 class _Backward:
@@ -99,7 +136,6 @@ class _Backward:
 
     Attributes:
       gradients: by id of the tensor, with respect to its real values.
-      through: by id of the op, its contribution to the gradient of its first input.
     """
 
     def __init__(self, model: Model, output_kind: str, runner: ModelRunner) -> None:
@@ -109,11 +145,10 @@ class _Backward:
             for i in range(len(self._subgraph.outputs))
         ]
         self.gradients: dict[int, np.ndarray] = {}
-        self.through: dict[int, np.ndarray] = {}
 
     def run(self, rng: np.random.Generator) -> None:
         """Computes the gradients for the sample that the runner has just run."""
-        self.gradients, self.through = {}, {}
+        self.gradients = {}
         unknown: set[int] = set()
         for source in self._sources:
             start = _start(source, self._runner.read(source.tensor), rng)
@@ -132,9 +167,7 @@ class _Backward:
         found = input_gradients(op, gradient, self._runner.read)
         if found is None:
             return False
-        for i, (tensor, value) in enumerate(found):
-            if i == 0 and op.inputs and tensor is op.inputs[0]:
-                self.through[id(op)] = value
+        for tensor, value in found:
             earlier = self.gradients.get(id(tensor))
             self.gradients[id(tensor)] = value if earlier is None else earlier + value
         return True

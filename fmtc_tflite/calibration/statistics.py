@@ -1,8 +1,14 @@
-"""Streaming statistics of feature maps. They are integer sums, so they merge in any order to the same result."""
+"""Streaming statistics of feature maps. They are integer sums, so they merge in any order to the same result.
 
+`state()` and `add_state()` carry what they hold from one process or run to another.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+State = dict[str, np.ndarray]
 
 
 @dataclass
@@ -27,9 +33,15 @@ class ValueStatistics:
         self.histogram += np.bincount(index.ravel(), minlength=self.channels * 256).reshape(self.channels, 256)
         self.num_samples += 1
 
+    def state(self) -> State:
+        return {"histogram": self.histogram, "num_samples": np.array(self.num_samples)}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.histogram += state["histogram"]
+        self.num_samples += int(state["num_samples"])
+
     def merge(self, other: "ValueStatistics") -> None:
-        self.histogram += other.histogram
-        self.num_samples += other.num_samples
+        self.add_state(other.state())
 
     @property
     def means(self) -> np.ndarray:
@@ -70,10 +82,16 @@ class CovarianceStatistics:
         self.total += pixels.sum(0, dtype=np.int64)
         self.count += len(pixels)
 
+    def state(self) -> State:
+        return {"total": self.total, "products": self.products, "count": np.array(self.count)}
+
+    def add_state(self, state: Mapping[str, np.ndarray]) -> None:
+        self.total += state["total"]
+        self.products += state["products"]
+        self.count += int(state["count"])
+
     def merge(self, other: "CovarianceStatistics") -> None:
-        self.total += other.total
-        self.products += other.products
-        self.count += other.count
+        self.add_state(other.state())
 
     @property
     def means(self) -> np.ndarray:

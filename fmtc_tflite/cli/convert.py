@@ -23,7 +23,7 @@ from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.profiling.report import format_report
-from fmtc_tflite.types import DEFAULT_MAX_KL, CalibrationOptions, ConvertOptions
+from fmtc_tflite.types import DEFAULT_MAX_KL, DEFAULT_PAPER_BITS, CalibrationOptions, ConvertOptions
 
 FLAGS = flags.FLAGS
 
@@ -31,10 +31,17 @@ flags.DEFINE_string(
     "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
 )
 data_flags.define()
+data_flags.define_beam()
 flags.DEFINE_integer(
     "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
 )
 flags.DEFINE_integer("seed", 0, "Seed of all random choices.")
+flags.DEFINE_string(
+    "calibration_store",
+    None,
+    "File (.npz) that keeps what is measured on the calibration samples: what is in it is not measured again, by "
+    "another conversion of the model with these data or after an interruption.",
+)
 flags.DEFINE_bool("lossless", False, "Keep every bit of every output (always so without --calibration_data).")
 flags.DEFINE_float(
     "max_kl",
@@ -43,11 +50,36 @@ flags.DEFINE_float(
     "if nothing else is asked for); for outputs that are no class scores, the measure that the report names.",
 )
 flags.DEFINE_float("max_bits_per_value", None, "Largest mean coded size in bits per value, instead of --max_kl.")
+flags.DEFINE_float(
+    "max_accuracy_drop",
+    None,
+    "Largest fall of top-1 (0.01 is one point) on labelled held-back samples, its standard error included, instead of "
+    "--max_kl. Needs labels in --calibration_data.",
+)
+flags.DEFINE_integer("label_offset", None, "Added to each label (1 for models with a background class 0; default: 0).")
+flags.DEFINE_float(
+    "capacity_percentile",
+    None,
+    "Make the coded tensors of lossy maps as large as this percentile (0 to 100] of the sizes on the samples, times "
+    "the margin; what does not fit is coded coarser. Default: as large as is always enough.",
+)
+flags.DEFINE_float("capacity_margin", None, "Margin for --capacity_percentile (default: 1.1; percentile 100).")
 flags.DEFINE_enum(
     "objective",
     "traffic",
     ["traffic", "arena"],
     "traffic codes every feature map that gets smaller; arena only those that lower the planned peak memory.",
+)
+flags.DEFINE_enum(
+    "preset",
+    "default",
+    ["default", "paper"],
+    "paper is the scheme of arXiv 1905.10830 (one KLT, step and table per feature map), to compare with, not to use.",
+)
+flags.DEFINE_float(
+    "paper_bits",
+    None,
+    f"With --preset paper: bits for the range of a map's main component (default: {DEFAULT_PAPER_BITS:g}).",
 )
 flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
 flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
@@ -74,17 +106,25 @@ def _options() -> ConvertOptions:
     return ConvertOptions(
         calibration=CalibrationOptions(
             data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
+            store=Path(FLAGS.calibration_store) if FLAGS.calibration_store is not None else None,
+            beam=data_flags.beam_options(),
             **data_flags.values(),
         ),
         lossless=FLAGS.lossless,
         max_kl=FLAGS.max_kl,
         max_bits_per_value=FLAGS.max_bits_per_value,
+        max_accuracy_drop=FLAGS.max_accuracy_drop,
+        label_offset=FLAGS.label_offset,
+        capacity_percentile=FLAGS.capacity_percentile,
+        capacity_margin=FLAGS.capacity_margin,
         objective=FLAGS.objective,
         include=FLAGS.include,
         exclude=FLAGS.exclude,
         recipe=Path(FLAGS.recipe) if FLAGS.recipe is not None else None,
         output_kind=FLAGS.output_kind,
         num_threads=FLAGS.num_threads,
+        preset=FLAGS.preset,
+        paper_bits=FLAGS.paper_bits,
     )
 
 
@@ -97,6 +137,8 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     print(format_report(result.report))
     if result.report["data"] == "synthetic":
         print("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
+    elif options.preset == "paper":
+        print("preset          paper: to compare with; the loss is measured, not bounded")
     elif not result.report["fidelity"]["bit_exact"]:
         print(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
     if target is not None:

@@ -1,5 +1,6 @@
 """Flags that several tools have, about data: one name, one meaning, one place."""
 
+import shlex
 from typing import Any
 
 from absl import flags
@@ -20,6 +21,29 @@ def define() -> None:
     flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
     flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+
+
+def define_beam() -> None:
+    """Defines the flag that has an Apache Beam pipeline run the samples."""
+    flags.DEFINE_string(
+        "beam",
+        None,
+        "Runs the samples on the workers of an Apache Beam pipeline with these options, such as "
+        "--beam='--runner=FlinkRunner --flink_master=HOST:8081 --temp_location=FOLDER'; --beam='' is a local one.",
+    )
+
+
+def beam_options() -> tuple[str, ...] | None:
+    """The options of --beam; None without the flag.
+
+    Raises:
+      UsageError: quotes that do not match.
+    """
+    value = flags.FLAGS.beam
+    try:
+        return None if value is None else tuple(shlex.split(value))
+    except ValueError as e:
+        raise UsageError(f"--beam {value}: {e}; give Beam's options as one quoted text") from e
 
 
 def values() -> dict[str, Any]:

@@ -32,6 +32,7 @@ flags.DEFINE_string("model_file", None, "The .tflite file to measure.")
 flags.DEFINE_string("reference_model_file", None, "A .tflite file to compare with, usually the one before conversion.")
 flags.DEFINE_string("data", None, "Folder of images, CSV 'file,label', .npz, .npy or tfds:NAME[SPLIT].")
 data_flags.define()
+data_flags.define_beam()
 flags.DEFINE_integer(
     "label_offset",
     None,
@@ -68,6 +69,7 @@ def _options() -> EvaluateOptions:
     return EvaluateOptions(
         data=FLAGS.data,
         **data_flags.values(),
+        beam=data_flags.beam_options(),
         label_offset=FLAGS.label_offset,
         output_kind=FLAGS.output_kind,
         num_workers=FLAGS.num_workers,

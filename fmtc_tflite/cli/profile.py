@@ -25,6 +25,7 @@ from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.profile_report import format_profile
 from fmtc_tflite.profiling.traffic import TRAFFIC_MODELS
+from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 FLAGS = flags.FLAGS
 
@@ -51,6 +52,9 @@ flags.DEFINE_enum(
     "What tables and pictures show: the graph as TFLite runs it, or with the codec at the memory port.",
 )
 flags.DEFINE_bool("codec_cost", True, "Count the codec's own energy in the totals.")
+flags.DEFINE_float(
+    "paper_bits", DEFAULT_PAPER_BITS, "Bits for the main component under the paper's scheme, one of the baselines."
+)
 flags.DEFINE_string("json", None, "File for the whole profile as JSON.")
 flags.DEFINE_string("csv", None, "File for a table with a line for each op.")
 flags.DEFINE_string("html", None, "File for a report with pictures; works offline.")
@@ -71,6 +75,7 @@ def _options() -> ProfileOptions:
         traffic_model=FLAGS.traffic_model,
         codec_cost=FLAGS.codec_cost,
         num_threads=FLAGS.num_threads,
+        paper_bits=FLAGS.paper_bits,
     )
 
 

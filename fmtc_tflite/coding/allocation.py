@@ -1,6 +1,9 @@
-"""Choosing how coarse to be: bisection over the one number that a whole network's quantization hangs on."""
+"""Choosing how coarse to be: a search over the one number that a whole network's quantization hangs on."""
 
+import math
 from collections.abc import Callable
+
+import numpy as np
 
 # Coarseness = raw bits of the network per unit of cost that a bit is worth; 2^-12 leaves almost all as it is.
 FINEST_LOG2 = -12.0
@@ -8,6 +11,10 @@ COARSEST_LOG2 = 8.0
 _BISECTIONS = 8
 _PROBES = 4
 _PROBE_LOG2 = 0.25
+_TREND_BISECTIONS = 6
+_TREND_OFFSETS_LOG2 = (-0.9, -0.45, 0.35, 0.7)  # from where the bisection ends
+_TREND_RANGE = 4.0  # measurements within this factor of the bound make the trend
+_LEAST_TREND_POINTS = 4
 
 
 def coarsest(holds: Callable[[float], bool]) -> float | None:
@@ -19,17 +26,45 @@ def coarsest(holds: Callable[[float], bool]) -> float | None:
     Args:
       holds: tells for a coarseness whether the constraint is met. Being finer is assumed hardly ever to break it.
     """
-    fine, coarse, found = FINEST_LOG2, COARSEST_LOG2, False
-    for _ in range(_BISECTIONS):
-        middle = (fine + coarse) / 2
-        if holds(2.0**middle):
-            fine, found = middle, True
-        else:
-            coarse = middle
+    fine, found = _bisect(holds, _BISECTIONS)
     if not found:
         return None
     probes = [fine + _PROBE_LOG2 * (i + 1) for i in range(_PROBES)]
     return 2.0 ** max([fine, *(probe for probe in probes if holds(2.0**probe))])
+
+
+def coarsest_by_trend(measure: Callable[[float], tuple[float, float]], bound: float) -> float | None:
+    """The coarseness at which the trend of a measured quantity reaches its bound; None if it is never below it.
+
+    What a network's output suffers varies from one coarseness to the next by chance, since all later roundings fall
+    differently. Taking the luckiest of several trials would break the bound on other data; so a line through the
+    logarithms of all measurements near the bound decides (in logarithms they lie about on one). It ends a standard
+    error below the bound: the median of those measured, as one strange sample can make the mean's own a multiple.
+
+    Args:
+      measure: gives the quantity, which grows with coarseness, and its standard error (nan if unknown).
+      bound: above 0.
+    """
+    points: dict[float, tuple[float, float]] = {}
+
+    def holds(coarseness: float) -> bool:
+        value, _ = points[math.log2(coarseness)] = measure(coarseness)
+        return value <= bound
+
+    fine, found = _bisect(holds, _TREND_BISECTIONS)
+    if not found:
+        return None
+    for offset in _TREND_OFFSETS_LOG2:
+        holds(2.0 ** (fine + offset))
+    near = {x: p for x, p in points.items() if bound / _TREND_RANGE <= p[0] <= bound * _TREND_RANGE}
+    relative = float(np.median([0.0 if math.isnan(e) else e / v for v, e in near.values()] or [0.0]))
+    target = math.log2(bound / (1 + relative))
+    if len(near) < _LEAST_TREND_POINTS:
+        return 2.0 ** max((x for x, (v, _) in points.items() if v <= 2.0**target), default=FINEST_LOG2)
+    slope, offset = np.polyfit(list(near), [math.log2(v) for v, _ in near.values()], 1)
+    if slope <= 0:
+        return 2.0**fine
+    return float(2.0 ** np.clip((target - offset) / slope, min(points), max(near)))
 
 
 def finest(holds: Callable[[float], bool]) -> float | None:
@@ -40,6 +75,18 @@ def finest(holds: Callable[[float], bool]) -> float | None:
     """
     mirrored = coarsest(lambda coarseness: holds(_mirror(coarseness)))
     return None if mirrored is None else _mirror(mirrored)
+
+
+def _bisect(holds: Callable[[float], bool], bisections: int) -> tuple[float, bool]:
+    """The log2 of the coarsest place that holds, as far as the bisection gets, and whether there was any."""
+    fine, coarse, found = FINEST_LOG2, COARSEST_LOG2, False
+    for _ in range(bisections):
+        middle = (fine + coarse) / 2
+        if holds(2.0**middle):
+            fine, found = middle, True
+        else:
+            coarse = middle
+    return fine, found
 
 
 def _mirror(coarseness: float) -> float:

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -140,6 +141,11 @@ class SideInformation:
         return np.broadcast_to(np.asarray(self.step, np.int64), (self.components,))
 
     @property
+    def is_lossy(self) -> bool:
+        """Whether decoded values may differ from what was encoded, at level 0 already."""
+        return self.analysis is not None or bool((self.steps > STEP_ONE).any())
+
+    @property
     def input_channels(self) -> int:
         """Channels of the tensor that is encoded: C, or r where the producer emits components."""
         return self.channels if self.analysis is not None or self.synthesis is None else self.components
@@ -176,6 +182,10 @@ class SideInformation:
 
     def to_bytes(self) -> bytes:
         """The constant tensor that both ops read; its length is a multiple of 16."""
+        return self._serialized
+
+    @cached_property
+    def _serialized(self) -> bytes:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
         body = (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""

@@ -1,35 +1,17 @@
 """`--objective arena`: code only what lowers the planned peak of the tensor arena."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from fmtc_tflite.coding.geometry import HEADER_BYTES
 from fmtc_tflite.conversion.build import build_converted, only
-from fmtc_tflite.conversion.treatment import RESERVED_LEVEL, SitePlan
+from fmtc_tflite.conversion.treatment import SitePlan
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.arena import ArenaPlan, no_scratch, plan_arena
 
 # Coarseness at which maps are chosen, before the final one is known.
 PLANNING_COARSENESS = 1.0
-# A coded tensor gets this much more room than any sample needed; what needs still more is coded coarser.
-_BUDGET_MARGIN = 1.1
 # Names of fused tensors are long; their ends tell them apart.
 _NAME_LENGTH = 60
-
-
-def set_budget(plan: SitePlan, largest_bytes: int) -> None:
-    """Shrinks a lossy map's coded tensor to the largest coded size seen, plus a margin, if that is below the map's own.
-
-    Args:
-      plan: a coded, lossy plan; its side information gets levels (FORMAT.md section 4.3) if the budget is used.
-      largest_bytes: the largest payload per batch item over the samples.
-    """
-    assert plan.info is not None
-    budget = max(HEADER_BYTES, -(-int(largest_bytes * _BUDGET_MARGIN) // 64) * 64)
-    if budget < plan.item_capacity:
-        plan.item_capacity = budget
-        plan.info = replace(plan.info, constant_level=RESERVED_LEVEL)
 
 
 def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:

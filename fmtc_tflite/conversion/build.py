@@ -18,7 +18,7 @@ def build_converted(content: bytes, plans: Sequence[SitePlan]) -> Model:
     """
     model = load_model(content)
     insertions = [
-        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity, plan.folded)
+        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity, plan.folded, plan.rotated)
         for site, plan in zip(find_sites(model), plans, strict=True)
         if plan.coded and plan.info is not None
     ]

@@ -6,11 +6,11 @@ Bits per value and the other words are those of the README.
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
 from fmtc_tflite.conversion.treatment import SitePlan
-from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import skipped_subgraphs
 from fmtc_tflite.profiling.arena import no_scratch, plan_arena
@@ -42,7 +42,8 @@ def conversion_report(
         "model": {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)},
         "data": data,
         "objective": options.objective,
-        "sites": [_site(plan, comparison.site_bytes.get(plan.site.name)) for plan in plans],
+        "preset": options.preset,
+        "sites": [_site(plan, comparison) for plan in plans],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(original)],
         "totals": totals(plans, comparison),
         "fidelity": _fidelity(comparison),
@@ -59,7 +60,8 @@ def without_paths(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "model": model}
 
 
-def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
+def _site(plan: SitePlan, comparison: Comparison) -> dict[str, Any]:
+    coded = comparison.site_bytes.get(plan.site.name)
     entry: dict[str, Any] = {
         "tensor": plan.site.name,
         "subgraph": plan.site.subgraph.index,
@@ -71,9 +73,11 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
         "step": None,
         "components": None,
         "classes": None,
+        "coded_with": None,
         "values": plan.values,
         "coded_bytes": None,
         "capacity_bytes": None,
+        "coarsened_share": None,
         "side_information_bytes": 0,
         "bits_per_value": 8.0,
     }
@@ -84,16 +88,23 @@ def _site(plan: SitePlan, coded: ByteStatistics | None) -> dict[str, Any]:
             "step": float(plan.info.steps.mean()) / STEP_ONE if quantized else None,
             "components": plan.info.components,
             "classes": len(plan.info.classes),
-            "capacity_bytes": plan.capacity_bytes,
+            "capacity_bytes": None if plan.folded else plan.capacity_bytes,
+            "coded_with": plan.fold_source.site.name if plan.folded and plan.fold_source else None,
             "side_information_bytes": len(plan.info.to_bytes()),
         }
-    if coded is not None:
+    if plan.paper is not None:
+        entry |= {"step": plan.paper.step, "paper": asdict(plan.paper)}
+    if plan.info is not None and plan.info.constant_level and plan.stored:
+        entry["coarsened_share"] = comparison.coarsened.get(plan.site.name, 0.0)
+    if plan.folded:
+        entry["bits_per_value"] = 0.0
+    elif coded is not None:
         entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / plan.values}
     return entry
 
 
 def _transform(plan: SitePlan, quantized: bool) -> str:
-    if plan.folded:
+    if plan.folded or plan.rotated is not None:
         return "folded_klt"
     if plan.info is not None and plan.info.analysis is not None:
         return "klt"
@@ -103,7 +114,7 @@ def _transform(plan: SitePlan, quantized: bool) -> str:
 def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
     """Sums over the network; bits_per_value as definitions have it: payload over all candidates' values."""
     values = sum(p.values for p in plans)
-    coded_values = sum(p.values for p in plans if p.site.name in comparison.site_bytes)
+    coded_values = sum(p.values for p in plans if p.coded)
     raw_bytes = values - coded_values
     side = sum(len(p.info.to_bytes()) for p in plans if p.info is not None)
     network = comparison.network_bytes
@@ -115,11 +126,21 @@ def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
         "bits_per_value_p99": None if network.p99 is None else 8 * (network.p99 + raw_bytes) / values,
         "side_information_bytes": side,
         "coded_bytes": network.to_dict(),
+        **_paper_totals(plans),
     }
 
 
+def _paper_totals(plans: Sequence[SitePlan]) -> dict[str, Any]:
+    if all(p.paper is None for p in plans):
+        return {}
+    values = sum(p.values for p in plans)
+    measures = ("shannon_bits_per_value", "huffman_bits_per_value")
+    bits = {m: sum(p.values * (8.0 if p.paper is None else getattr(p.paper, m)) for p in plans) for m in measures}
+    return {"paper": {name: total / values for name, total in bits.items()}}
+
+
 def _fidelity(comparison: Comparison) -> dict[str, Any]:
-    fidelity = comparison.fidelity
+    fidelity, drop = comparison.fidelity, comparison.accuracy_drop
     return {
         "measure": comparison.measure,
         "source_tensor": comparison.source_tensor,
@@ -128,4 +149,5 @@ def _fidelity(comparison: Comparison) -> dict[str, Any]:
         "top1_agreement": comparison.top1_agreement,
         "bit_exact": comparison.bit_exact,
         "num_samples": fidelity.num_samples,
+        "accuracy_drop": None if drop is None else {"mean": drop.mean, "std_error": drop.std_error},
     }

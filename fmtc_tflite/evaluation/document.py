@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import math
 from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
 from fmtc_tflite.evaluation.session import Evaluation, Timing
-from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.rewrite import ENCODE, METADATA_NAME, restore
-from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.graph.converted import candidate_maps, folded_maps, side_information
+from fmtc_tflite.graph.model_io import load_model
 
 _KERNELS = "the runtime's default (XNNPACK where it has it)"
 
@@ -45,7 +42,7 @@ def evaluation_report(evaluation: Evaluation, timing: Timing, paths: Sequence[st
             "kernels": _KERNELS,
             "num_threads": evaluation.options.num_threads,
         },
-        "timing": _timing(timing, evaluation.options.num_workers),
+        "timing": _timing(timing, None if evaluation.options.beam is not None else evaluation.options.num_workers),
     }
 
 
@@ -103,10 +100,10 @@ def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
     if meter.coded is None:
         return None
     model = load_model(content)
-    encoders = [op for op in model.subgraphs[0].ops if op.opcode == ENCODE]
-    side = sum(op.inputs[1].data.size for op in encoders if op.inputs[1] is not None and op.inputs[1].data is not None)
-    maps = _candidates(model)
-    values, coded_values = sum(maps.values()), sum(maps[name] for name in meter.coded.sites)
+    side = sum(tensor.data.size for tensor in side_information(model.subgraphs[0]) if tensor.data is not None)
+    maps = {name: prod(tensor.shape) for name, tensor in candidate_maps(model).items()}
+    coded_names = {*meter.coded.sites, *folded_maps(model.subgraphs[0])}
+    values, coded_values = sum(maps.values()), sum(maps[name] for name in coded_names)
     network = meter.coded.network.result()
     raw = values - coded_values
     per_value = {key: _bits_per_value(network, key, raw, values) for key in ("mean", "p50", "p99", "max")}
@@ -133,19 +130,6 @@ def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
 def _bits_per_value(network: ByteStatistics, key: str, raw_bytes: int, values: int) -> float | None:
     size = getattr(network, key)
     return None if size is None else 8 * (size + raw_bytes) / values
-
-
-def _candidates(model: Model) -> dict[str, int]:
-    """Name and number of values of all candidate feature maps of the original's first subgraph; `model` is used up."""
-    metadata = model.metadata.get(METADATA_NAME)
-    try:
-        restore(model)
-    except UnsupportedModelError:  # folded: only the conversion knew the original's maps
-        if metadata is None:
-            raise
-        return {site["tensor"]: site["values"] for site in json.loads(metadata)["sites"] if site["subgraph"] == 0}
-    sites = (site for site in find_sites(model) if site.subgraph is model.subgraphs[0])
-    return {site.name: prod(site.tensor.shape) for site in sites}
 
 
 def _comparison(comparison: ComparisonMeter, model: ModelMeter, reference: ModelMeter) -> dict[str, Any]:
@@ -208,7 +192,7 @@ def _data(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _timing(timing: Timing, num_workers: int) -> dict[str, Any]:
+def _timing(timing: Timing, num_workers: int | None) -> dict[str, Any]:
     return {
         "num_workers": num_workers,
         "seconds": timing.seconds,

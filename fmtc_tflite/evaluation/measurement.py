@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, coded_tensors, fidelity_sources
+from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
 from fmtc_tflite.evaluation.metrics import (
     Accumulator,
     Group,
@@ -21,6 +21,7 @@ from fmtc_tflite.evaluation.metrics import (
     dequantize,
 )
 from fmtc_tflite.evaluation.task import Task
+from fmtc_tflite.graph.converted import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor
 
 
@@ -49,7 +50,8 @@ class Layout:
 
     @classmethod
     def of(cls, model: Model, output_kind: str) -> Layout:
-        return cls(tuple(model.subgraphs[0].outputs), tuple(fidelity_sources(model, output_kind)), coded_tensors(model))
+        main = model.subgraphs[0]
+        return cls(tuple(main.outputs), tuple(fidelity_sources(model, output_kind)), coded_tensors(main))
 
 
 class ModelMeter(Group):

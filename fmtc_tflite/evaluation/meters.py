@@ -20,15 +20,14 @@ from fmtc_tflite.evaluation.metrics import (
     Top1Agreement,
     dequantize,
 )
-from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.model_io import Model
 
 _METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {
     "kl": KlDivergence,
     "disagreement": Disagreement,
     "relative_mse": RelativeMse,
 }
-_PAYLOAD_LENGTH_OFFSET = 8  # FORMAT.md section 8
+_LEVEL_OFFSET, _PAYLOAD_LENGTH_OFFSET = 6, 8  # FORMAT.md section 8
 
 
 class OutputMeter(Group):
@@ -101,21 +100,28 @@ class CodedMeter:
     Attributes:
       sites: sizes of each coded feature map, by the original tensor's name.
       network: sizes of all of them together, per sample.
+      coarsened: samples of each map that did not fit its coded tensor, and were coded coarser.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.sites = {name: CodedBytes() for name in names}
         self.network = CodedBytes()
+        self.coarsened = dict.fromkeys(names, 0)
 
     def add(self, coded: Mapping[str, np.ndarray]) -> None:
         """Adds one sample: the coded tensors, uint8 of any shape, by the original tensor's name."""
         payloads = {name: payload_bytes(tensor) for name, tensor in coded.items()}
         for name, size in payloads.items():
             self.sites[name].add(size)
+            self.coarsened[name] += _level(coded[name]) > 0
         self.network.add(sum(payloads.values()))
 
+    def coarsened_share(self, name: str) -> float:
+        """Share of the samples of a map that were coded coarser."""
+        return self.coarsened[name] / max(len(self.network.sizes), 1)
+
     def state(self) -> State:
-        """What was added so far; columns are in the order of the sites."""
+        """Sizes that were added so far; columns are in the order of the sites."""
         columns = [meter.sizes for meter in self.sites.values()]
         return {"network": np.array(self.network.sizes, np.int64), "sites": np.array(columns, np.int64)}
 
@@ -132,15 +138,13 @@ def fidelity_sources(model: Model, output_kind: str) -> list[FidelitySource]:
     return [find_fidelity_source(model, output_kind, index) for index in range(count)]
 
 
-def coded_tensors(model: Model, subgraph_index: int = 0) -> dict[str, Tensor]:
-    """Name of each coded feature map in the original model -> its coded tensor."""
-    ops = model.subgraphs[subgraph_index].ops
-    coded = [op.outputs[0] for op in ops if op.opcode == ENCODE and op.outputs[0] is not None]
-    return {tensor.name.removesuffix(CODED_SUFFIX): tensor for tensor in coded}
-
-
 def payload_bytes(coded: np.ndarray) -> int:
     """Length of what the encoder wrote into a coded tensor, uint8 of any shape."""
     if coded.size == 0:
         return 0
     return int(coded.ravel()[_PAYLOAD_LENGTH_OFFSET : _PAYLOAD_LENGTH_OFFSET + 4].view("<u4")[0])
+
+
+def _level(coded: np.ndarray) -> int:
+    """The level that the encoder used (FORMAT.md section 4.3)."""
+    return int(coded.ravel()[_LEVEL_OFFSET]) if coded.size else 0

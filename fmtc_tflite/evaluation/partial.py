@@ -124,15 +124,17 @@ class PartialResults:
             found = json.loads(path.read_text())
         except ValueError as error:
             raise UsageError(f"{path}: is damaged; delete the folder {self._folder} to begin anew") from error
-        differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-        if differing:
-            changes = ", ".join(
-                f"{name} {_short(wanted.get(name))}, was {_short(found.get(name))}" for name in differing
-            )
+        if found != wanted:
             raise UsageError(
-                f"{self._folder}: holds results of an interrupted run that differs: {changes}; finish that one with "
-                "its own flags, or delete the folder to begin anew"
+                f"{self._folder}: holds results of an interrupted run that differs: {describe_changes(found, wanted)}; "
+                "finish that one with its own flags, or delete the folder to begin anew"
             )
+
+
+def describe_changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """In what two identities (flag or name -> value) differ, for a message."""
+    differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    return ", ".join(f"{name} {_short(wanted.get(name))}, was {_short(found.get(name))}" for name in differing)
 
 
 def _is_ours(name: str) -> bool:

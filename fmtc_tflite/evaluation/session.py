@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, ope
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import runner
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
+from fmtc_tflite.evaluation.metrics import State
 from fmtc_tflite.evaluation.partial import PartialResults
 from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.evaluation.task import LabelSet, Task, find_task
@@ -90,16 +91,29 @@ class Evaluation:
         Raises:
           FmtcError: a worker died twice, or the work failed; `partial` has what was finished.
         """
-        options = self.options
-        work = runner.ShardWork(
-            self.contents, tuple(self.datasets), self.task, options.output_kind, options.num_threads, options.runtime
-        )
+        work = self.shard_work()
         start = time.monotonic()
         count = self._run_shards(work, partial)
-        seconds = time.monotonic() - start
+        return self.finish((partial.read(shard) for shard in range(work.num_shards)), time.monotonic() - start, count)
+
+    def shard_work(self) -> runner.ShardWork:
+        """The work of all shards."""
+        options = self.options
+        return runner.ShardWork(
+            self.contents, tuple(self.datasets), self.task, options.output_kind, options.num_threads, options.runtime
+        )
+
+    def finish(self, states: Iterable[State], seconds: float, count: int) -> Timing:
+        """Takes in the results of all shards, in their order, and measures latency.
+
+        Args:
+          states: what `shard_work` gave for each shard.
+          seconds: what it took to run `count` samples of them.
+        """
+        options = self.options
         latency = runner.measure_latency(self.contents, self.datasets, options.num_threads, options.runtime)
-        for shard in range(work.num_shards):
-            self.measurement.add_state(partial.read(shard))
+        for state in states:
+            self.measurement.add_state(state)
         return Timing(seconds, count, min(runner.LATENCY_SAMPLES, len(self.dataset)), latency)
 
     def _run_shards(self, work: runner.ShardWork, partial: PartialResults) -> int:

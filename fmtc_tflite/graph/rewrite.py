@@ -15,11 +15,14 @@ from flatbuffers import flexbuffers
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion, plan_decodes
+from fmtc_tflite.graph.plan import InsertionPlan, RotatedConvolution, SiteInsertion, plan_decodes
+from fmtc_tflite.graph.sites import Site
 
 ENCODE = "FMTC_ENCODE"
 DECODE = "FMTC_DECODE"
 CODED_SUFFIX = "/fmtc_coded"
+DECODED_SUFFIX = "/fmtc_decoded"
+COEFFICIENTS_SUFFIX = "/fmtc_coefficients"
 OP_VERSION = 1
 FORMAT_VERSION = 1
 METADATA_NAME = "fmtc_conversion"
@@ -64,68 +67,122 @@ def apply(model: Model, plan: InsertionPlan) -> None:
     check_rewritable(model)
     if not plan.insertions:
         return
-    codes = {name: _custom_code(name) for name in (ENCODE, DECODE)}
-    model.operator_codes += codes.values()
-    before: dict[int, list[Op]] = {}
-    after: dict[int, list[Op]] = {}
-    views = {id(subgraph): GraphView(subgraph) for subgraph in model.subgraphs}
+    inserter = _Inserter(model, plan)
     for insertion in plan.insertions:
-        _insert_site(model, insertion, views[id(insertion.site.subgraph)], codes, before, after)
-    for subgraph in model.subgraphs:
-        ops = ([*before.get(id(op), []), op, *after.get(id(op), [])] for op in subgraph.ops)
-        subgraph.ops = [op for group in ops for op in group]
+        inserter.insert(insertion)
+    inserter.finish()
 
 
-def _insert_site(
-    model: Model,
-    insertion: SiteInsertion,
-    view: GraphView,
-    codes: dict[str, Any],
-    before: dict[int, list[Op]],
-    after: dict[int, list[Op]],
-) -> None:
-    site = insertion.site
-    tensor = site.tensor
-    side_information = Tensor(
-        name=f"{tensor.name}/fmtc_side_information",
-        shape=(len(insertion.side_information),),
-        type=schema.TensorType.UINT8,
-        buffer=Buffer(np.frombuffer(insertion.side_information, np.uint8)),
-    )
-    model.buffers.append(side_information.buffer)
-    batch_is_unknown = tensor.shape_signature is not None and tensor.shape_signature[:1] == (-1,)
-    coded = Tensor(
-        name=f"{tensor.name}{CODED_SUFFIX}",
-        shape=(tensor.shape[0], insertion.item_capacity),
-        shape_signature=(-1, insertion.item_capacity) if batch_is_unknown else None,
-        type=schema.TensorType.UINT8,
+class _Inserter:
+    """Adds the ops of one insertion after another, and puts all ops in order at the end."""
+
+    def __init__(self, model: Model, plan: InsertionPlan) -> None:
+        self._model = model
+        self._codes = {name: _custom_code(name) for name in (ENCODE, DECODE)}
+        model.operator_codes += self._codes.values()
+        self._views = {id(subgraph): GraphView(subgraph) for subgraph in model.subgraphs}
+        self._removed = {id(i.site.producer) for i in plan.insertions if i.folded}
+        self._before: dict[int, list[Op]] = {}
+        self._after: dict[int, list[Op]] = {}
+        self._coded: dict[int, Tensor] = {}  # feature map -> its coded form
+
+    def insert(self, insertion: SiteInsertion) -> None:
+        """Encodes a map after its producer, unless it is folded, and decodes it before its consumers."""
+        site, tensor = insertion.site, insertion.site.tensor
+        side_information = self._side_information(insertion)
+        if insertion.folded:
+            coded = self._coded[id(site.producer.inputs[0])]
+        else:
+            coded = self._coded[id(tensor)] = self._coded_tensor(insertion)
+            source = tensor if insertion.rotated is None else _rotate(self._model, site, insertion.rotated)
+            encode = Op(self._codes[ENCODE], [source, side_information], [coded], custom_options=_options(insertion))
+            self._after.setdefault(id(site.producer), []).append(encode)
+        consumers = [op for op in site.consumers if id(op) not in self._removed]
+        for number, group in enumerate(plan_decodes(consumers, self._views[id(site.subgraph)]), start=1):
+            decoded = _decoded_tensor(tensor, self._model.buffers[0], number)
+            site.subgraph.tensors.append(decoded)
+            decode = Op(self._codes[DECODE], [coded, side_information], [decoded], custom_options=_options(insertion))
+            self._before.setdefault(id(group[0]), []).append(decode)
+            for op in group:
+                op.inputs = [decoded if t is tensor else t for t in op.inputs]
+
+    def finish(self) -> None:
+        """Puts the ops in their places."""
+        for subgraph in self._model.subgraphs:
+            ops = []
+            for op in subgraph.ops:
+                kept = [] if id(op) in self._removed else [op]
+                ops += [*self._before.get(id(op), []), *kept, *self._after.get(id(op), [])]
+            subgraph.ops = ops
+
+    def _side_information(self, insertion: SiteInsertion) -> Tensor:
+        constant = Tensor(
+            name=f"{insertion.site.name}/fmtc_side_information",
+            shape=(len(insertion.side_information),),
+            type=schema.TensorType.UINT8,
+            buffer=Buffer(np.frombuffer(insertion.side_information, np.uint8)),
+        )
+        self._model.buffers.append(constant.buffer)
+        insertion.site.subgraph.tensors.append(constant)
+        return constant
+
+    def _coded_tensor(self, insertion: SiteInsertion) -> Tensor:
+        tensor = insertion.site.tensor
+        batch_is_unknown = tensor.shape_signature is not None and tensor.shape_signature[:1] == (-1,)
+        coded = Tensor(
+            name=f"{tensor.name}{CODED_SUFFIX}",
+            shape=(tensor.shape[0], insertion.item_capacity),
+            shape_signature=(-1, insertion.item_capacity) if batch_is_unknown else None,
+            type=schema.TensorType.UINT8,
+            buffer=self._model.buffers[0],
+        )
+        insertion.site.subgraph.tensors.append(coded)
+        return coded
+
+
+def _rotate(model: Model, site: Site, rotated: RotatedConvolution) -> Tensor:
+    """Gives a map's CONV_2D new constants, and an output tensor of its own for what it then computes."""
+    tensor, producer = site.tensor, site.producer
+    source = producer.inputs[0]
+    assert source is not None
+    bias_scales = np.float32(source.scale or 0.0) * rotated.weight_scales
+    constants = [
+        _constant(f"{tensor.name}/fmtc_weights", rotated.weights, rotated.weight_scales),
+        _constant(f"{tensor.name}/fmtc_bias", rotated.bias, bias_scales),
+    ]
+    model.buffers += [constant.buffer for constant in constants]
+    signature = tensor.shape_signature
+    coefficients = Tensor(
+        name=f"{tensor.name}{COEFFICIENTS_SUFFIX}",
+        shape=(*tensor.shape[:3], len(rotated.bias)),
+        shape_signature=None if signature is None else (*signature[:3], len(rotated.bias)),
+        type=tensor.type,
         buffer=model.buffers[0],
+        quantization=_symmetric(np.array([rotated.scale], np.float32)),
     )
-    site.subgraph.tensors += [side_information, coded]
-    options = _options(tensor)
-    if insertion.folded:
-        _become_encoder(site.producer, codes[ENCODE], side_information, coded, options)
-    else:
-        encode = Op(codes[ENCODE], [tensor, side_information], [coded], custom_options=options)
-        after.setdefault(id(site.producer), []).append(encode)
-    for number, consumers in enumerate(plan_decodes(site, view), start=1):
-        decoded = _decoded_tensor(tensor, model.buffers[0], number)
-        site.subgraph.tensors.append(decoded)
-        decode = Op(codes[DECODE], [coded, side_information], [decoded], custom_options=options)
-        before.setdefault(id(consumers[0]), []).append(decode)
-        for op in consumers:
-            op.inputs = [decoded if t is tensor else t for t in op.inputs]
+    site.subgraph.tensors += [*constants, coefficients]
+    producer.inputs, producer.outputs = [source, *constants], [coefficients]
+    producer.options.fusedActivationFunction = schema.ActivationFunctionType.NONE
+    return coefficients
 
 
-def _become_encoder(producer: Op, code: Any, side_information: Tensor, coded: Tensor, options: bytes) -> None:
-    """Turns the producer of a folded map into the encoder of what it reads, in its place in the graph."""
-    producer.code, producer.raw, producer.custom_options = code, schema.OperatorT(), options
-    producer.inputs, producer.outputs, producer.intermediates = [producer.inputs[0], side_information], [coded], []
+def _constant(name: str, values: np.ndarray, scales: np.ndarray) -> Tensor:
+    return Tensor(
+        name=name,
+        shape=values.shape,
+        type=getattr(schema.TensorType, values.dtype.name.upper()),
+        buffer=Buffer(np.ascontiguousarray(values).reshape(-1).view(np.uint8)),
+        quantization=_symmetric(scales),
+    )
+
+
+def _symmetric(scales: np.ndarray) -> Any:
+    return schema.QuantizationParametersT(scale=scales, zeroPoint=np.zeros(len(scales), np.int64))
 
 
 def _decoded_tensor(tensor: Tensor, no_data: Buffer, number: int) -> Tensor:
     return Tensor(
-        name=f"{tensor.name}/fmtc_decoded" + (f"_{number}" if number > 1 else ""),
+        name=tensor.name + DECODED_SUFFIX + (f"_{number}" if number > 1 else ""),
         shape=tensor.shape,
         shape_signature=tensor.shape_signature,
         type=tensor.type,
@@ -135,16 +192,22 @@ def _decoded_tensor(tensor: Tensor, no_data: Buffer, number: int) -> Tensor:
     )
 
 
-def _options(tensor: Tensor) -> bytes:
-    _, height, width, channels = tensor.shape
+def _options(insertion: SiteInsertion) -> bytes:
+    """Options of ENCODE and DECODE: the grid is that of what is encoded, everything else that of the feature map."""
+    site, tensor = insertion.site, insertion.site.tensor
+    stored = site.producer.inputs[0] if insertion.folded else tensor
+    assert stored is not None
     options = {
         "format_version": FORMAT_VERSION,
-        "height": height,
-        "width": width,
-        "channels": channels,
+        "height": stored.shape[1],
+        "width": stored.shape[2],
+        "channels": tensor.shape[3],
         "type": str(tensor.dtype),
         "tensor": tensor.name.encode("utf-8", "replace").decode("utf-8"),
     }
+    if stored.shape[1:3] != tensor.shape[1:3]:
+        strides = site.producer.options
+        options |= {"stride_height": strides.strideH, "stride_width": strides.strideW}
     return bytes(flexbuffers.Dumps(options))
 
 
@@ -174,23 +237,25 @@ def restore(model: Model) -> None:
 def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:
     """Removes the FMTC ops of a subgraph and returns the buffers with their side information."""
     ours = [op for op in subgraph.ops if op.opcode in (ENCODE, DECODE)]
-    sources: dict[int, Tensor] = {}  # coded tensor -> the tensor that was encoded
+    encoded: dict[int, tuple[Tensor, Tensor]] = {}  # coded tensor -> the tensor that was encoded, side information
     originals: dict[int, Tensor] = {}  # decoded tensor -> the tensor that was encoded
     removed: dict[int, Tensor] = {}
     for op in ours:
-        source, side_information, result = _operands(op)
+        source, side_information, result = operands(op)
         removed |= {id(side_information): side_information, id(result): result}
         if op.opcode == ENCODE:
-            sources[id(result)] = source
+            encoded[id(result)] = source, side_information
             continue
-        if id(source) not in sources:
+        if id(source) not in encoded:
             raise ModelFormatError(f"inconsistent TFLite model: {DECODE} '{result.name}' has no {ENCODE} before it")
-        original = originals[id(result)] = sources[id(source)]
-        if original.shape != result.shape:
+        original, encoder_side_information = encoded[id(source)]
+        moved = original.shape != result.shape or original.name.endswith(COEFFICIENTS_SUFFIX)
+        if moved or encoder_side_information is not side_information:
             raise UnsupportedModelError(
-                f"tensor '{original.name}' has shape {original.shape}, its decoded form {result.shape}: the transform "
-                "is folded into the weights and cannot be taken out; use the original model"
+                f"tensor '{result.name}' is decoded from the coded form of '{original.name}': an operator is folded "
+                "into the decoder and cannot be taken out again; use the original model"
             )
+        originals[id(result)] = original
     subgraph.ops = [op for op in subgraph.ops if op.opcode not in (ENCODE, DECODE)]
     for op in subgraph.ops:
         op.inputs = [None if t is None else originals.get(id(t), t) for t in op.inputs]
@@ -199,8 +264,12 @@ def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:
     return [tensor.buffer for tensor in removed.values() if tensor.data is not None]
 
 
-def _operands(op: Op) -> tuple[Tensor, Tensor, Tensor]:
-    """(input, side information, output)."""
+def operands(op: Op) -> tuple[Tensor, Tensor, Tensor]:
+    """(input, side information, output) of an ENCODE or DECODE op.
+
+    Raises:
+        ModelFormatError: it has others.
+    """
     if len(op.inputs) != 2 or len(op.outputs) != 1:
         raise ModelFormatError(
             f"inconsistent TFLite model: {op.opcode} has {len(op.inputs)} inputs and {len(op.outputs)} outputs, "

@@ -1,7 +1,7 @@
 """What other ways of coding the same feature maps come to, from histograms of their values.
 
-Each works on the stored 8-bit map and keeps every value. The entropy coder gets one table per feature map, made from
-the very values that it then codes, which flatters it.
+All but the paper's work on the stored 8-bit map and keep every value. Entropy coders get one table per feature map,
+made from the very values that they then code, which flatters them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SCHEMES: dict[str, str] = {
     "zero_value": "zero-value compression: a bit per value says whether it is zero, others follow with 8 bits",
     "entropy_shannon": "entropy of the values, one distribution per feature map: the bound of coding value by value",
     "entropy_huffman": "Huffman code of the values, one table per feature map (tables not counted)",
+    "paper": "lossy: KLT before the activation, one step and one Huffman code per feature map (arXiv 1905.10830; "
+    "tables and matrices not counted)",
 }
 
 

@@ -124,12 +124,12 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
     fused_sums = _by_tensor(profile.traffic["fused_codec"], profile.energy["fused_codec"], profile.system)
     coded = {m.feature_map: m for m in profile.coded}
     candidate = set(profile.candidates)
-    measured = {} if profile.measurement is None else profile.measurement.histograms
+    measurement = profile.measurement
     rows = []
     for tensor, sums in raw_sums.items():
         m = coded.get(tensor)
         raw_bytes = tensor_bytes(tensor) if m is None else m.raw_bytes
-        size = profile.coded_bytes[m.coded] if m is not None else raw_bytes
+        size = profile.mean_bytes(m) if m is not None else raw_bytes
         values = raw_bytes if tensor in candidate else None
         rows.append(
             {
@@ -139,13 +139,16 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
                 "is_candidate": tensor in candidate,
                 "is_coded": m is not None,
                 "raw_bytes": raw_bytes,
-                "coded_bytes": None if m is None else profile.coded_statistics.get(m.coded),
+                "is_folded": m is not None and m.is_folded,
+                "coded_bytes": None if m is None or m.is_folded else profile.coded_statistics.get(m.coded),
                 "capacity_bytes": None if m is None else m.capacity_bytes,
                 "side_information_bytes": 0 if m is None else tensor_bytes(m.side),
                 "bits_per_value": 8 * size / values if values else None,
-                "baseline_bytes": measured[tensor].mean_bytes() if tensor in measured else None,
+                "baseline_bytes": None
+                if measurement is None or tensor not in measurement.histograms
+                else measurement.baseline_bytes(tensor),
                 "raw": sums,
-                "fused_codec": fused_sums[tensor],
+                "fused_codec": fused_sums.get(tensor, {**sums, "read_bytes": 0, "written_bytes": 0, "energy_pj": 0.0}),
             }
         )
     return rows
@@ -215,14 +218,21 @@ def _tensors(profile: ModelProfile) -> list[dict[str, Any]]:
 def _schemes(profile: ModelProfile) -> list[dict[str, Any]]:
     """This codec beside the baselines, on the same feature maps: all of it as fused_codec moves it."""
     sizes: dict[str, dict[Tensor, float]] = {"raw": {}}
-    if profile.measurement is not None:
-        per_map = {tensor: h.mean_bytes() for tensor, h in profile.measurement.histograms.items()}
+    texts = dict(SCHEMES)
+    measurement = profile.measurement
+    if measurement is not None:
+        paper = measurement.paper
+        texts["paper"] += (
+            f"; {paper.bits:g} bits for the main component, bases and steps from {paper.calibration_samples} samples, "
+            f"counted on {paper.counted_samples}"
+        )
+        per_map = {tensor: measurement.baseline_bytes(tensor) for tensor in measurement.histograms}
         sizes = {scheme: {tensor: found[scheme] for tensor, found in per_map.items()} for scheme in SCHEMES}
     rows = [
-        _scheme(profile, scheme, SCHEMES[scheme], profile.traffic_with(given), given) for scheme, given in sizes.items()
+        _scheme(profile, scheme, texts[scheme], profile.traffic_with(given), given) for scheme, given in sizes.items()
     ]
     if profile.coded:
-        own = {m.feature_map: profile.coded_bytes[m.coded] for m in profile.coded}
+        own = {m.feature_map: profile.mean_bytes(m) for m in profile.coded}
         text = f"this codec; coded sizes {_BASES[profile.coded_basis]}"
         rows.append(_scheme(profile, _OURS, text, profile.traffic["fused_codec"], own))
     raw = rows[0]["energy"]["feature_maps_pj"]

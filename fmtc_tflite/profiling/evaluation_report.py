@@ -16,7 +16,8 @@ def format_evaluation(document: dict[str, Any]) -> str:
         lines += ["", *_comparison(document["comparison"])]
     data, timing = document["data"], document["timing"]
     speed = timing["samples_per_second"]
-    text = "" if speed is None else f", {speed:.1f} samples/s with {timing['num_workers']} worker(s)"
+    workers = "Beam" if timing["num_workers"] is None else f"{timing['num_workers']} worker(s)"
+    text = "" if speed is None else f", {speed:.1f} samples/s with {workers}"
     lines.append(f"samples         {data['num_samples']} of {data['path']}{text}")
     return "\n".join(lines)
 

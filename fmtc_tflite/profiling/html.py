@@ -33,6 +33,7 @@ _SCHEME_NAMES = {
     "zero_value": "zero-value compression",
     "entropy_shannon": "entropy of the raw map",
     "entropy_huffman": "Huffman code of the raw map",
+    "paper": "the paper's scheme (lossy)",
     "fmtc": "this codec",
 }
 

@@ -11,11 +11,12 @@ from tqdm import tqdm
 from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.evaluation.meters import CodedMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
-from fmtc_tflite.graph.rewrite import DECODE, ENCODE
-from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.profiling.baselines import MapHistogram
+from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
 from fmtc_tflite.profiling.traffic import CodedMap
+from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,18 @@ class Measurement:
       coded_bytes: of each coded feature map, by its `coded` tensor.
       network_coded_bytes: of all of them together, per sample; None if nothing is coded.
       histograms: values of each candidate feature map.
+      paper: what they take under the paper's scheme.
     """
 
     num_samples: int
     coded_bytes: dict[Tensor, ByteStatistics]
     network_coded_bytes: ByteStatistics | None
     histograms: dict[Tensor, MapHistogram]
+    paper: PaperBaseline
 
-
-def candidates(model: Model, coded: Sequence[CodedMap]) -> list[Tensor]:
-    """The feature maps of subgraph 0 that could be coded or are, converted or not."""
-    sites = (site for site in find_sites(model) if site.subgraph.index == 0)
-    found = [site.tensor for site in sites if site.producer.opcode not in (ENCODE, DECODE)]
-    return found + [m.feature_map for m in coded if m.is_folded]
+    def baseline_bytes(self, tensor: Tensor) -> dict[str, float]:
+        """Mean size of a candidate under each of SCHEMES."""
+        return {**self.histograms[tensor].mean_bytes(), "paper": self.paper.mean_bytes[tensor]}
 
 
 def measure(
@@ -47,33 +47,37 @@ def measure(
     coded: Sequence[CodedMap],
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
+    paper_bits: float = DEFAULT_PAPER_BITS,
 ) -> Measurement:
     """Runs the model on every sample.
 
     Args:
       model, content: the model and its bytes.
       coded: its coded feature maps.
-      samples: inputs by tensor name; at least one.
+      samples: inputs by tensor name; at least one. They are gone through more than once.
+      paper_bits: for the main component under the paper's scheme.
 
     Raises:
       CalibrationError: samples that do not fit the model.
       RuntimeLibraryError: the native library or a runtime is missing.
     """
     runner = ModelRunner(model, content, num_threads=num_threads)
-    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidates(model, coded)}
-    meter = CodedMeter([str(i) for i in range(len(coded))])
+    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidate_maps(model).values()}
+    stored = [m.coded for m in coded if not m.is_folded]
+    meter = CodedMeter([str(i) for i in range(len(stored))])
     count = 0
     for sample in tqdm(samples, desc="profile", disable=None, leave=False):
         runner.run(sample)
-        meter.add({str(i): runner.read(m.coded) for i, m in enumerate(coded)})
+        meter.add({str(i): runner.read(tensor) for i, tensor in enumerate(stored)})
         for tensor, histogram in histograms.items():
             histogram.add(runner.read(tensor))
         count += 1
     return Measurement(
         count,
-        {m.coded: meter.sites[str(i)].result() for i, m in enumerate(coded)},
+        {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},
         meter.network.result() if coded else None,
         histograms,
+        measure_paper(model, content, list(histograms), samples, paper_bits, num_threads),
     )
 
 

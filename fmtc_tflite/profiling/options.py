@@ -6,6 +6,7 @@ from pathlib import Path
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.profiling.memory_system import DEFAULT_MEMORY_SYSTEM
 from fmtc_tflite.profiling.traffic import TRAFFIC_MODELS, TrafficModel
+from fmtc_tflite.types import DEFAULT_PAPER_BITS, check_paper_bits
 
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
 
@@ -27,6 +28,7 @@ class ProfileOptions:
       traffic_model: as_executed or fused_codec: what tables and pictures show.
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
+      paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
     data: str | Path | None = None
@@ -41,11 +43,13 @@ class ProfileOptions:
     traffic_model: TrafficModel = "fused_codec"
     codec_cost: bool = True
     num_threads: int | None = None
+    paper_bits: float = DEFAULT_PAPER_BITS
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
         if self.traffic_model not in TRAFFIC_MODELS:
             raise UsageError(f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}")
+        check_paper_bits(self.paper_bits)
         for name, value, least in (
             ("num_samples", self.num_samples, 1),
             ("num_threads", self.num_threads, 1),

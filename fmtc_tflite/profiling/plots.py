@@ -21,20 +21,22 @@ _ENERGY_COLOURS = {"feature maps": "#1f77a8", "weights": "#8a94a3", "codec": "#c
 def check_available() -> None:
     """Raises UsageError if matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--plots needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`")
+        raise UsageError("pictures need matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`")
 
 
 def draw(document: dict[str, Any]) -> dict[str, bytes]:
     """PNG content of each of PICTURES."""
     figures = (_arena(document), _traffic(document), _energy(document))
-    return {name: _png(figure) for name, figure in zip(PICTURES, figures, strict=True)}
+    return {name: png_bytes(figure) for name, figure in zip(PICTURES, figures, strict=True)}
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty matplotlib figure, inches wide and high."""
     return importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
 
 
-def _png(figure: Any) -> bytes:
+def png_bytes(figure: Any) -> bytes:
+    """A matplotlib figure as a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     return content.getvalue()
@@ -47,7 +49,7 @@ def _name(model: dict[str, Any]) -> str:
 def _arena(document: dict[str, Any]) -> Any:
     """Tensors over the ops at their place in the planned arena, one picture below the other."""
     models = document["models"]
-    figure = _figure(11, 3.2 * len(models))
+    figure = new_figure(11, 3.2 * len(models))
     for i, model in enumerate(models):
         axes = figure.add_subplot(len(models), 1, i + 1)
         for role in ("feature_map", "coded", "decoded"):
@@ -76,7 +78,7 @@ def _traffic(document: dict[str, Any]) -> Any:
     """What each feature map moves, read and written together: raw behind, coded in front."""
     model = document["models"][-1]
     maps = model["feature_maps"]
-    figure = _figure(11, 3.6)
+    figure = new_figure(11, 3.6)
     axes = figure.add_subplot()
     for key, label in (("raw", "raw"), ("fused_codec", "coded (fused_codec)"))[: 1 + model["is_converted"]]:
         shown = [m[key] if key == "raw" or m["is_coded"] else _NOTHING for m in maps]
@@ -103,7 +105,7 @@ def _energy(document: dict[str, Any]) -> Any:
     }
     if not document["codec_cost_included"]:
         del parts["codec"]
-    figure = _figure(9, 1.5 + 0.5 * len(rows))
+    figure = new_figure(9, 1.5 + 0.5 * len(rows))
     axes = figure.add_subplot()
     ends = [0.0] * len(rows)
     for part, values in parts.items():

@@ -11,11 +11,12 @@ from typing import Any
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
 from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
+from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
 from fmtc_tflite.profiling.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
 from fmtc_tflite.profiling.energy import EnergyProfile, energy_of
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
-from fmtc_tflite.profiling.measurement import Measurement, candidates
+from fmtc_tflite.profiling.measurement import Measurement
 from fmtc_tflite.profiling.memory_system import MemorySystem
 from fmtc_tflite.profiling.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
 
@@ -43,7 +44,7 @@ class ModelProfile:
         self.model: Model = load_model(self.content)
         self.subgraph: Subgraph = self.model.subgraphs[0]
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
-        self.candidates: list[Tensor] = candidates(self.model, self.coded)
+        self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
         self._check_shapes()
         others = len(self.model.subgraphs) - 1
         if others:
@@ -93,8 +94,9 @@ class ModelProfile:
             return {tensor: s.to_dict() for tensor, s in self.measurement.coded_bytes.items()}
         sites = (self.metadata or {}).get("sites", [])
         known = {s.get("tensor"): s["coded_bytes"] for s in sites if s.get("coded_bytes") and not s.get("subgraph")}
-        found = {m.coded: known[m.name] for m in self.coded if m.name in known}
-        return found if len(found) == len(self.coded) else {}
+        stored = [m for m in self.coded if not m.is_folded]
+        found = {m.coded: known[m.name] for m in stored if m.name in known}
+        return found if len(found) == len(stored) else {}
 
     @property
     def coded_basis(self) -> str | None:
@@ -119,7 +121,12 @@ class ModelProfile:
     def coded_bytes(self) -> dict[Tensor, float]:
         """Mean bytes of each coded map; its capacity where nobody measured it."""
         known = self.coded_statistics
-        return {m.coded: known[m.coded]["mean"] if known else m.capacity_bytes for m in self.coded}
+        stored = [m for m in self.coded if not m.is_folded]
+        return {m.coded: known[m.coded]["mean"] if known else m.capacity_bytes for m in stored}
+
+    def mean_bytes(self, m: CodedMap) -> float:
+        """Mean bytes that are stored for a coded map: none for folded ones."""
+        return 0.0 if m.is_folded else self.coded_bytes[m.coded]
 
     # --- traffic and energy -------------------------------------------------------------------------------------------
 

@@ -95,6 +95,8 @@ def _scheme_table(document: dict[str, Any]) -> list[str]:
             f"{'  ' + scheme['scheme']:48} {bits:>10} {scheme['energy']['feature_maps_pj'] / _MICRO:>10.2f} "
             f"{saved:>10} {with_cost if ours else '-':>10}"
         )
+        if scheme["scheme"] == "paper":
+            rows.append(f"    lossy: {scheme['description'].rpartition('; ')[2]}")
     return rows
 
 

@@ -30,13 +30,20 @@ def _summary(document: dict[str, Any]) -> list[str]:
     coded_line = f"{coded} of {len(document['sites'])} feature maps, {total['coded_values']:,} of "
     side = f"{total['side_information_bytes']:,} bytes of side information, once per inference"
     with_side = total["bits_per_value_with_side_information"]
+    paper = [_paper_text(total["paper"])] if "paper" in total else []
     return [
         f"coded           {coded_line}{total['feature_map_values']:,} values",
         *skipped,
         f"bits per value  {total['bits_per_value']:.3f} of 8 ({with_side:.3f} with {side})",
+        *paper,
         f"fidelity        {_fidelity_text(fidelity)}",
         f"planned arena   {arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes",
     ]
+
+
+def _paper_text(bits: dict[str, float]) -> str:
+    shannon, huffman = bits["shannon_bits_per_value"], bits["huffman_bits_per_value"]
+    return f"paper's count   {huffman:.3f} Huffman code, {shannon:.3f} Shannon entropy, no tables or headers"
 
 
 def _fidelity_text(fidelity: dict[str, Any]) -> str:

@@ -35,7 +35,9 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
     data = None
     if options.data is not None:
         samples = _open(profile, options)
-        profile.measurement = measure(profile.model, profile.content, profile.coded, samples, options.num_threads)
+        profile.measurement = measure(
+            profile.model, profile.content, profile.coded, samples, options.num_threads, options.paper_bits
+        )
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
         if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")

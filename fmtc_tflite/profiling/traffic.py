@@ -19,8 +19,9 @@ from math import prod
 from typing import Literal, get_args
 
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.graph.converted import is_stored_as_it_is
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, ENCODE
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
 from fmtc_tflite.profiling.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information"]
@@ -96,9 +97,10 @@ class CodedMap:
 
     Attributes:
       source: what FMTC_ENCODE reads.
-      coded: its coded form; `capacity_bytes` of it are in the arena.
+      coded: the coded form that the map is decoded from; its capacity is in the arena.
       decoded: what the FMTC_DECODE ops write.
-      side: the constant with the side information, `info` once parsed.
+      side: the constant with the decoder's side information, `info` once parsed.
+      is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read.
     """
 
     source: Tensor
@@ -106,21 +108,20 @@ class CodedMap:
     side: Tensor
     info: SideInformation
     decoded: tuple[Tensor, ...]
+    is_folded: bool = False
 
     @property
     def name(self) -> str:
         """The name that the map has in the original model."""
+        if self.is_folded:
+            return self.decoded[0].name.rpartition(DECODED_SUFFIX)[0]
         return self.coded.name.removesuffix(CODED_SUFFIX)
 
     @property
-    def is_folded(self) -> bool:
-        """Whether FMTC_ENCODE stands in the place of the map's producer, whose work the decoder does."""
-        return bool(self.decoded) and self.decoded[0].shape != self.source.shape
-
-    @property
     def feature_map(self) -> Tensor:
-        """The tensor that stands for the map: what is encoded, or for folded maps what is decoded."""
-        return self.decoded[0] if self.is_folded else self.source
+        """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
+        changes = self.is_folded or (self.decoded and not is_stored_as_it_is(self.source, self.decoded[0]))
+        return self.decoded[0] if changes else self.source
 
     @property
     def raw_bytes(self) -> int:
@@ -129,25 +130,25 @@ class CodedMap:
 
     @property
     def capacity_bytes(self) -> int:
-        return tensor_bytes(self.coded)
+        """Memory that the map's coded form takes: none of its own for folded maps."""
+        return 0 if self.is_folded else tensor_bytes(self.coded)
 
     @property
     def encode_work(self) -> CodecWork:
         """Operations of encoding one map."""
-        return self._work(has_matrix=self.info.analysis is not None)
+        return self._work(prod(self.source.shape[:3]), has_matrix=self.info.analysis is not None)
 
     @property
     def decode_work(self) -> CodecWork:
         """Operations of decoding the map once."""
-        return self._work(has_matrix=self.info.synthesis is not None)
+        return self._work(prod(self.feature_map.shape[:3]), has_matrix=self.info.synthesis is not None)
 
-    def _work(self, has_matrix: bool) -> CodecWork:
+    def _work(self, pixels: int, has_matrix: bool) -> CodecWork:
         """Two look-ups per index for the entropy coder (state and token), one for the quantizer where there is one."""
-        pixels = prod(self.source.shape[:3])
-        indices = pixels * self.info.components
+        indices = prod(self.source.shape[:3]) * self.info.components
         quantizes = not has_matrix and bool((self.info.steps > STEP_ONE).any())
         return CodecWork(
-            multiply_accumulates=indices * self.info.channels if has_matrix else 0,
+            multiply_accumulates=pixels * self.info.components * self.info.channels if has_matrix else 0,
             table_lookups=indices * (3 if quantizes else 2),
         )
 
@@ -158,21 +159,30 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
     Raises:
       BitstreamError: side information that cannot be read.
     """
-    decoded: dict[Tensor, list[Tensor]] = {}
+    sources: dict[Tensor, Tensor] = {}  # coded tensor -> what is encoded
+    decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
+    encoders: set[tuple[Tensor, Tensor]] = set()
     for op in subgraph.ops:
-        if op.opcode == DECODE and op.inputs[0] is not None and op.outputs[0] is not None:
-            decoded.setdefault(op.inputs[0], []).append(op.outputs[0])
-    return [_coded_map(op, decoded) for op in subgraph.ops if op.opcode == ENCODE]
+        if op.opcode not in (ENCODE, DECODE):
+            continue
+        source, side, result = op.inputs[0], op.inputs[1], op.outputs[0]
+        assert source is not None
+        assert side is not None
+        assert result is not None
+        if op.opcode == ENCODE:
+            sources[result] = source
+            decoded[result, side] = []
+            encoders.add((result, side))
+        else:
+            decoded.setdefault((source, side), []).append(result)
+    return [
+        CodedMap(sources[coded], coded, side, _parsed(side), tuple(results), (coded, side) not in encoders)
+        for (coded, side), results in decoded.items()
+    ]
 
 
-def _coded_map(op: Op, decoded: Mapping[Tensor, list[Tensor]]) -> CodedMap:
-    source, side = op.inputs[:2]
-    coded = op.outputs[0]
-    assert source is not None
-    assert side is not None
-    assert coded is not None
-    data = b"" if side.data is None else side.data.tobytes()
-    return CodedMap(source, coded, side, SideInformation.from_bytes(data), tuple(decoded.get(coded, ())))
+def _parsed(side: Tensor) -> SideInformation:
+    return SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
 
 
 def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapping[Tensor, float]) -> Traffic:
@@ -182,7 +192,9 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
       coded: of coded_maps(subgraph).
       coded_bytes: bytes that the encoder writes, by the map's `coded` tensor.
     """
-    by_coded = {m.coded: m for m in coded}
+    maps = list(coded)
+    by_coded = {m.coded: m for m in maps if not m.is_folded}
+    by_decoded = {t: m for m in maps for t in m.decoded}
     alias = aliases(subgraph)
     ops = []
     for position, op in enumerate(subgraph.ops):
@@ -201,8 +213,8 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             traffic.accesses.append(Access(tensor, kind, is_write, size))
         if op.opcode == ENCODE and op.outputs[0] is not None:
             traffic.work = by_coded[op.outputs[0]].encode_work
-        elif op.opcode == DECODE and op.inputs[0] is not None:
-            traffic.work = by_coded[op.inputs[0]].decode_work
+        elif op.opcode == DECODE and op.outputs[0] is not None:
+            traffic.work = by_decoded[op.outputs[0]].decode_work
     return _finished("as_executed", subgraph, ops, {}, alias)
 
 
@@ -214,40 +226,49 @@ def fused_codec(
 ) -> Traffic:
     """What crosses the memory port if the codec sits there.
 
-    The encoder of a folded map stands in the place of the map's producer and counts as that op.
-
     Args:
       coded: of coded_maps(subgraph).
       coded_bytes: bytes that the encoder writes, by the map's `coded` tensor; None if nothing is coded after all: the
-        same network without this codec.
+        same network without this codec. There, the first decoder of a folded map stands for the map's producer.
       other_bytes: sizes of uncoded feature maps under another scheme of compression; none for the maps as they are.
     """
     everything = list(coded)
     maps = {} if coded_bytes is None else {m.feature_map: m for m in everything}
-    sizes = dict(other_bytes or {}) | {m.feature_map: (coded_bytes or {})[m.coded] for m in maps.values()}
+    stored = {m.coded: m.feature_map for m in everything if not m.is_folded}
+    sizes = dict(other_bytes or {}) | {stored[m.coded]: (coded_bytes or {})[m.coded] for m in maps.values()}
     reshapes = aliases(subgraph)
     alias = dict(reshapes)
     for m in everything:
-        alias |= {t: m.feature_map for t in (m.coded, *m.decoded) if t is not m.feature_map}
-    port = _MemoryPort(maps, sizes, _read_without_decoding(subgraph, maps))
-    unmoved = reshapes.keys() | {m.coded for m in everything if not m.is_folded}
+        others = m.decoded if m.is_folded else (m.source, m.coded, *m.decoded)
+        alias |= {t: m.feature_map for t in others if t is not m.feature_map}
+    port = _MemoryPort(maps, stored, sizes, _read_without_decoding(subgraph, maps))
+    producers = {m.decoded[0] for m in everything if m.is_folded and coded_bytes is None}
     ops = []
     for position, op in enumerate(subgraph.ops):
         traffic = OpTraffic(op, position)
         ops.append(traffic)
-        if op.opcode == DECODE or (op.outputs and op.outputs[0] in unmoved):
+        result = op.outputs[0] if op.outputs else None
+        if result in reshapes or (op.opcode in (ENCODE, DECODE) and result not in producers):
             continue
-        operands = [(t, is_write) for t, is_write in _operands(op) if op.opcode != ENCODE or t.data is None]
+        operands = [(t, w) for t, w in _operands(op) if op.opcode != DECODE or t.data is None]
         for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in operands):
             port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
-    return _finished("fused_codec", subgraph, ops, {m.feature_map: m.capacity_bytes for m in maps.values()}, alias)
+    held = {m.feature_map: m.capacity_bytes for m in maps.values()}
+    return _finished("fused_codec", subgraph, ops, held, alias)
 
 
 class _MemoryPort:
     """A memory port with a codec: adds to an op's traffic what its tensors move."""
 
-    def __init__(self, maps: Mapping[Tensor, CodedMap], sizes: Mapping[Tensor, float], read_raw: set[Tensor]) -> None:
-        self._maps, self._sizes, self._read_raw = maps, sizes, read_raw
+    def __init__(
+        self,
+        maps: Mapping[Tensor, CodedMap],
+        stored: Mapping[Tensor, Tensor],
+        sizes: Mapping[Tensor, float],
+        read_raw: set[Tensor],
+    ) -> None:
+        """Args: maps: by feature map. stored: coded tensor -> feature map. sizes: in memory. read_raw: also uncoded."""
+        self._maps, self._stored, self._sizes, self._read_raw = maps, stored, sizes, read_raw
         self._has_decoder_tables: set[Tensor] = set()
 
     def transfer(self, traffic: OpTraffic, tensor: Tensor, is_write: bool, is_direct: bool) -> None:
@@ -264,7 +285,8 @@ class _MemoryPort:
 
     def _transfer_coded(self, traffic: OpTraffic, tensor: Tensor, is_write: bool) -> None:
         m = self._maps[tensor]
-        traffic.accesses.append(Access(tensor, "feature_map", is_write, self._sizes[tensor]))
+        held = self._stored[m.coded]
+        traffic.accesses.append(Access(held, "feature_map", is_write, self._sizes[held]))
         traffic.work += m.encode_work if is_write else m.decode_work
         if is_write or tensor not in self._has_decoder_tables:  # each side reads its tables once
             traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
@@ -274,7 +296,7 @@ class _MemoryPort:
 
 def _read_without_decoding(subgraph: Subgraph, maps: Mapping[Tensor, CodedMap]) -> set[Tensor]:
     """Coded maps that some op reads in their raw form as well; conversion makes none, other tools might."""
-    sources = {t for t, m in maps.items() if not m.is_folded}
+    sources = {t for t, m in maps.items() if t is m.source}
     readers = (op for op in subgraph.ops if op.opcode != ENCODE)
     return {t for op in readers for t in op.inputs if t in sources and t is not None} | sources & set(subgraph.outputs)
 

@@ -97,6 +97,11 @@ def test_coded_sizes_and_baselines_on_data(folder: Path) -> None:
     assert schemes["raw"] == 8
     assert schemes["entropy_shannon"] < schemes["entropy_huffman"] < 8
     assert max(schemes["fmtc"], schemes["zero_value"]) < 8
+    assert "8 bits for the main component, bases and steps from 16 samples, counted on 16" in text
+    _, coarser = profile(folder / "lossless.tflite", "--data", folder / "samples.npz", "--paper_bits", "6")
+    (paper,) = (s["bits_per_value"] for s in coarser["schemes"] if s["scheme"] == "paper")
+    assert 1 < paper < schemes["paper"] - 1
+    assert_fails(run(folder / "lossless.tflite", "--paper_bits", "11"), 2, "--paper_bits 11: expected 2 to 10")
 
 
 def test_sizes_on_data_agree_with_the_runtime(folder: Path) -> None:

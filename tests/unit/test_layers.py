@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "profiling.live": ({"graph", "runtime"}, {"numpy"}),
     "profiling.measurement": _RUNS_MODELS,
     "profiling.memory_system": (set(), {"tomli"}),
+    "profiling.paper_baseline": _RUNS_MODELS,
     "profiling.session": ({"calibration", "evaluation"}, set()),
     "evaluation": ({"graph"}, {"numpy", "PIL"}),
     "evaluation.partial": ({"files"}, {"numpy"}),
@@ -34,19 +35,26 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "calibration": ({"coding", "evaluation", "graph"}, {"numpy", "PIL"}),
     "calibration.adjoints": _RUNS_MODELS,
     "calibration.passes": _RUNS_MODELS,
+    "calibration.projection": _RUNS_MODELS,
     "calibration.runner": _RUNS_MODELS,
     "calibration.sensitivity": _RUNS_MODELS,
+    "calibration.store": ({"evaluation", "files", "graph", "runtime"}, {"numpy"}),
     "verify": _RUNS_MODELS,
+    "beam": ({"", "calibration", "evaluation", "graph", "runtime"}, {"numpy", "apache_beam"}),
     "conversion": (
         {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
         {"numpy", "tqdm"},
     ),
+    "comparison": (
+        {"calibration", "conversion", "evaluation", "graph", "profiling"},
+        {"numpy", "tqdm"},
+    ),
     "api": (
-        {"calibration", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
+        {"calibration", "comparison", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
         {"numpy"},
     ),
     "": ({"api", "profiling", "runtime"}, set()),
-    "cli": ({"", "api", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
+    "cli": ({"", "api", "comparison", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
 }
 
 

@@ -146,6 +146,19 @@ def test_split_holds_back(tmp_path: Path, count: int, held_back: int) -> None:
     assert np.array_equal(opened(tmp_path / "x.npz").split(seed=3)[1].labels, held.labels)
 
 
+@pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (3, [0, 3, 6]), (10, list(range(10))), (99, list(range(10)))])
+def test_evenly_spread_samples(tmp_path: Path, count: int, chosen: list[int]) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(10), y=np.arange(10))
+    assert opened(tmp_path / "x.npz").evenly(count).labels.tolist() == chosen
+
+
+def test_a_selection_is_known_by_its_samples(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(10))
+    data = opened(tmp_path / "x.npz")
+    assert data.subset([1, 2]).selection() == data.subset([2, 1]).selection()
+    assert data.subset([1, 2]).selection() != data.subset([1, 3]).selection()
+
+
 def test_split_of_one_sample_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", pixels(1))
     with pytest.raises(CalibrationError, match="at least 2"):

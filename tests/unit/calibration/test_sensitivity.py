@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.calibration.adjoints import input_gradients
 from fmtc_tflite.calibration.runner import ModelRunner
-from fmtc_tflite.calibration.sensitivity import measure_sensitivities
+from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics, measure_sensitivities
 from fmtc_tflite.evaluation.metrics import log_softmax
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
@@ -161,7 +161,7 @@ def test_sensitivity_predicts_the_kl_of_small_noise() -> None:
     site = next(s for s in find_sites(model) if s.name == "second")
     rng = np.random.default_rng(5)
     samples = [{"image": rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)} for _ in range(24)]
-    (sensitivity,), _ = measure_sensitivities(model, content, [site], samples * 8, "auto", seed=1)
+    (sensitivity,) = measure_sensitivities(model, content, [site], samples * 8, "auto", seed=1)
     assert sensitivity is not None
     runner = ModelRunner(model, content)
     measured = []
@@ -179,6 +179,28 @@ def test_sensitivity_predicts_the_kl_of_small_noise() -> None:
     assert 0.4 < predicted / np.mean(measured) < 2.5
 
 
+def test_sums_of_shards_are_those_of_one_pass_in_any_order() -> None:
+    content = classifier()
+    model = load_model(content)
+    sites = find_sites(model)
+    rng = np.random.default_rng(5)
+    samples = [{"image": rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)} for _ in range(12)]
+    expected = measure_sensitivities(model, content, sites, samples, "auto", seed=1)
+    meters = [SensitivityMeter(model, content, sites, "auto", seed=1) for _ in range(3)]
+    for position in rng.permutation(12).tolist():
+        meters[position % 3].add(position, samples[position])
+    for i, site in enumerate(sites):
+        merged = SensitivityStatistics(site.tensor.shape[3])
+        for meter in meters[::-1]:
+            merged.merge(meter.sums[i])
+        result = merged.result()
+        assert result is not None
+        wanted = expected[i]
+        assert wanted is not None
+        assert np.array_equal(result.noise, wanted.noise)
+        assert np.array_equal(result.shift, wanted.shift)
+
+
 def test_unknown_operators_leave_a_gap() -> None:
     builder = ModelBuilder()
     graph = builder.graph()
@@ -191,6 +213,6 @@ def test_unknown_operators_leave_a_gap() -> None:
     model = load_model(content)
     sites = find_sites(model)
     samples = [{"image": np.zeros((1, 8, 8, 3), np.int8)}]
-    found, _ = measure_sensitivities(model, content, sites, samples, "auto")
+    found = measure_sensitivities(model, content, sites, samples, "auto")
     known = {site.name for site, sensitivity in zip(sites, found, strict=True) if sensitivity is not None}
     assert known == {"unknown", "behind"}

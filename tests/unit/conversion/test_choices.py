@@ -1,20 +1,23 @@
-"""Choosing among ways to code a map, and folding a pointwise convolution into the decoder."""
+"""What the steps of a map cost, and the choice among them."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.sensitivity import Sensitivity
-from fmtc_tflite.coding.entropy_model import fit_classes
-from fmtc_tflite.coding.reference import analyse, synthesise
-from fmtc_tflite.coding.side_info import SideInformation
-from fmtc_tflite.conversion import folding
-from fmtc_tflite.conversion.choices import STEP_CODES, Choice, best_choice, step_choice, weight_for_cost
-from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.sites import find_sites
-from model_builder import ModelBuilder
+from fmtc_tflite.calibration.statistics import CovarianceStatistics
+from fmtc_tflite.conversion.choices import (
+    STEP_CODES,
+    Choice,
+    _normal_entropy,
+    best_pick,
+    klt_choice,
+    step_choice,
+    weight_for_cost,
+)
 
 
 def histogram(deviation: float) -> np.ndarray:
@@ -22,9 +25,9 @@ def histogram(deviation: float) -> np.ndarray:
     return np.rint(1e6 * np.exp(-np.abs(q) / deviation)).astype(np.int64)
 
 
-def choice(noise: list[float], **options: object) -> Choice:
+def choice(noise: list[float]) -> Choice:
     sensitivity = Sensitivity(np.array(noise), np.zeros(len(noise)))
-    return step_choice(np.stack([histogram(12)] * len(noise)), 0, (-128, 127), sensitivity, 1000, **options)  # type: ignore[arg-type]
+    return step_choice(np.stack([histogram(12)] * len(noise)), 0, (-128, 127), sensitivity, 1000)
 
 
 def test_finer_steps_cost_bits_and_coarser_ones_fidelity() -> None:
@@ -37,7 +40,7 @@ def test_finer_steps_cost_bits_and_coarser_ones_fidelity() -> None:
 
 
 def test_sensitive_channels_get_finer_steps_by_the_root() -> None:
-    steps, _, _ = choice([1.0, 16.0]).pick(2000.0)
+    steps = choice([1.0, 16.0]).pick(2000.0).steps
     assert steps[0] / steps[1] == pytest.approx(4, rel=0.3)
 
 
@@ -49,51 +52,42 @@ def test_a_mean_error_counts_apart() -> None:
     assert (shifted.cost[8:, 0] > 2 * quiet.cost[8:, 0]).all()
 
 
-def test_side_information_is_weighed() -> None:
-    plain, folded = choice([1.0] * 4), choice([1.0], side_bits=1e5, folded=True)
-    assert best_choice([plain, folded], 100.0)[0] is plain
-    assert best_choice([plain, choice([1.0], side_bits=10, folded=True)], 100.0)[0].folded
-
-
 @pytest.mark.parametrize("cost", [0.01, 1.0, 30.0])
 def test_weight_for_a_cost(cost: float) -> None:
     found = choice([3.0, 0.5, 1.0])
-    spent = found.pick(weight_for_cost(found, cost))[2]
+    spent = found.pick(weight_for_cost(found, cost)).cost
     assert spent <= cost
-    assert spent > cost / 4 or found.pick(weight_for_cost(found, cost) / 1.01)[2] > cost
+    assert spent > cost / 4 or found.pick(weight_for_cost(found, cost) / 1.01).cost > cost
 
 
-def expansion(activation: str) -> bytes:
-    builder = ModelBuilder(seed=2)
-    graph = builder.graph()
-    x = graph.input("image", (1, 10, 12, 3), scale=1 / 32)
-    y = graph.conv(x, 6, kernel=3, name="narrow", scale=0.5, zero_point=3)
-    y = graph.conv(y, 24, activation=activation, name="wide", scale=0.7, zero_point=-20)
-    y = graph.conv(y, 4, name="end", scale=5.0)
-    graph.output(graph.reshape(y, (1, 480), name="scores"))
-    return builder.build()
+def test_one_step_for_all_where_own_steps_do_not_pay() -> None:
+    many = [1.0, 1.2] * 8
+    assert len(set(choice(many).pick(2000.0).steps.tolist())) == 1
+    assert len(set(choice([1.0, 100.0] * 8).pick(2000.0).steps.tolist())) > 1
+    assert len(set(replace(choice([1.0, 100.0] * 8), per_channel=False).pick(2000.0).steps.tolist())) == 1
 
 
-@pytest.mark.parametrize("activation", ["NONE", "RELU"])
-def test_the_folded_synthesis_is_the_convolution(activation: str) -> None:
-    content = expansion(activation)
-    model = load_model(content)
-    sites = {site.name: site for site in find_sites(model)}
-    assert {name: folding.can_fold(site) for name, site in sites.items()} == {
-        "narrow": False,
-        "wide": True,
-        "end": False,
-    } or set(sites) == {"narrow", "wide"}
-    site = sites["wide"]
-    runner = ModelRunner(model, content)
-    runner.run({"image": np.random.default_rng(0).integers(-128, 128, (1, 10, 12, 3)).astype(np.int8)})
-    zeros = np.zeros(6, np.uint8)
-    lo, hi = site.activation_range
-    synthesis = folding.synthesis(site, np.zeros(6, np.int64), np.full(6, 16), level=4)
-    info = SideInformation(
-        24, zeros, zeros, tuple(fit_classes(np.ones((1, 256)))[0]), lo=lo, hi=hi, synthesis=synthesis
-    )
-    decoded = synthesise(info, analyse(info, runner.read(sites["narrow"].tensor), 0), 0)
-    difference = decoded.astype(int) - runner.read(site.tensor)
-    assert np.abs(difference).max() <= 1
-    assert (difference != 0).mean() < 0.02
+def correlated(rank: int) -> CovarianceStatistics:
+    rng = np.random.default_rng(1)
+    mixed = rng.normal(0, 12, (20000, rank)) @ rng.normal(0, 1, (rank, 8))
+    statistics = CovarianceStatistics(8)
+    statistics.add(np.clip(np.rint(mixed), -128, 127).astype(np.int8).reshape(1, 100, 200, 8))
+    return statistics
+
+
+def test_a_klt_pays_where_channels_depend_on_each_other() -> None:
+    sensitivity = Sensitivity(np.full(8, 1e-3), np.zeros(8))
+    alone = step_choice(np.stack([histogram(12)] * 8), 0, (-128, 127), sensitivity, 20000)
+    picks = {rank: klt_choice(correlated(rank), sensitivity, 20000).pick(1e6) for rank in (2, 8)}
+    assert picks[2].components == 2
+    assert picks[2].total < picks[8].total
+    assert best_pick([alone, klt_choice(correlated(2), sensitivity, 20000)], 1e6).transform == "klt"
+
+
+def test_the_rate_of_a_klt_is_close_to_that_of_its_quantized_components() -> None:
+    rng = np.random.default_rng(2)
+    for deviation in (0.2, 0.4, 0.7, 1.5, 10.0):
+        _, counts = np.unique(np.rint(rng.normal(0, deviation, 10**6)), return_counts=True)
+        share = counts / counts.sum()
+        entropy = -(share * np.log2(share)).sum()
+        assert _normal_entropy(np.array([deviation]))[0] == pytest.approx(entropy, abs=0.03)

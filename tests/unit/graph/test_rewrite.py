@@ -91,7 +91,7 @@ def test_sharing_of_decodes(gaps: list[int], expected: list[list[int]]) -> None:
         graph.output(graph.conv(shared, 2, name="reader"))
     model = load_model(builder.build())
     site = next(site for site in find_sites(model) if site.name == "shared")
-    groups = plan_decodes(site, GraphView(model.subgraphs[0]))
+    groups = plan_decodes(site.consumers, GraphView(model.subgraphs[0]))
     order = {id(op): number for number, op in enumerate(site.consumers)}
     assert [[order[id(op)] for op in group] for group in groups] == expected
     apply(model, plan_all(model))

@@ -116,24 +116,29 @@ def test_a_map_that_is_also_read_uncoded_is_written_twice() -> None:
 
 
 def test_a_folded_map() -> None:
-    """The encoder stands in its producer's place: it reads what the producer read, and writes fewer components."""
+    """Nothing is stored for it: its consumer reads the coded form of what its producer would have read."""
     builder = ModelBuilder()
     graph = builder.graph()
     narrow = graph.conv(graph.input("x", [1, 8, 8, 3]), 4, 3, name="narrow")
     wide = graph.conv(narrow, 16, name="wide")
     graph.output(graph.conv(wide, 2, name="y"))
     model = load_model(builder.build())
-    site = next(s for s in find_sites(model) if s.name == "wide")
+    sites = {s.name: s for s in find_sites(model)}
     matrix = AffineTransform(np.ones((16, 4), np.int16), np.zeros(16, np.int32), 2)
     lossless = coded_models.lossless(4)
     info = SideInformation(16, lossless.component_class, lossless.predictor, lossless.classes, synthesis=matrix)
-    apply(model, InsertionPlan((SiteInsertion(site, info.to_bytes(), 300, folded=True),)))
+    stored = SiteInsertion(sites["narrow"], lossless.to_bytes(), 300)
+    apply(model, InsertionPlan((stored, SiteInsertion(sites["wide"], info.to_bytes(), 0, folded=True))))
     model = load_model(model.to_bytes())
-    (coded,) = coded_maps(model.subgraphs[0])
-    assert (coded.name, coded.raw_bytes) == ("wide", 8 * 8 * 16)
+    coded, folded = coded_maps(model.subgraphs[0])
+    assert (coded.name, coded.raw_bytes, coded.is_folded) == ("narrow", 8 * 8 * 4, False)
+    assert (folded.name, folded.raw_bytes, folded.is_folded) == ("wide", 8 * 8 * 16, True)
     traffic = both(model, 90)
     assert moved(traffic["raw"]) == (192 + 256 + 1024, 256 + 1024 + 128)
-    assert moved(traffic["fused_codec"]) == (192 + 256 + 90, 256 + 90 + 128)
+    assert moved(traffic["fused_codec"]) == (192 + 90, 90 + 128)
+    assert traffic["as_executed"].total("side_information", False) == tensor_bytes(coded.side) + tensor_bytes(
+        folded.side
+    )
     assert sum((op.work for op in traffic["fused_codec"].ops), CodecWork()) == CodecWork(256 * 16, 2 * 2 * 256)
 
 

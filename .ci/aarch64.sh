@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# aarch64 under emulation: all C++ tests with sanitizers, and the wheel that docs/building.md tells how to build.
+# Needs Debian's g++-aarch64-linux-gnu and qemu-user-static. $1: scratch folder.
+set -euo pipefail
+source .ci/lib.sh
+
+scratch=$1
+cmake -S custom_ops -B "$scratch/build" -G Ninja -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake \
+  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE=ON -DFMTC_WERROR=ON
+cmake --build "$scratch/build" --parallel 2
+# The emulator has no ptrace, which the leak check wants.
+ASAN_OPTIONS=detect_leaks=0 ctest --test-dir "$scratch/build" --output-on-failure --no-tests=error --parallel 2
+
+rm -rf dist/aarch64
+documented_command docs/building.md \
+  "pip wheel . --no-deps -w dist/aarch64 -C cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -C wheel.tags=py3-none-manylinux_2_17_aarch64"
+wheel=$(ls dist/aarch64/fmtc_tflite-*-py3-none-manylinux_2_17_aarch64.whl)
+python -m zipfile -e "$wheel" "$scratch/wheel"
+library=$(realpath "$scratch")/wheel/fmtc_tflite/_native/libfmtc_tflite.so
+aarch64-linux-gnu-readelf -h "$library" | grep -E 'Machine: +AArch64'
+aarch64-linux-gnu-readelf -d "$library" | grep NEEDED
+
+# The tag promises glibc 2.17 and the libraries of its policy (PEP 600).
+too_new=$(aarch64-linux-gnu-readelf -V "$library" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | awk -F_ '
+  { split($2, v, "."); if (v[1] > 2 || v[2] > 17) print }')
+if [[ -n "$too_new" ]]; then
+  echo "$wheel needs $too_new; its tag in docs/building.md says less" >&2
+  exit 1
+fi
+# The wheel's library loads, and chooses its NEON kernels.
+aarch64-linux-gnu-gcc -x c -o "$scratch/level" - -x none "$library" <<'C'
+#include <stdio.h>
+extern const char* fmtc_cpu_level(void);
+int main(void) { return puts(fmtc_cpu_level()) < 0; }
+C
+level=$(qemu-aarch64-static -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH="$(dirname "$library")" "$scratch/level")
+echo "kernels: $level"
+[[ "$level" == neon ]]

@@ -1,0 +1,14 @@
+// What a program calls, and no more: linked with the core alone, this tells the core's size.
+#include "core/codec.h"
+
+namespace fmtc {
+
+// In a section of its own, which does not count.
+extern const void* const entry_points[];
+__attribute__((section(".entry_points"), used)) const void* const entry_points[] = {
+    reinterpret_cast<const void*>(CodecMemorySize), reinterpret_cast<const void*>(InitCodec),
+    reinterpret_cast<const void*>(PlanMap),         reinterpret_cast<const void*>(EncodeWorkspaceSize),
+    reinterpret_cast<const void*>(Encode),          reinterpret_cast<const void*>(DecodeWorkspaceSize),
+    reinterpret_cast<const void*>(Decode)};
+
+}  // namespace fmtc

@@ -1,0 +1,197 @@
+"""Principal components of feature maps, taken before the activation where a convolution writes the map.
+
+Everything is in the map's own quantization units ("int8 domain"): a value before rounding and clamping is the real
+value divided by the map's scale, plus its zero point.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
+from fmtc_tflite.calibration.runner import ModelRunner, signed
+from fmtc_tflite.coding.transform import eigenbasis
+from fmtc_tflite.graph.model_io import Model, Op, Tensor
+from fmtc_tflite.graph.sites import Site
+
+Read = Callable[[Tensor], np.ndarray]
+# Pixels for each dimension that a covariance needs at least; with fewer the basis would describe noise.
+_PIXELS_PER_DIMENSION = 2
+
+
+class LinearProducer(NamedTuple):
+    """The convolution behind a map, in the map's units: values = conv(x - zero point, weights) + bias.
+
+    Attributes:
+      weights: float32 [C, kernel height, kernel width, input channels].
+      bias: float64 [C], the map's zero point included.
+    """
+
+    op: Op
+    source: Tensor
+    weights: np.ndarray
+    bias: np.ndarray
+
+    @property
+    def rank(self) -> int:
+        """The most components that can vary."""
+        return min(len(self.bias), int(np.prod(self.weights.shape[1:])))
+
+
+def signed_zero_point(tensor: Tensor) -> int:
+    """The tensor's zero point in the int8 domain."""
+    return (tensor.zero_point or 0) - (128 if tensor.dtype == np.uint8 else 0)
+
+
+def linear_producer(site: Site) -> LinearProducer | None:
+    """The producer of an int8 map if it is a plain CONV_2D with constant int8 weights; else None."""
+    op, target = site.producer, site.tensor
+    source, weights, *rest = [*op.inputs, None, None][:4]
+    if op.opcode != "CONV_2D" or source is None or weights is None or source.data is not None or weights.data is None:
+        return None
+    if not (source.dtype == target.dtype == weights.dtype == np.int8) or source.scale is None or target.scale is None:
+        return None
+    parameters = weights.quantization
+    if (
+        parameters is None
+        or parameters.scale is None
+        or np.any(parameters.zeroPoint)
+        or weights.raw.sparsity is not None
+    ):
+        return None
+    if weights.shape[3] != source.shape[3] or len(parameters.scale) not in (1, weights.shape[0]):
+        return None
+    bias = rest[0]
+    offset: np.ndarray = np.zeros(weights.shape[0])
+    if bias is not None:
+        if bias.data is None or bias.dtype != np.int32:
+            return None
+        offset = bias.data.view(np.int32) * np.asarray(parameters.scale, np.float64) * source.scale
+    return LinearProducer(
+        op,
+        source,
+        real_weights(weights) * np.float32(source.scale / target.scale),
+        offset / target.scale + signed_zero_point(target),
+    )
+
+
+def before_activation(site: Site, producer: LinearProducer | None, read: Read) -> np.ndarray:
+    """A map's values, before rounding and activation where its producer is known; float32 [pixels, C]."""
+    if producer is None:
+        return signed(read(site.tensor)).reshape(-1, site.tensor.shape[3]).astype(np.float32)
+    return convolve(producer, producer.weights, read, site.tensor.shape) + producer.bias.astype(np.float32)
+
+
+def convolve(producer: LinearProducer, weights: np.ndarray, read: Read, shape: tuple[int, ...]) -> np.ndarray:
+    """The producer's convolution with other weights and no bias.
+
+    Args:
+      weights: float32 [outputs, kernel height, kernel width, input channels].
+      shape: of the map that the producer writes.
+
+    Returns:
+      float32 [pixels, outputs].
+    """
+    x = read(producer.source).astype(np.float32) - np.float32(signed_zero_point(producer.source))
+    kernel = (weights.shape[1], weights.shape[2])
+    window = SlidingWindow(producer.op, x.shape, kernel, shape)
+    window.padded[window.interior] = x
+    total = np.zeros((int(np.prod(shape[:3])), len(weights)), np.float32)
+    for a in range(kernel[0]):
+        for b in range(kernel[1]):
+            total += window.padded[window.tap(a, b)].reshape(-1, x.shape[3]) @ weights[:, a, b, :].T
+    return total
+
+
+@dataclass
+class Components:
+    """Streaming statistics of one map: first its covariance, then the range of its components.
+
+    Attributes:
+      site: the map.
+      producer: the convolution whose output is rotated; None where the stored map is.
+      basis: float64 [r, C], strongest component first; set by `fix_basis`.
+      reason: why the basis is the identity; None if it is the KLT's.
+      deviation: standard deviation of each component, float64 [r].
+      low, high: range of each component around its mean, float64 [r].
+    """
+
+    site: Site
+    producer: LinearProducer | None
+    pixels: int = 0
+    basis: np.ndarray = field(init=False)
+    mean: np.ndarray = field(init=False)
+    reason: str | None = None
+    deviation: np.ndarray = field(init=False)
+    low: np.ndarray = field(init=False)
+    high: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        channels = self.site.tensor.shape[3]
+        self._shift = np.zeros(channels, np.float32)
+        self._total, self._products = np.zeros(channels), np.zeros((channels, channels))
+
+    def add(self, read: Read) -> None:
+        """Adds the map of the last run to mean and covariance."""
+        values = before_activation(self.site, self.producer, read)
+        if not self.pixels:
+            self._shift = values.mean(0)  # sums around about the mean keep their digits
+        values -= self._shift
+        self._total += values.sum(0, dtype=np.float64)
+        self._products += values.T @ values
+        self.pixels += len(values)
+
+    def fix_basis(self) -> None:
+        """Ends the covariance; from here on `add_range`."""
+        channels = len(self._total)
+        mean = self._total / max(self.pixels, 1)
+        covariance = self._products / max(self.pixels, 1) - np.outer(mean, mean)
+        self.mean = self._shift + mean
+        rank = channels if self.producer is None else self.producer.rank
+        if self.pixels < _PIXELS_PER_DIMENSION * rank:
+            self.reason = f"{self.pixels} calibration pixels are too few for a KLT of {rank} dimensions: no rotation"
+            self.basis = np.eye(channels)
+        else:
+            self.basis = eigenbasis(covariance)[:rank]
+        self.deviation = np.sqrt(np.maximum(((self.basis @ covariance) * self.basis).sum(1), 0))
+        del self._products
+        self.low, self.high = np.zeros((2, len(self.basis)))
+
+    def project(self, read: Read) -> np.ndarray:
+        """The components of the map of the last run around their means, float32 [pixels, r]."""
+        values = before_activation(self.site, self.producer, read) - self.mean.astype(np.float32)
+        return values @ self.basis.T.astype(np.float32)
+
+    def add_range(self, read: Read) -> None:
+        """Adds the map of the last run to the components' range."""
+        projected = self.project(read)
+        self.low = np.minimum(self.low, projected.min(0))
+        self.high = np.maximum(self.high, projected.max(0))
+
+
+def measure_components(
+    model: Model,
+    content: bytes,
+    sites: Sequence[Site],
+    samples: Iterable[Mapping[str, np.ndarray]],
+    num_threads: int | None = None,
+) -> list[Components]:
+    """Basis and ranges of maps of the main subgraph, in two passes over the samples.
+
+    Args:
+      samples: inputs by tensor name; may be gone through twice.
+    """
+    components = [Components(site, linear_producer(site)) for site in sites]
+    runner = ModelRunner(model, content, num_threads=num_threads)
+    for label, visit in (("covariances", Components.add), ("ranges", Components.add_range)):
+        for sample in tqdm(samples, desc=label, disable=None, leave=False):
+            runner.run(sample)
+            for own in components:
+                visit(own, runner.read)
+        if visit is Components.add:
+            for own in components:
+                own.fix_basis()
+    return components

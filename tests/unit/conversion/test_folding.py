@@ -1,0 +1,86 @@
+"""Pointwise convolutions that move into the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import coded_models
+from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.conversion import folding
+from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.graph.converted import candidate_maps, coded_tensors, folded_maps, side_information
+from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
+from fmtc_tflite.graph.rewrite import apply, restore
+from fmtc_tflite.graph.sites import Site, find_sites
+from model_builder import ModelBuilder
+
+IMAGE = np.random.default_rng(0).integers(-128, 128, (1, 10, 13, 3)).astype(np.int8)
+
+
+def expansion(channels: int, stride: int, activation: str) -> bytes:
+    """narrow -> wide (1x1) -> end, and narrow again for its own sake."""
+    builder = ModelBuilder(seed=2)
+    graph = builder.graph()
+    x = graph.input("image", IMAGE.shape, scale=1 / 32)
+    narrow = graph.conv(x, 6, kernel=3, name="narrow", scale=0.5, zero_point=3)
+    wide = graph.conv(narrow, channels, stride=stride, activation=activation, name="wide", scale=0.7, zero_point=-20)
+    graph.output(graph.conv(wide, 4, name="end", scale=5.0))
+    graph.output(graph.conv(narrow, 2, name="skip", scale=5.0))
+    return builder.build()
+
+
+def folded(content: bytes) -> tuple[Model, Site]:
+    """The model with `wide` folded into a decoder of `narrow`, which is coded losslessly."""
+    model = load_model(content)
+    sites = {site.name: site for site in find_sites(model)}
+    narrow, wide = coded_models.insertion(sites["narrow"]), sites["wide"]
+    lo, hi = wide.activation_range
+    matrix = folding.synthesis(wide, np.zeros(6, np.int64), np.full(6, 16), level=4)
+    info = replace(coded_models.lossless(6), channels=wide.tensor.shape[3], lo=lo, hi=hi, synthesis=matrix)
+    apply(model, InsertionPlan((narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True))))
+    return load_model(model.to_bytes()), wide
+
+
+@pytest.mark.parametrize("channels", [6, 24])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("activation", ["NONE", "RELU"])
+def test_the_decoder_does_the_convolution(channels: int, stride: int, activation: str) -> None:
+    content = expansion(channels, stride, activation)
+    converted, site = folded(content)
+    original = load_model(content)
+    before, after = ModelRunner(original, content), ModelRunner(converted, converted.to_bytes())
+    before.run({"image": IMAGE})
+    after.run({"image": IMAGE})
+    wide = next(s.tensor for s in find_sites(original) if s.name == "wide")
+    difference = after.read(folded_maps(converted.subgraphs[0])["wide"]).astype(int) - before.read(wide)
+    assert difference.shape == site.tensor.shape
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 0.02
+
+
+def test_what_a_folded_model_holds() -> None:
+    content = expansion(24, 2, "RELU")
+    converted, _ = folded(content)
+    graph = converted.subgraphs[0]
+    assert [op.opcode for op in graph.ops] == [
+        *("CONV_2D", "FMTC_ENCODE", "FMTC_DECODE", "CONV_2D", "FMTC_DECODE", "CONV_2D")
+    ]
+    assert set(coded_tensors(graph)) == {"narrow"}
+    assert len(side_information(graph)) == 2
+    shapes = {name: tensor.shape for name, tensor in candidate_maps(converted).items()}
+    assert shapes == {site.name: site.tensor.shape for site in find_sites(load_model(content))}
+    with pytest.raises(UnsupportedModelError, match="folded into the decoder"):
+        restore(converted)
+
+
+@pytest.mark.parametrize(
+    ("channels", "stride", "foldable"), [(24, 1, True), (24, 2, True), (6, 1, True), (5, 1, False)]
+)
+def test_what_can_be_folded(channels: int, stride: int, foldable: bool) -> None:
+    sites = {site.name: site for site in find_sites(load_model(expansion(channels, stride, "NONE")))}
+    assert folding.can_fold(sites["wide"]) is foldable
+    assert not folding.can_fold(sites["narrow"])

@@ -1,0 +1,281 @@
+"""Apache Beam pipelines give what one process gives, to the last bit."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.resources
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fmtc_tflite import api
+from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.calibration.dataset import open_calibration_data
+from fmtc_tflite.calibration.sensitivity import SensitivityStatistics
+from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
+from fmtc_tflite.calibration.store import CalibrationStore
+from fmtc_tflite.errors import CalibrationError, FmtcError, UsageError
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
+
+pytest.importorskip("apache_beam")
+from fmtc_tflite import beam
+
+DEMO = importlib.resources.files("fmtc_tflite") / "demo"
+MODEL = (DEMO / "demo_int8.tflite").read_bytes()
+PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+Statistics = ValueStatistics | CovarianceStatistics | SensitivityStatistics
+
+
+def of_values(q: np.ndarray) -> ValueStatistics:
+    statistics = ValueStatistics(3)
+    statistics.add(q)
+    return statistics
+
+
+def of_products(q: np.ndarray) -> CovarianceStatistics:
+    statistics = CovarianceStatistics(3)
+    statistics.add(q)
+    return statistics
+
+
+def of_gradients(q: np.ndarray) -> SensitivityStatistics:
+    statistics = SensitivityStatistics(3)
+    statistics.add(np.exp(q / 7.0))
+    return statistics
+
+
+def equal(first: Statistics, second: Statistics) -> bool:
+    a, b = first.state(), second.state()
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("measure", [of_values, of_products, of_gradients])
+@settings(max_examples=30)
+@given(count=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
+def test_the_order_and_grouping_of_merges_do_not_matter(
+    measure: Callable[[np.ndarray], Statistics], count: int, seed: int
+) -> None:
+    maps = np.random.default_rng(seed).integers(-128, 128, (count, 1, 2, 2, 3)).astype(np.int8)
+    expected = measure(maps[0])
+    for q in maps[1:]:
+        expected.merge(measure(q))  # type: ignore[arg-type]
+    combine, choose = beam.MergeStatistics(), random.Random(seed)
+    inputs: list[Any] = [measure(q) for q in maps]
+    untouched = copy.deepcopy(inputs)
+    choose.shuffle(inputs)
+    accumulators = [combine.create_accumulator() for _ in range(choose.randint(1, count + 1))]
+    for statistics in inputs:
+        i = choose.randrange(len(accumulators))
+        accumulators[i] = combine.add_input(accumulators[i], statistics)
+    while len(accumulators) > 1:
+        choose.shuffle(accumulators)
+        size = choose.randint(1, len(accumulators))
+        accumulators = [combine.merge_accumulators(accumulators[:size]), *accumulators[size:]]
+    merged = combine.extract_output(accumulators[0])
+    assert merged is not None
+    assert equal(merged, expected)
+    assert sum(any(equal(a, b) for b in untouched) for a in inputs) == count, "inputs belong to Beam"
+
+
+@given(st.permutations(range(6)), st.integers(0, 6))
+def test_shards_are_collected_in_any_order(order: list[int], cut: int) -> None:
+    combine = beam.CollectShards()
+    parts = []
+    for shards in (order[:cut], order[cut:]):
+        collected = combine.create_accumulator()
+        for shard in shards:
+            collected = combine.add_input(collected, (shard, {"x": np.array(shard)}))
+        parts.append(collected)
+    result = combine.extract_output(combine.merge_accumulators(parts))
+    assert {shard: int(state["x"]) for shard, state in result.items()} == {i: i for i in range(6)}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 labelled samples: three shards of a calibration, five of an evaluation."""
+    path = tmp_path_factory.mktemp("data") / "samples.npz"
+    demo = np.load(str(DEMO / "demo_samples.npz"))
+    np.savez(path, x=demo["x"][:150], y=np.arange(150) % 10)
+    return path
+
+
+def options(data: Path, arguments: tuple[str, ...] | None) -> ConvertOptions:
+    return ConvertOptions(CalibrationOptions(data=data, seed=2, beam=arguments), num_threads=1)
+
+
+def calibrated(path: Path, wanted: ConvertOptions, with_beam: bool = True) -> bytes:
+    """A store with everything that a conversion of all maps looks for."""
+    model = load_model(MODEL)
+    sites = [site for site in find_sites(model) if site.skipped_reason is None]
+    build, _ = open_calibration_data(model, wanted.calibration)
+    covariances = [i % 2 == 0 for i in range(len(sites))]
+    with CalibrationStore(path, {"MODEL": "demo"}) as store:
+        if with_beam:
+            beam.calibrate(store, model, MODEL, sites, build, covariances, wanted)
+        stages.value_statistics(store, model, MODEL, sites, build, covariances, 1)
+        chosen = stages.gradient_samples(model, build)
+        stages.sensitivities(store, model, MODEL, sites, chosen, wanted.output_kind, wanted.calibration.seed, 1)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [(), PROCESSES])
+def test_a_calibration_equals_that_of_one_process(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    expected = calibrated(tmp_path / "alone.npz", options(data, None), with_beam=False)
+    wanted = options(data, arguments)
+    assert calibrated(tmp_path / "beam.npz", wanted) == expected
+    with monkeypatch.context() as patch:  # everything is in the file now
+        patch.setattr(beam, "_pipeline_options", lambda arguments: 1 / 0)
+        patch.setattr(passes, "value_statistics", lambda *arguments: 1 / 0)
+        patch.setattr(stages, "measure_sensitivities", lambda *arguments: 1 / 0)
+        calibrated(tmp_path / "beam.npz", wanted)
+
+
+def evaluated(folder: Path, data: Path, arguments: tuple[str, ...] | None) -> tuple[dict, bytes]:
+    (folder / "model.tflite").write_bytes(MODEL)
+    result = api.evaluate(
+        folder / "model.tflite",
+        folder / "model.tflite",
+        options=EvaluateOptions(data, num_threads=1, beam=arguments),
+        json_file=folder / "result.json",
+        predictions_file=folder / "predictions.csv",
+        overwrite=True,
+    )
+    assert json.loads((folder / "result.json").read_text()) == result
+    return result, (folder / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [(), PROCESSES])
+def test_an_evaluation_equals_that_of_one_process(data: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    expected, lines = evaluated(tmp_path, data, None)
+    found, found_lines = evaluated(tmp_path, data, arguments)
+    assert found.pop("timing")["num_workers"] is None
+    expected.pop("timing")
+    assert found == expected
+    assert found_lines == lines
+
+
+NO_IMAGE = r"^\S*3\.png: got no readable image"
+
+
+def images_with_a_damaged_one(folder: Path) -> Path:
+    folder.mkdir()
+    height, width = load_model(MODEL).subgraphs[0].inputs[0].shape[1:3]
+    for i in range(6):
+        Image.new("RGB", (width, height), (40 * i, 0, 0)).save(folder / f"{i}.png")
+    (folder / "3.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def job_server(tmp_path: Path) -> Iterator[str]:
+    """Address of a server of Beam's job API, which is what Flink's and Spark's runners talk to."""
+    port_file, log = tmp_path / "port", tmp_path / "log"
+    command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--port_file", str(port_file), "--staging_dir", str(tmp_path / "staging")],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        while not (port_file.exists() and port_file.read_text()):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"localhost:{port_file.read_text()}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_job_server_runs_the_pipelines(data: Path, tmp_path: Path, job_server: str) -> None:
+    arguments = (
+        "--runner=PortableRunner",
+        f"--job_endpoint={job_server}",
+        "--environment_type=LOOPBACK",
+        f"--temp_location={tmp_path / 'shared'}",
+    )
+    expected, lines = evaluated(tmp_path, data, None)
+    found, found_lines = evaluated(tmp_path, data, arguments)
+    assert (found["model"], found["comparison"], found_lines) == (expected["model"], expected["comparison"], lines)
+    expected_store = calibrated(tmp_path / "alone.npz", options(data, None), with_beam=False)
+    assert calibrated(tmp_path / "beam.npz", options(data, arguments)) == expected_store
+    with pytest.raises(CalibrationError, match=NO_IMAGE):
+        evaluated(tmp_path, images_with_a_damaged_one(tmp_path / "images"), arguments)
+
+
+def test_results_go_through_the_shared_folder_and_leave_nothing_there(data: Path, tmp_path: Path) -> None:
+    evaluated(tmp_path, data, (f"--temp_location={tmp_path / 'shared'}",))
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+def test_workers_of_another_version_are_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam, "__version__", "0.0.1")  # of this process; workers have their own
+    for run in (
+        lambda: calibrated(tmp_path / "s.npz", options(data, PROCESSES)),
+        lambda: evaluated(tmp_path, data, PROCESSES),
+    ):
+        with pytest.raises(UsageError, match=r"a worker differs .*: fmtc-tflite \S+, was 0\.0\.1; install the same"):
+            run()
+
+
+def test_workers_that_see_other_data_are_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other.npz"
+    demo = np.load(data)
+    np.savez(other, x=demo["x"][::-1], y=demo["y"])
+    monkeypatch.setattr(beam, "_absolute", lambda path: other)
+    with pytest.raises(UsageError, match=r"a worker differs .*: --calibration_data [0-9a-f]{12}, was [0-9a-f]{12};"):
+        calibrated(tmp_path / "s.npz", options(data, ()))
+    with pytest.raises(UsageError, match=r"a worker differs .*: --data [0-9a-f]{12}, was [0-9a-f]{12};"):
+        evaluated(tmp_path, data, ())
+
+
+@pytest.mark.parametrize("arguments", [(), PROCESSES])
+def test_an_error_in_a_worker_is_told_as_it_would_be_here(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CalibrationError, match=NO_IMAGE):
+        evaluated(tmp_path, images_with_a_damaged_one(tmp_path / "images"), arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--runer=FlinkRunner",), "Beam knows no option --runer"),
+        (("--direct_num_workers=x",), "invalid int value"),
+        (("--runner=SparkRunner",), "needs --temp_location as well"),
+        (("--runner=NoSuchRunner", "--temp_location=x"), "Unexpected pipeline runner: NoSuchRunner"),
+    ],
+)
+def test_options_that_will_not_do(data: Path, tmp_path: Path, arguments: tuple[str, ...], text: str) -> None:
+    with pytest.raises(FmtcError, match=text):
+        evaluated(tmp_path, data, arguments)
+
+
+def test_beam_with_options_that_exclude_it(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="drop --num_workers"):
+        replace(EvaluateOptions(data, beam=()), num_workers=2).check()
+    with pytest.raises(UsageError, match="needs --calibration_data and --calibration_store"):
+        options(data, ()).check()
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    monkeypatch.delitem(sys.modules, "fmtc_tflite.beam")
+    with pytest.raises(UsageError, match=r"run `pip install 'fmtc-tflite\[beam\]'`"):
+        importlib.import_module("fmtc_tflite.beam")
