@@ -18,9 +18,12 @@ size_t AnalysisMemorySize(const Codec& codec) {
 }
 
 void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis) {
-  const uint8_t flip = type == ElementType::kUInt8 ? 0x80 : 0;
-  *analysis = {&codec, level, flip, codec.steps, nullptr};
+  analysis->codec = &codec;
+  analysis->level = level;
+  analysis->flip = type == ElementType::kUInt8 ? 0x80 : 0;
   if (kSmall) return;
+  analysis->steps = codec.steps;
+  analysis->pixels = nullptr;
   if (codec.side_info.has_analysis) {
     analysis->pixels = MemoryCarver(memory).Take<int16_t>(PixelElements(codec));
   } else if (level > 0) {

@@ -35,9 +35,9 @@ void PlaceComponents(Codec* codec, uint32_t* place) {
 // What InitCodec builds behind the tables.
 void BuildColumns(uint8_t* memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
+  if (kSmall) return PlaceComponents(codec, reinterpret_cast<uint32_t*>(memory));
   MemoryCarver carver(memory);
   PlaceComponents(codec, carver.Take<uint32_t>(info.components));
-  if (kSmall) return;
   uint8_t* const steps = carver.Take<uint8_t>(StepTablesBytes(info.components));
   codec->steps = {};
   if (!codec->has_unit_steps || info.has_synthesis) BuildStepTables(info, 0, steps, &codec->steps);

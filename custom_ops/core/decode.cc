@@ -192,10 +192,11 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
 void RunDecodeTask(void* argument, uint32_t index) {
   DecodeJob* const job = static_cast<DecodeJob*>(argument);
   const uint32_t groups = TotalGroups(*job->plan);
-  const uint32_t first = ShareBegin(groups, job->tasks, index);
+  const uint32_t first = kSmall ? 0 : ShareBegin(groups, job->tasks, index);
+  const uint32_t end = kSmall ? groups : first + ShareOf(groups, job->tasks, index);
   uint8_t* const workspace = job->workspaces + index * DecodeWorkspaceSize(*job->codec, *job->plan, 1);
   Decoder decoder = MakeDecoder(*job->codec, *job->plan, job->type, job->level, workspace);
-  if (!DecodeGroups(*job, first, first + ShareOf(groups, job->tasks, index), &decoder)) {
+  if (!DecodeGroups(*job, first, end, &decoder)) {
     job->failed.store(true, std::memory_order_relaxed);
   }
 }
@@ -229,7 +230,11 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   if (!AreSegmentLengthsValid(plan, input, header.payload_bytes)) return Status::kStreamCorrupt;
   const uint32_t tasks = UsefulWorkers(plan, workers.count);
   DecodeJob job{&codec, &plan, type, header.level, input, header.payload_bytes, output, workspace, tasks, {false}};
-  workers.Run(tasks, RunDecodeTask, &job);
+  if (kSmall) {
+    RunDecodeTask(&job, 0);
+  } else {
+    workers.Run(tasks, RunDecodeTask, &job);
+  }
   return job.failed.load(std::memory_order_relaxed) ? Status::kStreamCorrupt : Status::kOk;
 }
 

@@ -53,21 +53,23 @@ struct EncodeJob {
   uint8_t* workspaces;  // EncodeWorkspaceSize for one worker each
   uint32_t tasks;
 
-  uint32_t FirstGroup(uint32_t task) const { return ShareBegin(TotalGroups(*plan), tasks, task); }
+  uint32_t FirstGroup(uint32_t task) const { return kSmall ? 0 : ShareBegin(TotalGroups(*plan), tasks, task); }
   size_t TableBytes() const { return sizeof(uint32_t) * size_t{plan->batch} * plan->segments_per_item; }
   size_t RowsBefore(uint32_t group) const {
+    if (kSmall) return 0;
     const GroupBegin begin(*plan, group);
     return size_t{begin.item} * plan->height + begin.row;
   }
   // Where the segments of a task go at first: where they would be if all were raw.
   size_t TaskBegin(uint32_t task) const {
+    if (kSmall || task == 0) return kCodedHeaderBytes + TableBytes();
     if (task == tasks) return capacity;
     return kCodedHeaderBytes + TableBytes() + RowsBefore(FirstGroup(task)) * plan->row_values;
   }
 };
 
-// Encodes groups into output[used .. end) and their lengths into the table; false if they exceed it.
-bool EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size_t used, size_t end, Encoder* e) {
+// Encodes groups into output[used .. end) and their lengths into the table; where they end, or 0 if they do not fit.
+size_t EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size_t used, size_t end, Encoder* e) {
   const MapPlan& plan = *job.plan;
   const GroupBegin begin(plan, first);
   const uint8_t* input = job.input + job.RowsBefore(first) * InputRowBytes(*e);
@@ -77,11 +79,11 @@ bool EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size
     input += walk.rows() * InputRowBytes(*e);
     const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
     const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, job.output + used, end - used);
-    if (bytes == 0) return false;
+    if (bytes == 0) return 0;
     Store(entry, static_cast<uint32_t>(bytes));
     used += bytes;
   }
-  return true;
+  return used;
 }
 
 // Moves the segments of all tasks to one another; the payload's length.
@@ -132,8 +134,7 @@ size_t EncodeLevel(const EncodeJob& job) {
   const size_t begin = job.TaskBegin(0);
   if (job.capacity < begin) return 0;
   Encoder encoder = MakeEncoder(job, 0);
-  if (!EncodeGroups(job, 0, TotalGroups(*job.plan), begin, job.capacity, &encoder)) return 0;
-  return JoinTasks(job);
+  return EncodeGroups(job, 0, TotalGroups(*job.plan), begin, job.capacity, &encoder);
 }
 
 }  // namespace
@@ -157,15 +158,15 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
 
   EncodeJob job{&codec, &plan, type, 0, input, output, capacity, workspace, 1};
   size_t used = 0;
-  if (capacity >= enough) {
+  job.tasks = capacity >= enough ? UsefulWorkers(plan, workers.count) : 1;
+  if (!kSmall && job.tasks > 1) {
     // Level 0 fits, and every task has its own part of the output.
-    job.tasks = UsefulWorkers(plan, workers.count);
     workers.Run(job.tasks, RunEncodeTask, &job);
     used = JoinTasks(job);
   } else {
-    // One after the other, since what fits depends on what came before.
-    while (job.level < constant_level && (used = EncodeLevel(job)) == 0) ++job.level;
-    if (used == 0) used = kCodedHeaderBytes;
+    do {
+      used = constant_level > 0 && job.level == constant_level ? kCodedHeaderBytes : EncodeLevel(job);
+    } while (used == 0 && job.level++ < constant_level);
   }
   WriteCodedHeader(codec, {job.level, static_cast<uint32_t>(used)}, output);
   *payload_bytes = used;

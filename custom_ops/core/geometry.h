@@ -27,13 +27,15 @@ inline uint32_t GroupSegments(const MapPlan& plan, uint32_t group) {
 
 inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_segment_rows} * plan.row_values; }
 
-// Where a group begins. Groups are counted over all batch items.
+// Where a group begins; in the small core it is always the first one. Groups are counted over all batch items.
 struct GroupBegin {
   uint32_t item;
   uint32_t segment;  // of all items
   uint32_t row;      // of its item
 
-  GroupBegin(const MapPlan& plan, uint32_t group) : item(group / plan.groups_per_item) {
+  GroupBegin(const MapPlan& plan, uint32_t group) : item(0), segment(0), row(0) {
+    if (kSmall) return;
+    item = group / plan.groups_per_item;
     const uint32_t in_item = ShareBegin(plan.segments_per_item, plan.groups_per_item, group % plan.groups_per_item);
     segment = item * plan.segments_per_item + in_item;
     row = ShareBegin(plan.height, plan.segments_per_item, in_item);
@@ -57,7 +59,8 @@ inline uint32_t OutputWidth(const MapPlan& plan) {
 }
 // Rows that DECODE writes before the group.
 inline size_t OutputRowsBefore(const MapPlan& plan, const GroupBegin& begin) {
-  const uint32_t in_item = kSmall ? begin.row : DivideRoundUp(begin.row, plan.stride_height);
+  if (kSmall) return 0;
+  const uint32_t in_item = DivideRoundUp(begin.row, plan.stride_height);
   return size_t{begin.item} * OutputHeight(plan) + in_item;
 }
 
@@ -65,8 +68,10 @@ inline size_t OutputRowsBefore(const MapPlan& plan, const GroupBegin& begin) {
 class SegmentWalk {
  public:
   SegmentWalk(const MapPlan& plan, uint32_t first, uint32_t end) : plan_(plan), group_(first), end_(end) {
-    segment_ = ShareBegin(plan.segments_per_item, plan.groups_per_item, first % plan.groups_per_item);
-    first_row_ = ShareBegin(plan.height, plan.segments_per_item, segment_);
+    if (!kSmall) {
+      segment_ = ShareBegin(plan.segments_per_item, plan.groups_per_item, first % plan.groups_per_item);
+      first_row_ = ShareBegin(plan.height, plan.segments_per_item, segment_);
+    }
     if (!done()) left_in_group_ = GroupSegments(plan_, group_ % plan_.groups_per_item);
   }
 
@@ -86,8 +91,8 @@ class SegmentWalk {
   const MapPlan& plan_;
   uint32_t group_;
   uint32_t end_;
-  uint32_t segment_;    // in its item
-  uint32_t first_row_;  // in its item
+  uint32_t segment_ = 0;    // in its item
+  uint32_t first_row_ = 0;  // in its item
   uint32_t left_in_group_ = 0;
   bool starts_group_ = true;
 };

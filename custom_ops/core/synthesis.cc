@@ -23,9 +23,12 @@ size_t SynthesisMemorySize(const Codec& codec) {
 
 void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Synthesis* synthesis) {
   const SideInfo& info = codec.side_info;
-  const uint8_t flip = type == ElementType::kUInt8 ? 0x80 : 0;
-  *synthesis = {&codec, level, flip, codec.steps, nullptr};
+  synthesis->codec = &codec;
+  synthesis->level = level;
+  synthesis->flip = type == ElementType::kUInt8 ? 0x80 : 0;
   if (kSmall) return;
+  synthesis->steps = codec.steps;
+  synthesis->pixels = nullptr;
   MemoryCarver carver(memory);
   if (info.has_synthesis) synthesis->pixels = carver.Take<int16_t>(PixelElements(codec));
   if (BuildsSteps(info) && level > 0) {
