@@ -89,6 +89,8 @@ class Subject {
     Decode();
     if (map.lossless && decoded_ != map.values) Fail("the decoded map differs");
     residuals_.resize(n_ + kValueSlack);
+    padded_ = map.values;
+    padded_.resize(n_ + kValueSlack);
     rows_.resize(n_ + kValueSlack);
     tokens_.resize(n_ + kValueSlack);
     recoded_.resize(n_);
@@ -179,22 +181,22 @@ class Subject {
   void Predict() {
     const RowShape shape{plan_.width, map_.channels};
     ForEachRow([&](size_t at) {
-      codec_.kernels->residuals_of_row(shape, codec_.side_info.component_codes, map_.values.data() + at,
-                                       rows_.data() + at);
+      codec_.kernels->residuals_of_row(shape, codec_.side_info.component_codes, padded_.data() + at,
+                                       padded_.data() + at, rows_.data() + at);
     });
   }
 
   void Restore() {
     const RowShape shape{plan_.width, map_.channels};
     ForEachRow([&](size_t at) {
-      codec_.kernels->indices_of_row(shape, codec_.side_info.component_codes, map_.values.data() + at,
+      codec_.kernels->indices_of_row(shape, codec_.side_info.component_codes, padded_.data() + at, padded_.data() + at,
                                      rows_.data() + at);
     });
   }
 
   void ToPlanes() {
     for (const Segment& s : segments_) {
-      codec_.kernels->pixels_to_planes({map_.channels, s.shape.plane_bytes}, codec_.place, map_.values.data() + s.at,
+      codec_.kernels->pixels_to_planes({map_.channels, s.shape.plane_bytes}, codec_.place, padded_.data() + s.at,
                                        rows_.data() + s.at);
     }
   }
@@ -202,7 +204,7 @@ class Subject {
   void ToPixels() {
     for (const Segment& s : segments_) {
       codec_.kernels->planes_to_pixels({map_.channels, s.shape.plane_bytes}, codec_.place, rows_.data() + s.at,
-                                       decoded_.data() + s.at);
+                                       tokens_.data() + s.at);
     }
   }
 
@@ -214,7 +216,8 @@ class Subject {
   size_t n_;
   size_t payload_bytes_ = 0;
   volatile uint32_t checksum_ = 0;
-  Bytes coded_, decoded_, workspace_, residuals_, rows_, tokens_, recoded_, analysis_memory_, synthesis_memory_;
+  Bytes coded_, decoded_, workspace_, residuals_, padded_, rows_, tokens_, recoded_, analysis_memory_,
+      synthesis_memory_;
   Analysis analysis_;
   Synthesis synthesis_;
   std::vector<Segment> segments_;

@@ -14,11 +14,8 @@ struct Analysis {
   const Codec* codec;
   uint32_t level;
   uint8_t flip;  // XORed onto input bytes to make them signed
-  // Step quantizer with a step other than 1, [components].
-  const int16_t* centres;
-  const uint32_t* steps;
-  const uint32_t* reciprocals;
-  int16_t* pixel;  // matrix: one pixel of input values, [channels]
+  StepTables steps;
+  int16_t* pixels;  // matrix: kMatrixPixels pixels of input values, each filled up to whole pairs
 };
 
 // Bytes of memory that InitAnalysis needs.

@@ -8,32 +8,35 @@ namespace fmtc {
 namespace {
 
 // Step 1: the index is the difference modulo 256, and XOR with the sign bit is an addition modulo 256.
-void SubtractCentre(uint8_t flip, int32_t centre, size_t n, const uint8_t* __restrict values,
-                    uint8_t* __restrict indices) {
+inline void SubtractCentre(uint8_t flip, int32_t centre, size_t n, const uint8_t* __restrict values,
+                           uint8_t* __restrict indices) {
   const uint8_t offset = static_cast<uint8_t>(flip - centre);
   for (size_t i = 0; i < n; ++i) indices[i] = static_cast<uint8_t>(values[i] + offset);
 }
 
-void SubtractCentres(uint8_t flip, const uint8_t* __restrict centres, uint32_t n, const uint8_t* __restrict values,
-                     uint8_t* __restrict indices) {
+inline void SubtractCentres(uint8_t flip, const uint8_t* __restrict centres, uint32_t n,
+                            const uint8_t* __restrict values, uint8_t* __restrict indices) {
   for (uint32_t j = 0; j < n; ++j) indices[j] = static_cast<uint8_t>(values[j] + flip - centres[j]);
 }
 
-void QuantizePixel(const Analysis& analysis, uint32_t n, const uint8_t* __restrict values,
-                   uint8_t* __restrict indices) {
-  const int16_t* __restrict centres = analysis.centres;
-  const uint32_t* __restrict steps = analysis.steps;
-  const uint32_t* __restrict reciprocals = analysis.reciprocals;
+inline void QuantizePixel(const Analysis& analysis, uint32_t n, const uint8_t* __restrict values,
+                          uint8_t* __restrict indices) {
+  const StepTables& steps = analysis.steps;
   for (uint32_t j = 0; j < n; ++j) {
-    const int32_t d = static_cast<int8_t>(values[j] ^ analysis.flip) - centres[j];
-    indices[j] = static_cast<uint8_t>(QuantizeDifference(d, steps[j], reciprocals[j]));
+    const int32_t d = static_cast<int8_t>(values[j] ^ analysis.flip) - steps.centres[j];
+    const StepDivisor divisor{steps.factors[j], steps.scales[j]};
+    indices[j] = static_cast<uint8_t>(QuantizeDifference(d, steps.halves[j], divisor));
   }
 }
 
-void TransformPixel(const Analysis& analysis, const uint8_t* values, uint8_t* indices) {
+inline void WidenPixel(uint8_t flip, uint32_t n, const uint8_t* __restrict values, int16_t* __restrict pixel) {
+  for (uint32_t i = 0; i < n; ++i) pixel[i] = static_cast<int8_t>(values[i] ^ flip);
+}
+
+inline void TransformPixel(const Analysis& analysis, const uint8_t* values, uint8_t* indices) {
   const SideInfo& info = analysis.codec->side_info;
-  int16_t* __restrict pixel = analysis.pixel;
-  for (uint32_t i = 0; i < info.channels; ++i) pixel[i] = static_cast<int8_t>(values[i] ^ analysis.flip);
+  int16_t* __restrict pixel = analysis.pixels;
+  WidenPixel(analysis.flip, info.channels, values, pixel);
   const uint32_t shift = info.analysis_shift + analysis.level;
   const uint8_t* matrix = info.analysis;
   for (uint32_t j = 0; j < info.components; ++j, matrix += 2 * size_t{info.channels}) {

@@ -35,7 +35,7 @@ inline size_t RoundUp(size_t value, size_t multiple) { return (value + multiple 
 // Hands out aligned pieces of one block. The sum of PieceBytes() of all pieces always suffices.
 class MemoryCarver {
  public:
-  static constexpr size_t kAlignment = 16;
+  static constexpr size_t kAlignment = 64;
 
   explicit MemoryCarver(uint8_t* memory) : next_(memory) {}
 

@@ -1,5 +1,7 @@
 #include "core/codec.h"
 
+#include <initializer_list>
+
 #include "core/bytes.h"
 #include "core/small.h"
 #include "core/small_kernels.h"
@@ -9,21 +11,45 @@ namespace {
 
 constexpr size_t kMemoryAlignment = 64;
 
-// Tables first, then the places of the components.
+// The tables come first.
 size_t TableBytes(uint32_t num_classes) { return RoundUp(num_classes * sizeof(ClassTables), kMemoryAlignment); }
 
 // Counting sort of the components by class.
 void PlaceComponents(Codec* codec, uint32_t* place) {
   const SideInfo& info = codec->side_info;
-  uint32_t next = 0;
-  for (uint32_t j = 0; j < info.num_classes; ++j) {
-    codec->class_begin[j] = next;
-    for (uint32_t component = 0; component < info.components; ++component) {
-      if (info.ComponentClass(component) == j) place[component] = next++;
-    }
+  uint32_t next[kMaxClasses] = {};
+  for (uint32_t component = 0; component < info.components; ++component) ++next[info.ComponentClass(component)];
+  uint32_t begin = 0;
+  for (uint32_t j = 0; j < kMaxClasses; ++j) {
+    const uint32_t count = next[j];
+    codec->class_begin[j] = next[j] = begin;
+    begin += count;
   }
-  for (uint32_t j = info.num_classes; j <= kMaxClasses; ++j) codec->class_begin[j] = next;
+  codec->class_begin[kMaxClasses] = begin;
+  for (uint32_t component = 0; component < info.components; ++component) {
+    place[component] = next[info.ComponentClass(component)]++;
+  }
   codec->place = place;
+}
+
+// What InitCodec builds behind the tables.
+void BuildColumns(uint8_t* memory, Codec* codec) {
+  const SideInfo& info = codec->side_info;
+  if (kSmall) return PlaceComponents(codec, reinterpret_cast<uint32_t*>(memory));
+  MemoryCarver carver(memory);
+  PlaceComponents(codec, carver.Take<uint32_t>(info.components));
+  uint8_t* const steps = carver.Take<uint8_t>(StepTablesBytes(info.components));
+  codec->steps = {};
+  if (!codec->has_unit_steps || info.has_synthesis) BuildStepTables(info, 0, steps, &codec->steps);
+  codec->analysis = codec->synthesis = {};
+  if (info.has_analysis) {
+    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.components, info.channels));
+    PackMatrix(info.analysis, info.analysis_bias, info.components, info.channels, packed, &codec->analysis);
+  }
+  if (info.has_synthesis) {
+    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.channels, info.components));
+    PackMatrix(info.synthesis, info.synthesis_bias, info.channels, info.components, packed, &codec->synthesis);
+  }
 }
 
 }  // namespace
@@ -33,7 +59,16 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
   SideInfoSizes sizes;
   const Status status = ReadSideInfoSizes(side_info, side_info_bytes, &sizes);
   if (status != Status::kOk) return status;
-  *memory_bytes = TableBytes(sizes.num_classes) + sizeof(uint32_t) * sizes.components;
+  *memory_bytes = TableBytes(sizes.num_classes) + MemoryCarver::PieceBytes(sizeof(uint32_t) * sizes.components);
+  if (kSmall) return Status::kOk;
+  *memory_bytes += MemoryCarver::PieceBytes(StepTablesBytes(sizes.components));
+  for (const bool has_matrix : {sizes.has_analysis, sizes.has_synthesis}) {
+    if (!has_matrix) continue;
+    // Packed, a matrix and its transpose differ in padding.
+    const size_t one = PackedMatrixBytes(sizes.components, sizes.channels);
+    const size_t other = PackedMatrixBytes(sizes.channels, sizes.components);
+    *memory_bytes += MemoryCarver::PieceBytes(one > other ? one : other);
+  }
   return Status::kOk;
 }
 
@@ -51,7 +86,6 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   ClassTables* const tables = static_cast<ClassTables*>(memory);
   for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
   codec->tables = tables;
-  PlaceComponents(codec, reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes)));
   codec->kernels = kSmall ? &SmallKernels() : &PlainKernels();
   codec->has_prediction = false;
   codec->has_unit_steps = !info.has_analysis;
@@ -59,6 +93,7 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
     codec->has_prediction |= info.ComponentPredictor(j) != 0;
     if (!kSmall) codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;  // small kernels do not ask
   }
+  BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
   return Status::kOk;
 }
 

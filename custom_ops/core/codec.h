@@ -10,9 +10,12 @@
 #include <cstdint>
 
 #include "core/kernels.h"
+#include "core/matrix.h"
+#include "core/quantizer.h"
 #include "core/side_info.h"
 #include "core/status.h"
 #include "core/tables.h"
+#include "core/workers.h"
 
 namespace fmtc {
 
@@ -25,8 +28,10 @@ struct Codec {
   const uint32_t* place;
   // Class j has the places class_begin[j] .. class_begin[j + 1].
   uint32_t class_begin[kMaxClasses + 1];
-  bool has_prediction;  // any component has a predictor
-  bool has_unit_steps;  // no analysis matrix, and step 1 everywhere
+  bool has_prediction;               // any component has a predictor
+  bool has_unit_steps;               // no analysis matrix, and step 1 everywhere
+  StepTables steps;                  // at level 0; null if only centres are added there
+  PackedMatrix analysis, synthesis;  // if the side information has them
   // PlainKernels() after InitCodec; others give the same results faster (kernels/dispatch.h).
   const Kernels* kernels;
 };
@@ -60,20 +65,24 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
 // that stride reads them. Fails with kInvalidArgument on a stride < 1.
 Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan);
 
-size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan);
-size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan);
+// For so many workers.
+size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1);
+size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1);
 
 // Encodes `input` (plan.encoder_input_bytes bytes, NHWC) into at most `capacity` bytes; *payload_bytes gets the coded
 // length. Without levels, capacity must be at least plan.batch * plan.item_capacity. `workspace` needs no alignment.
-// Never writes outside [output, output + capacity) and the workspace; never reads outside the input.
+// The workers do not change what comes out. Never writes outside [output, output + capacity) and the workspace; never
+// reads outside the input.
 Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes);
+              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers = {});
 
 // Decodes `input` (a coded tensor; bytes behind its payload are ignored) into `output`, which has exactly
 // plan.decoder_output_bytes bytes. Safe for any input bytes: never reads or writes out of bounds. On failure the
 // output is unspecified.
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes);
+              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers = {});
 
 }  // namespace fmtc
 

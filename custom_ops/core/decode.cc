@@ -1,3 +1,6 @@
+#include <atomic>
+#include <utility>
+
 #include "core/bytes.h"
 #include "core/codec.h"
 #include "core/coded_header.h"
@@ -14,18 +17,21 @@ constexpr size_t kRowsSlack = 2 * kReadSlack;
 static_assert(kRowsSlack >= kValueSlack, "rows are given to kernels");
 
 size_t SegmentsTogether(const MapPlan& plan) {
-  return plan.segments_per_item < kMaxSegmentsTogether ? plan.segments_per_item : kMaxSegmentsTogether;
+  const size_t segments = size_t{plan.batch} * plan.segments_per_item;
+  return segments < kMaxSegmentsTogether ? segments : kMaxSegmentsTogether;
 }
+
+size_t IndexRowBytes(const MapPlan& plan) { return plan.row_values + kValueSlack; }
 
 struct Decoder {
   const Codec* codec;
   const MapPlan* plan;
   Synthesis synthesis;
   RowShape shape;
-  uint8_t* residuals;  // segments that are decoded together, each in segment order
-  uint8_t* above;      // indices of the row above the segment
-  uint8_t* rows;       // behind it: residuals, then indices of a segment
-  uint8_t* kept;       // pixels of a row that a stride keeps
+  uint8_t* residuals;   // segments that are decoded together, each in segment order
+  uint8_t* rows;        // residuals of a segment
+  uint8_t* indices[2];  // of a row and the row above it
+  uint8_t* kept;        // pixels of a row that a stride keeps
 };
 
 size_t OutputRowBytes(const Decoder& d) { return size_t{OutputWidth(*d.plan)} * d.codec->side_info.channels; }
@@ -51,21 +57,22 @@ uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t*
 }
 
 // From the residuals of the segment that the walk is at to rows of the map; returns where the next row goes.
-uint8_t* FinishSegment(const Decoder& d, const SegmentWalk& walk, const uint8_t* residuals, uint8_t* output) {
+uint8_t* FinishSegment(Decoder* d, const SegmentWalk& walk, const uint8_t* residuals, uint8_t* output) {
   const uint32_t rows = walk.rows();
-  const Codec& codec = *d.codec;
-  const size_t row_bytes = d.plan->row_values;
-  const PlaneShape planes{d.shape.components, size_t{rows} * d.plan->width};
-  codec.kernels->planes_to_pixels(planes, codec.place, residuals, d.rows);
-  uint8_t* row = d.rows;
-  for (uint32_t y = 0; y < rows; ++y, row += row_bytes) {
+  const Codec& codec = *d->codec;
+  const PlaneShape planes{d->shape.components, size_t{rows} * d->plan->width};
+  codec.kernels->planes_to_pixels(planes, codec.place, residuals, d->rows);
+  const uint8_t* row = d->rows;
+  for (uint32_t y = 0; y < rows; ++y, row += d->plan->row_values) {
+    const uint8_t* indices = row;
     if (codec.has_prediction) {
-      const uint8_t* above = walk.starts_group() && y == 0 ? nullptr : row - row_bytes;
-      codec.kernels->indices_of_row(d.shape, codec.side_info.component_codes, above, row);
+      const uint8_t* above = walk.starts_group() && y == 0 ? nullptr : d->indices[1];
+      codec.kernels->indices_of_row(d->shape, codec.side_info.component_codes, above, row, d->indices[0]);
+      indices = d->indices[0];
+      std::swap(d->indices[0], d->indices[1]);
     }
-    output = WriteRow(d, walk.first_row() + y, row, output);
+    output = WriteRow(*d, walk.first_row() + y, indices, output);
   }
-  if (codec.has_prediction) memcpy(d.above, row - row_bytes, row_bytes);
   return output;
 }
 
@@ -123,26 +130,39 @@ Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const 
   return batch;
 }
 
-Status DecodePayload(const Decoder& d, const uint8_t* payload, size_t payload_bytes, uint8_t* output) {
-  const MapPlan& plan = *d.plan;
-  if (!AreSegmentLengthsValid(plan, payload, payload_bytes)) return Status::kStreamCorrupt;
-  const uint8_t* entry = payload + kCodedHeaderBytes;
-  const uint8_t* segment = entry + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done();) {
-      Batch batch = TakeBatch(d, walk, entry, segment);
-      for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
-      entry += sizeof(uint32_t) * batch.count;
-      MoveFromEnd(d, payload + payload_bytes, &batch);
-      if (!DecodeSegments({d.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) {
-        return Status::kStreamCorrupt;
-      }
-      for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
-        output = FinishSegment(d, walk, batch.segments[i].residuals, output);
-      }
+// A job for workers, each of which decodes groups that follow one another.
+struct DecodeJob {
+  const Codec* codec;
+  const MapPlan* plan;
+  ElementType type;
+  uint32_t level;
+  const uint8_t* payload;
+  size_t payload_bytes;
+  uint8_t* output;
+  uint8_t* workspaces;  // DecodeWorkspaceSize for one worker each
+  uint32_t tasks;
+  std::atomic<bool> failed;
+};
+
+bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* decoder) {
+  const MapPlan& plan = *job.plan;
+  const GroupBegin begin(plan, first);
+  const uint8_t* const table = job.payload + kCodedHeaderBytes;
+  const uint8_t* segment = table + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
+  for (uint32_t i = 0; i < begin.segment; ++i) segment += Load<uint32_t>(table + sizeof(uint32_t) * size_t{i});
+  const uint8_t* entry = table + sizeof(uint32_t) * size_t{begin.segment};
+  uint8_t* output = job.output + OutputRowsBefore(plan, begin) * OutputRowBytes(*decoder);
+  for (SegmentWalk walk(plan, first, end); !walk.done();) {
+    Batch batch = TakeBatch(*decoder, walk, entry, segment);
+    for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
+    entry += sizeof(uint32_t) * batch.count;
+    MoveFromEnd(*decoder, job.payload + job.payload_bytes, &batch);
+    if (!DecodeSegments({job.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) return false;
+    for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
+      output = FinishSegment(decoder, walk, batch.segments[i].residuals, output);
     }
   }
-  return Status::kOk;
+  return true;
 }
 
 // The constant level: every index is 0, so every row is the same.
@@ -160,26 +180,41 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   d.plan = &plan;
   d.shape = {plan.width, codec.side_info.components};
   d.residuals = workspace;
-  d.above = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
-  d.rows = d.above + plan.row_values;
-  uint8_t* const synthesis_memory = d.rows + MaxSegmentValues(plan) + kRowsSlack;
+  d.rows = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
+  d.indices[0] = d.rows + MaxSegmentValues(plan) + kRowsSlack;
+  d.indices[1] = d.indices[0] + IndexRowBytes(plan);
+  uint8_t* const synthesis_memory = d.indices[1] + IndexRowBytes(plan);
   InitSynthesis(codec, type, level, synthesis_memory, &d.synthesis);
   d.kept = synthesis_memory + SynthesisMemorySize(codec);
   return d;
 }
 
+void RunDecodeTask(void* argument, uint32_t index) {
+  DecodeJob* const job = static_cast<DecodeJob*>(argument);
+  const uint32_t groups = TotalGroups(*job->plan);
+  const uint32_t first = kSmall ? 0 : ShareBegin(groups, job->tasks, index);
+  const uint32_t end = kSmall ? groups : first + ShareOf(groups, job->tasks, index);
+  uint8_t* const workspace = job->workspaces + index * DecodeWorkspaceSize(*job->codec, *job->plan, 1);
+  Decoder decoder = MakeDecoder(*job->codec, *job->plan, job->type, job->level, workspace);
+  if (!DecodeGroups(*job, first, end, &decoder)) {
+    job->failed.store(true, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
-size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + plan.row_values + kRowsSlack +
-         SynthesisMemorySize(codec) + KeptBytes(codec, plan);
+size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
+  const size_t bytes = (SegmentsTogether(plan) + 1) * MaxSegmentValues(plan) + kRowsSlack + 2 * IndexRowBytes(plan) +
+                       SynthesisMemorySize(codec) + KeptBytes(codec, plan);
+  return bytes * UsefulWorkers(plan, workers);
 }
 
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes) {
+              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers) {
   if (output_bytes != plan.decoder_output_bytes) return Status::kInvalidArgument;
   if (plan.batch == 0) return Status::kOk;
-  if (workspace_bytes < DecodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  if (workspace_bytes < DecodeWorkspaceSize(codec, plan, workers.count)) return Status::kBufferTooSmall;
   if (input_bytes < kCodedHeaderBytes) return Status::kStreamTruncated;
   if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
@@ -187,13 +222,20 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   const Status status = ReadCodedHeader(codec, input, input_bytes, &header);
   if (status != Status::kOk) return status;
   const uint32_t constant_level = codec.side_info.max_level;
-  const Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
   if (constant_level > 0 && header.level == constant_level) {
     if (header.payload_bytes != kCodedHeaderBytes) return Status::kStreamCorrupt;
-    FillConstant(decoder, output);
+    FillConstant(MakeDecoder(codec, plan, type, header.level, workspace), output);
     return Status::kOk;
   }
-  return DecodePayload(decoder, input, header.payload_bytes, output);
+  if (!AreSegmentLengthsValid(plan, input, header.payload_bytes)) return Status::kStreamCorrupt;
+  const uint32_t tasks = UsefulWorkers(plan, workers.count);
+  DecodeJob job{&codec, &plan, type, header.level, input, header.payload_bytes, output, workspace, tasks, {false}};
+  if (kSmall) {
+    RunDecodeTask(&job, 0);
+  } else {
+    workers.Run(tasks, RunDecodeTask, &job);
+  }
+  return job.failed.load(std::memory_order_relaxed) ? Status::kStreamCorrupt : Status::kOk;
 }
 
 }  // namespace fmtc

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/analysis.h"
 #include "core/bytes.h"
 #include "core/codec.h"
@@ -15,57 +17,87 @@ struct Encoder {
   const MapPlan* plan;
   Analysis analysis;
   RowShape shape;
-  uint8_t* residuals;  // one segment, in segment order
-  uint8_t* last_row;   // indices of the segment's last row
-  uint8_t* above;      // indices of the row above the segment
-  uint8_t* rows;       // indices, then residuals of the segment, then its tokens
+  uint8_t* residuals;   // one segment, in segment order
+  uint8_t* rows;        // residuals of the segment, then its tokens
+  uint8_t* indices[2];  // of a row and the row above it
 };
 
 size_t InputRowBytes(const Encoder& e) { return size_t{e.plan->width} * e.codec->side_info.EncoderChannels(); }
 
-// From the last row to the first, since residuals take the place of the indices that the next row needs.
-void PredictRows(Encoder* e, uint32_t rows, bool starts_group) {
-  const size_t row_bytes = e->plan->row_values;
-  uint8_t* row = e->rows + rows * row_bytes;
-  memcpy(e->last_row, row - row_bytes, row_bytes);
-  for (uint32_t y = rows; y-- > 0;) {
-    row -= row_bytes;
-    const uint8_t* above = y > 0 ? row - row_bytes : starts_group ? nullptr : e->above;
-    e->codec->kernels->residuals_of_row(e->shape, e->codec->side_info.component_codes, above, row);
-  }
-  uint8_t* const free_row = e->above;
-  e->above = e->last_row;
-  e->last_row = free_row;
-}
-
 void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t* input) {
+  const Codec& codec = *e->codec;
   uint8_t* row = e->rows;
   for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(*e), row += e->plan->row_values) {
-    AnalyzeRow(e->analysis, e->plan->width, input, row);
+    if (!codec.has_prediction) {
+      AnalyzeRow(e->analysis, e->plan->width, input, row);
+      continue;
+    }
+    const uint8_t* above = starts_group && y == 0 ? nullptr : e->indices[1];
+    AnalyzeRow(e->analysis, e->plan->width, input, e->indices[0]);
+    codec.kernels->residuals_of_row(e->shape, codec.side_info.component_codes, above, e->indices[0], row);
+    std::swap(e->indices[0], e->indices[1]);
   }
-  if (e->codec->has_prediction) PredictRows(e, rows, starts_group);
   const PlaneShape planes{e->shape.components, size_t{rows} * e->plan->width};
-  e->codec->kernels->pixels_to_planes(planes, e->codec->place, e->rows, e->residuals);
+  codec.kernels->pixels_to_planes(planes, codec.place, e->rows, e->residuals);
 }
 
-// Encodes all items behind `output`'s header; the payload's length, or 0 if it exceeds the capacity.
-size_t EncodeSegments(Encoder* e, const uint8_t* input, uint8_t* output, size_t capacity) {
-  const MapPlan& plan = *e->plan;
-  uint8_t* length_entry = output + kCodedHeaderBytes;
-  const size_t table_bytes = sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  if (capacity < kCodedHeaderBytes + table_bytes) return 0;
-  size_t used = kCodedHeaderBytes + table_bytes;
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done(); walk.Next()) {
-      PrepareSegment(e, walk.rows(), walk.starts_group(), input);
-      input += walk.rows() * InputRowBytes(*e);
-      const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
-      const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, output + used, capacity - used);
-      if (bytes == 0) return 0;
-      Store(length_entry, static_cast<uint32_t>(bytes));
-      length_entry += sizeof(uint32_t);
-      used += bytes;
-    }
+// A job for workers, each of which encodes groups that follow one another.
+struct EncodeJob {
+  const Codec* codec;
+  const MapPlan* plan;
+  ElementType type;
+  uint32_t level;
+  const uint8_t* input;
+  uint8_t* output;
+  size_t capacity;
+  uint8_t* workspaces;  // EncodeWorkspaceSize for one worker each
+  uint32_t tasks;
+
+  uint32_t FirstGroup(uint32_t task) const { return kSmall ? 0 : ShareBegin(TotalGroups(*plan), tasks, task); }
+  size_t TableBytes() const { return sizeof(uint32_t) * size_t{plan->batch} * plan->segments_per_item; }
+  size_t RowsBefore(uint32_t group) const {
+    if (kSmall) return 0;
+    const GroupBegin begin(*plan, group);
+    return size_t{begin.item} * plan->height + begin.row;
+  }
+  // Where the segments of a task go at first: where they would be if all were raw.
+  size_t TaskBegin(uint32_t task) const {
+    if (kSmall || task == 0) return kCodedHeaderBytes + TableBytes();
+    if (task == tasks) return capacity;
+    return kCodedHeaderBytes + TableBytes() + RowsBefore(FirstGroup(task)) * plan->row_values;
+  }
+};
+
+// Encodes groups into output[used .. end) and their lengths into the table; where they end, or 0 if they do not fit.
+size_t EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, size_t used, size_t end, Encoder* e) {
+  const MapPlan& plan = *job.plan;
+  const GroupBegin begin(plan, first);
+  const uint8_t* input = job.input + job.RowsBefore(first) * InputRowBytes(*e);
+  uint8_t* entry = job.output + kCodedHeaderBytes + sizeof(uint32_t) * size_t{begin.segment};
+  for (SegmentWalk walk(plan, first, end_group); !walk.done(); walk.Next(), entry += sizeof(uint32_t)) {
+    PrepareSegment(e, walk.rows(), walk.starts_group(), input);
+    input += walk.rows() * InputRowBytes(*e);
+    const SegmentShape shape{e->codec, size_t{walk.rows()} * plan.width};
+    const size_t bytes = EncodeSegment(shape, e->residuals, e->rows, job.output + used, end - used);
+    if (bytes == 0) return 0;
+    Store(entry, static_cast<uint32_t>(bytes));
+    used += bytes;
+  }
+  return used;
+}
+
+// Moves the segments of all tasks to one another; the payload's length.
+size_t JoinTasks(const EncodeJob& job) {
+  const uint8_t* const table = job.output + kCodedHeaderBytes;
+  size_t used = job.TaskBegin(0);
+  uint32_t segment = 0;
+  for (uint32_t task = 0; task < job.tasks; ++task) {
+    const uint32_t end = task + 1 == job.tasks ? job.plan->batch * job.plan->segments_per_item
+                                               : GroupBegin(*job.plan, job.FirstGroup(task + 1)).segment;
+    size_t bytes = 0;
+    for (; segment < end; ++segment) bytes += Load<uint32_t>(table + sizeof(uint32_t) * size_t{segment});
+    if (task > 0) memmove(job.output + used, job.output + job.TaskBegin(task), bytes);
+    used += bytes;
   }
   return used;
 }
@@ -76,40 +108,67 @@ Encoder MakeEncoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   e.plan = &plan;
   e.shape = {plan.width, codec.side_info.components};
   e.residuals = workspace;
-  e.last_row = e.residuals + MaxSegmentValues(plan) + kValueSlack;
-  e.above = e.last_row + plan.row_values;
-  e.rows = e.above + plan.row_values;
-  InitAnalysis(codec, type, level, e.rows + MaxSegmentValues(plan) + kValueSlack, &e.analysis);
+  e.rows = e.residuals + MaxSegmentValues(plan) + kValueSlack;
+  e.indices[0] = e.rows + MaxSegmentValues(plan) + kValueSlack;
+  e.indices[1] = e.indices[0] + plan.row_values + kValueSlack;
+  InitAnalysis(codec, type, level, e.indices[1] + plan.row_values + kValueSlack, &e.analysis);
   return e;
+}
+
+Encoder MakeEncoder(const EncodeJob& job, uint32_t task) {
+  const size_t workspace_bytes = EncodeWorkspaceSize(*job.codec, *job.plan, 1);
+  return MakeEncoder(*job.codec, *job.plan, job.type, job.level, job.workspaces + task * workspace_bytes);
+}
+
+// With the room that is always enough this cannot fail.
+void RunEncodeTask(void* argument, uint32_t task) {
+  const EncodeJob& job = *static_cast<const EncodeJob*>(argument);
+  Encoder encoder = MakeEncoder(job, task);
+  const uint32_t first = job.FirstGroup(task);
+  const uint32_t end = first + ShareOf(TotalGroups(*job.plan), job.tasks, task);
+  EncodeGroups(job, first, end, job.TaskBegin(task), job.TaskBegin(task + 1), &encoder);
+}
+
+// Encodes everything behind the output's header; the payload's length, or 0 if it exceeds the capacity.
+size_t EncodeLevel(const EncodeJob& job) {
+  const size_t begin = job.TaskBegin(0);
+  if (job.capacity < begin) return 0;
+  Encoder encoder = MakeEncoder(job, 0);
+  return EncodeGroups(job, 0, TotalGroups(*job.plan), begin, job.capacity, &encoder);
 }
 
 }  // namespace
 
-size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan) {
-  return 2 * (MaxSegmentValues(plan) + plan.row_values + kValueSlack) + AnalysisMemorySize(codec);
+size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
+  const size_t bytes = 2 * (MaxSegmentValues(plan) + plan.row_values + 2 * kValueSlack) + AnalysisMemorySize(codec);
+  return bytes * UsefulWorkers(plan, workers);
 }
 
 Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes) {
+              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes,
+              const Workers& workers) {
   if (payload_bytes == nullptr || input_bytes != plan.encoder_input_bytes) return Status::kInvalidArgument;
   *payload_bytes = 0;
   if (plan.batch == 0) return Status::kOk;
   const uint32_t constant_level = codec.side_info.max_level;
-  const size_t least_capacity = constant_level > 0 ? kCodedHeaderBytes : plan.batch * plan.item_capacity;
-  if (capacity < least_capacity || workspace_bytes < EncodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
+  const size_t enough = plan.batch * plan.item_capacity;
+  if (capacity < (constant_level > 0 ? kCodedHeaderBytes : enough)) return Status::kBufferTooSmall;
+  if (workspace_bytes < EncodeWorkspaceSize(codec, plan, workers.count)) return Status::kBufferTooSmall;
   if (input == nullptr || output == nullptr || workspace == nullptr) return Status::kInvalidArgument;
 
-  uint32_t level = 0;
+  EncodeJob job{&codec, &plan, type, 0, input, output, capacity, workspace, 1};
   size_t used = 0;
-  do {
-    if (constant_level > 0 && level == constant_level) {
-      used = kCodedHeaderBytes;
-    } else {
-      Encoder encoder = MakeEncoder(codec, plan, type, level, workspace);
-      used = EncodeSegments(&encoder, input, output, capacity);
-    }
-  } while (used == 0 && level++ < constant_level);
-  WriteCodedHeader(codec, {level, static_cast<uint32_t>(used)}, output);
+  job.tasks = capacity >= enough ? UsefulWorkers(plan, workers.count) : 1;
+  if (!kSmall && job.tasks > 1) {
+    // Level 0 fits, and every task has its own part of the output.
+    workers.Run(job.tasks, RunEncodeTask, &job);
+    used = JoinTasks(job);
+  } else {
+    do {
+      used = constant_level > 0 && job.level == constant_level ? kCodedHeaderBytes : EncodeLevel(job);
+    } while (used == 0 && job.level++ < constant_level);
+  }
+  WriteCodedHeader(codec, {job.level, static_cast<uint32_t>(used)}, output);
   *payload_bytes = used;
   return Status::kOk;
 }

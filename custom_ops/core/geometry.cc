@@ -41,6 +41,10 @@ uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index) {
   return total / parts + (index < total % parts ? 1 : 0);
 }
 
+uint32_t ShareBegin(uint32_t total, uint32_t parts, uint32_t index) {
+  return total / parts * index + (index < total % parts ? index : total % parts);
+}
+
 Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width, MapPlan* plan) {
   if (plan == nullptr || !IsDimension(batch, 0) || !IsDimension(height, 1) || !IsDimension(width, 1)) {
     return Status::kInvalidArgument;

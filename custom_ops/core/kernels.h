@@ -75,14 +75,18 @@ struct Kernels {
   // to 50 bytes below.
   bool (*encode_run)(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 
-  // Between one plane a component and components interleaved; component j is plane place[j].
+  // Between one plane a component and components interleaved; component j is plane place[j]. kValueSlack bytes must
+  // follow the planes and the pixels; behind the pixels they may be overwritten.
   void (*planes_to_pixels)(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
   void (*pixels_to_planes)(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 
-  // Replace a row of indices by residuals and back. `codes` are the component codes of the side information; `above`
-  // is the row above in indices, null in the first row of a group. kValueSlack bytes must follow either row.
-  void (*residuals_of_row)(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
-  void (*indices_of_row)(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+  // From a row of indices to residuals and back, in another place. `codes` are the component codes of the side
+  // information; `above` is the row above in indices, null in the first row of a group. kValueSlack bytes must follow
+  // each row; behind the row that is written they may be overwritten.
+  void (*residuals_of_row)(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                           uint8_t* residuals);
+  void (*indices_of_row)(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                         uint8_t* indices);
 
   uint32_t (*extend_crc32c)(uint32_t crc, const uint8_t* data, size_t bytes);
 };

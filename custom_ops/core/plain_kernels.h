@@ -15,8 +15,10 @@ void SplitRunPlain(const ClassTables& tables, const uint8_t* values, size_t n, u
 bool EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsPlain(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesPlain(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
-void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
-void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                         uint8_t* residuals);
+void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                       uint8_t* indices);
 
 }  // namespace fmtc
 

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "core/plain_kernels.h"
 #include "core/predict.h"
 
@@ -26,60 +28,53 @@ inline uint8_t PredictFromOne(uint8_t component_code, uint8_t neighbour) {
   return component_code < kLeft ? 0 : neighbour;
 }
 
-void ResidualsFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict neighbour,
-                      uint8_t* __restrict value) {
-  for (uint32_t j = 0; j < n; ++j) {
-    value[j] = static_cast<uint8_t>(value[j] - PredictFromOne(codes[j], neighbour[j]));
-  }
+// One pixel of n components: residuals from indices, or with kDecode indices from residuals.
+template <bool kDecode>
+inline uint8_t Apply(uint8_t value, uint8_t prediction) {
+  return static_cast<uint8_t>(kDecode ? value + prediction : value - prediction);
 }
 
-void ResidualsOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict left,
-                      const uint8_t* __restrict up, const uint8_t* __restrict up_left, uint8_t* __restrict value) {
-  for (uint32_t j = 0; j < n; ++j) {
-    value[j] = static_cast<uint8_t>(value[j] - Predict(codes[j], left[j], up[j], up_left[j]));
-  }
+template <bool kDecode>
+void PixelFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* neighbour, const uint8_t* __restrict in,
+                  uint8_t* __restrict out) {
+  for (uint32_t j = 0; j < n; ++j) out[j] = Apply<kDecode>(in[j], PredictFromOne(codes[j], neighbour[j]));
 }
 
-void IndicesFromOne(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict neighbour,
-                    uint8_t* __restrict value) {
-  for (uint32_t j = 0; j < n; ++j) {
-    value[j] = static_cast<uint8_t>(value[j] + PredictFromOne(codes[j], neighbour[j]));
-  }
+template <bool kDecode>
+void PixelFromAll(uint32_t n, const uint8_t* __restrict codes, const uint8_t* left, const uint8_t* __restrict up,
+                  const uint8_t* __restrict up_left, const uint8_t* __restrict in, uint8_t* __restrict out) {
+  for (uint32_t j = 0; j < n; ++j) out[j] = Apply<kDecode>(in[j], Predict(codes[j], left[j], up[j], up_left[j]));
 }
 
-void IndicesOfPixel(uint32_t n, const uint8_t* __restrict codes, const uint8_t* __restrict left,
-                    const uint8_t* __restrict up, const uint8_t* __restrict up_left, uint8_t* __restrict value) {
-  for (uint32_t j = 0; j < n; ++j) {
-    value[j] = static_cast<uint8_t>(value[j] + Predict(codes[j], left[j], up[j], up_left[j]));
+template <bool kDecode>
+void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in, uint8_t* out) {
+  const uint32_t n = shape.components;
+  const uint8_t* const indices = kDecode ? out : in;
+  if (above == nullptr) {
+    memcpy(out, in, n);
+  } else {
+    PixelFromOne<kDecode>(n, codes, above, in, out);
+  }
+  const size_t row_bytes = size_t{shape.width} * n;
+  for (size_t at = n; at < row_bytes; at += n) {
+    if (above == nullptr) {
+      PixelFromOne<kDecode>(n, codes, indices + at - n, in + at, out + at);
+    } else {
+      PixelFromAll<kDecode>(n, codes, indices + at - n, above + at, above + at - n, in + at, out + at);
+    }
   }
 }
 
 }  // namespace
 
-void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  const uint32_t n = shape.components;
-  // From right to left, since a residual takes the place of its right neighbour's L.
-  for (size_t at = size_t{shape.width - 1} * n; at > 0; at -= n) {
-    if (above == nullptr) {
-      ResidualsFromOne(n, codes, row + at - n, row + at);
-    } else {
-      ResidualsOfPixel(n, codes, row + at - n, above + at, above + at - n, row + at);
-    }
-  }
-  if (above != nullptr) ResidualsFromOne(n, codes, above, row);
+void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                         uint8_t* residuals) {
+  ProcessRow<false>(shape, codes, above, indices, residuals);
 }
 
-void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  const uint32_t n = shape.components;
-  const size_t row_bytes = size_t{shape.width} * n;
-  if (above != nullptr) IndicesFromOne(n, codes, above, row);
-  for (size_t at = n; at < row_bytes; at += n) {
-    if (above == nullptr) {
-      IndicesFromOne(n, codes, row + at - n, row + at);
-    } else {
-      IndicesOfPixel(n, codes, row + at - n, above + at, above + at - n, row + at);
-    }
-  }
+void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                       uint8_t* indices) {
+  ProcessRow<true>(shape, codes, above, residuals, indices);
 }
 
 }  // namespace fmtc

@@ -40,17 +40,15 @@ Status AddResidualHistograms(const Codec& codec, const MapPlan& plan, ElementTyp
   uint8_t* above = row + plan.row_values;
   Analysis analysis;
   InitAnalysis(codec, type, 0, above + plan.row_values, &analysis);
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (SegmentWalk walk(plan); !walk.done(); walk.Next()) {
-      for (uint32_t y = 0; y < walk.rows(); ++y) {
-        AnalyzeRow(analysis, plan.width, input, row);
-        const bool first_row = walk.starts_group() && y == 0;
-        CountRow({row, first_row ? nullptr : above, components}, plan.width, histograms);
-        input += size_t{plan.width} * codec.side_info.EncoderChannels();
-        uint8_t* const free_row = above;
-        above = row;
-        row = free_row;
-      }
+  for (SegmentWalk walk(plan, 0, TotalGroups(plan)); !walk.done(); walk.Next()) {
+    for (uint32_t y = 0; y < walk.rows(); ++y) {
+      AnalyzeRow(analysis, plan.width, input, row);
+      const bool first_row = walk.starts_group() && y == 0;
+      CountRow({row, first_row ? nullptr : above, components}, plan.width, histograms);
+      input += size_t{plan.width} * codec.side_info.EncoderChannels();
+      uint8_t* const free_row = above;
+      above = row;
+      row = free_row;
     }
   }
   return Status::kOk;

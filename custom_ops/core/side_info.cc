@@ -181,11 +181,17 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   if (data[4] == 0) return Status::kSideInfoCorrupt;
   sizes->num_classes = data[6];
   sizes->components = Load<uint32_t>(data + 20);
-  const uint32_t channels = Load<uint32_t>(data + 16);
-  if (kSmall && (data[5] & (kAnalysisMatrix | kSynthesisMatrix)) != 0) return Status::kSideInfoUnsupported;
+  sizes->channels = Load<uint32_t>(data + 16);
+  sizes->has_analysis = (data[5] & kAnalysisMatrix) != 0;
+  sizes->has_synthesis = (data[5] & kSynthesisMatrix) != 0;
+  if (kSmall && (sizes->has_analysis || sizes->has_synthesis)) return Status::kSideInfoUnsupported;
   const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
-                     sizes->components <= channels && channels <= kMaxChannels;
-  return valid ? Status::kOk : Status::kSideInfoCorrupt;
+                     sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;
+  if (!valid) return Status::kSideInfoCorrupt;
+  if (kSmall) return Status::kOk;
+  const bool has_matrix = sizes->has_analysis || sizes->has_synthesis;
+  const uint64_t matrix_bytes = sizeof(int16_t) * uint64_t{sizes->channels} * sizes->components;
+  return has_matrix && matrix_bytes > bytes ? Status::kSideInfoTruncated : Status::kOk;
 }
 
 Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info) {

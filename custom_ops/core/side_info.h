@@ -67,8 +67,10 @@ struct SideInfo {
 
 // What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.
 struct SideInfoSizes {
+  uint32_t channels;
   uint32_t components;
   uint32_t num_classes;
+  bool has_analysis, has_synthesis;
 };
 
 // Checks magic, version and the fields that sizes follow from.

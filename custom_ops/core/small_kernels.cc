@@ -140,17 +140,19 @@ void PixelsToPlanesSmall(PlaneShape shape, const uint32_t* place, const uint8_t*
   }
 }
 
-void ResidualsOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  const Neighbours neighbours{row, above, shape.components};
-  for (size_t at = size_t{shape.width} * shape.components; at-- > 0;) {
-    row[at] = static_cast<uint8_t>(row[at] - neighbours.Predict(at, codes[at % shape.components] >> 4));
+void ResidualsOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                         uint8_t* residuals) {
+  const Neighbours neighbours{indices, above, shape.components};
+  for (size_t at = 0; at < size_t{shape.width} * shape.components; ++at) {
+    residuals[at] = static_cast<uint8_t>(indices[at] - neighbours.Predict(at, codes[at % shape.components] >> 4));
   }
 }
 
-void IndicesOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  const Neighbours neighbours{row, above, shape.components};
+void IndicesOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                       uint8_t* indices) {
+  const Neighbours neighbours{indices, above, shape.components};
   for (size_t at = 0; at < size_t{shape.width} * shape.components; ++at) {
-    row[at] = static_cast<uint8_t>(row[at] + neighbours.Predict(at, codes[at % shape.components] >> 4));
+    indices[at] = static_cast<uint8_t>(residuals[at] + neighbours.Predict(at, codes[at % shape.components] >> 4));
   }
 }
 

@@ -9,17 +9,13 @@
 
 namespace fmtc {
 
-// Synthesis at one level. Which pointers are set depends on the side information.
+// Synthesis at one level.
 struct Synthesis {
   const Codec* codec;
   uint32_t level;
   uint8_t flip;  // XORed onto signed values to make output bytes
-  // Step quantizer with a step other than 1, or under a matrix: [components].
-  const int16_t* centres;
-  const uint32_t* steps;
-  const int16_t* smallest;  // index
-  const int16_t* largest;   // index
-  int16_t* pixel;           // matrix: one pixel of scaled indices, [components]
+  StepTables steps;
+  int16_t* pixels;  // matrix: kMatrixPixels pixels of scaled indices, each filled up to whole pairs
 };
 
 // Bytes of memory that InitSynthesis needs.

@@ -24,14 +24,14 @@ struct UnsignedLimits {
   }
 };
 
-void AddCentre(UnsignedLimits limits, int32_t centre, size_t n, const uint8_t* __restrict indices,
-               uint8_t* __restrict values) {
+inline void AddCentre(UnsignedLimits limits, int32_t centre, size_t n, const uint8_t* __restrict indices,
+                      uint8_t* __restrict values) {
   const uint8_t offset = static_cast<uint8_t>(centre + 128);
   for (size_t i = 0; i < n; ++i) values[i] = limits.Apply(static_cast<uint8_t>(indices[i] + offset));
 }
 
-void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres, uint32_t n, const uint8_t* __restrict indices,
-                uint8_t* __restrict values) {
+inline void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres, uint32_t n,
+                       const uint8_t* __restrict indices, uint8_t* __restrict values) {
   for (uint32_t j = 0; j < n; ++j) values[j] = limits.Apply(static_cast<uint8_t>(indices[j] + centres[j] + 128));
 }
 
@@ -41,38 +41,43 @@ inline int32_t LiftIndex(uint8_t byte, int32_t smallest, int32_t largest) {
   return index < largest ? index : largest;
 }
 
-void DequantizePixel(const Synthesis& synthesis, uint32_t n, const uint8_t* __restrict indices,
-                     uint8_t* __restrict values) {
-  const int16_t* __restrict centres = synthesis.centres;
-  const uint32_t* __restrict steps = synthesis.steps;
-  const int16_t* __restrict smallest = synthesis.smallest;
-  const int16_t* __restrict largest = synthesis.largest;
+// sgn(k) * floor((|k| * step + 8) / 16), where the product fits 14 bits.
+inline int32_t Dequantize(int32_t index, int32_t step) {
+  const int32_t product = index * step;
+  return (product + 8 - (product < 0 ? 1 : 0)) >> 4;
+}
+
+inline void DequantizePixel(const Synthesis& synthesis, uint32_t n, const uint8_t* __restrict indices,
+                            uint8_t* __restrict values) {
+  const StepTables& steps = synthesis.steps;
   const int32_t lo = synthesis.codec->side_info.lo;
   const int32_t hi = synthesis.codec->side_info.hi;
   for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index = LiftIndex(indices[j], smallest[j], largest[j]);
-    const uint32_t magnitude = static_cast<uint32_t>(index < 0 ? -index : index);
-    const int32_t distance = static_cast<int32_t>((magnitude * steps[j] + 8) / 16);
-    const int32_t value = Clamp(centres[j] + (index < 0 ? -distance : distance), lo, hi);
+    const int32_t index = LiftIndex(indices[j], steps.smallest[j], steps.largest[j]);
+    const int32_t value = Clamp(steps.centres[j] + Dequantize(index, steps.steps[j]), lo, hi);
     values[j] = static_cast<uint8_t>(value) ^ synthesis.flip;
   }
 }
 
-void ScaleIndices(const Synthesis& synthesis, uint32_t n, const uint8_t* indices) {
+// A pixel of signed indices times 2^level.
+inline void ScaleIndices(const Synthesis& synthesis, uint32_t n, const uint8_t* __restrict indices,
+                         int16_t* __restrict pixel) {
   const int32_t scale = 1 << synthesis.level;
-  int16_t* __restrict pixel = synthesis.pixel;
-  const bool lifts = synthesis.smallest != nullptr;
+  if (synthesis.codec->side_info.has_analysis) {
+    for (uint32_t j = 0; j < n; ++j) pixel[j] = static_cast<int16_t>(static_cast<int8_t>(indices[j]) * scale);
+    return;
+  }
+  const int16_t* __restrict smallest = synthesis.steps.smallest;
+  const int16_t* __restrict largest = synthesis.steps.largest;
   for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index =
-        lifts ? LiftIndex(indices[j], synthesis.smallest[j], synthesis.largest[j]) : static_cast<int8_t>(indices[j]);
-    pixel[j] = static_cast<int16_t>(index * scale);
+    pixel[j] = static_cast<int16_t>(LiftIndex(indices[j], smallest[j], largest[j]) * scale);
   }
 }
 
-void TransformPixel(const Synthesis& synthesis, const uint8_t* indices, uint8_t* values) {
+inline void TransformPixel(const Synthesis& synthesis, const uint8_t* indices, uint8_t* values) {
   const SideInfo& info = synthesis.codec->side_info;
-  ScaleIndices(synthesis, info.components, indices);
-  const int16_t* __restrict pixel = synthesis.pixel;
+  int16_t* __restrict pixel = synthesis.pixels;
+  ScaleIndices(synthesis, info.components, indices, pixel);
   const uint8_t* matrix = info.synthesis;
   for (uint32_t i = 0; i < info.channels; ++i, matrix += 2 * size_t{info.components}) {
     int32_t sum = Load<int32_t>(info.synthesis_bias + 4 * size_t{i}) + (1 << (info.synthesis_shift - 1));

@@ -14,8 +14,10 @@ void SplitRunNeon(const ClassTables& tables, const uint8_t* values, size_t n, ui
 bool EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsNeon(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesNeon(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
-void ResidualsOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
-void IndicesOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row);
+void ResidualsOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                        uint8_t* residuals);
+void IndicesOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                      uint8_t* indices);
 
 // The CRC32 extension.
 uint32_t ExtendCrc32cArm(uint32_t crc, const uint8_t* data, size_t bytes);

@@ -5,6 +5,7 @@
 #include <wmmintrin.h>
 
 #include "core/bytes.h"
+#include "kernels/crc32c_powers.h"
 #include "kernels/x86_kernels.h"
 
 #define FMTC_TARGET_CRC __attribute__((target("sse4.2,pclmul")))
@@ -13,13 +14,6 @@ namespace fmtc {
 namespace {
 
 constexpr size_t kPartBytes = 512;
-
-// x^n modulo the polynomial; both bit-reflected, so that x^0 is the highest bit.
-constexpr uint32_t PowerOfX(uint32_t n) {
-  uint32_t power = 0x80000000;
-  for (; n > 0; --n) power = (power >> 1) ^ ((power & 1) != 0 ? 0x82F63B78 : 0);
-  return power;
-}
 
 // The register after kPartBytes zero bytes. The product of two reflected values is x times what it seems, and reducing
 // it with the CRC instruction multiplies by x^32.

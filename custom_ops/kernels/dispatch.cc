@@ -23,7 +23,7 @@ constexpr Kernels kAvx2Kernels = {AnalyzeRowAvx2,   SynthesizeRowAvx2,  DecodeRu
 
 constexpr Kernels kAvx512Kernels = {AnalyzeRowAvx512,   SynthesizeRowAvx512, DecodeRunAvx512,    SplitRunAvx512,
                                     EncodeRunAvx512,    PlanesToPixelsAvx2,  PixelsToPlanesAvx2, ResidualsOfRowAvx512,
-                                    IndicesOfRowAvx512, ExtendCrc32cX86};
+                                    IndicesOfRowAvx512, ExtendCrc32cAvx512};
 
 // The built-in also asks the operating system whether it saves the registers.
 bool HasAvx2() {
@@ -35,7 +35,8 @@ bool HasAvx512() {
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg");
+         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg") &&
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("vpclmulqdq");
 }
 
 const Kernels* FindProcessorKernels(const char* level) {

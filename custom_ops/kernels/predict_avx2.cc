@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/lookup_avx2.h"
 #include "kernels/target.h"
 #include "kernels/x86_kernels.h"
@@ -18,37 +20,37 @@ struct Vector32 {
   using Mask = __m256i;
   static constexpr size_t kBytes = 32;
 
-  static FMTC_INLINE Mask Active(size_t count) { return FirstBytes(count); }
   static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) {
     return _mm256_cmpeq_epi8(LoadVector(bytes), _mm256_set1_epi8(value));
   }
-  static FMTC_INLINE Mask Not(Mask mask) { return _mm256_xor_si256(mask, _mm256_set1_epi8(-1)); }
-  static FMTC_INLINE Type Load(const uint8_t* p, Mask) { return LoadVector(p); }
-  static FMTC_INLINE void Store(uint8_t* p, Mask active, Type value, Type before) {
-    StoreVector(p, _mm256_blendv_epi8(before, value, active));
-  }
-  static FMTC_INLINE Type Zero() { return _mm256_setzero_si256(); }
-  static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm256_and_si256(mask, a); }
-  static FMTC_INLINE Type Select(Mask mask, Type a, Type b) { return _mm256_blendv_epi8(b, a, mask); }
+  static FMTC_INLINE Type Load(const uint8_t* p) { return LoadVector(p); }
+  static FMTC_INLINE void Store(uint8_t* p, Type value) { StoreVector(p, value); }
+  static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
   static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi8(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi8(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epi8(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epi8(a, b); }
-  // The instruction rounds up and is unsigned: complements and an offset of 128 on both sides.
-  static FMTC_INLINE Type Average(Type a, Type b) {
-    const __m256i flip = _mm256_set1_epi8(0x7F);
-    return _mm256_xor_si256(_mm256_avg_epu8(_mm256_xor_si256(a, flip), _mm256_xor_si256(b, flip)), flip);
+  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epu8(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epu8(a, b); }
+  static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm256_and_si256(mask, a); }
+  static FMTC_INLINE Type Join(Type mask, Type a, Type b) { return _mm256_or_si256(_mm256_and_si256(mask, a), b); }
+  static FMTC_INLINE Type SelectAverage(Mask mask, Type base, Type a, Type b) {
+    return _mm256_blendv_epi8(base, _mm256_avg_epu8(a, b), mask);
+  }
+  static FMTC_INLINE Type SelectDifference(Mask mask, Type base, Type a, Type b) {
+    return _mm256_blendv_epi8(base, _mm256_sub_epi8(a, b), mask);
   }
 };
 
 }  // namespace
 
-void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessAnyRow<Vector32, false>(shape, codes, above, row);
+void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
+                        uint8_t* residuals) {
+  ProcessAnyRow<Vector32, false>(shape, codes, above, indices, residuals);
 }
 
-void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  ProcessAnyRow<Vector32, true>(shape, codes, above, row);
+void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
+                      uint8_t* indices) {
+  ProcessAnyRow<Vector32, true>(shape, codes, above, residuals, indices);
 }
 
 }  // namespace fmtc

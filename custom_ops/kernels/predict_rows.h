@@ -1,106 +1,128 @@
 // Prediction of rows, for any vector of bytes. To be included between FMTC_BEGIN_TARGET_* and FMTC_END_TARGET.
 //
-// V has: Type and Mask; kBytes; Active(count), a Mask of the first `count` lanes; Equal(bytes, value), a Mask;
-// Not(mask); Load(p, active), whatever in the other lanes; Store(p, active, value, before), which leaves the memory of
-// the other lanes alone, or writes `before`, what Load has got from there; Zero; Keep(mask, a), zero elsewhere;
-// Select(mask, a, b); of signed bytes Add, Sub, Min, Max, and Average, which is (a + b) >> 1.
+// Everything here works on x' = 127 - x, which is x ^ 0x7F, instead of the index x: the order of signed bytes becomes
+// that of unsigned bytes (reversed), (L + U) >> 1 the rounded average that processors have, and the gradient stays what
+// it is.
+//
+// V has: Type and Mask; kBytes; Equal(bytes, value), a Mask; Load(p); Store(p, value); Set(value), in all lanes; of
+// bytes Add, Sub, Xor, Min and Max (unsigned); Keep(mask, a), zero elsewhere; Join(mask, a, b), a or b; and what
+// replaces `base` in the lanes of a mask: SelectAverage(mask, base, a, b) and SelectDifference(mask, base, a, b).
 #ifndef FMTC_KERNELS_PREDICT_ROWS_H_
 #define FMTC_KERNELS_PREDICT_ROWS_H_
 
 namespace fmtc {
 namespace {
 
+constexpr char kComplement = 0x7F;
+
 // A vector's worth of components, over all pixels of a row.
 template <typename V>
 struct Column {
   using Type = typename V::Type;
-  typename V::Mask active, predicted, left, up, average, gradient;
+  size_t begin;  // its first component
+  Type none;     // 127 where nothing is predicted
+  Type left_only, up_only, predicted;
+  typename V::Mask average, gradient;
+  Type left, up_left;  // of the pixel that comes next
 
-  FMTC_INLINE Column(const uint8_t* codes, size_t count) : active(V::Active(count)) {
+  FMTC_INLINE Column(RowShape shape, const uint8_t* codes, size_t index) {
+    // The last column ends where the pixel ends, and does some components again.
+    begin = index * V::kBytes;
+    if (begin + V::kBytes > shape.components) begin = shape.components > V::kBytes ? shape.components - V::kBytes : 0;
     uint8_t predictors[V::kBytes] = {};
-    for (size_t j = 0; j < count && j < V::kBytes; ++j) predictors[j] = codes[j] >> 4;
-    predicted = V::Not(V::Equal(predictors, 0));
-    left = V::Equal(predictors, 1);
-    up = V::Equal(predictors, 2);
+    for (size_t j = 0; j < V::kBytes && begin + j < shape.components; ++j) predictors[j] = codes[begin + j] >> 4;
+    const Type ones = V::Set(static_cast<char>(0xFF));
+    const Type is_none = V::Keep(V::Equal(predictors, 0), ones);
+    predicted = V::Xor(is_none, ones);
+    none = V::Keep(V::Equal(predictors, 0), V::Set(kComplement));
+    left_only = V::Keep(V::Equal(predictors, 1), ones);
+    up_only = V::Keep(V::Equal(predictors, 2), ones);
     average = V::Equal(predictors, 3);
     gradient = V::Equal(predictors, 4);
   }
 
-  FMTC_INLINE Type Predict(Type l, Type u, Type up_left) const {
+  FMTC_INLINE Type PredictFromOne(Type neighbour) const { return V::Join(predicted, neighbour, none); }
+
+  FMTC_INLINE Type Predict(Type up) const {
     // L + U - clamp(UL) is the clamped L + U - UL, and stays in bytes.
-    const Type clamped = V::Min(V::Max(up_left, V::Min(l, u)), V::Max(l, u));
-    Type p = V::Keep(gradient, V::Sub(V::Add(l, u), clamped));
-    p = V::Select(average, V::Average(l, u), p);
-    p = V::Select(up, u, p);
-    return V::Select(left, l, p);
+    const Type clamped = V::Min(V::Max(up_left, V::Min(left, up)), V::Max(left, up));
+    Type p = V::Join(left_only, left, V::Join(up_only, up, none));
+    p = V::SelectAverage(average, p, left, up);
+    return V::SelectDifference(gradient, p, V::Add(left, up), clamped);
   }
-};
 
-// What a column carries from pixel to pixel.
-template <typename V>
-struct Cursor {
-  typename V::Type left, up_left, value;
-};
-
-// One pixel. The next one is loaded before this one is stored, since the vectors of narrow pixels overlap.
-template <typename V, bool kDecode, bool kHasAbove>
-FMTC_INLINE void ProcessPixel(const Column<V>& column, size_t stride, bool is_first, bool is_last, const uint8_t* above,
-                              uint8_t* row, Cursor<V>* cursor) {
-  using Type = typename V::Type;
-  Type prediction;
-  if (kHasAbove) {
-    const Type up = V::Load(above, column.active);
-    prediction = is_first ? V::Keep(column.predicted, up) : column.Predict(cursor->left, up, cursor->up_left);
-    cursor->up_left = up;
-  } else {
-    prediction = V::Keep(column.predicted, cursor->left);
-  }
-  const Type value = cursor->value;
-  const Type result = kDecode ? V::Add(value, prediction) : V::Sub(value, prediction);
-  if (!is_last) cursor->value = V::Load(row + stride, column.active);
-  V::Store(row, column.active, result, value);
-  cursor->left = kDecode ? result : value;
-}
-
-// Replaces residuals by indices (kDecode) or indices by residuals in kColumns neighbouring columns, from left to right.
-// Each waits for the pixel to the left, so that several of them are done at a time.
-template <typename V, bool kDecode, bool kHasAbove, size_t kColumns>
-FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* codes, size_t components, const uint8_t* above,
-                                uint8_t* row) {
-  static_assert(kColumns == 1 || kColumns == 2, "");
-  const size_t n = shape.components;
-  const Column<V> first(codes, components);
-  const Column<V> second(codes + (kColumns - 1) * V::kBytes, components - (kColumns - 1) * V::kBytes);
-  constexpr size_t kSecond = (kColumns - 1) * V::kBytes;
-  Cursor<V> a = {V::Zero(), V::Zero(), V::Load(row, first.active)};
-  Cursor<V> b = {V::Zero(), V::Zero(), V::Load(row + kSecond, second.active)};
-  for (uint32_t x = 0; x < shape.width; ++x, row += n) {
-    const bool is_last = x + 1 == shape.width;
-    ProcessPixel<V, kDecode, kHasAbove>(first, n, x == 0, is_last, above, row, &a);
-    if (kColumns == 2) {
-      ProcessPixel<V, kDecode, kHasAbove>(second, n, x == 0, is_last, above + kSecond, row + kSecond, &b);
+  // From the value in `in` and the prediction P' to the result. index' = P' - residual; residual = P' - index'.
+  template <bool kDecode>
+  FMTC_INLINE void Finish(Type prediction, const uint8_t* in, uint8_t* out) {
+    const Type complement = V::Set(kComplement);
+    const Type value = V::Load(in + begin);
+    if (kDecode) {
+      left = V::Sub(prediction, value);
+      V::Store(out + begin, V::Xor(left, complement));
+    } else {
+      left = V::Xor(value, complement);
+      V::Store(out + begin, V::Sub(prediction, left));
     }
-    if (kHasAbove) above += n;
+  }
+
+  template <bool kDecode, bool kHasAbove>
+  FMTC_INLINE void FirstPixel(const uint8_t* above, const uint8_t* in, uint8_t* out) {
+    const Type complement = V::Set(kComplement);
+    if (kHasAbove) up_left = V::Xor(V::Load(above + begin), complement);
+    Finish<kDecode>(kHasAbove ? PredictFromOne(up_left) : complement, in, out);
+  }
+
+  template <bool kDecode, bool kHasAbove>
+  FMTC_INLINE void NextPixel(const uint8_t* above, const uint8_t* in, uint8_t* out) {
+    if (!kHasAbove) return Finish<kDecode>(PredictFromOne(left), in, out);
+    const Type up = V::Xor(V::Load(above + begin), V::Set(kComplement));
+    const Type prediction = Predict(up);
+    up_left = up;
+    Finish<kDecode>(prediction, in, out);
+  }
+};
+
+// Some columns, from left to right. Each waits for the pixel to the left, so that several of them are done at a time.
+// Where a pixel is narrower than a vector, the next pixel's store corrects what is behind it.
+template <typename V, bool kDecode, bool kHasAbove, size_t... kIndex>
+FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* codes, size_t first, const uint8_t* above,
+                                const uint8_t* in, uint8_t* out, std::index_sequence<kIndex...>) {
+  Column<V> columns[] = {Column<V>(shape, codes, first + kIndex)...};
+  (columns[kIndex].template FirstPixel<kDecode, kHasAbove>(above, in, out), ...);
+  for (uint32_t x = 1; x < shape.width; ++x) {
+    if (kHasAbove) above += shape.components;
+    in += shape.components;
+    out += shape.components;
+    (columns[kIndex].template NextPixel<kDecode, kHasAbove>(above, in, out), ...);
   }
 }
 
 template <typename V, bool kDecode, bool kHasAbove>
-FMTC_INLINE void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
-  size_t j = 0;
-  for (; j + V::kBytes < shape.components; j += 2 * V::kBytes) {
-    ProcessColumns<V, kDecode, kHasAbove, 2>(shape, codes + j, shape.components - j, above + j, row + j);
-  }
-  if (j < shape.components) {
-    ProcessColumns<V, kDecode, kHasAbove, 1>(shape, codes + j, shape.components - j, above + j, row + j);
+FMTC_INLINE void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in,
+                            uint8_t* out) {
+  const size_t columns = (shape.components + V::kBytes - 1) / V::kBytes;
+  for (size_t i = 0; i < columns;) {
+    const size_t left = columns - i;
+    if (left == 1) {
+      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<1>());
+      i += 1;
+    } else if (left == 2 || left == 4) {
+      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<2>());
+      i += 2;
+    } else {
+      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<3>());
+      i += 3;
+    }
   }
 }
 
 template <typename V, bool kDecode>
-FMTC_INLINE void ProcessAnyRow(RowShape shape, const uint8_t* codes, const uint8_t* above, uint8_t* row) {
+FMTC_INLINE void ProcessAnyRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in,
+                               uint8_t* out) {
   if (above != nullptr) {
-    ProcessRow<V, kDecode, true>(shape, codes, above, row);
+    ProcessRow<V, kDecode, true>(shape, codes, above, in, out);
   } else {
-    ProcessRow<V, kDecode, false>(shape, codes, row, row);
+    ProcessRow<V, kDecode, false>(shape, codes, above, in, out);
   }
 }
 

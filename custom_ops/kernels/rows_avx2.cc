@@ -1,5 +1,7 @@
-// Analysis and synthesis of rows, compiled for AVX2.
+// Analysis and synthesis of rows with AVX2.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "core/analysis.h"
 #include "core/bytes.h"
 #include "core/quantizer.h"
@@ -11,15 +13,85 @@ FMTC_BEGIN_TARGET_AVX2
 
 #include "core/analysis_rows.h"
 #include "core/synthesis_rows.h"
+#include "kernels/matrix_rows.h"
+#include "kernels/quantize_rows.h"
+#include "kernels/transform_rows.h"
 
 namespace fmtc {
+namespace {
+
+struct Words16 {
+  using Type = __m256i;
+  static constexpr size_t kLanes = 16;
+
+  static FMTC_INLINE __m128i LoadBytes(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static FMTC_INLINE Type Load16(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return _mm256_cvtepi8_epi16(LoadBytes(p)); }
+  static FMTC_INLINE Type LoadUnsigned(const uint8_t* p) { return _mm256_cvtepu8_epi16(LoadBytes(p)); }
+  static FMTC_INLINE void StoreBytes(uint8_t* p, Type a) {
+    const __m256i bytes = _mm256_and_si256(a, _mm256_set1_epi16(0xFF));
+    const __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+  }
+  static FMTC_INLINE Type Set(int16_t value) { return _mm256_set1_epi16(value); }
+  static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi16(a, b); }
+  static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi16(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epi16(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epi16(a, b); }
+  static FMTC_INLINE Type MulLow(Type a, Type b) { return _mm256_mullo_epi16(a, b); }
+  static FMTC_INLINE Type MulHigh(Type a, Type b) { return _mm256_mulhi_epu16(a, b); }
+  static FMTC_INLINE Type Abs(Type a) { return _mm256_abs_epi16(a); }
+  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
+  static FMTC_INLINE Type And(Type a, Type b) { return _mm256_and_si256(a, b); }
+  static FMTC_INLINE Type ShiftLeft4(Type a) { return _mm256_slli_epi16(a, 4); }
+  static FMTC_INLINE Type ShiftRight4(Type a) { return _mm256_srai_epi16(a, 4); }
+  static FMTC_INLINE Type Signs(Type a) { return _mm256_srai_epi16(a, 15); }
+  static FMTC_INLINE Type Negate(Type a, Type sign) { return _mm256_sign_epi16(a, sign); }
+};
+
+// Two vectors of eight sums make a group.
+struct Sums8 {
+  struct Group {
+    __m256i low, high;
+  };
+  using Pairs = Group;
+  using Input = __m256i;
+  static constexpr size_t kPixels = 4;
+  static constexpr size_t kGroups = 1;
+
+  static FMTC_INLINE __m256i Load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static FMTC_INLINE Group LoadSums(const int32_t* p, int32_t more) {
+    const __m256i added = _mm256_set1_epi32(more);
+    return {_mm256_add_epi32(Load(p), added), _mm256_add_epi32(Load(p + 8), added)};
+  }
+  static FMTC_INLINE Pairs LoadPairs(const int16_t* p) { return {Load(p), Load(p + 16)}; }
+  static FMTC_INLINE Input LoadInput(const int16_t* p) {
+    int32_t pair;
+    memcpy(&pair, p, sizeof(pair));
+    return _mm256_set1_epi32(pair);
+  }
+  static FMTC_INLINE void AddProducts(const Pairs& pairs, Input input, Group* sums) {
+    sums->low = _mm256_add_epi32(sums->low, _mm256_madd_epi16(pairs.low, input));
+    sums->high = _mm256_add_epi32(sums->high, _mm256_madd_epi16(pairs.high, input));
+  }
+  static FMTC_INLINE __m128i Narrow(const Group& sums, uint32_t shift) {
+    const __m128i count = _mm_cvtsi32_si128(static_cast<int>(shift));
+    const __m256i words = _mm256_packs_epi32(_mm256_sra_epi32(sums.low, count), _mm256_sra_epi32(sums.high, count));
+    const __m256i ordered = _mm256_permute4x64_epi64(words, 0xD8);
+    return _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+  }
+};
+
+}  // namespace
 
 void AnalyzeRowAvx2(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
-  AnalyzeRowHere(analysis, width, row, indices);
+  AnalyzeRowWith<Words16, Sums8>(analysis, width, row, indices);
 }
 
 void SynthesizeRowAvx2(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
-  SynthesizeRowHere(synthesis, width, indices, row);
+  SynthesizeRowWith<Words16, Sums8>(synthesis, width, indices, row);
 }
 
 }  // namespace fmtc

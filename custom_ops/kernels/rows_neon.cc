@@ -90,9 +90,9 @@ void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row
                               -128,
                               127,
                               0};
-  int16_t* __restrict pixel = analysis.pixel;
+  int16_t* __restrict pixel = analysis.pixels;
   for (uint32_t x = 0; x < width; ++x, row += info.channels, indices += info.components) {
-    for (uint32_t i = 0; i < info.channels; ++i) pixel[i] = static_cast<int8_t>(row[i] ^ analysis.flip);
+    WidenPixel(analysis.flip, info.channels, row, pixel);
     product.Apply(pixel, indices);
   }
 }
@@ -104,8 +104,8 @@ void SynthesizeRowNeon(const Synthesis& synthesis, uint32_t width, const uint8_t
                               info.components, info.synthesis_shift, info.lo,
                               info.hi,         synthesis.flip};
   for (uint32_t x = 0; x < width; ++x, indices += info.components, row += info.channels) {
-    ScaleIndices(synthesis, info.components, indices);
-    product.Apply(synthesis.pixel, row);
+    ScaleIndices(synthesis, info.components, indices, synthesis.pixels);
+    product.Apply(synthesis.pixels, row);
   }
 }
 

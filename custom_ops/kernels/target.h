@@ -7,7 +7,8 @@
 
 #define FMTC_AVX2_FEATURES "avx,avx2,bmi,bmi2,lzcnt,popcnt"
 #define FMTC_AVX512_FEATURES \
-  FMTC_AVX2_FEATURES ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg"
+  FMTC_AVX2_FEATURES         \
+  ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vnni,vpclmulqdq"
 
 #define FMTC_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -299,13 +299,17 @@ void TestGeometry() {
   EXPECT(subject.plan().item_capacity == RoundUp(16 + 4 * 17 + 224 * 224 * 3, 8));
   uint32_t rows = 0;
   uint32_t groups = 0;
-  for (SegmentWalk walk(subject.plan()); !walk.done(); walk.Next()) {
+  uint32_t segment = 0;
+  for (SegmentWalk walk(subject.plan(), 0, 2); !walk.done(); walk.Next(), ++segment) {
+    EXPECT(walk.rows() == (segment < 224 % 17 ? 14u : 13u));
+    EXPECT(walk.starts_group() == (segment == 0 || segment == 9));
+    if (walk.starts_group()) {
+      const GroupBegin begin(subject.plan(), groups++);
+      EXPECT(begin.segment == segment && begin.row == rows);
+    }
     rows += walk.rows();
-    groups += walk.starts_group();
-    EXPECT(walk.rows() == (walk.index() < 224 % 17 ? 14u : 13u));
-    EXPECT(walk.starts_group() == (walk.index() == 0 || walk.index() == 9));
   }
-  EXPECT(rows == 224 && groups == 2);
+  EXPECT(rows == 224 && groups == 2 && segment == 17);
 }
 
 }  // namespace

@@ -97,6 +97,8 @@ class FakeRuntime {
 
   TfLiteStatus ApplyDelegate(TfLiteDelegate* delegate) { return delegate->Prepare(&context_, delegate); }
 
+  void SetNumThreads(int threads) { context_.recommended_num_threads = threads; }
+
   TfLiteStatus Prepare() {
     return ForEachOp([this](Op& op) { return op.registration.prepare(&context_, &op.node); });
   }

@@ -48,7 +48,8 @@ void TestPlanes(const Kernels& kernels) {
     std::shuffle(place.begin(), place.end(), random);
     for (size_t plane_bytes = 1; plane_bytes <= 140; ++plane_bytes) {
       const PlaneShape shape{components, plane_bytes};
-      const Bytes pixels = RandomBytes(&random, components * plane_bytes, 256);
+      const size_t bytes = components * plane_bytes;
+      const Bytes pixels = RandomBytes(&random, bytes + kValueSlack, 256);
       Bytes expected(pixels.size());
       Bytes planes(pixels.size());
       Bytes back(pixels.size());
@@ -56,7 +57,7 @@ void TestPlanes(const Kernels& kernels) {
       kernels.pixels_to_planes(shape, place.data(), pixels.data(), planes.data());
       kernels.planes_to_pixels(shape, place.data(), planes.data(), back.data());
       EXPECT(planes == expected);
-      EXPECT(back == pixels);
+      EXPECT(std::equal(pixels.begin(), pixels.begin() + static_cast<long>(bytes), back.begin()));
     }
   }
 }
@@ -71,13 +72,14 @@ void TestPrediction(const Kernels& kernels) {
     const Bytes above = RandomBytes(&random, row_bytes + kValueSlack, 256);
     const Bytes row = RandomBytes(&random, row_bytes + kValueSlack, 256);
     for (const uint8_t* neighbours : {static_cast<const uint8_t*>(nullptr), above.data()}) {
-      Bytes expected = row;
-      Bytes residuals = row;
-      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, expected.data());
-      kernels.residuals_of_row(shape, codes.data(), neighbours, residuals.data());
+      Bytes expected(row.size());
+      Bytes residuals(row.size());
+      Bytes indices(row.size());
+      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, row.data(), expected.data());
+      kernels.residuals_of_row(shape, codes.data(), neighbours, row.data(), residuals.data());
       EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), expected.begin()));
-      kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data());
-      EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), row.begin()));
+      kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data(), indices.data());
+      EXPECT(std::equal(indices.begin(), indices.begin() + static_cast<long>(row_bytes), row.begin()));
     }
   }
 }

@@ -22,7 +22,8 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   const int batch = context->tensors[state->source].dims->data[0];
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
 
-  const size_t workspace_bytes = DecodeWorkspaceSize(state->codec, state->plan);
+  HoldWorkers(*context, state);
+  const size_t workspace_bytes = DecodeWorkspaceSize(state->codec, state->plan, state->workers.count);
   if (RequestWorkspace(context, node, state, workspace_bytes) != kTfLiteOk) return kTfLiteError;
   const int dims[4] = {batch, height, width, options.channels};
   return ResizeOutput(context, *state, 4, dims);
@@ -35,7 +36,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& map = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];
   const Status status = Decode(state.codec, state.plan, state.options.type, coded.data.uint8, coded.bytes,
-                               map.data.uint8, map.bytes, workspace.data.uint8, workspace.bytes);
+                               map.data.uint8, map.bytes, workspace.data.uint8, workspace.bytes, state.workers);
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, state, "cannot decode: %s", StatusMessage(status));
 }

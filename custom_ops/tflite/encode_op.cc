@@ -33,7 +33,8 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
   if (CheckCapacity(context, *state, static_cast<size_t>(item_capacity)) != kTfLiteOk) return kTfLiteError;
 
-  const size_t workspace_bytes = EncodeWorkspaceSize(state->codec, state->plan);
+  HoldWorkers(*context, state);
+  const size_t workspace_bytes = EncodeWorkspaceSize(state->codec, state->plan, state->workers.count);
   if (RequestWorkspace(context, node, state, workspace_bytes) != kTfLiteOk) return kTfLiteError;
   const int dims[2] = {batch, item_capacity};
   return ResizeOutput(context, *state, 2, dims);
@@ -47,7 +48,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& workspace = context->tensors[state.workspace];
   size_t payload_bytes;  // also in the coded tensor's header
   const Status status = Encode(state.codec, state.plan, state.options.type, map.data.uint8, map.bytes, coded.data.uint8,
-                               coded.bytes, &payload_bytes, workspace.data.uint8, workspace.bytes);
+                               coded.bytes, &payload_bytes, workspace.data.uint8, workspace.bytes, state.workers);
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, state, "cannot encode: %s", StatusMessage(status));
 }

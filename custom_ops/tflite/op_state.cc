@@ -8,12 +8,13 @@
 #include <type_traits>
 
 #include "kernels/dispatch.h"
+#include "tflite/thread_pool.h"
 
 namespace fmtc {
 namespace {
 
 constexpr size_t kTablesAlignment = 64;
-static_assert(std::is_trivial<OpState>::value, "it is allocated with calloc");
+static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with calloc");
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
 
@@ -104,11 +105,13 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
   state->op_name = op_name;
   state->options_problem = ParseOpOptions(options, options_bytes, &state->options);
   state->workspace = -1;
+  state->workers = {};
   return state;
 }
 
 void FreeOpState(TfLiteContext*, void* state) {
   if (state == nullptr) return;
+  ReleaseThreadPool(static_cast<OpState*>(state)->workers);
   std::free(static_cast<OpState*>(state)->tables);
   std::free(state);
 }
@@ -206,6 +209,12 @@ TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int 
                 TypeName(tensor.type), got);
   }
   return kTfLiteOk;
+}
+
+void HoldWorkers(const TfLiteContext& context, OpState* state) {
+  const Workers before = state->workers;
+  state->workers = HoldThreadPool(context.recommended_num_threads);
+  ReleaseThreadPool(before);
 }
 
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {

@@ -29,6 +29,7 @@ struct OpState {
   size_t tables_bytes;
   Codec codec;  // points into `tables` and into the side information
   MapPlan plan;
+  Workers workers;  // holds the thread pool if it has several
 };
 
 // State of a node with these options. Null when out of memory, which Prepare reports.
@@ -73,6 +74,9 @@ TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int t
 
 // Checks that the tensor is uint8 [any, item capacity].
 TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int tensor);
+
+// As many workers as the interpreter has threads.
+void HoldWorkers(const TfLiteContext& context, OpState* state);
 
 // Geometry for a batch, with the options' stride.
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch);

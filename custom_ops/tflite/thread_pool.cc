@@ -1,0 +1,131 @@
+#include "tflite/thread_pool.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+
+namespace fmtc {
+namespace {
+
+constexpr uint32_t kMaxThreads = 64;
+
+// A call of Run, on the stack of the thread that made it. The pool's mutex guards it.
+struct Job {
+  Workers::Task task;
+  void* argument;
+  uint32_t count;
+  uint32_t begun;
+  uint32_t finished;
+  Job* next;  // the job that waits behind it
+};
+
+class ThreadPool {
+ public:
+  // `helpers`: threads beside the calling ones.
+  void Hold(uint32_t helpers) {
+    const std::lock_guard<std::mutex> serial(lifetime_);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++holders_;
+    process_ = holders_ == 1 ? getpid() : process_;
+    while (num_threads_ < helpers && pthread_create(&threads_[num_threads_], nullptr, Main, this) == 0) ++num_threads_;
+  }
+
+  void Release() {
+    const std::lock_guard<std::mutex> serial(lifetime_);
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (--holders_ > 0) return;
+    stopping_ = true;
+    wake_.notify_all();
+    lock.unlock();
+    // A child process has none of its parent's threads.
+    for (uint32_t i = 0; i < num_threads_ && process_ == getpid(); ++i) pthread_join(threads_[i], nullptr);
+    num_threads_ = 0;
+    stopping_ = false;
+  }
+
+  void Run(uint32_t count, Workers::Task task, void* argument) {
+    Job job{task, argument, count, 0, 0, nullptr};
+    std::unique_lock<std::mutex> lock(mutex_);
+    Job** last = &jobs_;
+    while (*last != nullptr) last = &(*last)->next;
+    *last = &job;
+    wake_.notify_all();
+    while (job.begun < count) DoTask(&job, &lock);
+    done_.wait(lock, [&job] { return job.finished == job.count; });
+  }
+
+ private:
+  // Does the next task of a job; the last one to begin takes the job from the list.
+  void DoTask(Job* job, std::unique_lock<std::mutex>* lock) {
+    const uint32_t index = job->begun++;
+    if (job->begun == job->count) {
+      Job** at = &jobs_;
+      while (*at != job) at = &(*at)->next;
+      *at = job->next;
+    }
+    lock->unlock();
+    job->task(job->argument, index);
+    lock->lock();
+    // Behind this the job may be gone.
+    if (++job->finished == job->count) done_.notify_all();
+  }
+
+  static void* Main(void* pool) {
+    static_cast<ThreadPool*>(pool)->Help();
+    return nullptr;
+  }
+
+  void Help() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stopping_) {
+      if (jobs_ != nullptr) {
+        DoTask(jobs_, &lock);
+      } else {
+        wake_.wait(lock);
+      }
+    }
+  }
+
+  std::mutex lifetime_;  // of the threads: starting and joining them; taken before the other one
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  Job* jobs_ = nullptr;  // with tasks that have not begun
+  uint32_t holders_ = 0;
+  bool stopping_ = false;
+  uint32_t num_threads_ = 0;
+  pid_t process_ = 0;
+  pthread_t threads_[kMaxThreads];
+};
+
+// Never destroyed: it has no threads where nothing holds it.
+ThreadPool& SharedPool() {
+  static ThreadPool* const pool = new ThreadPool();
+  return *pool;
+}
+
+uint32_t MaxHelpers() {
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  if (processors <= 1) return 0;
+  return processors > kMaxThreads ? kMaxThreads : static_cast<uint32_t>(processors) - 1;
+}
+
+void RunInPool(uint32_t count, Workers::Task task, void* argument) { SharedPool().Run(count, task, argument); }
+
+}  // namespace
+
+Workers HoldThreadPool(int num_threads) {
+  if (num_threads <= 1) return {};
+  const uint32_t wanted = static_cast<uint32_t>(num_threads);
+  const uint32_t helpers = wanted - 1 < MaxHelpers() ? wanted - 1 : MaxHelpers();
+  SharedPool().Hold(helpers);
+  return {wanted < kMaxThreads ? wanted : kMaxThreads, RunInPool};
+}
+
+void ReleaseThreadPool(const Workers& workers) {
+  if (workers.run != nullptr) SharedPool().Release();
+}
+
+}  // namespace fmtc

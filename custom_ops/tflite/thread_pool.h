@@ -1,0 +1,20 @@
+// The threads of this process that help all FMTC ops of all interpreters.
+#ifndef FMTC_TFLITE_THREAD_POOL_H_
+#define FMTC_TFLITE_THREAD_POOL_H_
+
+#include <cstdint>
+
+#include "core/workers.h"
+
+namespace fmtc {
+
+// Workers for `num_threads` threads, the calling one included; <= 1 gives one that needs no pool. The pool exists while
+// anything holds it, so that no thread is left when the library is unloaded. There are never more threads than the
+// largest number that was asked for, and no more than the machine has processors; where they are busy, or cannot be
+// started, the calling thread does the work, and what comes out is the same.
+Workers HoldThreadPool(int num_threads);
+void ReleaseThreadPool(const Workers& workers);
+
+}  // namespace fmtc
+
+#endif  // FMTC_TFLITE_THREAD_POOL_H_
