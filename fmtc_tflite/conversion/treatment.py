@@ -206,15 +206,16 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
 
 
 def _folding_pays(plan: SitePlan, weight: float) -> bool:
-    """Whether computing the map in the decoder costs less than storing it, at a Lagrangian weight.
+    """Whether computing the map in the decoder costs clearly less than storing it, at a Lagrangian weight.
 
-    The map then is as good as its source's coded form, as it is if the source is decoded for its producer.
+    The map then is as good as its source's coded form, as it is if the source is decoded for its producer. The matrix
+    has to save twice what it takes, since it takes room in the model as well.
     """
     source = plan.fold_source
     if source is None or not plan.choices or not source.stored or source.info is None:
         return False
     stored = best_pick(plan.choices, weight).total
-    return source.info.synthesis is None and folding.side_information_bits(plan.site) < stored
+    return source.info.synthesis is None and 2 * folding.side_information_bits(plan.site) < stored
 
 
 def follow_source(plan: SitePlan) -> None:
@@ -223,9 +224,9 @@ def follow_source(plan: SitePlan) -> None:
     assert source is not None
     assert source.info is not None
     lo, hi = plan.site.activation_range
-    synthesis = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
+    synthesis, compact = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
     channels = plan.site.tensor.shape[3]
-    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis)
+    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis, compact=compact)
     plan.item_capacity = 0
 
 
