@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatis
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.paper import PaperFigures
-from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice, best_pick
 from fmtc_tflite.conversion.recipe import Recipe
@@ -245,5 +246,10 @@ def _compact(codes: np.ndarray) -> int | np.ndarray:
 
 def _with_flat_table(channels: int, components: int, **quantization: object) -> SideInformation:
     zeros = np.zeros(components, np.uint8)
+    return SideInformation(channels, zeros, zeros, _flat_table(), **quantization)  # type: ignore[arg-type]
+
+
+@cache
+def _flat_table() -> tuple[TokenClass, ...]:
     classes, _ = entropy_model.fit_classes(np.ones((1, 256)))
-    return SideInformation(channels, zeros, zeros, tuple(classes), **quantization)  # type: ignore[arg-type]
+    return tuple(classes)
