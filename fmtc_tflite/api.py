@@ -127,6 +127,8 @@ def evaluate(
     Raises:
       FmtcError: see fmtc_tflite.errors; no output has been written then.
     """
+    if options.beam is not None and resume_dir is not None:
+        raise UsageError("--beam has its runner repeat what failed; drop --resume_dir")
     sources = [Path(path) for path in (model, reference) if path is not None]
     targets = [Path(path) for path in (json_file, predictions_file) if path is not None]
     for source in sources:

@@ -322,8 +322,13 @@ def _run(
             pipeline = beam.Pipeline(options=options)
             results = pipeline | beam.Create(shards) | beam.Reshuffle() | transform
             _ = results | beam.Map(_write_state, folder)
-            start = time.monotonic()
-            outcome = pipeline.run().wait_until_finish()
+            start, running = time.monotonic(), pipeline.run()
+            try:
+                outcome = running.wait_until_finish()
+            except KeyboardInterrupt:
+                with suppress(Exception):  # not every runner can
+                    running.cancel()
+                raise
             logging.info("--beam: the pipeline of %d shards took %.1f s", len(shards), time.monotonic() - start)
             if outcome not in (None, PipelineState.DONE):
                 raise FmtcError(f"--beam: the pipeline ended as {outcome}; the runner's log has the reason")

@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
         )
     except KeyboardInterrupt:
         folder = api.partial_results_folder(FLAGS.json, FLAGS.resume_dir)
-        if folder is None:
+        if folder is None or FLAGS.beam is not None:
             raise
         raise KeyboardInterrupt(f"interrupted; the same command goes on from what is kept in {folder}") from None
     print(format_evaluation(document))

@@ -21,7 +21,9 @@ _ENERGY_COLOURS = {"feature maps": "#1f77a8", "weights": "#8a94a3", "codec": "#c
 def check_available() -> None:
     """Raises UsageError if matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("pictures need matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`")
+        raise UsageError(
+            "drawing pictures needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`"
+        )
 
 
 def draw(document: dict[str, Any]) -> dict[str, bytes]:

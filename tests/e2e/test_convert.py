@@ -173,6 +173,22 @@ def test_include_exclude_and_recipe(model: Path, samples: Path) -> None:
     assert {s["reason"] for s in sites[2:]} == {"the recipe says so"}
 
 
+def test_the_papers_scheme(model: Path, samples: Path, tmp_path: Path) -> None:
+    result = convert(
+        model, "--calibration_data", samples, "--num_samples", "64", "--preset", "paper", "--paper_bits", "7"
+    )
+    assert "paper's count" in result.stdout
+    assert "measured, not bounded" in result.stdout
+    report = json.loads((tmp_path / "demo_fmtc.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert report["preset"] == "paper"
+    paper = report["totals"]["paper"]
+    assert paper["shannon_bits_per_value"] < paper["huffman_bits_per_value"] < report["totals"]["bits_per_value"] + 0.05
+    assert_fails(run("--restore", tmp_path / "demo_fmtc.tflite"), 2, "folded")
+    both = ("--preset", "paper", "--max_kl", "0.1", "--calibration_data", samples, "--overwrite")
+    assert_fails(run(model, *both), 2, "--max_kl has no meaning")
+
+
 def test_arena_objective_lowers_the_plan_or_says_why_not(model: Path, samples: Path) -> None:
     arguments = (model, "--objective", "arena", "--calibration_data", samples, "--max_kl", "0.2")
     result = run(*arguments)

@@ -131,7 +131,8 @@ def test_recipe(folder: Path) -> None:
 
 def test_every_flag_exists(folder: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", README.read_text())) - FOREIGN_FLAGS
-    known = run("fmtc-convert --help; fmtc-eval --help; fmtc-profile --help", folder).stdout
+    comparison = f"{sys.executable} {README.parent / 'tools' / 'rate_accuracy.py'} --help"
+    known = run(f"fmtc-convert --help; fmtc-eval --help; fmtc-profile --help; {comparison}", folder).stdout
     missing = {flag for flag in named if not re.search(rf"--(\[no\])?{flag[2:]}\b", known)}
     assert missing - {"--help"} == set()
 

@@ -270,6 +270,8 @@ def test_options_that_will_not_do(data: Path, tmp_path: Path, arguments: tuple[s
 def test_beam_with_options_that_exclude_it(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="drop --num_workers"):
         replace(EvaluateOptions(data, beam=()), num_workers=2).check()
+    with pytest.raises(UsageError, match="drop --resume_dir"):
+        api.evaluate(tmp_path / "m.tflite", options=EvaluateOptions(data, beam=()), resume_dir=tmp_path)
     with pytest.raises(UsageError, match="needs --calibration_data and --calibration_store"):
         options(data, ()).check()
 

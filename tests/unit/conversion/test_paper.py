@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import COEFFICIENTS_SUFFIX, DECODE, ENCODE, restore
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
+from model_builder import ModelBuilder
 
 DEMO = importlib.resources.files("fmtc_tflite") / "demo"
 CONTENT = (DEMO / "demo_int8.tflite").read_bytes()
@@ -111,6 +113,28 @@ def test_decoded_maps_differ_by_about_the_step(results: dict[float, ConversionRe
 def test_a_rotated_model_cannot_be_restored(results: dict[float, ConversionResult]) -> None:
     with pytest.raises(UnsupportedModelError, match="is folded"):
         restore(load_model(results[7.0].content))
+
+
+def test_uint8_maps_and_too_few_samples(tmp_path: Path) -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 6, 6, 3], "UINT8", scale=1 / 64, zero_point=128)
+    y = graph.conv(x, 6, 3, activation="RELU", name="first", scale=0.2, zero_point=100)
+    graph.output(graph.conv(y, 40, 3, name="second", scale=0.5, zero_point=128))
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).integers(0, 256, (40, 6, 6, 3)).astype(np.uint8))
+    data = CalibrationOptions(data=tmp_path / "x.npy", preprocessing="raw")
+    (site,) = PaperConversion(builder.build(), ConvertOptions(data, preset="paper")).run().report["sites"]
+    assert site["transform"] == "klt"
+    assert site["paper"]["note"] is None
+
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("x", [1, 6, 6, 3]), 300, 11, name="wide", scale=2.0)
+    graph.output(graph.conv(x, 4))
+    report = (
+        PaperConversion(builder.build(), ConvertOptions(replace(data, num_samples=16), preset="paper")).run().report
+    )
+    assert "too few for a KLT of 300 dimensions" in report["sites"][0]["paper"]["note"]
 
 
 def test_the_same_bytes_again(results: dict[float, ConversionResult]) -> None:
