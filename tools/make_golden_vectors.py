@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags
 
 from fmtc_tflite.coding import reference
-from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, CompactMatrix, SideInformation, TokenClass
 
 _OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
@@ -56,6 +56,14 @@ def _matrices(channels: int, components: int) -> tuple[AffineTransform, AffineTr
     return analysis, synthesis
 
 
+def _matrix_in_bytes(channels: int, steps: np.ndarray) -> tuple[AffineTransform, CompactMatrix]:
+    i, j = np.arange(channels)[:, None], np.arange(len(steps))[None, :]
+    weights = ((i * 37 + j * 61) % 255 - 127).astype(np.int8)
+    compact = CompactMatrix(weights, (np.arange(channels) * 5000 + 1000).astype(np.uint16), 20)
+    bias = np.arange(channels, dtype=np.int32) * 500 - 3000
+    return AffineTransform(compact.expand(steps).astype(np.int16), bias, 12), compact
+
+
 def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
     """Name, side information, map, and capacity (None = what always suffices)."""
     step = {"centre": -20, "step": 40, "lo": -100, "hi": 90}
@@ -77,6 +85,14 @@ def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
         None,
     )
     yield "folded", _side_information(12, 4, components=5, synthesis=synthesis), _map((1, 16, 16, 5), 4, 10), None
+    own_steps = CODED_STEPS[[0, 3, 17, 20, 33]].astype(np.uint16)
+    in_bytes, compact = _matrix_in_bytes(12, own_steps)
+    yield (
+        "folded_bytes",
+        _side_information(12, 4, components=5, step=own_steps, centre=-7, synthesis=in_bytes, compact=compact),
+        _map((1, 16, 16, 5), 4, 12),
+        None,
+    )
     levels = _side_information(8, 4, **step, constant_level=4)
     for level, capacity in enumerate((3264, 2900, 2600, 2412, 16)):
         yield f"level_{level}_tight", levels, _map((1, 24, 24, 8), 6, 11), capacity

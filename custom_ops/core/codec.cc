@@ -32,6 +32,14 @@ void PlaceComponents(Codec* codec, uint32_t* place) {
   codec->place = place;
 }
 
+// Gives a synthesis matrix in bytes its form with 16 bits.
+void ExpandSynthesis(int16_t* matrix, SideInfo* info) {
+  info->synthesis = reinterpret_cast<const uint8_t*>(matrix);
+  for (uint32_t i = 0; i < info->channels; ++i) {
+    for (uint32_t j = 0; j < info->components; ++j) *matrix++ = static_cast<int16_t>(info->ExpandedSynthesis(i, j));
+  }
+}
+
 // What InitCodec builds behind the tables.
 void BuildColumns(uint8_t* memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
@@ -45,6 +53,9 @@ void BuildColumns(uint8_t* memory, Codec* codec) {
   if (info.has_analysis) {
     uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.components, info.channels));
     PackMatrix(info.analysis, info.analysis_bias, info.components, info.channels, packed, &codec->analysis);
+  }
+  if (info.compact_synthesis != nullptr) {
+    ExpandSynthesis(carver.Take<int16_t>(size_t{info.channels} * info.components), &codec->side_info);
   }
   if (info.has_synthesis) {
     uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.channels, info.components));
@@ -68,6 +79,9 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
     const size_t one = PackedMatrixBytes(sizes.components, sizes.channels);
     const size_t other = PackedMatrixBytes(sizes.channels, sizes.components);
     *memory_bytes += MemoryCarver::PieceBytes(one > other ? one : other);
+  }
+  if (sizes.has_compact_synthesis) {
+    *memory_bytes += MemoryCarver::PieceBytes(sizeof(int16_t) * sizes.channels * sizes.components);
   }
   return Status::kOk;
 }

@@ -11,6 +11,7 @@ constexpr uint32_t kMagic = 0x49534D46;  // "FMSI"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kSectionAlignment = 16;
 constexpr uint32_t kMaxShift = 30;
+constexpr uint32_t kMaxExpansionShift = 40;
 
 enum Flag : uint8_t {
   kAnalysisMatrix = 1,
@@ -18,7 +19,8 @@ enum Flag : uint8_t {
   kCentrePerComponent = 4,
   kStepPerComponent = 8,
   kChecksum = 16,
-  kAllFlags = 31,
+  kCompactSynthesis = 32,
+  kAllFlags = 63,
 };
 
 // Walks over the variable part; remembers that it ran over the end instead of failing at each step.
@@ -92,12 +94,18 @@ bool AreComponentsValid(const SideInfo& info) {
 
 uint64_t Magnitude(int64_t value) { return static_cast<uint64_t>(value < 0 ? -value : value); }
 
-// gain * sum(|matrix[row]|) + |bias[row]| + rounding < 2^31 for every row, so that 32-bit sums cannot overflow.
-bool AreSumsBounded(const uint8_t* matrix, const uint8_t* bias, uint32_t rows, uint32_t columns, uint64_t gain,
+// gain * sum(|element(row, ...)|) + |bias[row]| + rounding < 2^31 for every row, so that 32-bit sums cannot overflow;
+// and every element fits 16 bits.
+template <typename Element>
+bool AreSumsBounded(const Element& element, const uint8_t* bias, uint32_t rows, uint32_t columns, uint64_t gain,
                     uint64_t rounding) {
   for (uint32_t row = 0; row < rows; ++row) {
     uint64_t sum = 0;
-    for (uint32_t column = 0; column < columns; ++column, matrix += 2) sum += Magnitude(Load<int16_t>(matrix));
+    for (uint32_t column = 0; column < columns; ++column) {
+      const int64_t value = element(row, column);
+      if (value < INT16_MIN || value > INT16_MAX) return false;
+      sum += Magnitude(value);
+    }
     const uint64_t bound = gain * sum + Magnitude(Load<int32_t>(bias + 4 * size_t{row})) + rounding;
     if (bound >= uint64_t{1} << 31) return false;
   }
@@ -106,11 +114,18 @@ bool AreSumsBounded(const uint8_t* matrix, const uint8_t* bias, uint32_t rows, u
 
 bool AreMatricesBounded(const SideInfo& info) {
   if (kSmall) return true;
-  if (info.has_analysis && !AreSumsBounded(info.analysis, info.analysis_bias, info.components, info.channels, 128,
+  const auto analysis = [&info](uint32_t i, uint32_t j) {
+    return int64_t{Load<int16_t>(info.analysis + 2 * (size_t{i} * info.channels + j))};
+  };
+  const auto synthesis = [&info](uint32_t i, uint32_t j) {
+    if (info.compact_synthesis != nullptr) return info.ExpandedSynthesis(i, j);
+    return int64_t{Load<int16_t>(info.synthesis + 2 * (size_t{i} * info.components + j))};
+  };
+  if (info.has_analysis && !AreSumsBounded(analysis, info.analysis_bias, info.components, info.channels, 128,
                                            uint64_t{1} << (info.analysis_shift + info.max_level))) {
     return false;
   }
-  return !info.has_synthesis || AreSumsBounded(info.synthesis, info.synthesis_bias, info.channels, info.components,
+  return !info.has_synthesis || AreSumsBounded(synthesis, info.synthesis_bias, info.channels, info.components,
                                                uint64_t{255} << info.max_level, uint64_t{1} << info.synthesis_shift);
 }
 
@@ -120,7 +135,12 @@ bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
 
 bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
   const uint8_t flags = data[5];
-  if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo || data[31] != 0) return false;
+  if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo) return false;
+  const bool is_compact = (flags & kCompactSynthesis) != 0;
+  if (is_compact && info.has_analysis) return false;
+  if (is_compact ? info.expansion_shift < 1 || info.expansion_shift > kMaxExpansionShift : info.expansion_shift != 0) {
+    return false;
+  }
   if (!IsShiftValid(info.has_analysis, info.analysis_shift, info.max_level)) return false;
   if (!IsShiftValid(info.has_synthesis, info.synthesis_shift, 0)) return false;
   if (kSmall || !info.has_synthesis) return !info.has_analysis && info.components == info.channels;
@@ -143,12 +163,23 @@ void ReadFixedFields(const uint8_t* data, SideInfo* info) {
   info->analysis_shift = data[27];
   info->step = Load<uint16_t>(data + 28);
   info->synthesis_shift = data[30];
+  info->expansion_shift = data[31];
 }
 
 bool ReadMatrix(Cursor* cursor, uint64_t elements, uint32_t biases, const uint8_t** matrix, const uint8_t** bias) {
   *matrix = cursor->Take(elements < SIZE_MAX / 2 ? static_cast<size_t>(2 * elements) : SIZE_MAX);
   if (!cursor->SkipPadding()) return false;
   *bias = cursor->Take(4 * size_t{biases});
+  return cursor->SkipPadding();
+}
+
+// As ReadMatrix, for a matrix in bytes with a multiplier for each row.
+bool ReadCompactMatrix(Cursor* cursor, uint64_t elements, SideInfo* info) {
+  info->compact_synthesis = cursor->Take(elements < SIZE_MAX ? static_cast<size_t>(elements) : SIZE_MAX);
+  if (!cursor->SkipPadding()) return false;
+  info->multipliers = cursor->Take(2 * size_t{info->channels});
+  if (!cursor->SkipPadding()) return false;
+  info->synthesis_bias = cursor->Take(4 * size_t{info->channels});
   return cursor->SkipPadding();
 }
 
@@ -164,10 +195,12 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   }
   if (!cursor->SkipPadding()) return false;
   info->analysis = info->analysis_bias = info->synthesis = info->synthesis_bias = nullptr;
+  info->compact_synthesis = info->multipliers = nullptr;
   if (kSmall) return true;
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
   }
+  if ((flags & kCompactSynthesis) != 0) return ReadCompactMatrix(cursor, elements, info);
   return !info->has_synthesis || ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
 }
 
@@ -184,13 +217,15 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->channels = Load<uint32_t>(data + 16);
   sizes->has_analysis = (data[5] & kAnalysisMatrix) != 0;
   sizes->has_synthesis = (data[5] & kSynthesisMatrix) != 0;
+  sizes->has_compact_synthesis = (data[5] & kCompactSynthesis) != 0;
   if (kSmall && (sizes->has_analysis || sizes->has_synthesis)) return Status::kSideInfoUnsupported;
   const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
                      sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;
-  if (!valid) return Status::kSideInfoCorrupt;
+  if (!valid || (sizes->has_compact_synthesis && !sizes->has_synthesis)) return Status::kSideInfoCorrupt;
   if (kSmall) return Status::kOk;
   const bool has_matrix = sizes->has_analysis || sizes->has_synthesis;
-  const uint64_t matrix_bytes = sizeof(int16_t) * uint64_t{sizes->channels} * sizes->components;
+  const uint64_t element_bytes = sizes->has_compact_synthesis ? sizeof(int8_t) : sizeof(int16_t);
+  const uint64_t matrix_bytes = element_bytes * sizes->channels * sizes->components;
   return has_matrix && matrix_bytes > bytes ? Status::kSideInfoTruncated : Status::kOk;
 }
 

@@ -54,12 +54,22 @@ struct SideInfo {
   ClassRecord classes[kMaxClasses];
   const uint8_t* analysis;        // [components][channels] i16, or null
   const uint8_t* analysis_bias;   // [components] i32, or null
-  const uint8_t* synthesis;       // [channels][components] i16, or null
+  const uint8_t* synthesis;       // [channels][components] i16, or null; see compact_synthesis
   const uint8_t* synthesis_bias;  // [channels] i32, or null
+  // A synthesis matrix in bytes: [channels][components] i8, or null. InitCodec points `synthesis` to its expansion.
+  const uint8_t* compact_synthesis;
+  const uint8_t* multipliers;  // [channels] u16, with compact_synthesis
+  uint8_t expansion_shift;
 
   uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & 15; }
   uint32_t ComponentPredictor(uint32_t j) const { return component_codes[j] >> 4; }
   int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
+  // Element (i, j) of the expansion of `compact_synthesis`.
+  int64_t ExpandedSynthesis(uint32_t i, uint32_t j) const {
+    const int64_t weight = static_cast<int8_t>(compact_synthesis[size_t{i} * components + j]);
+    const int64_t scaled = weight * Load<uint16_t>(multipliers + 2 * size_t{i}) * ComponentStep(j);
+    return (scaled + (int64_t{1} << (expansion_shift - 1))) >> expansion_shift;
+  }
   uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : StepOfCode(steps[j]); }
   // Last dimension of ENCODE's input: a folded map arrives as components.
   uint32_t EncoderChannels() const { return !kSmall && has_analysis ? channels : components; }
@@ -70,7 +80,7 @@ struct SideInfoSizes {
   uint32_t channels;
   uint32_t components;
   uint32_t num_classes;
-  bool has_analysis, has_synthesis;
+  bool has_analysis, has_synthesis, has_compact_synthesis;
 };
 
 // Checks magic, version and the fields that sizes follow from.

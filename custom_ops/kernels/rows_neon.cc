@@ -1,5 +1,4 @@
-// Analysis and synthesis of rows with NEON: the matrices here, four of their rows at a time; compilers do well with the
-// rest in its plain form, since NEON is what they have on every aarch64 processor.
+// Analysis and synthesis of rows with NEON: eight steps, or four rows of a matrix, at a time.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -9,12 +8,44 @@
 #include "core/synthesis.h"
 #include "kernels/arm_kernels.h"
 #include "kernels/target.h"
-// These two last: they include nothing themselves.
+// These last: they include nothing themselves.
 #include "core/analysis_rows.h"
 #include "core/synthesis_rows.h"
+#include "kernels/quantize_rows.h"
 
 namespace fmtc {
 namespace {
+
+struct Words8 {
+  using Type = int16x8_t;
+  static constexpr size_t kLanes = 8;
+
+  static FMTC_INLINE uint16x8_t Unsigned(Type a) { return vreinterpretq_u16_s16(a); }
+  static FMTC_INLINE Type Load16(const void* p) {
+    return vreinterpretq_s16_u8(vld1q_u8(static_cast<const uint8_t*>(p)));
+  }
+  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return vmovl_s8(vreinterpret_s8_u8(vld1_u8(p))); }
+  static FMTC_INLINE Type LoadUnsigned(const uint8_t* p) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p))); }
+  static FMTC_INLINE void StoreBytes(uint8_t* p, Type a) { vst1_u8(p, vmovn_u16(Unsigned(a))); }
+  static FMTC_INLINE Type Set(int16_t value) { return vdupq_n_s16(value); }
+  static FMTC_INLINE Type Add(Type a, Type b) { return vaddq_s16(a, b); }
+  static FMTC_INLINE Type Sub(Type a, Type b) { return vsubq_s16(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return vminq_s16(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return vmaxq_s16(a, b); }
+  static FMTC_INLINE Type MulLow(Type a, Type b) { return vmulq_s16(a, b); }
+  static FMTC_INLINE Type MulHigh(Type a, Type b) {
+    const uint32x4_t low = vmull_u16(vget_low_u16(Unsigned(a)), vget_low_u16(Unsigned(b)));
+    const uint32x4_t high = vmull_high_u16(Unsigned(a), Unsigned(b));
+    return vreinterpretq_s16_u16(vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high)));
+  }
+  static FMTC_INLINE Type Abs(Type a) { return vabsq_s16(a); }
+  static FMTC_INLINE Type Xor(Type a, Type b) { return veorq_s16(a, b); }
+  static FMTC_INLINE Type And(Type a, Type b) { return vandq_s16(a, b); }
+  static FMTC_INLINE Type ShiftLeft4(Type a) { return vshlq_n_s16(a, 4); }
+  static FMTC_INLINE Type ShiftRight4(Type a) { return vshrq_n_s16(a, 4); }
+  static FMTC_INLINE Type Signs(Type a) { return vshrq_n_s16(a, 15); }
+  static FMTC_INLINE Type Negate(Type a, Type sign) { return vsubq_s16(veorq_s16(a, Signs(sign)), Signs(sign)); }
+};
 
 constexpr uint32_t kRows = 4;
 
@@ -80,8 +111,13 @@ struct MatrixProduct {
 }  // namespace
 
 void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
-  const SideInfo& info = analysis.codec->side_info;
-  if (!info.has_analysis) return AnalyzeRowHere(analysis, width, row, indices);
+  const Codec& codec = *analysis.codec;
+  const SideInfo& info = codec.side_info;
+  if (!info.has_analysis) {
+    const bool subtracts_only = codec.has_unit_steps && analysis.level == 0;
+    if (subtracts_only || info.components < Words8::kLanes) return AnalyzeRowHere(analysis, width, row, indices);
+    return QuantizeRow<Words8>(analysis, width, row, indices);
+  }
   const MatrixProduct product{info.analysis,
                               info.analysis_bias,
                               info.components,
@@ -98,8 +134,13 @@ void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row
 }
 
 void SynthesizeRowNeon(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
-  const SideInfo& info = synthesis.codec->side_info;
-  if (!info.has_synthesis) return SynthesizeRowHere(synthesis, width, indices, row);
+  const Codec& codec = *synthesis.codec;
+  const SideInfo& info = codec.side_info;
+  if (!info.has_synthesis) {
+    const bool adds_only = AddsCentresOnly(codec, synthesis.level);
+    if (adds_only || info.components < Words8::kLanes) return SynthesizeRowHere(synthesis, width, indices, row);
+    return DequantizeRow<Words8>(synthesis, width, indices, row);
+  }
   const MatrixProduct product{info.synthesis,  info.synthesis_bias,  info.channels,
                               info.components, info.synthesis_shift, info.lo,
                               info.hi,         synthesis.flip};

@@ -67,6 +67,23 @@ ClassSpec RandomClass(Random* random) {
   return spec;
 }
 
+// Stores the synthesis matrix in bytes: weights, with a multiplier for each row, on the steps.
+void MakeCompact(Random* random, SideInfoSpec* spec) {
+  const size_t components = spec->classes_of.size();
+  CompactSpec& compact = spec->compact;
+  compact.expansion_shift = static_cast<uint8_t>(Draw(random, 22, 40));  // 2^7 * 2^16 * 2^12 / 2^22 fits 16 bits
+  for (uint32_t i = 0; i < spec->channels; ++i) {
+    compact.multipliers.push_back(static_cast<uint16_t>(Draw(random, 0, 65535)));
+  }
+  for (size_t i = 0; i < spec->synthesis.matrix.size(); ++i) {
+    compact.weights.push_back(static_cast<int8_t>(Draw(random, -128, 127)));
+    const int64_t step = spec->steps.empty() ? spec->step : spec->steps[i % components];
+    const int64_t scaled = int64_t{compact.weights[i]} * compact.multipliers[i / components] * step;
+    const int64_t half = int64_t{1} << (compact.expansion_shift - 1);
+    spec->synthesis.matrix[i] = static_cast<int16_t>((scaled + half) >> compact.expansion_shift);
+  }
+}
+
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
   if (kSmall && (transform == Transform::kKlt || transform == Transform::kFolded)) transform = Transform::kStep;
   const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
@@ -87,6 +104,7 @@ SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, 
   if (transform == Transform::kStep || transform == Transform::kFolded) AddSteps(random, &spec);
   if (transform == Transform::kKlt) spec.analysis = RandomMatrix(random, components, channels);
   if (is_matrix) spec.synthesis = RandomMatrix(random, channels, components);
+  if (transform == Transform::kFolded && Draw(random, 0, 1) != 0) MakeCompact(random, &spec);
   if (transform != Transform::kLossless && Draw(random, 0, 1) != 0) {
     spec.lo = static_cast<int8_t>(Draw(random, -128, 0));
     spec.hi = static_cast<int8_t>(Draw(random, 0, 127));

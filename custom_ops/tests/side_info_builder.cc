@@ -42,13 +42,27 @@ void AppendMatrix(const MatrixSpec& spec, Bytes* bytes) {
   Pad(bytes);
 }
 
+void AppendCompact(const SideInfoSpec& spec, Bytes* bytes) {
+  Append(spec.compact.weights, bytes);
+  Pad(bytes);
+  Append(spec.compact.multipliers, bytes);
+  Pad(bytes);
+  Append(spec.synthesis.bias, bytes);
+  Pad(bytes);
+}
+
 void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
   uint8_t* out = bytes->data();
   memcpy(out, "FMSI", 4);
   out[4] = kFormatVersion;
-  const bool flags[] = {!spec.analysis.matrix.empty(), !spec.synthesis.matrix.empty(), !spec.centres.empty(),
-                        !spec.steps.empty(), spec.checksum};
-  for (int bit = 0; bit < 5; ++bit) out[5] |= static_cast<uint8_t>(flags[bit] << bit);
+  const bool is_compact = !spec.compact.weights.empty();
+  const bool flags[] = {!spec.analysis.matrix.empty(),
+                        !spec.synthesis.matrix.empty(),
+                        !spec.centres.empty(),
+                        !spec.steps.empty(),
+                        spec.checksum,
+                        is_compact};
+  for (int bit = 0; bit < 6; ++bit) out[5] |= static_cast<uint8_t>(flags[bit] << bit);
   out[6] = static_cast<uint8_t>(spec.classes.size());
   out[7] = spec.max_level;
   Store(out + 8, static_cast<uint32_t>(bytes->size()));
@@ -60,6 +74,7 @@ void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
   out[27] = spec.analysis.shift;
   Store(out + 28, spec.step);
   out[30] = spec.synthesis.shift;
+  out[31] = spec.compact.expansion_shift;
 }
 
 // Counts of the 64 states, each at least 1, close to the shares of `mass`.
@@ -150,7 +165,11 @@ Bytes BuildSideInfo(const SideInfoSpec& spec) {
   for (const ClassSpec& class_spec : spec.classes) AppendClass(class_spec, &bytes);
   Pad(&bytes);
   AppendMatrix(spec.analysis, &bytes);
-  AppendMatrix(spec.synthesis, &bytes);
+  if (spec.compact.weights.empty()) {
+    AppendMatrix(spec.synthesis, &bytes);
+  } else {
+    AppendCompact(spec, &bytes);
+  }
   WriteHeader(spec, &bytes);
   FixSideInfoChecksum(&bytes);
   return bytes;

@@ -22,6 +22,13 @@ struct MatrixSpec {
   uint8_t shift = 0;
 };
 
+// A synthesis matrix in bytes; its expansion, bias and shift are the spec's `synthesis`.
+struct CompactSpec {
+  std::vector<int8_t> weights;
+  std::vector<uint16_t> multipliers;
+  uint8_t expansion_shift = 0;
+};
+
 struct SideInfoSpec {
   uint32_t channels = 1;
   uint8_t max_level = 0;
@@ -35,6 +42,7 @@ struct SideInfoSpec {
   std::vector<uint16_t> steps;      // empty or [components]
   std::vector<ClassSpec> classes;
   MatrixSpec analysis, synthesis;  // absent if the matrix is empty
+  CompactSpec compact;             // absent if there are no weights
 };
 
 std::vector<uint8_t> BuildSideInfo(const SideInfoSpec& spec);

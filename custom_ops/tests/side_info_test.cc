@@ -137,6 +137,33 @@ SideInfoSpec IdentityTransform() {
   return spec;
 }
 
+void TestCompactSynthesis() {
+  if (kSmall) return;
+  SideInfoSpec spec = SmallSpec();
+  spec.steps.clear();
+  spec.centres.clear();
+  spec.step = 32;
+  spec.synthesis.shift = 1;
+  spec.synthesis.matrix.assign(25, 0);  // not written, but tells that there is one
+  spec.synthesis.bias.assign(5, 0);
+  spec.compact.weights.assign(25, -128);
+  spec.compact.multipliers.assign(5, 65535);
+  spec.compact.expansion_shift = 13;  // (-128 * 65535 * 32 + 2^12) >> 13 = -32767
+  EXPECT(StatusOf(BuildSideInfo(spec)) == Status::kOk);
+  const test::OwnedCodec codec(BuildSideInfo(spec));
+  EXPECT(codec.status() == Status::kOk && codec.codec().side_info.ExpandedSynthesis(4, 4) == -32767);
+  SideInfoSpec wrong = spec;
+  wrong.compact.expansion_shift = 12;  // does not fit 16 bits
+  EXPECT(StatusOf(BuildSideInfo(wrong)) == Status::kSideInfoCorrupt);
+  wrong.compact.expansion_shift = 0;
+  EXPECT(StatusOf(BuildSideInfo(wrong)) == Status::kSideInfoCorrupt);
+  wrong.compact.expansion_shift = 41;
+  EXPECT(StatusOf(BuildSideInfo(wrong)) == Status::kSideInfoCorrupt);
+  ExpectRefused(spec, 5, 16 | 32);           // compact, and no matrix
+  ExpectRefused(spec, 5, 1 | 2 | 16 | 32);   // beside an analysis matrix
+  ExpectRefused(spec, 5, 64 | 2 | 16 | 32);  // unknown flag
+}
+
 void TestSumsAreBounded() {
   SideInfoSpec spec = IdentityTransform();
   if (kSmall) {
@@ -190,6 +217,7 @@ int main() {
   fmtc::TestEveryByteMatters();
   fmtc::TestHeaderIsChecked();
   fmtc::TestComponentsAndClassesAreChecked();
+  fmtc::TestCompactSynthesis();
   fmtc::TestSumsAreBounded();
   fmtc::TestCallerMemoryIsChecked();
   return 0;

@@ -20,7 +20,8 @@ CODED_STEPS = np.array([(16 + code % 16) << code // 16 for code in range(128)])
 MAX_LEVELS = 5
 
 _HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
-_HAS_ANALYSIS, _HAS_SYNTHESIS, _HAS_CENTRES, _HAS_STEPS, _HAS_CHECKSUM = (1 << i for i in range(5))
+_HAS_ANALYSIS, _HAS_SYNTHESIS, _HAS_CENTRES, _HAS_STEPS, _HAS_CHECKSUM, _IS_COMPACT = (1 << i for i in range(6))
+_MAX_EXPANSION_SHIFT = 40
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,26 @@ class AffineTransform:
 
 
 @dataclass(frozen=True)
+class CompactMatrix:
+    """A synthesis matrix in bytes: 8-bit weights, a multiplier for each row (FORMAT.md section 2).
+
+    Attributes:
+      weights: int8 [C, r].
+      multipliers: uint16 [C].
+      shift: 1..40.
+    """
+
+    weights: np.ndarray
+    multipliers: np.ndarray
+    shift: int
+
+    def expand(self, steps: np.ndarray) -> np.ndarray:
+        """The matrix, int64 [C, r], for steps in 1/16 units, [r]."""
+        scaled = self.weights.astype(np.int64) * self.multipliers.astype(np.int64)[:, None] * steps
+        return (scaled + (1 << (self.shift - 1))) >> self.shift
+
+
+@dataclass(frozen=True)
 class SideInformation:
     """Everything that both ends need to know about one feature map, except its shape.
 
@@ -108,6 +129,7 @@ class SideInformation:
       step: in 1/16 units, scalar or uint16 [r] of CODED_STEPS; must be 16 with an analysis matrix.
       lo, hi: range of decoded values in the int8 domain.
       analysis, synthesis: KLT matrices [r, C] and [C, r]; None for the step quantizer.
+      compact: the synthesis matrix in the form in which it is stored; None if it is stored as it is.
       constant_level: L of FORMAT.md section 4.3; 0 = no levels.
       checksum: coded tensors carry a CRC-32C.
     """
@@ -122,6 +144,7 @@ class SideInformation:
     hi: int = 127
     analysis: AffineTransform | None = None
     synthesis: AffineTransform | None = None
+    compact: CompactMatrix | None = None
     constant_level: int = 0
     checksum: bool = True
 
@@ -175,6 +198,11 @@ class SideInformation:
         if r > c or self.synthesis.matrix.shape != (c, r):
             raise CodingError(f"synthesis matrix is {self.synthesis.matrix.shape}, expected {(c, r)} with r <= C")
         self.synthesis.check(255 << self.constant_level, 0, "synthesis")
+        if self.compact is not None:
+            if not 1 <= self.compact.shift <= _MAX_EXPANSION_SHIFT or self.analysis is not None:
+                raise CodingError(f"a matrix in bytes needs a shift in 1..{_MAX_EXPANSION_SHIFT}, and no analysis")
+            if not np.array_equal(self.compact.expand(self.steps), self.synthesis.matrix):
+                raise CodingError("the synthesis matrix is not the expansion of its form in bytes")
         if self.analysis is not None:
             if self.analysis.matrix.shape != (r, c) or np.any(self.centre) or np.any(self.steps != STEP_ONE):
                 raise CodingError(f"analysis must be [{r}, {c}] with centre 0 and step {STEP_ONE}")
@@ -193,7 +221,11 @@ class SideInformation:
         body = _pad16(body + b"".join(c.to_bytes() for c in self.classes))
         for transform in (self.analysis, self.synthesis):
             if transform is not None:
-                body += _pad16(transform.matrix.astype("<i2").tobytes())
+                if transform is self.synthesis and self.compact is not None:
+                    body += _pad16(self.compact.weights.astype(np.int8).tobytes())
+                    body += _pad16(self.compact.multipliers.astype("<u2").tobytes())
+                else:
+                    body += _pad16(transform.matrix.astype("<i2").tobytes())
                 body += _pad16(transform.bias.astype("<i4").tobytes())
         flags = (
             _HAS_ANALYSIS * (self.analysis is not None)
@@ -201,6 +233,7 @@ class SideInformation:
             | _HAS_CENTRES * per_centre
             | _HAS_STEPS * per_step
             | _HAS_CHECKSUM * self.checksum
+            | _IS_COMPACT * (self.compact is not None)
         )
         header = _HEADER.pack(
             b"FMSI",
@@ -218,7 +251,7 @@ class SideInformation:
             0 if self.analysis is None else self.analysis.shift,
             0 if per_step else int(self.step),
             0 if self.synthesis is None else self.synthesis.shift,
-            0,
+            0 if self.compact is None else self.compact.shift,
         )
         crc = crc32c(header[:12], header[16:], body)
         return header[:12] + struct.pack("<I", crc) + header[16:] + body
@@ -268,13 +301,23 @@ class _Reader:
     def take_affine(self, rows: int, columns: int, shift: int) -> AffineTransform:
         matrix = self.take("<i2", rows * columns).reshape(rows, columns)
         self.align16()
+        return AffineTransform(matrix, self.take_bias(rows), shift)
+
+    def take_bias(self, rows: int) -> np.ndarray:
         bias = self.take("<i4", rows)
         self.align16()
-        return AffineTransform(matrix, bias, shift)
+        return bias
+
+    def take_compact(self, rows: int, columns: int, shift: int) -> CompactMatrix:
+        weights = self.take("i1", rows * columns).reshape(rows, columns)
+        self.align16()
+        multipliers = self.take("<u2", rows)
+        self.align16()
+        return CompactMatrix(weights, multipliers, shift)
 
 
 def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
-    lo, hi, centre, analysis_shift, step, synthesis_shift, _ = _HEADER.unpack_from(data)[9:]
+    lo, hi, centre, analysis_shift, step, synthesis_shift, expansion_shift = _HEADER.unpack_from(data)[9:]
     reader = _Reader(data, _HEADER.size)
     info = reader.take("u1", r)
     centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
@@ -282,7 +325,15 @@ def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: 
     token_classes = tuple(reader.take_class() for _ in range(classes))
     reader.align16()
     analysis = reader.take_affine(r, channels, analysis_shift) if flags & _HAS_ANALYSIS else None
-    synthesis = reader.take_affine(channels, r, synthesis_shift) if flags & _HAS_SYNTHESIS else None
+    synthesis, compact = None, None
+    if flags & _IS_COMPACT:
+        compact = reader.take_compact(channels, r, expansion_shift)
+        matrix = compact.expand(np.broadcast_to(np.asarray(steps, np.int64), (r,)))
+        if np.abs(matrix).max() > 32768 or matrix.max() == 32768 or not flags & _HAS_SYNTHESIS:
+            raise ValueError("the expansion of the synthesis matrix does not fit 16 bits")
+        synthesis = AffineTransform(matrix.astype(np.int16), reader.take_bias(channels), synthesis_shift)
+    elif flags & _HAS_SYNTHESIS:
+        synthesis = reader.take_affine(channels, r, synthesis_shift)
     if reader.position != len(data):
         raise ValueError(f"{len(data) - reader.position} bytes too many")
     return SideInformation(
@@ -296,6 +347,7 @@ def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: 
         hi=hi,
         analysis=analysis,
         synthesis=synthesis,
+        compact=compact,
         constant_level=level,
         checksum=bool(flags & _HAS_CHECKSUM),
     )

@@ -11,8 +11,9 @@ import numpy as np
 
 from fmtc_tflite.calibration.adjoints import real_weights
 from fmtc_tflite.calibration.projection import signed_zero_point
-from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform
+from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, CompactMatrix
 from fmtc_tflite.coding.transform import fixed_point
+from fmtc_tflite.errors import CodingError
 from fmtc_tflite.graph.model_io import Tensor
 from fmtc_tflite.graph.sites import Site
 
@@ -39,12 +40,16 @@ def can_fold(site: Site) -> bool:
 
 def side_information_bits(site: Site) -> int:
     """Bits of the synthesis matrix and bias, which the decoder reads once per inference."""
-    source = site.producer.inputs[0]
+    source, weights = site.producer.inputs[0], site.producer.inputs[1]
     assert source is not None
-    return 8 * site.tensor.shape[3] * (2 * source.shape[3] + 4)
+    assert weights is not None
+    row = 2 * source.shape[3] + 4 if _bytes_of(weights) is None else source.shape[3] + 6
+    return 8 * site.tensor.shape[3] * row
 
 
-def synthesis(site: Site, centres: np.ndarray, steps: np.ndarray, level: int) -> AffineTransform:
+def synthesis(
+    site: Site, centres: np.ndarray, steps: np.ndarray, level: int
+) -> tuple[AffineTransform, CompactMatrix | None]:
     """The convolution as a map from quantization indices to the target's integers.
 
     Args:
@@ -52,6 +57,9 @@ def synthesis(site: Site, centres: np.ndarray, steps: np.ndarray, level: int) ->
       centres: of the source's quantizer in the int8 domain, [r].
       steps: in 1/16 units, [r].
       level: constant level that the accumulator must have room for.
+
+    Returns:
+      The map, and its matrix in bytes; None for the latter where the weights are no signed bytes.
     """
     source, weights = site.producer.inputs[0], site.producer.inputs[1]
     assert source is not None
@@ -59,7 +67,46 @@ def synthesis(site: Site, centres: np.ndarray, steps: np.ndarray, level: int) ->
     matrix = real_weights(weights)[:, 0, 0, :].astype(np.float64) * _scale(source) / _scale(site.tensor)
     bias = _bias(site, source, weights) / _scale(site.tensor) + signed_zero_point(site.tensor)
     bias = bias + matrix @ (centres - signed_zero_point(source))
-    return fixed_point(matrix * steps / STEP_ONE, bias, 255 << level, 0, "folded synthesis")
+    plain = fixed_point(matrix * steps / STEP_ONE, bias, 255 << level, 0, "folded synthesis")
+    stored = _bytes_of(weights)
+    if stored is None:
+        return plain, None
+    scales = np.broadcast_to(np.asarray(weights.quantization.scale, np.float64), (len(stored),))
+    return _compact(stored, scales * _scale(source) / _scale(site.tensor), bias, steps, plain.shift, 255 << level)
+
+
+def _compact(
+    weights: np.ndarray, scales: np.ndarray, bias: np.ndarray, steps: np.ndarray, shift: int, largest_input: int
+) -> tuple[AffineTransform, CompactMatrix]:
+    """weights * scales * steps / 16 and the bias in fixed point, the matrix in bytes.
+
+    Args:
+      shift: of the same matrix with 16 bits; this one's is as large, or one less where rounding makes a difference.
+    """
+    for own_shift in (shift, shift - 1):
+        units = scales / STEP_ONE * 2.0**own_shift
+        expansion = int(np.clip(np.floor(np.log2(65535 / units.max())), 1, 40))
+        compact = CompactMatrix(weights, np.rint(units * 2.0**expansion).astype(np.uint16), expansion)
+        matrix = compact.expand(steps)
+        if np.abs(matrix).max() > 32767:
+            continue
+        found = AffineTransform(matrix.astype(np.int16), np.rint(bias * (1 << own_shift)).astype(np.int32), own_shift)
+        try:
+            found.check(largest_input, 0, "folded synthesis")
+        except CodingError:
+            continue
+        return found, compact
+    raise CodingError(f"folded synthesis: no fixed-point form of {weights.shape} in bytes; please report the model")
+
+
+def _bytes_of(weights: Tensor) -> np.ndarray | None:
+    """A pointwise convolution's weights without their zero point, int8 [C, r]; None if they exceed 8 bits then."""
+    assert weights.data is not None
+    assert weights.dtype is not None
+    values = weights.data.view(weights.dtype).reshape(weights.shape)[:, 0, 0, :].astype(np.int64)
+    zero_point = weights.quantization.zeroPoint if weights.quantization is not None else None
+    values = values - (0 if zero_point is None else np.reshape(np.asarray(zero_point, np.int64), (-1, 1)))
+    return values.astype(np.int8) if values.min() >= -128 and values.max() <= 127 else None
 
 
 def _scale(tensor: Tensor) -> float:

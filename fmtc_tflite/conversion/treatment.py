@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatis
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.paper import PaperFigures
-from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice, best_pick
 from fmtc_tflite.conversion.recipe import Recipe
@@ -206,15 +207,16 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
 
 
 def _folding_pays(plan: SitePlan, weight: float) -> bool:
-    """Whether computing the map in the decoder costs less than storing it, at a Lagrangian weight.
+    """Whether computing the map in the decoder costs clearly less than storing it, at a Lagrangian weight.
 
-    The map then is as good as its source's coded form, as it is if the source is decoded for its producer.
+    The map then is as good as its source's coded form, as it is if the source is decoded for its producer. The matrix
+    has to save twice what it takes, since it takes room in the model as well.
     """
     source = plan.fold_source
     if source is None or not plan.choices or not source.stored or source.info is None:
         return False
     stored = best_pick(plan.choices, weight).total
-    return source.info.synthesis is None and folding.side_information_bits(plan.site) < stored
+    return source.info.synthesis is None and 2 * folding.side_information_bits(plan.site) < stored
 
 
 def follow_source(plan: SitePlan) -> None:
@@ -223,9 +225,9 @@ def follow_source(plan: SitePlan) -> None:
     assert source is not None
     assert source.info is not None
     lo, hi = plan.site.activation_range
-    synthesis = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
+    synthesis, compact = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
     channels = plan.site.tensor.shape[3]
-    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis)
+    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis, compact=compact)
     plan.item_capacity = 0
 
 
@@ -244,5 +246,10 @@ def _compact(codes: np.ndarray) -> int | np.ndarray:
 
 def _with_flat_table(channels: int, components: int, **quantization: object) -> SideInformation:
     zeros = np.zeros(components, np.uint8)
+    return SideInformation(channels, zeros, zeros, _flat_table(), **quantization)  # type: ignore[arg-type]
+
+
+@cache
+def _flat_table() -> tuple[TokenClass, ...]:
     classes, _ = entropy_model.fit_classes(np.ones((1, 256)))
-    return SideInformation(channels, zeros, zeros, tuple(classes), **quantization)  # type: ignore[arg-type]
+    return tuple(classes)

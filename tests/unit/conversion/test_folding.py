@@ -9,6 +9,7 @@ import pytest
 
 import coded_models
 from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.graph.converted import candidate_maps, coded_tensors, folded_maps, side_information
@@ -39,8 +40,11 @@ def folded(content: bytes) -> tuple[Model, Site]:
     sites = {site.name: site for site in find_sites(model)}
     narrow, wide = coded_models.insertion(sites["narrow"]), sites["wide"]
     lo, hi = wide.activation_range
-    matrix = folding.synthesis(wide, np.zeros(6, np.int64), np.full(6, 16), level=4)
-    info = replace(coded_models.lossless(6), channels=wide.tensor.shape[3], lo=lo, hi=hi, synthesis=matrix)
+    matrix, compact = folding.synthesis(wide, np.zeros(6, np.int64), np.full(6, 16), level=4)
+    channels = wide.tensor.shape[3]
+    info = replace(coded_models.lossless(6), channels=channels, lo=lo, hi=hi, synthesis=matrix, compact=compact)
+    assert compact is not None
+    assert SideInformation.from_bytes(info.to_bytes()).to_bytes() == info.to_bytes()
     apply(model, InsertionPlan((narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True))))
     return load_model(model.to_bytes()), wide
 
