@@ -1,9 +1,10 @@
 // The step quantizer on rows, for any vector of 16-bit lanes. To be included between FMTC_BEGIN_TARGET_* and
 // FMTC_END_TARGET.
 //
-// V has: Type; kLanes; Load16(p), of 16-bit lanes; LoadSigned(p) and LoadUnsigned(p), of bytes; StoreBytes(p, a), the
-// low bytes of the lanes; Set(value); Add, Sub, Min, Max (signed), MulLow, MulHigh (unsigned), Abs, Xor, And,
-// ShiftLeft4, ShiftRight4 and Signs, -1 where negative; Negate(a, sign), -a where `sign` is negative.
+// V has: Type; kLanes; Load16(p), of 16-bit lanes; LoadSigned(p), of bytes; Set(value); Add, Sub, Min (signed), MulLow,
+// MulHigh (unsigned), Abs, Xor, ShiftLeft4, ShiftRight4 and Signs, -1 where negative; Negate(a, sign), -a where `sign`
+// is negative. Bytes, as many of them; LoadBytes(p), StoreBytes(p, a) and SetBytes(value); SubBytes, XorBytes, MinBytes
+// and MaxBytes (signed); Widen, unsigned; Low, the low byte of each lane, and Saturate, the nearest signed byte.
 #ifndef FMTC_KERNELS_QUANTIZE_ROWS_H_
 #define FMTC_KERNELS_QUANTIZE_ROWS_H_
 
@@ -19,7 +20,7 @@ FMTC_INLINE void ForEachColumn(const Stage& stage, uint32_t width, const uint8_t
   for (size_t j = 0;; j = j + V::kLanes < last ? j + V::kLanes : last) {
     const Column column(stage, j);
     size_t at = j;
-    for (uint32_t x = 0; x < width; ++x, at += components) V::StoreBytes(out + at, column(in + at));
+    for (uint32_t x = 0; x < width; ++x, at += components) column.Apply(in + at, out + at);
     if (j == last) break;
   }
 }
@@ -35,34 +36,38 @@ struct QuantizeColumn {
         factor(V::Load16(analysis.steps.factors + j)),
         scale(V::Load16(analysis.steps.scales + j)) {}
 
-  FMTC_INLINE typename V::Type operator()(const uint8_t* values) const {
+  FMTC_INLINE void Apply(const uint8_t* values, uint8_t* indices) const {
     // The flip, sign-extended, changes the bits above the byte too, but only as the sign's extension does.
     const typename V::Type d = V::Sub(V::Xor(V::LoadSigned(values), flip), centre);
     const typename V::Type n = V::Add(V::ShiftLeft4(V::Abs(d)), half);
-    return V::Negate(V::MulHigh(V::MulHigh(n, factor), scale), d);
+    V::StoreBytes(indices, V::Low(V::Negate(V::MulHigh(V::MulHigh(n, factor), scale), d)));
   }
 };
 
 template <typename V>
 struct DequantizeColumn {
-  typename V::Type centre, step, smallest, largest, lo, hi, flip;
+  typename V::Type offset, step, smallest, largest;
+  typename V::Bytes smallest_byte, lo, hi, flip;
 
   FMTC_INLINE DequantizeColumn(const Synthesis& synthesis, size_t j)
-      : centre(V::Load16(synthesis.steps.centres + j)),
-        step(V::Load16(synthesis.steps.steps + j)),
+      : step(V::Load16(synthesis.steps.steps + j)),
         smallest(V::Load16(synthesis.steps.smallest + j)),
         largest(V::Load16(synthesis.steps.largest + j)),
-        lo(V::Set(synthesis.codec->side_info.lo)),
-        hi(V::Set(synthesis.codec->side_info.hi)),
-        flip(V::Set(synthesis.flip)) {}
+        lo(V::SetBytes(synthesis.codec->side_info.lo)),
+        hi(V::SetBytes(synthesis.codec->side_info.hi)),
+        flip(V::SetBytes(static_cast<int8_t>(synthesis.flip))) {
+    // The centre, and half a unit to round, in units of 1/16.
+    offset = V::Add(V::ShiftLeft4(V::Load16(synthesis.steps.centres + j)), V::Set(8));
+    smallest_byte = V::Low(smallest);
+  }
 
-  FMTC_INLINE typename V::Type operator()(const uint8_t* indices) const {
-    const typename V::Type above_smallest = V::And(V::Sub(V::LoadUnsigned(indices), smallest), V::Set(0xFF));
+  FMTC_INLINE void Apply(const uint8_t* indices, uint8_t* values) const {
+    const typename V::Type above_smallest = V::Widen(V::SubBytes(V::LoadBytes(indices), smallest_byte));
     const typename V::Type index = V::Min(V::Add(smallest, above_smallest), largest);
     const typename V::Type product = V::MulLow(index, step);
-    const typename V::Type rounded = V::Add(V::Add(product, V::Signs(product)), V::Set(8));
-    const typename V::Type value = V::Add(centre, V::ShiftRight4(rounded));
-    return V::Xor(V::Max(V::Min(value, hi), lo), flip);
+    const typename V::Type sum = V::Add(V::Add(product, V::Signs(product)), offset);
+    const typename V::Bytes value = V::Saturate(V::ShiftRight4(sum));
+    V::StoreBytes(values, V::XorBytes(V::MaxBytes(V::MinBytes(value, hi), lo), flip));
   }
 };
 

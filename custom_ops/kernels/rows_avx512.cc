@@ -24,25 +24,30 @@ struct Words32 {
   using Type = __m512i;
   static constexpr size_t kLanes = 32;
 
-  static FMTC_INLINE __m256i LoadBytes(const uint8_t* p) {
+  using Bytes = __m256i;
+
+  static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
+  static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
+  static FMTC_INLINE Bytes SetBytes(int8_t value) { return _mm256_set1_epi8(value); }
+  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) { return _mm256_sub_epi8(a, b); }
+  static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return _mm256_xor_si256(a, b); }
+  static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return _mm256_min_epi8(a, b); }
+  static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return _mm256_max_epi8(a, b); }
+  static FMTC_INLINE Type Widen(Bytes a) { return _mm512_cvtepu8_epi16(a); }
+  static FMTC_INLINE Bytes Low(Type a) { return _mm512_cvtepi16_epi8(a); }
+  static FMTC_INLINE Bytes Saturate(Type a) { return _mm512_cvtsepi16_epi8(a); }
   static FMTC_INLINE Type Load16(const void* p) { return _mm512_loadu_si512(p); }
   static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return _mm512_cvtepi8_epi16(LoadBytes(p)); }
-  static FMTC_INLINE Type LoadUnsigned(const uint8_t* p) { return _mm512_cvtepu8_epi16(LoadBytes(p)); }
-  static FMTC_INLINE void StoreBytes(uint8_t* p, Type a) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a));
-  }
   static FMTC_INLINE Type Set(int16_t value) { return _mm512_set1_epi16(value); }
   static FMTC_INLINE Type Add(Type a, Type b) { return _mm512_add_epi16(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm512_sub_epi16(a, b); }
   static FMTC_INLINE Type Min(Type a, Type b) { return _mm512_min_epi16(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return _mm512_max_epi16(a, b); }
   static FMTC_INLINE Type MulLow(Type a, Type b) { return _mm512_mullo_epi16(a, b); }
   static FMTC_INLINE Type MulHigh(Type a, Type b) { return _mm512_mulhi_epu16(a, b); }
   static FMTC_INLINE Type Abs(Type a) { return _mm512_abs_epi16(a); }
   static FMTC_INLINE Type Xor(Type a, Type b) { return _mm512_xor_si512(a, b); }
-  static FMTC_INLINE Type And(Type a, Type b) { return _mm512_and_si512(a, b); }
   static FMTC_INLINE Type ShiftLeft4(Type a) { return _mm512_slli_epi16(a, 4); }
   static FMTC_INLINE Type ShiftRight4(Type a) { return _mm512_srai_epi16(a, 4); }
   static FMTC_INLINE Type Signs(Type a) { return _mm512_srai_epi16(a, 15); }
