@@ -11,6 +11,9 @@ import numpy as np
 State = dict[str, np.ndarray]
 
 
+_PIXELS_PER_CHANNEL = 16  # for a KLT
+
+
 @dataclass
 class ValueStatistics:
     """Value histograms of one feature map, per channel.
@@ -97,6 +100,11 @@ class CovarianceStatistics:
     def means(self) -> np.ndarray:
         """float64 [C]."""
         return self.total / max(self.count, 1)
+
+    @property
+    def is_sufficient(self) -> bool:
+        """Whether there are enough pixels for a basis of its eigenvectors that is not fitted to the samples."""
+        return self.count >= _PIXELS_PER_CHANNEL * self.channels
 
     @property
     def covariance(self) -> np.ndarray:

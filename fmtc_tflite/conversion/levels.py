@@ -30,7 +30,6 @@ from fmtc_tflite.verify import FidelityTrial
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
 _LEVEL_VALUES = 7_000_000_000
 _LARGEST_CORRECTION = 8.0
-_KLT_PIXELS_PER_CHANNEL = 16  # fewer would fit the basis to the samples
 
 LEVELS = "levels"  # in the calibration store
 
@@ -79,7 +78,7 @@ def _choices(
     found = [step_choice(values.histogram, centres, plan.site.activation_range, sensitivity, positions)]
     if not options.disable.isdisjoint({"channel_steps", "allocation"}):
         found = [replace(found[0], per_channel=False)]
-    if covariance is not None and covariance.count >= _KLT_PIXELS_PER_CHANNEL * covariance.channels:
+    if covariance is not None and covariance.is_sufficient:
         found.append(klt_choice(covariance, sensitivity, positions))
     return found
 

@@ -18,7 +18,7 @@ from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.calibration.synthetic import SyntheticDataset
-from fmtc_tflite.coding import entropy_model
+from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.budgets import set_budget
@@ -169,6 +169,18 @@ class Conversion:
                 importlib.import_module("fmtc_tflite.beam").calibrate(*original, self.options)  # of an extra
             found = stages.value_statistics(*original, self.options.num_threads)
             self._statistics = {id(p.site.tensor): s for p, s in zip(lossy, found, strict=True)}
+            self._drop_unfounded_klts()
+
+    def _drop_unfounded_klts(self) -> None:
+        """Codes maps that a recipe wants a KLT for without one where the samples do not tell their covariance."""
+        for plan in self._coded:
+            _, covariance = self._statistics.get(id(plan.site.tensor), (None, None))
+            if plan.treatment.transform == "klt" and covariance is not None and not covariance.is_sufficient:
+                plan.treatment = Treatment("step", plan.treatment.step)
+                self.warnings.append(
+                    f"{plan.site.name}: {covariance.count} pixels are too few for a KLT of {covariance.channels} "
+                    "channels, so it is coded with its step alone; give more calibration samples"
+                )
 
     def _collect_choices(self) -> None:
         if self._searched:
@@ -208,7 +220,11 @@ class Conversion:
             return None
         coarseness = self._constraint.search()
         if coarseness is None and self.options.max_bits_per_value is not None:
-            raise NothingToDoError(f"{self._constraint.text} cannot be met at any coarseness; relax it")
+            least = self._expected_bits(2.0**allocation.COARSEST_LOG2)
+            raise NothingToDoError(
+                f"{self._constraint.text} cannot be met: the coarsest coding still takes about {least:.3g} bits/value, "
+                "side information apart; relax it"
+            )
         if coarseness is None and self._drop_folding():
             coarseness = self._constraint.search()
         if coarseness is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -48,11 +48,14 @@ def measure(
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
     paper_bits: float = DEFAULT_PAPER_BITS,
+    original: tuple[Model, bytes] | None = None,
 ) -> Measurement:
     """Runs the model on every sample.
 
     Args:
       model, content: the model and its bytes.
+      original: what the model was converted from, if that is known: the baselines then code its feature maps. Else
+        they code those of the model itself, as far as they exist there.
       coded: its coded feature maps.
       samples: inputs by tensor name; at least one. They are gone through more than once.
       paper_bits: for the main component under the paper's scheme.
@@ -62,22 +65,29 @@ def measure(
       RuntimeLibraryError: the native library or a runtime is missing.
     """
     runner = ModelRunner(model, content, num_threads=num_threads)
-    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in candidate_maps(model).values()}
+    base = original or (model, content)
+    base_runner = runner if original is None else ModelRunner(*base, num_threads=num_threads)
+    base_maps = candidate_maps(base[0])
+    uncoded = {tensor: base_maps[name] for name, tensor in candidate_maps(model).items()}
+    histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in uncoded}
     stored = [m.coded for m in coded if not m.is_folded]
     meter = CodedMeter([str(i) for i in range(len(stored))])
     count = 0
     for sample in tqdm(samples, desc="profile", disable=None, leave=False):
         runner.run(sample)
         meter.add({str(i): runner.read(tensor) for i, tensor in enumerate(stored)})
+        if original is not None:
+            base_runner.run(sample)
         for tensor, histogram in histograms.items():
-            histogram.add(runner.read(tensor))
+            histogram.add(base_runner.read(uncoded[tensor]))
         count += 1
+    paper = measure_paper(*base, list(uncoded.values()), samples, paper_bits, num_threads)
     return Measurement(
         count,
         {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},
         meter.network.result() if coded else None,
         histograms,
-        measure_paper(model, content, list(histograms), samples, paper_bits, num_threads),
+        replace(paper, mean_bytes={tensor: paper.mean_bytes[source] for tensor, source in uncoded.items()}),
     )
 
 

@@ -36,7 +36,13 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
     if options.data is not None:
         samples = _open(profile, options)
         profile.measurement = measure(
-            profile.model, profile.content, profile.coded, samples, options.num_threads, options.paper_bits
+            profile.model,
+            profile.content,
+            profile.coded,
+            samples,
+            options.num_threads,
+            options.paper_bits,
+            None if original is None else (original.model, original.content),
         )
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
         if not profile.candidates:

@@ -104,6 +104,16 @@ def test_coded_sizes_and_baselines_on_data(folder: Path) -> None:
     assert_fails(run(folder / "lossless.tflite", "--paper_bits", "11"), 2, "--paper_bits 11: expected 2 to 10")
 
 
+def test_baselines_code_the_original_s_maps_where_it_is_given(folder: Path) -> None:
+    data = ("--data", folder / "samples.npz", "--num_samples", "8")
+    _, alone = profile(folder / "demo.tflite", *data)
+    _, compared = profile(folder / "demo.tflite", "--compare", folder / "lossy.tflite", *data)
+    wanted = {s["scheme"]: s["bits_per_value"] for s in alone["schemes"]}
+    found = {s["scheme"]: s["bits_per_value"] for s in compared["schemes"]}
+    assert found.pop("fmtc") < found["entropy_huffman"]
+    assert found == wanted
+
+
 def test_sizes_on_data_agree_with_the_runtime(folder: Path) -> None:
     """One sample, read from the coded tensors of an interpreter by hand."""
     _, document = profile(folder / "lossy.tflite", "--data", folder / "samples.npz", "--num_samples", "1")

@@ -87,8 +87,20 @@ def test_options_that_make_no_sense(calibration: CalibrationOptions, options: di
 
 
 def test_a_rate_that_cannot_be_met(content: bytes, calibration: CalibrationOptions) -> None:
-    with pytest.raises(NothingToDoError, match=r"--max_bits_per_value 0\.01"):
+    with pytest.raises(NothingToDoError, match=r"0\.01 cannot be met: the coarsest coding still takes about 0\.\d"):
         convert(content, calibration, max_bits_per_value=0.01)
+
+
+def test_a_klt_without_enough_samples_falls_back(
+    content: bytes, calibration: CalibrationOptions, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"sites": [{"tensor": ".", "transform": "klt", "step": 2}]}')
+    result = convert(content, replace(calibration, num_samples=2), recipe=recipe)
+    transforms = {site["transform"] for site in result.report["sites"] if site["decision"] == "coded"}
+    fallen = [line for line in result.warnings if "are too few for a KLT of" in line]
+    assert fallen
+    assert "step" in transforms
 
 
 @pytest.mark.parametrize("part", DISABLED_PARTS)
