@@ -20,7 +20,7 @@ enum Flag : uint8_t {
   kStepPerComponent = 8,
   kChecksum = 16,
   kCompactSynthesis = 32,
-  kAllFlags = 63,
+  kAllFlags = kSmall ? 31 : 63,
 };
 
 // Walks over the variable part; remembers that it ran over the end instead of failing at each step.
@@ -136,7 +136,7 @@ bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
 bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
   const uint8_t flags = data[5];
   if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo) return false;
-  const bool is_compact = (flags & kCompactSynthesis) != 0;
+  const bool is_compact = !kSmall && (flags & kCompactSynthesis) != 0;
   if (is_compact && info.has_analysis) return false;
   if (is_compact ? info.expansion_shift < 1 || info.expansion_shift > kMaxExpansionShift : info.expansion_shift != 0) {
     return false;
@@ -163,7 +163,7 @@ void ReadFixedFields(const uint8_t* data, SideInfo* info) {
   info->analysis_shift = data[27];
   info->step = Load<uint16_t>(data + 28);
   info->synthesis_shift = data[30];
-  info->expansion_shift = data[31];
+  info->expansion_shift = data[31];  // 0 without kCompactSynthesis
 }
 
 bool ReadMatrix(Cursor* cursor, uint64_t elements, uint32_t biases, const uint8_t** matrix, const uint8_t** bias) {
@@ -195,8 +195,8 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   }
   if (!cursor->SkipPadding()) return false;
   info->analysis = info->analysis_bias = info->synthesis = info->synthesis_bias = nullptr;
-  info->compact_synthesis = info->multipliers = nullptr;
   if (kSmall) return true;
+  info->compact_synthesis = info->multipliers = nullptr;
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
   }
@@ -217,7 +217,7 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->channels = Load<uint32_t>(data + 16);
   sizes->has_analysis = (data[5] & kAnalysisMatrix) != 0;
   sizes->has_synthesis = (data[5] & kSynthesisMatrix) != 0;
-  sizes->has_compact_synthesis = (data[5] & kCompactSynthesis) != 0;
+  sizes->has_compact_synthesis = !kSmall && (data[5] & kCompactSynthesis) != 0;
   if (kSmall && (sizes->has_analysis || sizes->has_synthesis)) return Status::kSideInfoUnsupported;
   const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
                      sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;

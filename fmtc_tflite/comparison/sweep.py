@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ class _Work:
 
     def _peers(self) -> dict[str, Any]:
         evaluation = self._evaluation(self.content, None)
-        samples = islice(evaluation.dataset, self.options.peer_samples)
+        samples = evaluation.dataset.evenly(self.options.peer_samples)
         return {
             "peers": measure_peers(evaluation.models[0], self.content, samples, self.options.evaluation.num_threads)
         }

@@ -24,7 +24,7 @@ from fmtc_tflite.conversion.choices import (
 )
 from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
 from fmtc_tflite.graph.model_io import Model
-from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
 from fmtc_tflite.verify import FidelityTrial
 
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
@@ -93,18 +93,19 @@ def correct_levels(
     options: ConvertOptions,
     store: CalibrationStore,
 ) -> None:
-    """Scales the expected costs to what runs show: each map coded alone, at an expected cost of half the bound.
+    """Scales the expected costs to what runs show: each map coded alone, at an expected cost of half the usual bound.
 
-    What any change at all costs, because it makes all later roundings fall differently, is measured once and left out:
-    it does not add up over maps.
+    The factors hold for other bounds as well, so that a calibration store serves them all. What any change at all
+    costs, because it makes all later roundings fall differently, is measured once and left out: it does not add up over
+    maps.
     """
     searched = [p for p in plans if p.is_searched]
     work = sum(p.values for p in plans) * len(searched)
     count = int(np.clip(_LEVEL_VALUES // work, 2, 64))
-    trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
-    target = options.effective_max_kl / 2
+    target = DEFAULT_MAX_KL / 2
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
+        trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
         for i in tqdm(missing, desc="levels", disable=None, leave=False):
             plan, cost = runs[i]
             yield {"fidelity": np.array(_run_alone(trial, content, plans, plan, statistics, cost))}
