@@ -192,8 +192,8 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
 void RunDecodeTask(void* argument, uint32_t index) {
   DecodeJob* const job = static_cast<DecodeJob*>(argument);
   const uint32_t groups = TotalGroups(*job->plan);
-  const uint32_t first = kSmall ? 0 : ShareBegin(groups, job->tasks, index);
-  const uint32_t end = kSmall ? groups : first + ShareOf(groups, job->tasks, index);
+  const uint32_t first = ShareBegin(groups, job->tasks, index);
+  const uint32_t end = first + ShareOf(groups, job->tasks, index);
   uint8_t* const workspace = job->workspaces + index * DecodeWorkspaceSize(*job->codec, *job->plan, 1);
   Decoder decoder = MakeDecoder(*job->codec, *job->plan, job->type, job->level, workspace);
   if (!DecodeGroups(*job, first, end, &decoder)) {
@@ -222,19 +222,19 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
   const Status status = ReadCodedHeader(codec, input, input_bytes, &header);
   if (status != Status::kOk) return status;
   const uint32_t constant_level = codec.side_info.max_level;
+  Decoder decoder = MakeDecoder(codec, plan, type, header.level, workspace);
   if (constant_level > 0 && header.level == constant_level) {
     if (header.payload_bytes != kCodedHeaderBytes) return Status::kStreamCorrupt;
-    FillConstant(MakeDecoder(codec, plan, type, header.level, workspace), output);
+    FillConstant(decoder, output);
     return Status::kOk;
   }
   if (!AreSegmentLengthsValid(plan, input, header.payload_bytes)) return Status::kStreamCorrupt;
   const uint32_t tasks = UsefulWorkers(plan, workers.count);
   DecodeJob job{&codec, &plan, type, header.level, input, header.payload_bytes, output, workspace, tasks, {false}};
-  if (kSmall) {
-    RunDecodeTask(&job, 0);
-  } else {
-    workers.Run(tasks, RunDecodeTask, &job);
+  if (kSmall || tasks == 1) {
+    return DecodeGroups(job, 0, TotalGroups(plan), &decoder) ? Status::kOk : Status::kStreamCorrupt;
   }
+  workers.Run(tasks, RunDecodeTask, &job);
   return job.failed.load(std::memory_order_relaxed) ? Status::kStreamCorrupt : Status::kOk;
 }
 
