@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.coding import reference
-from fmtc_tflite.coding.side_info import SideInformation
-from fmtc_tflite.runtime.library import NativeCodec
+from fmtc_tflite.coding import reference, side_info
+from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
+from fmtc_tflite.graph import rewrite
+from fmtc_tflite.runtime.library import NativeCodec, load_library
 
 CONTENT = (Path(__file__).parent / "vectors.bin").read_bytes()
 
@@ -72,3 +73,15 @@ def test_native(vector: Vector) -> None:
 
 def test_every_level_occurs() -> None:
     assert {v.coded[6] for v in vectors()} == {0, 1, 2, 3, 4}
+
+
+def test_every_part_of_the_format_occurs() -> None:
+    """A new flag, predictor or version without a vector of its own is found here."""
+    infos = [SideInformation.from_bytes(v.side_information) for v in vectors()]
+    used = {int(p) for info in infos for p in info.predictor}
+    assert used == set(range(len(PREDICTORS)))
+    flags = [v.side_information[5] for v in vectors()]
+    assert {bit for bit in range(8) if any(f >> bit & 1 for f in flags)} == set(range(6))
+    assert {info.checksum for info in infos} == {False, True}
+    versions = {v.coded[4] for v in vectors()} | {v.side_information[4] for v in vectors()}
+    assert max(versions) == side_info.FORMAT_VERSION == rewrite.FORMAT_VERSION == load_library().fmtc_format_version()
