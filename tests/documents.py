@@ -98,6 +98,7 @@ class Folder:
             "model.tflite": lambda to: shutil.copy(_DEMO / "demo_int8.tflite", to),
             "model_fmtc.tflite": lambda to: shutil.copy(converted, to),
             "float.tflite": lambda to: to.write_bytes(_float_model()),
+            "other_range.tflite": lambda to: to.write_bytes(model_builder.chain()),
             "samples.npz": lambda to: shutil.copy(_DEMO / "demo_samples.npz", to),
             "images/": _write_images,
             "labelled_images/": _write_images,

@@ -76,7 +76,9 @@ def _draw(bars: list[tuple[str, dict[str, float]]], kl: float) -> str:
             rectangle = f'x="{x:.1f}" y="{base - top:.1f}" width="{width:.1f}" height="{top:.1f}" fill="{colour}"'
             parts.append(f"<rect {rectangle}><title>{escape(name)}: {series}, {sizes[series]:.0f} bytes</title></rect>")
     parts.append(_text(_LEFT, _HEIGHT - 24, "feature maps in execution order; no bar: nothing is stored (folded)", 11))
-    parts.append(_text(_LEFT, _HEIGHT - 9, "coded bytes are what the encoder wrote, headers and checksums included", 11))
+    parts.append(
+        _text(_LEFT, _HEIGHT - 9, "coded bytes are what the encoder wrote, headers and checksums included", 11)
+    )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">'
     return "\n".join([head, *parts, "</svg>", ""])
 
