@@ -2,8 +2,8 @@
 
     python tools/draw_before_after.py
 
-Both conversions of `fmtc-convert --demo` (lossless and default) are made and measured here; the picture has one group of
-bars for each feature map, in execution order. It has a light background of its own, for pages of any colour.
+Makes and measures both conversions of `fmtc-convert --demo`, lossless and default. The picture has a group of bars for
+each feature map, in execution order, and a light background of its own, for pages of any colour.
 """
 
 from pathlib import Path
@@ -75,10 +75,8 @@ def _draw(bars: list[tuple[str, dict[str, float]]], kl: float) -> str:
             x = _LEFT + pitch * (i + 0.1) + width * j
             rectangle = f'x="{x:.1f}" y="{base - top:.1f}" width="{width:.1f}" height="{top:.1f}" fill="{colour}"'
             parts.append(f"<rect {rectangle}><title>{escape(name)}: {series}, {sizes[series]:.0f} bytes</title></rect>")
-    parts.append(_text(_LEFT, _HEIGHT - 24, "feature maps in execution order; no bar: nothing is stored (folded)", 11))
-    parts.append(
-        _text(_LEFT, _HEIGHT - 9, "coded bytes are what the encoder wrote, headers and checksums included", 11)
-    )
+    parts.append(_text(_LEFT, _HEIGHT - 24, "feature maps in execution order; no bar: folded, nothing is stored", 11))
+    parts.append(_text(_LEFT, _HEIGHT - 9, "coded bytes: what the encoder wrote, headers and checksums included", 11))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">'
     return "\n".join([head, *parts, "</svg>", ""])
 
