@@ -25,7 +25,9 @@ struct Words8 {
   static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) { return vreinterpret_s8_u8(vld1_u8(p)); }
   static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { vst1_u8(p, vreinterpret_u8_s8(a)); }
   static FMTC_INLINE Bytes SetBytes(int8_t value) { return vdup_n_s8(value); }
-  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) { return vsub_s8(a, b); }
+  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) {  // unsigned, since it may wrap
+    return vreinterpret_s8_u8(vsub_u8(vreinterpret_u8_s8(a), vreinterpret_u8_s8(b)));
+  }
   static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return veor_s8(a, b); }
   static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return vmin_s8(a, b); }
   static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return vmax_s8(a, b); }
