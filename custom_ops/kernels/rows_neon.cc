@@ -40,7 +40,9 @@ struct Words8 {
   }
   static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return vmovl_s8(LoadBytes(p)); }
   static FMTC_INLINE Type Set(int16_t value) { return vdupq_n_s16(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return vaddq_s16(a, b); }
+  static FMTC_INLINE Type Add(Type a, Type b) {  // half a large step fills the lane but for its sign
+    return vreinterpretq_s16_u16(vaddq_u16(Unsigned(a), Unsigned(b)));
+  }
   static FMTC_INLINE Type Sub(Type a, Type b) { return vsubq_s16(a, b); }
   static FMTC_INLINE Type Min(Type a, Type b) { return vminq_s16(a, b); }
   static FMTC_INLINE Type MulLow(Type a, Type b) { return vmulq_s16(a, b); }
