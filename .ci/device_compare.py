@@ -1,8 +1,8 @@
 """Compares what .ci/device_run.py wrote here ($1) and on the device ($2), whose codec must have used the kernels $3.
 
 With the runtime's reference kernels, every payload and output must be equal. Its optimized kernels round in another
-manner on Arm than on x86, in the original model too, so their outputs are only counted; but with all kernels, the
-lossless model's outputs must be the original's on the same machine.
+manner on Arm than on x86, in the original model too, so their outputs are only counted; but with both, the lossless
+model's outputs must be the original's on the device.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ def main() -> None:
             prefix = f"reference/{model}/"
             assert model == "original" or f"{prefix}0/payload 0" in there, f"{model}: no payloads"
             good &= all_equal(below(here, prefix), below(there, prefix), f"reference kernels, {model}")
-        for kernels in ("optimized", "XNNPACK"):
-            counts = [count_equal(below(here, p), below(there, p)) for p in (f"{kernels}/{model}/" for model in MODELS)]
-            print(f"  {kernels} kernels: " + ", ".join(f"{model} {n}" for model, n in zip(MODELS, counts, strict=True)))
+        for model in MODELS:
+            prefix = f"optimized/{model}/"
+            equal = count_equal(below(here, prefix), below(there, prefix))
+            print(f"  optimized kernels, {model}: {equal}, which is for information")
     print("on the device, lossless outputs that are the original's:")
-    for kernels in ("reference", "optimized", "XNNPACK"):
+    for kernels in ("reference", "optimized"):
         original, lossless = (below(there, f"{kernels}/{model}/", "output") for model in MODELS[:2])
         good &= all_equal(original, lossless, f"{kernels} kernels")
     if not good:

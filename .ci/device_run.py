@@ -18,7 +18,7 @@ import fmtc_tflite
 
 NUM_SAMPLES = 8
 CODED, PAYLOAD_LENGTH = "fmtc_coded", slice(8, 12)  # custom_ops/FORMAT.md, section 8
-KERNELS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "XNNPACK": "AUTO"}
+KERNELS = {"reference": "BUILTIN_REF", "optimized": "BUILTIN_WITHOUT_DEFAULT_DELEGATES"}
 
 
 def payloads(interpreter: Any) -> Iterator[np.ndarray]:
