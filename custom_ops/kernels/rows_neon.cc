@@ -20,18 +20,31 @@ struct Words8 {
   using Type = int16x8_t;
   static constexpr size_t kLanes = 8;
 
+  using Bytes = int8x8_t;
+
+  static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) { return vreinterpret_s8_u8(vld1_u8(p)); }
+  static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { vst1_u8(p, vreinterpret_u8_s8(a)); }
+  static FMTC_INLINE Bytes SetBytes(int8_t value) { return vdup_n_s8(value); }
+  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) {  // unsigned, since it may wrap
+    return vreinterpret_s8_u8(vsub_u8(vreinterpret_u8_s8(a), vreinterpret_u8_s8(b)));
+  }
+  static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return veor_s8(a, b); }
+  static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return vmin_s8(a, b); }
+  static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return vmax_s8(a, b); }
+  static FMTC_INLINE Type Widen(Bytes a) { return vreinterpretq_s16_u16(vmovl_u8(vreinterpret_u8_s8(a))); }
+  static FMTC_INLINE Bytes Low(Type a) { return vmovn_s16(a); }
+  static FMTC_INLINE Bytes Saturate(Type a) { return vqmovn_s16(a); }
   static FMTC_INLINE uint16x8_t Unsigned(Type a) { return vreinterpretq_u16_s16(a); }
   static FMTC_INLINE Type Load16(const void* p) {
     return vreinterpretq_s16_u8(vld1q_u8(static_cast<const uint8_t*>(p)));
   }
-  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return vmovl_s8(vreinterpret_s8_u8(vld1_u8(p))); }
-  static FMTC_INLINE Type LoadUnsigned(const uint8_t* p) { return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p))); }
-  static FMTC_INLINE void StoreBytes(uint8_t* p, Type a) { vst1_u8(p, vmovn_u16(Unsigned(a))); }
+  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return vmovl_s8(LoadBytes(p)); }
   static FMTC_INLINE Type Set(int16_t value) { return vdupq_n_s16(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return vaddq_s16(a, b); }
+  static FMTC_INLINE Type Add(Type a, Type b) {  // half a large step fills the lane but for its sign
+    return vreinterpretq_s16_u16(vaddq_u16(Unsigned(a), Unsigned(b)));
+  }
   static FMTC_INLINE Type Sub(Type a, Type b) { return vsubq_s16(a, b); }
   static FMTC_INLINE Type Min(Type a, Type b) { return vminq_s16(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return vmaxq_s16(a, b); }
   static FMTC_INLINE Type MulLow(Type a, Type b) { return vmulq_s16(a, b); }
   static FMTC_INLINE Type MulHigh(Type a, Type b) {
     const uint32x4_t low = vmull_u16(vget_low_u16(Unsigned(a)), vget_low_u16(Unsigned(b)));
@@ -40,7 +53,6 @@ struct Words8 {
   }
   static FMTC_INLINE Type Abs(Type a) { return vabsq_s16(a); }
   static FMTC_INLINE Type Xor(Type a, Type b) { return veorq_s16(a, b); }
-  static FMTC_INLINE Type And(Type a, Type b) { return vandq_s16(a, b); }
   static FMTC_INLINE Type ShiftLeft4(Type a) { return vshlq_n_s16(a, 4); }
   static FMTC_INLINE Type ShiftRight4(Type a) { return vshrq_n_s16(a, 4); }
   static FMTC_INLINE Type Signs(Type a) { return vshrq_n_s16(a, 15); }
