@@ -233,11 +233,11 @@ def pixel_table(mode: str, spec: InputSpec) -> np.ndarray:
     if mode == "raw":
         table = _raw_table(pixels, spec)
     elif mode == "tf":
-        table = _quantized(pixels / 127.5 - 1.0, spec)
+        table = quantize_real(pixels / 127.5 - 1.0, spec)
     else:
         if len(spec.shape) != 4 or spec.shape[3] != 3:
             raise UsageError(f"--preprocessing torch: needs three channels, got {spec}; use raw or tf")
-        table = _quantized((pixels / 255.0 - np.array(_IMAGENET_MEAN)) / np.array(_IMAGENET_STD), spec)
+        table = quantize_real((pixels / 255.0 - np.array(_IMAGENET_MEAN)) / np.array(_IMAGENET_STD), spec)
     table = table.astype(spec.dtype)
     table.setflags(write=False)
     return table
@@ -250,7 +250,7 @@ def _raw_table(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     return pixels - 128 if spec.dtype == np.int8 else pixels
 
 
-def _quantized(real: np.ndarray, spec: InputSpec) -> np.ndarray:
+def quantize_real(real: np.ndarray, spec: InputSpec) -> np.ndarray:
     """Real values on the input's grid, rounding halves away from zero as TFLite's QUANTIZE does."""
     if spec.is_float:
         return real

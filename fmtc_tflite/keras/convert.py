@@ -1,0 +1,133 @@
+"""From a Keras model to a converted `.tflite` file in one call."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from fmtc_tflite.calibration.dataset import input_specs_from_model
+from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError
+from fmtc_tflite.evaluation.preprocess import quantize_real
+from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.keras.extra import check_model, tf
+from fmtc_tflite.keras.finetune import FmtcAnnotate, fmtc_strip
+from fmtc_tflite.keras.graph import all_layers
+from fmtc_tflite.keras.samples import RepresentativeDataset, read_samples
+from fmtc_tflite.types import ConvertOptions
+
+_QUANTIZATION_AWARE = ("QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2")
+
+
+def convert_keras(
+    model: Any,
+    representative_dataset: RepresentativeDataset,
+    output: str | Path | None = None,
+    *,
+    options: ConvertOptions | None = None,
+    labels: np.ndarray | None = None,
+    quantized_output: str | Path | None = None,
+    overwrite: bool = False,
+) -> ConversionResult:
+    """Quantizes a Keras model to int8 and converts it.
+
+    A plain model gets full-integer post-training quantization by the TFLiteConverter, a quantization-aware one of TF-MOT
+    keeps its own. Wrappers of pruning, clustering and fmtc_apply are taken off first. The model's inputs and outputs
+    become int8.
+
+    Args:
+      model: a functional or sequential tf-keras model; it is left as it is.
+      representative_dataset: inputs, as a function that returns an iterator of samples (as for the TFLiteConverter) or
+        in one of the other forms of fmtc_tflite.keras.samples.read_samples. It is read once; quantization and
+        calibration both take these samples.
+      output: the converted file, and beside it the report with `.json`; None writes neither.
+      options: what may be done, without calibration data; None = lossy within the default bound. Of its calibration
+        options, only num_samples, seed and store have a meaning here.
+      labels: integers [N], one for each sample, for max_accuracy_drop.
+      quantized_output: the quantized `.tflite` before conversion, to compare with; None does not write it.
+      overwrite: replace existing outputs.
+
+    Returns:
+      The converted model's bytes, the report and warnings.
+
+    Raises:
+      FmtcError: see fmtc_tflite.errors; nothing has been written then.
+    """
+    check_model(model)
+    options = options or ConvertOptions()
+    if options.calibration.data is not None:
+        raise UsageError(
+            f"options.calibration.data: got {options.calibration.data}, expected None: representative_dataset is the data"
+        )
+    quantized_path = None if quantized_output is None else Path(quantized_output)
+    paths = [] if output is None else [Path(output), Path(output).with_suffix(".json")]
+    check_writable(paths + ([] if quantized_path is None else [quantized_path]), overwrite)
+    samples = read_samples(representative_dataset, dict(zip(model.input_names, model.inputs, strict=True)))
+    if labels is not None and np.shape(labels) != (len(next(iter(samples.values()))),):
+        raise CalibrationError(f"labels: got the shape {list(np.shape(labels))}, expected one for each sample")
+    content = _quantize(_stripped(model), samples)
+    with TemporaryDirectory() as folder:
+        data = Path(folder) / "samples.npz"
+        np.savez(data, allow_pickle=False, **_model_inputs(content, samples), **({} if labels is None else {"y": labels}))
+        calibration = replace(options.calibration, data=data)
+        result = convert_content(content, replace(options, calibration=calibration))
+    outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
+    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))
+    return result
+
+
+def _stripped(model: Any) -> Any:
+    """The model without wrappers that only training needs."""
+    kinds = {type(layer).__name__ for layer in all_layers(model)}
+    if "QuantizeAnnotate" in kinds:
+        raise UsageError(f"model '{model.name}' is annotated for quantization only; call TF-MOT's quantize_apply first")
+    if any(isinstance(layer, FmtcAnnotate) for layer in model.layers):
+        model = fmtc_strip(model)
+    if "PruneLowMagnitude" in kinds:
+        from tensorflow_model_optimization.sparsity.keras import strip_pruning
+
+        model = strip_pruning(model)
+    if "ClusterWeights" in kinds:
+        from tensorflow_model_optimization.clustering.keras import strip_clustering
+
+        model = strip_clustering(model)
+    return model
+
+
+def _quantize(model: Any, samples: Mapping[str, np.ndarray]) -> bytes:
+    """A full-integer `.tflite` file, int8 in and out."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if not any(type(layer).__name__ in _QUANTIZATION_AWARE for layer in all_layers(model)):
+        converter.representative_dataset = lambda: _single_samples(samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    try:
+        return converter.convert()
+    except Exception as error:  # the converter has errors of many kinds, some derived from Exception alone
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnsupportedModelError(f"model '{model.name}': the TFLiteConverter cannot quantize it: {reason}") from error
+
+
+def _single_samples(samples: Mapping[str, np.ndarray]) -> Iterator[Any]:
+    for i in range(len(next(iter(samples.values())))):
+        sample = {name: array[i : i + 1] for name, array in samples.items()}
+        yield list(sample.values()) if len(sample) == 1 else sample
+
+
+def _model_inputs(content: bytes, samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The samples as the quantized model takes them, by its inputs' names."""
+    arrays = {}
+    for spec in input_specs_from_model(load_model(content)):
+        name = next((name for name in samples if name in (spec.name, *spec.aliases)), None)
+        if name is None and len(samples) > 1:
+            raise UnsupportedModelError(f"{spec}: none of the Keras inputs {', '.join(samples)} has this name")
+        values = samples[name or next(iter(samples))]
+        arrays[spec.name] = quantize_real(values, spec).astype(spec.dtype) if spec.is_8_bit else values
+    return arrays

@@ -1,0 +1,247 @@
+"""Codec-aware fine-tuning: layers that do to feature maps what the codec will do, and a loss for the bits.
+
+Named after TF-MOT: layers are annotated, then `fmtc_apply` makes the model to train.
+
+    model = fmtc_apply(fmtc_annotate_model(model), samples, rate_weight=0.02)
+    model.compile(...); model.fit(...)
+    convert_keras(model, samples, "model_fmtc.tflite")  # or model = fmtc_strip(model)
+
+Behind each annotated layer stand a quantization step for each channel, trained with the network, and rounding whose
+gradient is that of the identity (learned step sizes: Esser et al., ICLR 2020). The loss grows by `rate_weight` times the
+estimated bits per value (fmtc_tflite.keras.rate), which is also the metric `bits_per_value`.
+"""
+
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.keras.extra import check_model, keras, tf
+from fmtc_tflite.keras.graph import LayerGraph, copy_layer, rebuild
+from fmtc_tflite.keras.rate import estimate_bits, round_through
+from fmtc_tflite.keras.samples import RepresentativeDataset, read_samples
+
+_INT8_LEVELS = 255
+_RANGE_SAMPLES = 256
+_logger = logging.getLogger(__name__)
+
+
+@keras.utils.register_keras_serializable("fmtc_tflite")
+class FmtcAnnotate(keras.layers.Wrapper):
+    """Marks a layer whose output is to be coded; computes what the layer computes."""
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("name", f"fmtc_annotate_{layer.name}")
+        super().__init__(layer, **kwargs)
+        if hasattr(layer, "_batch_input_shape"):  # a sequential model's first layer
+            self._batch_input_shape = layer._batch_input_shape
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The layer's output."""
+        return self.layer(*args, **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The layer's."""
+        return self.layer.compute_output_shape(input_shape)
+
+
+@keras.utils.register_keras_serializable("fmtc_tflite")
+class FmtcSimulate(FmtcAnnotate):
+    """A layer, and behind it the codec's quantization and an estimate of the bits.
+
+    Args:
+      layer: writes a float map [N, H, W, C].
+      initial_step: quantization step of all channels at first, in the map's own unit.
+      loss_weight: what one bit per value of this map adds to the loss.
+      values: values of this map in one sample; its weight in `meter`.
+      train_step: whether the steps are trained.
+      meter: a Mean that all layers of the model share; None = no metric.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        initial_step: float,
+        loss_weight: float,
+        values: int,
+        train_step: bool = True,
+        meter: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("name", f"fmtc_{layer.name}")
+        super().__init__(layer, **kwargs)
+        self.initial_step, self.loss_weight, self.values = initial_step, loss_weight, values
+        self.train_step, self.meter = train_step, meter
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the steps, one per channel, as logarithms: an optimizer's rate then means a relative change."""
+        super().build(input_shape)
+        self.log_step = self.add_weight(
+            "log_step",
+            (self.layer.compute_output_shape(input_shape)[-1],),
+            "float32",
+            keras.initializers.Constant(math.log(self.initial_step)),
+            trainable=self.train_step,
+        )
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The layer's output, quantized; adds the loss and updates the metric."""
+        output = self.layer(*args, **kwargs)
+        step = tf.exp(self.log_step)
+        indices = round_through(tf.cast(output, tf.float32) / step)
+        bits = tf.reduce_mean(estimate_bits(indices))
+        self.add_loss(self.loss_weight * bits)
+        if self.meter is not None:
+            self.meter.update_state(bits, float(self.values))
+        return tf.cast(indices * step, output.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, without the meter."""
+        own = ("initial_step", "loss_weight", "values", "train_step")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+def fmtc_annotate_layer(to_annotate: Any) -> FmtcAnnotate:
+    """Marks a layer, for `fmtc_apply` to simulate the coding of its output.
+
+    Args:
+      to_annotate: a tf-keras layer, one of a TF-MOT model too.
+
+    Returns:
+      A layer to use in its place; it holds the same layer, with its weights.
+
+    Raises:
+      UsageError: no layer.
+    """
+    if isinstance(to_annotate, FmtcAnnotate):
+        return to_annotate
+    if not isinstance(to_annotate, keras.layers.Layer) or isinstance(to_annotate, keras.Model):
+        kind = f"{type(to_annotate).__module__}.{type(to_annotate).__qualname__}"
+        raise UsageError(f"fmtc_annotate_layer: got {kind}, expected a tf-keras layer; for a model, fmtc_annotate_model")
+    return FmtcAnnotate(to_annotate)
+
+
+def fmtc_annotate_model(to_annotate: Any) -> Any:
+    """Marks all layers whose output becomes a feature map of the quantized model.
+
+    Args:
+      to_annotate: a functional or sequential tf-keras model; it is left as it is.
+
+    Returns:
+      A copy, with annotated layers.
+
+    Raises:
+      UsageError: another kind of model.
+    """
+    check_model(to_annotate)
+    graph = LayerGraph(to_annotate)
+
+    def annotate(layer: Any) -> Any:
+        copy = copy_layer(layer)
+        return copy if graph.reason_against(layer) else fmtc_annotate_layer(copy)
+
+    return rebuild(to_annotate, annotate, _without_annotation)
+
+
+def fmtc_apply(
+    model: Any,
+    representative_dataset: RepresentativeDataset,
+    *,
+    rate_weight: float = 0.02,
+    initial_step: float = 4.0,
+    train_steps: bool = True,
+) -> Any:
+    """Makes the model to fine-tune: behind each annotated layer, the codec is simulated.
+
+    A layer that cannot be simulated is skipped, and a warning says why.
+
+    Args:
+      model: with layers from fmtc_annotate_layer or fmtc_annotate_model; it is left as it is.
+      representative_dataset: inputs that show the maps' ranges; see fmtc_tflite.keras.samples. At most 256 are used.
+      rate_weight: what one bit per value, over all simulated maps, adds to the loss. 0 simulates quantization alone.
+      initial_step: in units of the map's int8 quantization.
+      train_steps: whether the steps are trained with the network.
+
+    Returns:
+      A model with the same weights, not compiled.
+
+    Raises:
+      UsageError: arguments out of range, another kind of model, or no layer to simulate.
+      CalibrationError: see read_samples.
+    """
+    check_model(model)
+    if not 0 <= rate_weight < math.inf:
+        raise UsageError(f"rate_weight: got {rate_weight}, expected 0 or a positive number, such as 0.02")
+    if not 1 <= initial_step <= _INT8_LEVELS:
+        raise UsageError(f"initial_step: got {initial_step}, expected 1 to {_INT8_LEVELS}, such as 4")
+    scales = _map_scales(model, representative_dataset)
+    values = {name: math.prod(LayerGraph(model).output(model.get_layer(name)).shape[1:]) for name in scales}
+    meter = keras.metrics.Mean("bits_per_value")
+
+    def simulate(layer: Any) -> Any:
+        copy = copy_layer(_without_annotation(layer))
+        if layer.name not in scales:
+            return copy
+        share = values[layer.name] / sum(values.values())
+        step = initial_step * scales[layer.name]
+        return FmtcSimulate(copy, step, rate_weight * share, values[layer.name], train_steps, meter)
+
+    return rebuild(model, simulate, _without_annotation)
+
+
+def fmtc_strip(model: Any) -> Any:
+    """Takes annotations and simulated coding out again.
+
+    Args:
+      model: from fmtc_apply or fmtc_annotate_model; it is left as it is.
+
+    Returns:
+      A plain model with the same weights, ready for quantization.
+
+    Raises:
+      UsageError: a model of another kind.
+    """
+    check_model(model)
+    return rebuild(model, lambda layer: copy_layer(_without_annotation(layer)), _without_annotation)
+
+
+def _without_annotation(layer: Any) -> Any:
+    return layer.layer if isinstance(layer, FmtcAnnotate) else layer
+
+
+def _map_scales(model: Any, representative_dataset: RepresentativeDataset) -> dict[str, float]:
+    """The int8 scales that the annotated layers' maps would have, by the layers' names."""
+    graph = LayerGraph(model)
+    annotated = [layer for layer in model.layers if isinstance(layer, FmtcAnnotate)]
+    skipped = {layer.layer.name: graph.reason_against(layer) for layer in annotated}
+    good = [layer for layer in annotated if skipped[layer.layer.name] is None]
+    scales = {}
+    if good:
+        samples = read_samples(representative_dataset, dict(zip(model.input_names, model.inputs, strict=True)))
+        inputs = [array[:_RANGE_SAMPLES] for array in samples.values()]
+        for layer, (low, high) in zip(good, _ranges(model, [graph.output(x) for x in good], inputs), strict=True):
+            if not np.isfinite(high - low) or high == low:
+                skipped[layer.layer.name] = f"its output's range is [{low}, {high}] on the samples"
+            else:
+                scales[layer.name] = (high - low) / _INT8_LEVELS
+    lines = [f"'{name}': {reason}" for name, reason in skipped.items() if reason is not None]
+    for line in lines:
+        _logger.warning("fmtc_apply skips the layer %s", line)
+    if not scales:
+        why = f"all are skipped: {'; '.join(lines)}" if lines else "none is annotated; see fmtc_annotate_model"
+        raise UsageError(f"fmtc_apply: no layer of the model '{model.name}' can be simulated: {why}")
+    return scales
+
+
+def _ranges(model: Any, outputs: list[Any], inputs: list[np.ndarray]) -> list[tuple[float, float]]:
+    """Smallest and largest value of each output, zero included."""
+    extremes = keras.Model(
+        model.inputs, [f(tensor, [1, 2, 3]) for tensor in outputs for f in (tf.reduce_min, tf.reduce_max)]
+    )
+    found = [np.asarray(x) for x in extremes.predict(inputs, batch_size=32, verbose=0)]
+    return [
+        (min(0.0, float(low.min())), max(0.0, float(high.max())))
+        for low, high in zip(found[::2], found[1::2], strict=True)
+    ]
