@@ -37,9 +37,9 @@ def convert_keras(
 ) -> ConversionResult:
     """Quantizes a Keras model to int8 and converts it.
 
-    A plain model gets full-integer post-training quantization by the TFLiteConverter, a quantization-aware one of TF-MOT
-    keeps its own. Wrappers of pruning, clustering and fmtc_apply are taken off first. The model's inputs and outputs
-    become int8.
+    A plain model gets full-integer post-training quantization by the TFLiteConverter, a quantization-aware one of
+    TF-MOT keeps its own. Wrappers of pruning, clustering and fmtc_apply are taken off first. The model's inputs and
+    outputs become int8.
 
     Args:
       model: a functional or sequential tf-keras model; it is left as it is.
@@ -63,7 +63,7 @@ def convert_keras(
     options = options or ConvertOptions()
     if options.calibration.data is not None:
         raise UsageError(
-            f"options.calibration.data: got {options.calibration.data}, expected None: representative_dataset is the data"
+            f"options.calibration.data: got {options.calibration.data}, expected None, as representative_dataset is it"
         )
     quantized_path = None if quantized_output is None else Path(quantized_output)
     paths = [] if output is None else [Path(output), Path(output).with_suffix(".json")]
@@ -74,7 +74,8 @@ def convert_keras(
     content = _quantize(_stripped(model), samples)
     with TemporaryDirectory() as folder:
         data = Path(folder) / "samples.npz"
-        np.savez(data, allow_pickle=False, **_model_inputs(content, samples), **({} if labels is None else {"y": labels}))
+        arrays = _model_inputs(content, samples)
+        np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
         calibration = replace(options.calibration, data=data)
         result = convert_content(content, replace(options, calibration=calibration))
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
@@ -112,7 +113,9 @@ def _quantize(model: Any, samples: Mapping[str, np.ndarray]) -> bytes:
         return converter.convert()
     except Exception as error:  # the converter has errors of many kinds, some derived from Exception alone
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnsupportedModelError(f"model '{model.name}': the TFLiteConverter cannot quantize it: {reason}") from error
+        raise UnsupportedModelError(
+            f"model '{model.name}': the TFLiteConverter cannot quantize it: {reason}"
+        ) from error
 
 
 def _single_samples(samples: Mapping[str, np.ndarray]) -> Iterator[Any]:

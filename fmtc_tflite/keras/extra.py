@@ -10,7 +10,8 @@ try:
     import tf_keras as keras
 except ImportError as error:
     raise UsageError(
-        f"fmtc_tflite.keras: TensorFlow or tf-keras does not load ({error}); run `pip install 'fmtc-tflite[tensorflow]'`"
+        f"fmtc_tflite.keras: TensorFlow or tf-keras does not load ({error}); "
+        "run `pip install 'fmtc-tflite[tensorflow]'`"
     ) from error
 
 __all__ = ["check_model", "keras", "tf"]

@@ -29,16 +29,20 @@ def estimate_bits(indices: Any) -> Any:
     """
     left = tf.pad(indices[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
     up = tf.concat([left[:, :1], indices[:, :-1]], 1)
-    average = tf.stop_gradient(tf.floor((left + up) / 2))
-    predictions = tf.stack([tf.zeros_like(indices), left, up, average])
-    return tf.reduce_min(_laplacian_bits(indices - predictions), 0)
+    predictions = [tf.zeros_like(indices), left, up, tf.stop_gradient(tf.floor((left + up) / 2))]
+    return tf.reduce_min(tf.stack([_laplacian_bits(tf.abs(indices - p)) for p in predictions]), 0)
 
 
-def _laplacian_bits(residuals: Any) -> Any:
-    """Mean bits [P, C] of residuals [P, N, H, W, C], each under the Laplacian that fits its predictor and channel."""
-    magnitude = tf.abs(residuals)
-    scale = tf.maximum(tf.reduce_mean(magnitude, [1, 2, 3], keepdims=True), _SMALLEST_SCALE)  # maximum likelihood
-    # P(0) = 1 - exp(-1/2b); P(k) = exp(-(|k| - 1/2)/b) (1 - exp(-1/b))/2
+def _laplacian_bits(magnitudes: Any) -> Any:
+    """Mean bits [C] of residuals of these magnitudes [N, H, W, C], under the Laplacian that fits each channel.
+
+    P(0) = 1 - exp(-1/2b), P(k) = exp(-(|k| - 1/2)/b) (1 - exp(-1/b))/2: all that the mean of -log2 P needs is the share
+    of zeros and the mean magnitude, which carries the gradient.
+    """
+    mean = tf.reduce_mean(magnitudes, [0, 1, 2])
+    zeros = tf.reduce_mean(tf.cast(magnitudes < 0.5, tf.float32), [0, 1, 2])
+    scale = tf.maximum(mean, _SMALLEST_SCALE)  # maximum likelihood
     zero = -tf.math.log1p(-tf.exp(-0.5 / scale))
-    other = (magnitude - 0.5) / scale - tf.math.log1p(-tf.exp(-1 / scale)) + tf.math.log(2.0)
-    return tf.reduce_mean(tf.where(magnitude < 0.5, zero, other), [1, 2, 3]) / tf.math.log(2.0)
+    other = tf.math.log(2.0) - tf.math.log1p(-tf.exp(-1 / scale))
+    nats = zeros * zero + (1 - zeros) * (other - 0.5 / scale) + mean / scale
+    return nats / tf.math.log(2.0)

@@ -41,6 +41,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "calibration.store": ({"evaluation", "files", "graph", "runtime"}, {"numpy"}),
     "verify": _RUNS_MODELS,
     "beam": ({"", "calibration", "evaluation", "graph", "runtime"}, {"numpy", "apache_beam"}),
+    "keras": (
+        {"calibration", "conversion", "evaluation", "files", "graph"},
+        {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
+    ),
     "conversion": (
         {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
         {"numpy", "tqdm"},
