@@ -74,7 +74,7 @@ def convert_keras(
     content = _quantize(_stripped(model), samples)
     with TemporaryDirectory() as folder:
         data = Path(folder) / "samples.npz"
-        arrays = _model_inputs(content, samples)
+        arrays: dict[str, Any] = _model_inputs(content, samples)
         np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
         calibration = replace(options.calibration, data=data)
         result = convert_content(content, replace(options, calibration=calibration))
@@ -107,7 +107,7 @@ def _quantize(model: Any, samples: Mapping[str, np.ndarray]) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if not any(type(layer).__name__ in _QUANTIZATION_AWARE for layer in all_layers(model)):
         converter.representative_dataset = lambda: _single_samples(samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     try:
         return converter.convert()
@@ -124,7 +124,7 @@ def _single_samples(samples: Mapping[str, np.ndarray]) -> Iterator[Any]:
         yield list(sample.values()) if len(sample) == 1 else sample
 
 
-def _model_inputs(content: bytes, samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _model_inputs(content: bytes, samples: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The samples as the quantized model takes them, by its inputs' names."""
     arrays = {}
     for spec in input_specs_from_model(load_model(content)):

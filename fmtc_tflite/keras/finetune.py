@@ -26,6 +26,7 @@ from fmtc_tflite.keras.samples import RepresentativeDataset, read_samples
 _INT8_LEVELS = 255
 _RANGE_SAMPLES = 256
 _RATE_SAMPLES = 16  # of each batch: an estimate for all of it at a quarter of the time, for batches of 64
+_STEP_SPEED = 10.0  # Adam with a rate of 1e-3 changes a step by up to 1 % in each update
 _logger = logging.getLogger(__name__)
 
 
@@ -58,7 +59,8 @@ class FmtcSimulate(FmtcAnnotate):
       loss_weight: what one bit per value of this map adds to the loss.
       values: values of this map in one sample; its weight in `meter`.
       train_step: whether the steps are trained.
-      meter: a Mean that all layers of the model share; None = no metric.
+      meter: a Mean that all layers of the model share; None = no metric. Whoever shares it attaches it to one of them,
+        or the model would list it once for each.
     """
 
     def __init__(
@@ -74,28 +76,24 @@ class FmtcSimulate(FmtcAnnotate):
         kwargs.setdefault("name", f"fmtc_{layer.name}")
         super().__init__(layer, **kwargs)
         self.initial_step, self.loss_weight, self.values = initial_step, loss_weight, values
-        self.train_step, self.meter = train_step, meter
+        self.train_step = train_step
+        self._update_meter = None if meter is None else meter.update_state
 
     def build(self, input_shape: Any) -> None:
         """Makes the steps, one per channel, as logarithms: an optimizer's rate then means a relative change."""
         super().build(input_shape)
-        self.log_step = self.add_weight(
-            "log_step",
-            (self.layer.compute_output_shape(input_shape)[-1],),
-            "float32",
-            keras.initializers.Constant(math.log(self.initial_step)),
-            trainable=self.train_step,
-        )
+        channels = self.layer.compute_output_shape(input_shape)[-1]
+        self.log_growth = self.add_weight("log_growth", (channels,), "float32", "zeros", trainable=self.train_step)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The layer's output, quantized; adds the loss and updates the metric."""
         output = self.layer(*args, **kwargs)
-        step = tf.exp(self.log_step)
+        step = self.initial_step * tf.exp(_STEP_SPEED * self.log_growth)
         indices = round_through(tf.cast(output, tf.float32) / step)
         bits = tf.reduce_mean(estimate_bits(indices[:_RATE_SAMPLES]))
         self.add_loss(self.loss_weight * bits)
-        if self.meter is not None:
-            self.meter.update_state(bits, float(self.values))
+        if self._update_meter is not None:
+            self._update_meter(bits, float(self.values))
         return tf.cast(indices * step, output.dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -120,9 +118,7 @@ def fmtc_annotate_layer(to_annotate: Any) -> FmtcAnnotate:
         return to_annotate
     if not isinstance(to_annotate, keras.layers.Layer) or isinstance(to_annotate, keras.Model):
         kind = f"{type(to_annotate).__module__}.{type(to_annotate).__qualname__}"
-        raise UsageError(
-            f"fmtc_annotate_layer: got {kind}, expected a tf-keras layer; for a model, fmtc_annotate_model"
-        )
+        raise UsageError(f"fmtc_annotate_layer: got {kind}, expected a tf-keras layer; see fmtc_annotate_model")
     return FmtcAnnotate(to_annotate)
 
 
@@ -191,7 +187,9 @@ def fmtc_apply(
         step = initial_step * scales[layer.name]
         return FmtcSimulate(copy, step, rate_weight * share, values[layer.name], train_steps, meter)
 
-    return rebuild(model, simulate, _without_annotation)
+    simulated = rebuild(model, simulate, _without_annotation)
+    next(layer for layer in simulated.layers if isinstance(layer, FmtcSimulate)).meter = meter
+    return simulated
 
 
 def fmtc_strip(model: Any) -> Any:

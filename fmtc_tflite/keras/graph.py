@@ -64,9 +64,11 @@ class LayerGraph:
         self._outputs = {id(node.layer): node.outputs for node in nodes}
         self._results = {id(tensor) for tensor in model.outputs}
         self._readers: dict[int, list[Any]] = {}
+        self._parents: dict[int, list[Any]] = {}
         for node in nodes:
             for parent in node.parent_nodes:
                 self._readers.setdefault(id(parent.layer), []).append(node.layer)
+                self._parents.setdefault(id(node.layer), []).append(parent.layer)
 
     def output(self, layer: Any) -> Any:
         """The Keras tensor that a layer with one output writes."""
@@ -92,7 +94,22 @@ class LayerGraph:
         readers = self._readers.get(id(layer), [])
         if len(readers) == 1 and _is_fused(kind, inner(readers[0])):
             return f"'{inner(readers[0]).name}' is computed together with it; annotate that layer"
+        if self._is_folded(layer):
+            return (
+                "it writes what a 1x1 convolution computes from a coded map, which a decoder can do: nothing is stored"
+            )
         return None
+
+    def _is_folded(self, layer: Any) -> bool:
+        """Whether a pointwise convolution that does not narrow computes the map; see fmtc_tflite.conversion.folding."""
+        parents = self._parents.get(id(layer), [])
+        while len(parents) == 1 and _is_fused(inner(parents[0]), inner(layer)):
+            layer, parents = parents[0], self._parents.get(id(parents[0]), [])
+        kind = inner(layer)
+        if type(kind) is not _layers.Conv2D or kind.kernel_size != (1, 1) or len(parents) != 1:
+            return False
+        source = self._outputs[id(parents[0])]
+        return not isinstance(parents[0], _layers.InputLayer) and kind.groups == 1 and source.shape[-1] <= kind.filters
 
 
 def _is_fused(layer: Any, reader: Any) -> bool:

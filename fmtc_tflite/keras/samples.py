@@ -28,8 +28,14 @@ def read_samples(dataset: RepresentativeDataset, inputs: Mapping[str, Any]) -> d
     """
     if isinstance(dataset, np.ndarray):
         dataset = [dataset]
+    elif callable(dataset):
+        dataset = dataset()
+    if not isinstance(dataset, Iterable):
+        raise CalibrationError(
+            f"{_WHERE}: got {type(dataset).__name__}, expected samples, or a function that returns an iterator of them"
+        )
     parts: dict[str, list[np.ndarray]] = {name: [] for name in inputs}
-    for i, sample in enumerate(dataset() if callable(dataset) else dataset):
+    for i, sample in enumerate(dataset):
         arrays = _by_name(sample, list(inputs), f"{_WHERE}[{i}]")
         sizes = set()
         for name, tensor in inputs.items():
