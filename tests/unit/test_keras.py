@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -233,6 +234,17 @@ def test_reasons_to_skip(network: Any, samples: np.ndarray, caplog: pytest.LogCa
     assert "'dense'" in reasons
 
 
+def test_maps_that_decoders_compute_are_left_out() -> None:
+    layers = keras.layers
+    inputs = layers.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 1, name="first")(inputs)  # the model's input is not coded
+    x = layers.ReLU(name="wide")(layers.BatchNormalization()(layers.Conv2D(16, 1)(x)))
+    x = layers.Conv2D(8, 1, name="narrow")(x)
+    x = layers.Conv2D(8, 3, name="large")(x)
+    model = fmtc_annotate_model(keras.Model(inputs, layers.GlobalAveragePooling2D()(x)))
+    assert annotated_names(model) == ["first", "narrow", "large"]
+
+
 def test_bad_arguments(network: Any, samples: np.ndarray) -> None:
     annotated = fmtc_annotate_model(network)
     with pytest.raises(UsageError, match="rate_weight: got -1"):
@@ -367,3 +379,15 @@ def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path:
     printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0.1", "--max_kl=0.5")
     assert "rate_weight 0.1, bits_per_value " in printed
     assert (tmp_path / "finetuned" / "results.json").exists()
+
+
+def test_snippets_of_the_documentation(repository: Path, network: Any, samples: np.ndarray, tmp_path: Path) -> None:
+    text = (repository / "docs" / "keras.md").read_text()
+    snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 2
+    train_data = tf.data.Dataset.from_tensor_slices((samples, np.arange(len(samples)) % 4)).batch(20)
+    for snippet in snippets:
+        names = {"model": network, "samples": samples, "representative_dataset": samples, "train_data": train_data}
+        exec(snippet, names)
+        (tmp_path / "model_fmtc.tflite").unlink()
+        (tmp_path / "model_fmtc.json").unlink()
