@@ -119,7 +119,8 @@ def main(_: list[str]) -> None:
         network = keras.models.load_model(FLAGS.keras_model, compile=False)
     else:
         network = build_network(train_data[0].shape[1:], int(train_data[1].max()) + 1)
-        train(network, train_data, FLAGS.epochs, 4e-3)
+        if FLAGS.epochs:
+            train(network, train_data, FLAGS.epochs, 4e-3)
     samples = train_data[0][: FLAGS.samples] / np.float32(255)
     results = []
     for weight in map(float, FLAGS.rate_weights):

@@ -375,7 +375,7 @@ def test_example_of_conversion(repository: Path, network: Any, samples: np.ndarr
 
 def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.round(255 * samples).astype(np.uint8), y=np.arange(len(samples)) % 4)
-    settings = ("--train_data=data.npz", "--test_data=data.npz", "--epochs=1", "--finetune_epochs=1", "--width=2")
+    settings = ("--train_data=data.npz", "--test_data=data.npz", "--epochs=0", "--finetune_epochs=1", "--width=2")
     printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0.1", "--max_kl=0.5")
     assert "rate_weight 0.1, bits_per_value " in printed
     assert (tmp_path / "finetuned" / "results.json").exists()
