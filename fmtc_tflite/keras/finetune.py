@@ -6,9 +6,9 @@ Named after TF-MOT: layers are annotated, then `fmtc_apply` makes the model to t
     model.compile(...); model.fit(...)
     convert_keras(model, samples, "model_fmtc.tflite")  # or model = fmtc_strip(model)
 
-Behind each annotated layer stand a quantization step for each channel, trained with the network, and rounding whose
-gradient is that of the identity (learned step sizes: Esser et al., ICLR 2020). The loss grows by `rate_weight` times
-the estimated bits per value (fmtc_tflite.keras.rate), which is also the metric `bits_per_value`.
+Behind each annotated layer stand quantization steps and rounding whose gradient is that of the identity; the steps can
+be trained with the network (learned step sizes: Esser et al., ICLR 2020). The loss grows by `rate_weight` times the
+estimated bits per value (fmtc_tflite.keras.rate), which is also the metric `bits_per_value`.
 """
 
 import logging
@@ -150,7 +150,7 @@ def fmtc_apply(
     *,
     rate_weight: float = 0.02,
     initial_step: float = 4.0,
-    train_steps: bool = True,
+    train_steps: bool = False,
 ) -> Any:
     """Makes the model to fine-tune: behind each annotated layer, the codec is simulated.
 
@@ -161,7 +161,9 @@ def fmtc_apply(
       representative_dataset: inputs that show the maps' ranges; see fmtc_tflite.keras.samples. At most 256 are used.
       rate_weight: what one bit per value, over all simulated maps, adds to the loss. 0 simulates quantization alone.
       initial_step: in units of the map's int8 quantization.
-      train_steps: whether the steps are trained with the network.
+      train_steps: whether the steps, one for each channel, are trained with the network. They grow coarse, and the
+        network comes to rely on their rounding, which conversion, with steps of its own, does not reproduce; see
+        docs/keras.md.
 
     Returns:
       A model with the same weights, not compiled.

@@ -322,9 +322,10 @@ def test_layer_rounds_to_its_steps_and_learns_them() -> None:
     np.testing.assert_array_equal(again(x), y)
 
 
-def test_fine_tuning_lowers_the_bits(network: Any, samples: np.ndarray) -> None:
+@pytest.mark.parametrize("train_steps", [False, True])
+def test_fine_tuning_lowers_the_bits(train_steps: bool, network: Any, samples: np.ndarray) -> None:
     targets = network.predict(samples, verbose=0)
-    model = fmtc_apply(fmtc_annotate_model(network), samples, rate_weight=1.0)
+    model = fmtc_apply(fmtc_annotate_model(network), samples, rate_weight=1.0, train_steps=train_steps)
     model.compile(keras.optimizers.Adam(0.01), "kl_divergence")
     history = model.fit(samples, targets, epochs=12, verbose=0).history["bits_per_value"]
     assert history[-1] < 0.9 * history[0]
@@ -332,6 +333,7 @@ def test_fine_tuning_lowers_the_bits(network: Any, samples: np.ndarray) -> None:
     plain = fmtc_strip(model)
     assert annotated_names(plain) == []
     assert len(plain.trainable_weights) == len(network.trainable_weights)
+    assert len(model.trainable_weights) - len(plain.trainable_weights) == 3 * train_steps
     bits = [
         convert_keras(m, samples, options=types.ConvertOptions(num_threads=1, lossless=True)).report["totals"]
         for m in (network, model)
