@@ -161,9 +161,8 @@ def fmtc_apply(
       representative_dataset: inputs that show the maps' ranges; see fmtc_tflite.keras.samples. At most 256 are used.
       rate_weight: what one bit per value, over all simulated maps, adds to the loss. 0 simulates quantization alone.
       initial_step: in units of the map's int8 quantization.
-      train_steps: whether the steps, one for each channel, are trained with the network. They grow coarse, and the
-        network comes to rely on their rounding, which conversion, with steps of its own, does not reproduce; see
-        docs/keras.md.
+      train_steps: whether the steps, one for each channel, are trained with the network. Conversion does not use
+        them, and a large rate_weight then cost much accuracy; see docs/keras.md.
 
     Returns:
       A model with the same weights, not compiled.
