@@ -35,27 +35,21 @@ inline void AddCentres(UnsignedLimits limits, const uint8_t* __restrict centres,
   for (uint32_t j = 0; j < n; ++j) values[j] = limits.Apply(static_cast<uint8_t>(indices[j] + centres[j] + 128));
 }
 
-// The index whose byte is given: the one that is congruent modulo 256 and not below the smallest.
-inline int32_t LiftIndex(uint8_t byte, int32_t smallest, int32_t largest) {
-  const int32_t index = smallest + static_cast<uint8_t>(byte - smallest);
-  return index < largest ? index : largest;
-}
-
-// sgn(k) * floor((|k| * step + 8) / 16), where the product fits 14 bits.
-inline int32_t Dequantize(int32_t index, int32_t step) {
-  const int32_t product = index * step;
-  return (product + 8 - (product < 0 ? 1 : 0)) >> 4;
+// What the index whose byte is given is above the smallest one, and at most as much as the largest one is.
+inline uint8_t LiftIndex(uint8_t byte, uint8_t zero, uint8_t range) {
+  const uint8_t lifted = static_cast<uint8_t>(byte + zero);
+  return lifted < range ? lifted : range;
 }
 
 inline void DequantizePixel(const Synthesis& synthesis, uint32_t n, const uint8_t* __restrict indices,
                             uint8_t* __restrict values) {
   const StepTables& steps = synthesis.steps;
-  const int32_t lo = synthesis.codec->side_info.lo;
-  const int32_t hi = synthesis.codec->side_info.hi;
+  const UnsignedLimits limits(synthesis);
   for (uint32_t j = 0; j < n; ++j) {
-    const int32_t index = LiftIndex(indices[j], steps.smallest[j], steps.largest[j]);
-    const int32_t value = Clamp(steps.centres[j] + Dequantize(index, steps.steps[j]), lo, hi);
-    values[j] = static_cast<uint8_t>(value) ^ synthesis.flip;
+    const uint8_t lifted = LiftIndex(indices[j], steps.zeros[j], steps.ranges[j]);
+    const int32_t rounding = steps.roundings[j] + (lifted < steps.zeros[j] ? 0 : 1);
+    const int32_t value = ((lifted * int32_t{steps.steps[j]} + rounding) >> 4) + steps.bases[j];
+    values[j] = limits.Apply(static_cast<uint8_t>(Clamp(value, 0, 255)));
   }
 }
 
@@ -67,10 +61,10 @@ inline void ScaleIndices(const Synthesis& synthesis, uint32_t n, const uint8_t* 
     for (uint32_t j = 0; j < n; ++j) pixel[j] = static_cast<int16_t>(static_cast<int8_t>(indices[j]) * scale);
     return;
   }
-  const int16_t* __restrict smallest = synthesis.steps.smallest;
-  const int16_t* __restrict largest = synthesis.steps.largest;
+  const uint8_t* __restrict zeros = synthesis.steps.zeros;
+  const uint8_t* __restrict ranges = synthesis.steps.ranges;
   for (uint32_t j = 0; j < n; ++j) {
-    pixel[j] = static_cast<int16_t>(LiftIndex(indices[j], smallest[j], largest[j]) * scale);
+    pixel[j] = static_cast<int16_t>((LiftIndex(indices[j], zeros[j], ranges[j]) - zeros[j]) * scale);
   }
 }
 

@@ -1,84 +1,123 @@
-// The step quantizer on rows, for any vector of 16-bit lanes. To be included between FMTC_BEGIN_TARGET_* and
-// FMTC_END_TARGET.
+// The step quantizer on rows, for any vector of bytes. To be included between FMTC_BEGIN_TARGET_* and FMTC_END_TARGET.
 //
-// V has: Type; kLanes; Load16(p), of 16-bit lanes; LoadSigned(p), of bytes; Set(value); Add, Sub, Min (signed), MulLow,
-// MulHigh (unsigned), Abs, Xor, ShiftLeft4, ShiftRight4 and Signs, -1 where negative; Negate(a, sign), -a where `sign`
-// is negative. Bytes, as many of them; LoadBytes(p), StoreBytes(p, a) and SetBytes(value); SubBytes, XorBytes, MinBytes
-// and MaxBytes (signed); Widen, unsigned; Low, the low byte of each lane, and Saturate, the nearest signed byte.
+// V has: Type, of kBytes bytes, unsigned unless something else is said; Load(p), Store(p, a), Set(byte), Add, Sub, Min,
+// Max, Xor, Difference(a, b), which is |a - b|; SelectBelow(a, b, c, d), c where a < b and d elsewhere; NegateBelow(a,
+// b, c), -c where a < b and c elsewhere; c is 0 where a = b. Words, kBytes of 16 bits in an order of its own: LoadWords(p); Unpack(low,
+// high), words of these bytes, and Pack(words), their bytes, 0 or 255 where they are beyond those; of words AddWords,
+// Average, rounded up, MulHigh, Shift<n>, to the left if n > 0.
 #ifndef FMTC_KERNELS_QUANTIZE_ROWS_H_
 #define FMTC_KERNELS_QUANTIZE_ROWS_H_
 
 namespace fmtc {
 namespace {
 
-// Columns of components, over all pixels of a row. The last column ends where the pixel ends, and does some components
-// again; there are at least as many components as lanes.
-template <typename V, typename Column, typename Stage>
-FMTC_INLINE void ForEachColumn(const Stage& stage, uint32_t width, const uint8_t* in, uint8_t* out) {
-  const size_t components = stage.codec->side_info.components;
-  const size_t last = components - V::kLanes;
-  for (size_t j = 0;; j = j + V::kLanes < last ? j + V::kLanes : last) {
-    const Column column(stage, j);
-    size_t at = j;
-    for (uint32_t x = 0; x < width; ++x, at += components) column.Apply(in + at, out + at);
-    if (j == last) break;
-  }
+// As unsigned bytes are.
+template <typename V>
+FMTC_INLINE typename V::Type LoadCentres(const int16_t* centres) {
+  return V::Xor(V::PackSigned(V::LoadWords(centres)), V::Set(0x80));
 }
 
+// Steps of kBytes components from j on. QuantizeDifference, with eight times its n.
 template <typename V>
 struct QuantizeColumn {
-  typename V::Type flip, centre, half, factor, scale;
+  typename V::Type flip, centre;
+  typename V::Words half, factor, scale;
 
   FMTC_INLINE QuantizeColumn(const Analysis& analysis, size_t j)
-      : flip(V::Set(static_cast<int8_t>(analysis.flip))),
-        centre(V::Load16(analysis.steps.centres + j)),
-        half(V::Load16(analysis.steps.halves + j)),
-        factor(V::Load16(analysis.steps.factors + j)),
-        scale(V::Load16(analysis.steps.scales + j)) {}
+      : flip(V::Set(analysis.flip ^ 0x80)),
+        centre(LoadCentres<V>(analysis.steps.centres + j)),
+        half(V::template Shift<4>(V::LoadWords(analysis.steps.halves + j))),
+        factor(V::LoadWords(analysis.steps.factors + j)),
+        scale(V::template Shift<-3>(V::LoadWords(analysis.steps.scales + j))) {}
 
   FMTC_INLINE void Apply(const uint8_t* values, uint8_t* indices) const {
-    // The flip, sign-extended, changes the bits above the byte too, but only as the sign's extension does.
-    const typename V::Type d = V::Sub(V::Xor(V::LoadSigned(values), flip), centre);
-    const typename V::Type n = V::Add(V::ShiftLeft4(V::Abs(d)), half);
-    V::StoreBytes(indices, V::Low(V::Negate(V::MulHigh(V::MulHigh(n, factor), scale), d)));
+    const typename V::Type value = V::Xor(V::Load(values), flip);
+    // (256 |d| + 16 half) / 2.
+    const typename V::Words n = V::Average(V::Unpack(V::Set(0), V::Difference(value, centre)), half);
+    const typename V::Type magnitude = V::Pack(V::MulHigh(V::MulHigh(n, factor), scale));
+    V::Store(indices, V::NegateBelow(value, centre, magnitude));
   }
 };
 
 template <typename V>
 struct DequantizeColumn {
-  typename V::Type offset, step, smallest, largest;
-  typename V::Bytes smallest_byte, lo, hi, flip;
+  typename V::Type zero, range, fraction_below, fraction_above, lo, hi, flip;
+  typename V::Words slope, base;
 
   FMTC_INLINE DequantizeColumn(const Synthesis& synthesis, size_t j)
-      : step(V::Load16(synthesis.steps.steps + j)),
-        smallest(V::Load16(synthesis.steps.smallest + j)),
-        largest(V::Load16(synthesis.steps.largest + j)),
-        lo(V::SetBytes(synthesis.codec->side_info.lo)),
-        hi(V::SetBytes(synthesis.codec->side_info.hi)),
-        flip(V::SetBytes(static_cast<int8_t>(synthesis.flip))) {
-    // The centre, and half a unit to round, in units of 1/16.
-    offset = V::Add(V::ShiftLeft4(V::Load16(synthesis.steps.centres + j)), V::Set(8));
-    smallest_byte = V::Low(smallest);
+      : zero(V::Load(synthesis.steps.zeros + j)),
+        range(V::Load(synthesis.steps.ranges + j)),
+        fraction_below(V::Load(synthesis.steps.fractions_below + j)),
+        fraction_above(V::Load(synthesis.steps.fractions_above + j)),
+        slope(V::template Shift<4>(V::LoadWords(synthesis.steps.steps + j))),
+        base(V::LoadWords(synthesis.steps.bases + j)) {
+    const UnsignedLimits limits(synthesis);
+    lo = V::Set(limits.lo);
+    hi = V::Set(limits.hi);
+    flip = V::Set(limits.flip);
   }
 
   FMTC_INLINE void Apply(const uint8_t* indices, uint8_t* values) const {
-    const typename V::Type above_smallest = V::Widen(V::SubBytes(V::LoadBytes(indices), smallest_byte));
-    const typename V::Type index = V::Min(V::Add(smallest, above_smallest), largest);
-    const typename V::Type product = V::MulLow(index, step);
-    const typename V::Type sum = V::Add(V::Add(product, V::Signs(product)), offset);
-    const typename V::Bytes value = V::Saturate(V::ShiftRight4(sum));
-    V::StoreBytes(values, V::XorBytes(V::MaxBytes(V::MinBytes(value, hi), lo), flip));
+    const typename V::Type lifted = V::Min(V::Add(V::Load(indices), zero), range);
+    const typename V::Type fraction = V::SelectBelow(lifted, zero, fraction_below, fraction_above);
+    const typename V::Type value = V::Pack(V::AddWords(V::MulHigh(V::Unpack(fraction, lifted), slope), base));
+    V::Store(values, V::Xor(V::Min(V::Max(value, lo), hi), flip));
   }
 };
 
-template <typename V>
-FMTC_INLINE void QuantizeRow(const Analysis& analysis, uint32_t width, const uint8_t* values, uint8_t* indices) {
-  ForEachColumn<V, QuantizeColumn<V>>(analysis, width, values, indices);
+// A row, as pixels that have at least as many components as a vector has lanes, several real ones where those are
+// narrow. The last pixel ends where the row ends, and the last column where the pixel ends; both do some again.
+struct WidePixels {
+  size_t components, count, last;  // where the last pixel begins
+
+  // count is 0 if the row is too short.
+  FMTC_INLINE WidePixels(uint32_t width, uint32_t narrow_components)
+      : components(StepColumns(narrow_components)) {
+    const size_t row = size_t{width} * narrow_components;
+    count = (row + components - 1) / components;
+    if (row < components) count = 0;
+    last = row - components;
+  }
+};
+
+// A column of components over all pixels.
+template <typename Column, typename Stage>
+FMTC_INLINE void ApplyColumn(const Stage& stage, const WidePixels& pixels, size_t j, const uint8_t* in, uint8_t* out) {
+  const Column column(stage, j);
+  size_t at = j;
+  for (size_t x = 1; x < pixels.count; ++x, at += pixels.components) column.Apply(in + at, out + at);
+  column.Apply(in + pixels.last + j, out + pixels.last + j);
 }
 
-template <typename V>
-FMTC_INLINE void DequantizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* values) {
-  ForEachColumn<V, DequantizeColumn<V>>(synthesis, width, indices, values);
+// Half is a vector of half the size, or the same.
+template <typename V, typename Half, template <typename> class Column, typename Stage>
+FMTC_INLINE void ForEachColumn(const Stage& stage, const WidePixels& pixels, const uint8_t* in, uint8_t* out) {
+  size_t j = 0;
+  for (; j + V::kBytes <= pixels.components; j += V::kBytes) ApplyColumn<Column<V>>(stage, pixels, j, in, out);
+  if (j == pixels.components) return;
+  if (pixels.components - j <= Half::kBytes) {
+    ApplyColumn<Column<Half>>(stage, pixels, pixels.components - Half::kBytes, in, out);
+  } else {
+    ApplyColumn<Column<V>>(stage, pixels, pixels.components - V::kBytes, in, out);
+  }
+}
+
+// False if the row is too short for vectors.
+template <typename V, typename Half = V>
+FMTC_INLINE bool QuantizeRow(const Analysis& analysis, uint32_t width, const uint8_t* values, uint8_t* indices) {
+  const WidePixels pixels(width, analysis.codec->side_info.components);
+  if (pixels.count == 0) return false;
+  ForEachColumn<V, Half, QuantizeColumn>(analysis, pixels, values, indices);
+  return true;
+}
+
+// False if the row is too short for vectors, or there are no fractions.
+template <typename V, typename Half = V>
+FMTC_INLINE bool DequantizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* values) {
+  const WidePixels pixels(width, synthesis.codec->side_info.components);
+  if (pixels.count == 0 || !synthesis.steps.has_fractions) return false;
+  ForEachColumn<V, Half, DequantizeColumn>(synthesis, pixels, indices, values);
+  return true;
 }
 
 }  // namespace

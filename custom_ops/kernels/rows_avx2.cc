@@ -16,46 +16,10 @@ FMTC_BEGIN_TARGET_AVX2
 #include "kernels/matrix_rows.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/transform_rows.h"
+#include "kernels/words_avx2.h"
 
 namespace fmtc {
 namespace {
-
-struct Words16 {
-  using Type = __m256i;
-  static constexpr size_t kLanes = 16;
-
-  using Bytes = __m128i;
-
-  static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-  static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), a); }
-  static FMTC_INLINE Bytes SetBytes(int8_t value) { return _mm_set1_epi8(value); }
-  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) { return _mm_sub_epi8(a, b); }
-  static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return _mm_xor_si128(a, b); }
-  static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return _mm_min_epi8(a, b); }
-  static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return _mm_max_epi8(a, b); }
-  static FMTC_INLINE Type Widen(Bytes a) { return _mm256_cvtepu8_epi16(a); }
-  static FMTC_INLINE Bytes Low(Type a) {
-    const __m256i bytes = _mm256_and_si256(a, _mm256_set1_epi16(0xFF));
-    return _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
-  }
-  static FMTC_INLINE Bytes Saturate(Type a) {
-    return _mm_packs_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-  }
-  static FMTC_INLINE Type Load16(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return _mm256_cvtepi8_epi16(LoadBytes(p)); }
-  static FMTC_INLINE Type Set(int16_t value) { return _mm256_set1_epi16(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi16(a, b); }
-  static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi16(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epi16(a, b); }
-  static FMTC_INLINE Type MulLow(Type a, Type b) { return _mm256_mullo_epi16(a, b); }
-  static FMTC_INLINE Type MulHigh(Type a, Type b) { return _mm256_mulhi_epu16(a, b); }
-  static FMTC_INLINE Type Abs(Type a) { return _mm256_abs_epi16(a); }
-  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
-  static FMTC_INLINE Type ShiftLeft4(Type a) { return _mm256_slli_epi16(a, 4); }
-  static FMTC_INLINE Type ShiftRight4(Type a) { return _mm256_srai_epi16(a, 4); }
-  static FMTC_INLINE Type Signs(Type a) { return _mm256_srai_epi16(a, 15); }
-  static FMTC_INLINE Type Negate(Type a, Type sign) { return _mm256_sign_epi16(a, sign); }
-};
 
 // Two vectors of eight sums make a group.
 struct Sums8 {
@@ -93,11 +57,11 @@ struct Sums8 {
 }  // namespace
 
 void AnalyzeRowAvx2(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
-  AnalyzeRowWith<Words16, Sums8>(analysis, width, row, indices);
+  AnalyzeRowWith<Bytes32, Bytes32, Sums8>(analysis, width, row, indices);
 }
 
 void SynthesizeRowAvx2(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
-  SynthesizeRowWith<Words16, Sums8>(synthesis, width, indices, row);
+  SynthesizeRowWith<Bytes32, Bytes32, Sums8>(synthesis, width, indices, row);
 }
 
 }  // namespace fmtc

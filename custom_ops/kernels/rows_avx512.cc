@@ -16,43 +16,60 @@ FMTC_BEGIN_TARGET_AVX512
 #include "kernels/matrix_rows.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/transform_rows.h"
+#include "kernels/words_avx2.h"
 
 namespace fmtc {
 namespace {
 
-struct Words32 {
+struct Bytes64 {
   using Type = __m512i;
-  static constexpr size_t kLanes = 32;
+  static constexpr size_t kBytes = 64;
 
-  using Bytes = __m256i;
-
-  static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
-  static FMTC_INLINE Bytes SetBytes(int8_t value) { return _mm256_set1_epi8(value); }
-  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) { return _mm256_sub_epi8(a, b); }
-  static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return _mm256_xor_si256(a, b); }
-  static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return _mm256_min_epi8(a, b); }
-  static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return _mm256_max_epi8(a, b); }
-  static FMTC_INLINE Type Widen(Bytes a) { return _mm512_cvtepu8_epi16(a); }
-  static FMTC_INLINE Bytes Low(Type a) { return _mm512_cvtepi16_epi8(a); }
-  static FMTC_INLINE Bytes Saturate(Type a) { return _mm512_cvtsepi16_epi8(a); }
-  static FMTC_INLINE Type Load16(const void* p) { return _mm512_loadu_si512(p); }
-  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return _mm512_cvtepi8_epi16(LoadBytes(p)); }
-  static FMTC_INLINE Type Set(int16_t value) { return _mm512_set1_epi16(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return _mm512_add_epi16(a, b); }
-  static FMTC_INLINE Type Sub(Type a, Type b) { return _mm512_sub_epi16(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm512_min_epi16(a, b); }
-  static FMTC_INLINE Type MulLow(Type a, Type b) { return _mm512_mullo_epi16(a, b); }
-  static FMTC_INLINE Type MulHigh(Type a, Type b) { return _mm512_mulhi_epu16(a, b); }
-  static FMTC_INLINE Type Abs(Type a) { return _mm512_abs_epi16(a); }
+  static FMTC_INLINE Type Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static FMTC_INLINE void Store(uint8_t* p, Type a) { _mm512_storeu_si512(p, a); }
+  static FMTC_INLINE Type Set(uint8_t byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
+  static FMTC_INLINE Type Add(Type a, Type b) { return _mm512_add_epi8(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return _mm512_min_epu8(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return _mm512_max_epu8(a, b); }
   static FMTC_INLINE Type Xor(Type a, Type b) { return _mm512_xor_si512(a, b); }
-  static FMTC_INLINE Type ShiftLeft4(Type a) { return _mm512_slli_epi16(a, 4); }
-  static FMTC_INLINE Type ShiftRight4(Type a) { return _mm512_srai_epi16(a, 4); }
-  static FMTC_INLINE Type Signs(Type a) { return _mm512_srai_epi16(a, 15); }
-  static FMTC_INLINE Type Negate(Type a, Type sign) {
-    return _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(sign), _mm512_setzero_si512(), a);
+  static FMTC_INLINE Type Difference(Type a, Type b) {
+    return _mm512_or_si512(_mm512_subs_epu8(a, b), _mm512_subs_epu8(b, a));
+  }
+  static FMTC_INLINE Type SelectBelow(Type a, Type b, Type c, Type d) {
+    return _mm512_mask_mov_epi8(d, _mm512_cmplt_epu8_mask(a, b), c);
+  }
+  static FMTC_INLINE Type NegateBelow(Type a, Type b, Type c) {
+    return _mm512_mask_sub_epi8(c, _mm512_cmplt_epu8_mask(a, b), _mm512_setzero_si512(), c);
+  }
+
+  // As unpacking leaves them: of each 16 bytes the first eight in the one, the last eight in the other.
+  struct Words {
+    __m512i low, high;
+  };
+  static FMTC_INLINE Words LoadWords(const void* p) {
+    const __m512i first = _mm512_loadu_si512(p);
+    const __m512i second = _mm512_loadu_si512(static_cast<const uint8_t*>(p) + 64);
+    return {_mm512_permutex2var_epi64(first, _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13), second),
+            _mm512_permutex2var_epi64(first, _mm512_setr_epi64(2, 3, 6, 7, 10, 11, 14, 15), second)};
+  }
+  static FMTC_INLINE Words Unpack(Type low, Type high) {
+    return {_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)};
+  }
+  static FMTC_INLINE Type Pack(Words a) { return _mm512_packus_epi16(a.low, a.high); }
+  static FMTC_INLINE Type PackSigned(Words a) { return _mm512_packs_epi16(a.low, a.high); }
+  static FMTC_INLINE Words AddWords(Words a, Words b) {
+    return {_mm512_add_epi16(a.low, b.low), _mm512_add_epi16(a.high, b.high)};
+  }
+  static FMTC_INLINE Words Average(Words a, Words b) {
+    return {_mm512_avg_epu16(a.low, b.low), _mm512_avg_epu16(a.high, b.high)};
+  }
+  static FMTC_INLINE Words MulHigh(Words a, Words b) {
+    return {_mm512_mulhi_epu16(a.low, b.low), _mm512_mulhi_epu16(a.high, b.high)};
+  }
+  template <int kBits>
+  static FMTC_INLINE Words Shift(Words a) {
+    if constexpr (kBits > 0) return {_mm512_slli_epi16(a.low, kBits), _mm512_slli_epi16(a.high, kBits)};
+    return {_mm512_srli_epi16(a.low, -kBits), _mm512_srli_epi16(a.high, -kBits)};
   }
 };
 
@@ -84,17 +101,11 @@ struct Sums16 {
 }  // namespace
 
 void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
-  if (!analysis.codec->side_info.has_analysis && analysis.codec->side_info.components < Words32::kLanes) {
-    return AnalyzeRowAvx2(analysis, width, row, indices);
-  }
-  AnalyzeRowWith<Words32, Sums16>(analysis, width, row, indices);
+  AnalyzeRowWith<Bytes64, Bytes32, Sums16>(analysis, width, row, indices);
 }
 
 void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
-  if (!synthesis.codec->side_info.has_synthesis && synthesis.codec->side_info.components < Words32::kLanes) {
-    return SynthesizeRowAvx2(synthesis, width, indices, row);
-  }
-  SynthesizeRowWith<Words32, Sums16>(synthesis, width, indices, row);
+  SynthesizeRowWith<Bytes64, Bytes32, Sums16>(synthesis, width, indices, row);
 }
 
 }  // namespace fmtc

@@ -1,4 +1,4 @@
-// Analysis and synthesis of rows with NEON: eight steps, or four rows of a matrix, at a time.
+// Analysis and synthesis of rows with NEON: 16 steps, or four rows of a matrix, at a time.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -16,47 +16,54 @@
 namespace fmtc {
 namespace {
 
-struct Words8 {
-  using Type = int16x8_t;
-  static constexpr size_t kLanes = 8;
+struct Bytes16 {
+  using Type = uint8x16_t;
+  static constexpr size_t kBytes = 16;
 
-  using Bytes = int8x8_t;
+  static FMTC_INLINE Type Load(const uint8_t* p) { return vld1q_u8(p); }
+  static FMTC_INLINE void Store(uint8_t* p, Type a) { vst1q_u8(p, a); }
+  static FMTC_INLINE Type Set(uint8_t byte) { return vdupq_n_u8(byte); }
+  static FMTC_INLINE Type Add(Type a, Type b) { return vaddq_u8(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return vminq_u8(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return vmaxq_u8(a, b); }
+  static FMTC_INLINE Type Xor(Type a, Type b) { return veorq_u8(a, b); }
+  static FMTC_INLINE Type Difference(Type a, Type b) { return vabdq_u8(a, b); }
+  static FMTC_INLINE Type SelectBelow(Type a, Type b, Type c, Type d) { return vbslq_u8(vcltq_u8(a, b), c, d); }
+  static FMTC_INLINE Type NegateBelow(Type a, Type b, Type c) {
+    const Type below = vcltq_u8(a, b);
+    return vsubq_u8(veorq_u8(c, below), below);
+  }
 
-  static FMTC_INLINE Bytes LoadBytes(const uint8_t* p) { return vreinterpret_s8_u8(vld1_u8(p)); }
-  static FMTC_INLINE void StoreBytes(uint8_t* p, Bytes a) { vst1_u8(p, vreinterpret_u8_s8(a)); }
-  static FMTC_INLINE Bytes SetBytes(int8_t value) { return vdup_n_s8(value); }
-  static FMTC_INLINE Bytes SubBytes(Bytes a, Bytes b) {  // unsigned, since it may wrap
-    return vreinterpret_s8_u8(vsub_u8(vreinterpret_u8_s8(a), vreinterpret_u8_s8(b)));
+  struct Words {
+    uint16x8_t low, high;
+  };
+  static FMTC_INLINE Words LoadWords(const void* p) {
+    const uint8_t* const bytes = static_cast<const uint8_t*>(p);
+    return {vreinterpretq_u16_u8(vld1q_u8(bytes)), vreinterpretq_u16_u8(vld1q_u8(bytes + 16))};
   }
-  static FMTC_INLINE Bytes XorBytes(Bytes a, Bytes b) { return veor_s8(a, b); }
-  static FMTC_INLINE Bytes MinBytes(Bytes a, Bytes b) { return vmin_s8(a, b); }
-  static FMTC_INLINE Bytes MaxBytes(Bytes a, Bytes b) { return vmax_s8(a, b); }
-  static FMTC_INLINE Type Widen(Bytes a) { return vreinterpretq_s16_u16(vmovl_u8(vreinterpret_u8_s8(a))); }
-  static FMTC_INLINE Bytes Low(Type a) { return vmovn_s16(a); }
-  static FMTC_INLINE Bytes Saturate(Type a) { return vqmovn_s16(a); }
-  static FMTC_INLINE uint16x8_t Unsigned(Type a) { return vreinterpretq_u16_s16(a); }
-  static FMTC_INLINE Type Load16(const void* p) {
-    return vreinterpretq_s16_u8(vld1q_u8(static_cast<const uint8_t*>(p)));
+  static FMTC_INLINE Words Unpack(Type low, Type high) {
+    return {vreinterpretq_u16_u8(vzip1q_u8(low, high)), vreinterpretq_u16_u8(vzip2q_u8(low, high))};
   }
-  static FMTC_INLINE Type LoadSigned(const uint8_t* p) { return vmovl_s8(LoadBytes(p)); }
-  static FMTC_INLINE Type Set(int16_t value) { return vdupq_n_s16(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) {  // half a large step fills the lane but for its sign
-    return vreinterpretq_s16_u16(vaddq_u16(Unsigned(a), Unsigned(b)));
+  static FMTC_INLINE Type Pack(Words a) {
+    return vcombine_u8(vqmovun_s16(vreinterpretq_s16_u16(a.low)), vqmovun_s16(vreinterpretq_s16_u16(a.high)));
   }
-  static FMTC_INLINE Type Sub(Type a, Type b) { return vsubq_s16(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return vminq_s16(a, b); }
-  static FMTC_INLINE Type MulLow(Type a, Type b) { return vmulq_s16(a, b); }
-  static FMTC_INLINE Type MulHigh(Type a, Type b) {
-    const uint32x4_t low = vmull_u16(vget_low_u16(Unsigned(a)), vget_low_u16(Unsigned(b)));
-    const uint32x4_t high = vmull_high_u16(Unsigned(a), Unsigned(b));
-    return vreinterpretq_s16_u16(vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high)));
+  static FMTC_INLINE Type PackSigned(Words a) {
+    return vreinterpretq_u8_s8(
+        vcombine_s8(vqmovn_s16(vreinterpretq_s16_u16(a.low)), vqmovn_s16(vreinterpretq_s16_u16(a.high))));
   }
-  static FMTC_INLINE Type Abs(Type a) { return vabsq_s16(a); }
-  static FMTC_INLINE Type Xor(Type a, Type b) { return veorq_s16(a, b); }
-  static FMTC_INLINE Type ShiftLeft4(Type a) { return vshlq_n_s16(a, 4); }
-  static FMTC_INLINE Type ShiftRight4(Type a) { return vshrq_n_s16(a, 4); }
-  static FMTC_INLINE Type Signs(Type a) { return vshrq_n_s16(a, 15); }
-  static FMTC_INLINE Type Negate(Type a, Type sign) { return vsubq_s16(veorq_s16(a, Signs(sign)), Signs(sign)); }
+  static FMTC_INLINE Words AddWords(Words a, Words b) { return {vaddq_u16(a.low, b.low), vaddq_u16(a.high, b.high)}; }
+  static FMTC_INLINE Words Average(Words a, Words b) {
+    return {vrhaddq_u16(a.low, b.low), vrhaddq_u16(a.high, b.high)};
+  }
+  static FMTC_INLINE uint16x8_t MulHigh(uint16x8_t a, uint16x8_t b) {
+    const uint32x4_t low = vmull_u16(vget_low_u16(a), vget_low_u16(b));
+    return vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(vmull_high_u16(a, b)));
+  }
+  static FMTC_INLINE Words MulHigh(Words a, Words b) { return {MulHigh(a.low, b.low), MulHigh(a.high, b.high)}; }
+  template <int kBits>
+  static FMTC_INLINE Words Shift(Words a) {
+    return {vshlq_u16(a.low, vdupq_n_s16(kBits)), vshlq_u16(a.high, vdupq_n_s16(kBits))};
+  }
 };
 
 constexpr uint32_t kRows = 4;
@@ -127,8 +134,8 @@ void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row
   const SideInfo& info = codec.side_info;
   if (!info.has_analysis) {
     const bool subtracts_only = codec.has_unit_steps && analysis.level == 0;
-    if (subtracts_only || info.components < Words8::kLanes) return AnalyzeRowHere(analysis, width, row, indices);
-    return QuantizeRow<Words8>(analysis, width, row, indices);
+    if (!subtracts_only && QuantizeRow<Bytes16>(analysis, width, row, indices)) return;
+    return AnalyzeRowHere(analysis, width, row, indices);
   }
   const MatrixProduct product{info.analysis,
                               info.analysis_bias,
@@ -150,8 +157,8 @@ void SynthesizeRowNeon(const Synthesis& synthesis, uint32_t width, const uint8_t
   const SideInfo& info = codec.side_info;
   if (!info.has_synthesis) {
     const bool adds_only = AddsCentresOnly(codec, synthesis.level);
-    if (adds_only || info.components < Words8::kLanes) return SynthesizeRowHere(synthesis, width, indices, row);
-    return DequantizeRow<Words8>(synthesis, width, indices, row);
+    if (!adds_only && DequantizeRow<Bytes16>(synthesis, width, indices, row)) return;
+    return SynthesizeRowHere(synthesis, width, indices, row);
   }
   const MatrixProduct product{info.synthesis,  info.synthesis_bias,  info.channels,
                               info.components, info.synthesis_shift, info.lo,
