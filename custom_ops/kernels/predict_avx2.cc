@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include <utility>
+#include <tuple>
 
 #include "kernels/lookup_avx2.h"
 #include "kernels/target.h"
@@ -45,12 +45,12 @@ struct Vector32 {
 
 void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
                         uint8_t* residuals) {
-  ProcessAnyRow<Vector32, false>(shape, codes, above, indices, residuals);
+  ProcessAnyRow<Vector32, Vector32, false>(shape, codes, above, indices, residuals);
 }
 
 void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices) {
-  ProcessAnyRow<Vector32, true>(shape, codes, above, residuals, indices);
+  ProcessAnyRow<Vector32, Vector32, true>(shape, codes, above, residuals, indices);
 }
 
 }  // namespace fmtc

@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include <utility>
+#include <tuple>
 
 #include "kernels/target.h"
 #include "kernels/x86_kernels.h"
@@ -43,20 +43,47 @@ struct Vector64 {
   }
 };
 
+struct Vector32 {
+  using Type = __m256i;
+  using Mask = __mmask32;
+  static constexpr size_t kBytes = 32;
+
+  static FMTC_INLINE Type Load(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static FMTC_INLINE void Store(uint8_t* p, Type value) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), value);
+  }
+  static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
+  static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) {
+    return _mm256_cmpeq_epi8_mask(Load(bytes), Set(value));
+  }
+  static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi8(a, b); }
+  static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi8(a, b); }
+  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
+  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epu8(a, b); }
+  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epu8(a, b); }
+  static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm256_maskz_mov_epi8(mask, a); }
+  static FMTC_INLINE Type Join(Type mask, Type a, Type b) {
+    constexpr int kAndOr = 0xEA;
+    return _mm256_ternarylogic_epi64(mask, a, b, kAndOr);
+  }
+  static FMTC_INLINE Type SelectAverage(Mask mask, Type base, Type a, Type b) {
+    return _mm256_mask_avg_epu8(base, mask, a, b);
+  }
+  static FMTC_INLINE Type SelectDifference(Mask mask, Type base, Type a, Type b) {
+    return _mm256_mask_sub_epi8(base, mask, a, b);
+  }
+};
+
 }  // namespace
 
 void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
                           uint8_t* residuals) {
-  // Half a vector for pixels that it holds.
-  if (shape.components <= 32) return ResidualsOfRowAvx2(shape, codes, above, indices, residuals);
-  ProcessAnyRow<Vector64, false>(shape, codes, above, indices, residuals);
+  ProcessAnyRow<Vector64, Vector32, false>(shape, codes, above, indices, residuals);
 }
 
 void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                         uint8_t* indices) {
-  // Half a vector for pixels that it holds.
-  if (shape.components <= 32) return IndicesOfRowAvx2(shape, codes, above, residuals, indices);
-  ProcessAnyRow<Vector64, true>(shape, codes, above, residuals, indices);
+  ProcessAnyRow<Vector64, Vector32, true>(shape, codes, above, residuals, indices);
 }
 
 }  // namespace fmtc

@@ -1,6 +1,6 @@
 // Prediction with NEON, 16 components at a time.
 #if defined(__aarch64__)
-#include <utility>
+#include <tuple>
 
 #include "kernels/arm_kernels.h"
 #include "kernels/lookup_neon.h"
@@ -37,12 +37,12 @@ struct Vector16 {
 
 void ResidualsOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
                         uint8_t* residuals) {
-  ProcessAnyRow<Vector16, false>(shape, codes, above, indices, residuals);
+  ProcessAnyRow<Vector16, Vector16, false>(shape, codes, above, indices, residuals);
 }
 
 void IndicesOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices) {
-  ProcessAnyRow<Vector16, true>(shape, codes, above, residuals, indices);
+  ProcessAnyRow<Vector16, Vector16, true>(shape, codes, above, residuals, indices);
 }
 
 }  // namespace fmtc

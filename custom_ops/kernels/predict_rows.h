@@ -25,9 +25,8 @@ struct Column {
   typename V::Mask average, gradient;
   Type left, up_left;  // of the pixel that comes next
 
-  FMTC_INLINE Column(RowShape shape, const uint8_t* codes, size_t index) {
-    // The last column ends where the pixel ends, and does some components again.
-    begin = index * V::kBytes;
+  // The last column ends where the pixel ends, and does some components again.
+  FMTC_INLINE Column(RowShape shape, const uint8_t* codes, size_t first) : begin(first) {
     if (begin + V::kBytes > shape.components) begin = shape.components > V::kBytes ? shape.components - V::kBytes : 0;
     uint8_t predictors[V::kBytes] = {};
     for (size_t j = 0; j < V::kBytes && begin + j < shape.components; ++j) predictors[j] = codes[begin + j] >> 4;
@@ -84,45 +83,57 @@ struct Column {
 
 // Some columns, from left to right. Each waits for the pixel to the left, so that several of them are done at a time.
 // Where a pixel is narrower than a vector, the next pixel's store corrects what is behind it.
-template <typename V, bool kDecode, bool kHasAbove, size_t... kIndex>
-FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* codes, size_t first, const uint8_t* above,
-                                const uint8_t* in, uint8_t* out, std::index_sequence<kIndex...>) {
-  Column<V> columns[] = {Column<V>(shape, codes, first + kIndex)...};
-  (columns[kIndex].template FirstPixel<kDecode, kHasAbove>(above, in, out), ...);
+template <bool kDecode, bool kHasAbove, typename... Columns>
+FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* above, const uint8_t* in, uint8_t* out,
+                                Columns... columns) {
+  (columns.template FirstPixel<kDecode, kHasAbove>(above, in, out), ...);
   for (uint32_t x = 1; x < shape.width; ++x) {
     if (kHasAbove) above += shape.components;
     in += shape.components;
     out += shape.components;
-    (columns[kIndex].template NextPixel<kDecode, kHasAbove>(above, in, out), ...);
+    (columns.template NextPixel<kDecode, kHasAbove>(above, in, out), ...);
   }
 }
 
-template <typename V, bool kDecode, bool kHasAbove>
+// Half is a vector of half the size for the last components, or the same.
+template <typename V, typename Half, bool kDecode, bool kHasAbove>
 FMTC_INLINE void ProcessRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in,
                             uint8_t* out) {
-  const size_t columns = (shape.components + V::kBytes - 1) / V::kBytes;
-  for (size_t i = 0; i < columns;) {
-    const size_t left = columns - i;
-    if (left == 1) {
-      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<1>());
-      i += 1;
-    } else if (left == 2 || left == 4) {
-      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<2>());
-      i += 2;
+  constexpr size_t kStep = V::kBytes;
+  const size_t n = shape.components;
+  size_t begin = 0;
+  const auto next = [&] {
+    const Column<V> column(shape, codes, begin);
+    begin += kStep;
+    return column;
+  };
+  const auto process = [&](auto... columns) { ProcessColumns<kDecode, kHasAbove>(shape, above, in, out, columns...); };
+  const auto finish = [&](auto... columns) {
+    if (n - begin <= Half::kBytes) {
+      process(columns..., Column<Half>(shape, codes, begin));
     } else {
-      ProcessColumns<V, kDecode, kHasAbove>(shape, codes, i, above, in, out, std::make_index_sequence<3>());
-      i += 3;
+      process(columns..., next());
     }
+  };
+  // Braces, since they say in which order their parts are made.
+  while (n - begin > 4 * kStep) std::apply(process, std::tuple{next(), next(), next()});
+  if (n - begin > 3 * kStep) std::apply(process, std::tuple{next(), next()});
+  if (n - begin > 2 * kStep) {
+    std::apply(finish, std::tuple{next(), next()});
+  } else if (n - begin > kStep) {
+    finish(next());
+  } else {
+    finish();
   }
 }
 
-template <typename V, bool kDecode>
+template <typename V, typename Half, bool kDecode>
 FMTC_INLINE void ProcessAnyRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in,
                                uint8_t* out) {
   if (above != nullptr) {
-    ProcessRow<V, kDecode, true>(shape, codes, above, in, out);
+    ProcessRow<V, Half, kDecode, true>(shape, codes, above, in, out);
   } else {
-    ProcessRow<V, kDecode, false>(shape, codes, above, in, out);
+    ProcessRow<V, Half, kDecode, false>(shape, codes, above, in, out);
   }
 }
 

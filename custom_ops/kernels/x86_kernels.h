@@ -25,6 +25,8 @@ void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8
 void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void PlanesToPixelsAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
+void PixelsToPlanesAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
                           uint8_t* residuals);
 void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,

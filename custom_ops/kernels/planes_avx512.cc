@@ -1,0 +1,46 @@
+// Components interleaved to and from planes with AVX-512.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "kernels/target.h"
+#include "kernels/x86_kernels.h"
+
+FMTC_BEGIN_TARGET_AVX512
+
+#include "kernels/pieces_avx2.h"
+#include "kernels/transpose.h"
+
+namespace fmtc {
+namespace {
+
+struct FourPieces {
+  using Type = __m512i;
+  static constexpr size_t kBytes = 64;
+
+  static FMTC_INLINE Type Load(const uint8_t* const* rows, size_t at) {
+    const __m512i one = _mm512_castsi128_si512(OnePiece::Load(rows, at));
+    const __m512i two = _mm512_inserti32x4(one, OnePiece::Load(rows + 16, at), 1);
+    const __m512i three = _mm512_inserti32x4(two, OnePiece::Load(rows + 32, at), 2);
+    return _mm512_inserti32x4(three, OnePiece::Load(rows + 48, at), 3);
+  }
+  static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm512_storeu_si512(p, value); }
+  static FMTC_INLINE Type UnpackLow(Type a, Type b) { return _mm512_unpacklo_epi8(a, b); }
+  static FMTC_INLINE Type UnpackHigh(Type a, Type b) { return _mm512_unpackhi_epi8(a, b); }
+};
+
+}  // namespace
+
+void PlanesToPixelsAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels) {
+  if (IsTooSmallToTranspose(shape)) return PlanesToPixelsAvx2(shape, place, planes, pixels);
+  TransposeToPixels<FourPieces, TwoPieces, OnePiece>(shape, place, planes, pixels);
+}
+
+void PixelsToPlanesAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes) {
+  if (IsTooSmallToTranspose(shape)) return PixelsToPlanesAvx2(shape, place, pixels, planes);
+  TransposeToPlanes<FourPieces, TwoPieces, OnePiece>(shape, place, pixels, planes);
+}
+
+}  // namespace fmtc
+
+FMTC_END_TARGET
+#endif
