@@ -14,10 +14,11 @@ struct OpenSegment {
   LaneDecoder lanes;
 };
 
-// The last state is followed by a stream or by the slack, so that two bytes can be loaded for it, too.
+// The last states are followed by a stream or by the slack, so that four bytes can be loaded for their three.
 void UnpackStates(const uint8_t* packed, uint8_t* states) {
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    states[lane] = Load<uint16_t>(packed + lane * 6 / 8) >> (lane * 6 % 8) & 63;
+  for (size_t lane = 0; lane < kLanes; lane += 4, packed += 3) {
+    const uint32_t four = Load<uint32_t>(packed);
+    Store(states + lane, (four & 63) | (four << 2 & 63 << 8) | (four << 4 & 63 << 16) | (four << 6 & 63u << 24));
   }
 }
 
@@ -64,32 +65,29 @@ bool AreStreamsUsedUp(const LaneDecoder& lanes) {
 // A run of the segments that are at the same place in the same way; those are nearly always all.
 void DecodeRun(const SegmentShape& shape, uint32_t j, bool ends_segment, const CodedSegment* coded,
                OpenSegment* segments, size_t count) {
-  LaneDecoder together[kMaxSegmentsTogether];
-  size_t taken[kMaxSegmentsTogether];
+  LaneDecoder* together[kMaxSegmentsTogether];
   size_t n = 0;
   for (size_t i = 0; i < count; ++i) {
-    const OpenSegment& segment = segments[i];
+    OpenSegment& segment = segments[i];
     if (!segment.is_coded || (segment.constant_classes >> j & 1) != 0) continue;
     if ((segment.last_class == j) != ends_segment) continue;
-    together[n] = segment.lanes;
-    together[n].values = coded[i].residuals + shape.RunBegin(j);
-    taken[n++] = i;
+    segment.lanes.values = coded[i].residuals + shape.RunBegin(j);
+    together[n++] = &segment.lanes;
   }
   if (n == 0) return;
   const Codec& codec = *shape.codec;
   codec.kernels->decode_run(codec.tables[j].decode, {shape.RunLength(j), ends_segment}, together, n);
-  for (size_t i = 0; i < n; ++i) segments[taken[i]].lanes = together[i];
 }
 
 // Where there is never more than one.
 bool DecodeAlone(const SegmentShape& shape, uint8_t* residuals, OpenSegment* segment) {
   if (!segment->is_coded) return true;
   const Codec& codec = *shape.codec;
+  LaneDecoder* const lanes = &segment->lanes;
   for (uint32_t j = 0; j < shape.num_classes(); ++j) {
     if ((segment->constant_classes >> j & 1) != 0) continue;
-    segment->lanes.values = residuals + shape.RunBegin(j);
-    codec.kernels->decode_run(codec.tables[j].decode, {shape.RunLength(j), segment->last_class == j}, &segment->lanes,
-                              1);
+    lanes->values = residuals + shape.RunBegin(j);
+    codec.kernels->decode_run(codec.tables[j].decode, {shape.RunLength(j), segment->last_class == j}, &lanes, 1);
   }
   return AreStreamsUsedUp(segment->lanes);
 }

@@ -66,7 +66,7 @@ struct Kernels {
   void (*synthesize_row)(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 
   // Decodes a run of 1 ... kMaxSegmentsTogether segments.
-  void (*decode_run)(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+  void (*decode_run)(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 
   // Splits values into tokens and raw bits. kValueSlack bytes behind the tokens may be overwritten.
   void (*split_run)(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);

@@ -62,8 +62,8 @@ void DecodeRun(const DecodeTable& table, RunShape run, LaneDecoder* segment) {
 
 }  // namespace
 
-void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
-  for (size_t i = 0; i < count; ++i) DecodeRun(table, run, &segments[i]);
+void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count) {
+  for (size_t i = 0; i < count; ++i) DecodeRun(table, run, segments[i]);
 }
 
 }  // namespace fmtc

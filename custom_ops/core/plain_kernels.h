@@ -10,7 +10,7 @@ namespace fmtc {
 
 void AnalyzeRowPlain(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowPlain(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
-void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunPlain(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 bool EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsPlain(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);

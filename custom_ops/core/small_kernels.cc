@@ -70,8 +70,9 @@ __attribute__((noinline)) uint32_t TakeField(uint32_t bits, uint32_t mask, BitRe
   return window & mask;
 }
 
-void DecodeRunSmall(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
-  for (LaneDecoder* segment = segments; segment < segments + count; ++segment) {
+void DecodeRunSmall(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    LaneDecoder* const segment = segments[i];
     uint8_t* values = segment->values;
     for (size_t left = run.length; left > 0;) {
       const bool is_free = left == run.FreeLanes();

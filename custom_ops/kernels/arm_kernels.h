@@ -9,7 +9,7 @@ namespace fmtc {
 // NEON, which every aarch64 processor has.
 void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowNeon(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
-void DecodeRunNeon(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void DecodeRunNeon(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunNeon(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 bool EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsNeon(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);

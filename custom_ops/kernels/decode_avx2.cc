@@ -117,13 +117,13 @@ void DecodeRun(const DecodeTable& table, RunShape run, LaneDecoder* segment) {
 }  // namespace
 
 // One segment at a time: a step has so many operations that two would hardly overlap.
-void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
+void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count) {
   const bool has_raw_bits = HasRawBits(table);
   for (size_t i = 0; i < count; ++i) {
     if (has_raw_bits) {
-      DecodeRun<true>(table, run, &segments[i]);
+      DecodeRun<true>(table, run, segments[i]);
     } else {
-      DecodeRun<false>(table, run, &segments[i]);
+      DecodeRun<false>(table, run, segments[i]);
     }
   }
 }

@@ -118,19 +118,19 @@ FMTC_INLINE void Store(const Lanes& lanes, LaneDecoder* segment) {
 // One segment after the other in each step: their operations are independent and overlap. Expanded in place by the
 // index sequence, so that all lanes stay in registers.
 template <bool kHasRaw, size_t... kIndex>
-void DecodeTogether(const DecodeTable& table, RunShape run, LaneDecoder* segments, std::index_sequence<kIndex...>) {
+void DecodeTogether(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, std::index_sequence<kIndex...>) {
   const Columns columns(table);
-  Lanes lanes[] = {Load(segments[kIndex])...};
+  Lanes lanes[] = {Load(*segments[kIndex])...};
   if (run.PartialStep() > 0) (PartialStep<kHasRaw>(columns, run.PartialStep(), &lanes[kIndex]), ...);
   for (size_t steps = run.WholeSteps(); steps > 0; --steps) (WholeStep<kHasRaw>(columns, &lanes[kIndex]), ...);
   if (run.FreeLanes() > 0) {
     (_mm512_storeu_si512(lanes[kIndex].values, TakeValues<kHasRaw>(columns, ~__mmask64{0}, &lanes[kIndex])), ...);
   }
-  (Store(lanes[kIndex], &segments[kIndex]), ...);
+  (Store(lanes[kIndex], segments[kIndex]), ...);
 }
 
 template <size_t kCount>
-void DecodeSome(const DecodeTable& table, RunShape run, LaneDecoder* segments) {
+void DecodeSome(const DecodeTable& table, RunShape run, LaneDecoder* const* segments) {
   if (Columns(table).has_raw_bits()) {
     DecodeTogether<true>(table, run, segments, std::make_index_sequence<kCount>());
   } else {
@@ -140,7 +140,7 @@ void DecodeSome(const DecodeTable& table, RunShape run, LaneDecoder* segments) {
 
 }  // namespace
 
-void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
+void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count) {
   for (; count >= 4; count -= 4, segments += 4) DecodeSome<4>(table, run, segments);
   if (count == 3) DecodeSome<3>(table, run, segments);
   if (count == 2) DecodeSome<2>(table, run, segments);

@@ -120,14 +120,14 @@ void DecodeRun(const Columns& columns, RunShape run, LaneDecoder* segment) {
 }  // namespace
 
 // One segment at a time: the tables and the four vectors of a step take all registers.
-void DecodeRunNeon(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count) {
+void DecodeRunNeon(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count) {
   const Columns columns(table);
   const bool has_raw_bits = HasRawBits(columns);
   for (size_t i = 0; i < count; ++i) {
     if (has_raw_bits) {
-      DecodeRun<true>(columns, run, &segments[i]);
+      DecodeRun<true>(columns, run, segments[i]);
     } else {
-      DecodeRun<false>(columns, run, &segments[i]);
+      DecodeRun<false>(columns, run, segments[i]);
     }
   }
 }

@@ -18,10 +18,11 @@ struct FourPieces {
   static constexpr size_t kBytes = 64;
 
   static FMTC_INLINE Type Load(const uint8_t* const* rows, size_t at) {
+    // Broadcasts from memory leave alone the units that shuffle, which insertions do not.
     const __m512i one = _mm512_castsi128_si512(OnePiece::Load(rows, at));
-    const __m512i two = _mm512_inserti32x4(one, OnePiece::Load(rows + 16, at), 1);
-    const __m512i three = _mm512_inserti32x4(two, OnePiece::Load(rows + 32, at), 2);
-    return _mm512_inserti32x4(three, OnePiece::Load(rows + 48, at), 3);
+    const __m512i two = _mm512_mask_broadcast_i32x4(one, 0x00F0, OnePiece::Load(rows + 16, at));
+    const __m512i three = _mm512_mask_broadcast_i32x4(two, 0x0F00, OnePiece::Load(rows + 32, at));
+    return _mm512_mask_broadcast_i32x4(three, 0xF000, OnePiece::Load(rows + 48, at));
   }
   static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm512_storeu_si512(p, value); }
   static FMTC_INLINE Type UnpackLow(Type a, Type b) { return _mm512_unpacklo_epi8(a, b); }

@@ -9,7 +9,7 @@ namespace fmtc {
 // AVX2, BMI2.
 void AnalyzeRowAvx2(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowAvx2(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
-void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 bool EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
@@ -22,7 +22,7 @@ void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above
 // AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ.
 void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
 void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
-void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* segments, size_t count);
+void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
