@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <cstring>
 #include <tuple>
 
 #include "kernels/lookup_avx2.h"
@@ -20,8 +21,9 @@ struct Vector32 {
   using Mask = __m256i;
   static constexpr size_t kBytes = 32;
 
-  static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) {
-    return _mm256_cmpeq_epi8(LoadVector(bytes), _mm256_set1_epi8(value));
+  static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
+    const Type high = _mm256_and_si256(Load(codes), Set(static_cast<char>(0xF0)));
+    return _mm256_cmpeq_epi8(high, Set(static_cast<char>(predictor << 4)));
   }
   static FMTC_INLINE Type Load(const uint8_t* p) { return LoadVector(p); }
   static FMTC_INLINE void Store(uint8_t* p, Type value) { StoreVector(p, value); }

@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <cstring>
 #include <tuple>
 
 #include "kernels/target.h"
@@ -19,8 +20,9 @@ struct Vector64 {
   using Mask = __mmask64;
   static constexpr size_t kBytes = 64;
 
-  static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) {
-    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8(value));
+  static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
+    const Type high = _mm512_and_si512(Load(codes), Set(static_cast<char>(0xF0)));
+    return _mm512_cmpeq_epi8_mask(high, Set(static_cast<char>(predictor << 4)));
   }
   static FMTC_INLINE Type Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm512_storeu_si512(p, value); }
@@ -53,8 +55,9 @@ struct Vector32 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), value);
   }
   static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
-  static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) {
-    return _mm256_cmpeq_epi8_mask(Load(bytes), Set(value));
+  static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
+    const Type high = _mm256_and_si256(Load(codes), Set(static_cast<char>(0xF0)));
+    return _mm256_cmpeq_epi8_mask(high, Set(static_cast<char>(predictor << 4)));
   }
   static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi8(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi8(a, b); }

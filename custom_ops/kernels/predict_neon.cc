@@ -1,5 +1,6 @@
 // Prediction with NEON, 16 components at a time.
 #if defined(__aarch64__)
+#include <cstring>
 #include <tuple>
 
 #include "kernels/arm_kernels.h"
@@ -14,7 +15,9 @@ struct Vector16 {
   using Mask = uint8x16_t;
   static constexpr size_t kBytes = kVectorBytes;
 
-  static FMTC_INLINE Mask Equal(const uint8_t* bytes, char value) { return vceqq_u8(vld1q_u8(bytes), Set(value)); }
+  static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
+    return vceqq_u8(vshrq_n_u8(vld1q_u8(codes), 4), Set(static_cast<char>(predictor)));
+  }
   static FMTC_INLINE Type Load(const uint8_t* p) { return vld1q_u8(p); }
   static FMTC_INLINE void Store(uint8_t* p, Type value) { vst1q_u8(p, value); }
   static FMTC_INLINE Type Set(char value) { return vdupq_n_u8(static_cast<uint8_t>(value)); }

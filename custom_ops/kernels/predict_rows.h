@@ -4,7 +4,7 @@
 // that of unsigned bytes (reversed), (L + U) >> 1 the rounded average that processors have, and the gradient stays what
 // it is.
 //
-// V has: Type and Mask; kBytes; Equal(bytes, value), a Mask; Load(p); Store(p, value); Set(value), in all lanes; of
+// V has: Type and Mask; kBytes; Has(codes, predictor), a Mask of component codes with this predictor; Load(p); Store(p, value); Set(value), in all lanes; of
 // bytes Add, Sub, Xor, Min and Max (unsigned); Keep(mask, a), zero elsewhere; Join(mask, a, b), a or b; and what
 // replaces `base` in the lanes of a mask: SelectAverage(mask, base, a, b) and SelectDifference(mask, base, a, b).
 #ifndef FMTC_KERNELS_PREDICT_ROWS_H_
@@ -28,16 +28,17 @@ struct Column {
   // The last column ends where the pixel ends, and does some components again.
   FMTC_INLINE Column(RowShape shape, const uint8_t* codes, size_t first) : begin(first) {
     if (begin + V::kBytes > shape.components) begin = shape.components > V::kBytes ? shape.components - V::kBytes : 0;
-    uint8_t predictors[V::kBytes] = {};
-    for (size_t j = 0; j < V::kBytes && begin + j < shape.components; ++j) predictors[j] = codes[begin + j] >> 4;
+    uint8_t few_codes[V::kBytes] = {};
+    if (shape.components < V::kBytes) memcpy(few_codes, codes, shape.components);
+    const uint8_t* const its_codes = shape.components < V::kBytes ? few_codes : codes + begin;
     const Type ones = V::Set(static_cast<char>(0xFF));
-    const Type is_none = V::Keep(V::Equal(predictors, 0), ones);
+    const Type is_none = V::Keep(V::Has(its_codes, 0), ones);
     predicted = V::Xor(is_none, ones);
-    none = V::Keep(V::Equal(predictors, 0), V::Set(kComplement));
-    left_only = V::Keep(V::Equal(predictors, 1), ones);
-    up_only = V::Keep(V::Equal(predictors, 2), ones);
-    average = V::Equal(predictors, 3);
-    gradient = V::Equal(predictors, 4);
+    none = V::Keep(V::Has(its_codes, 0), V::Set(kComplement));
+    left_only = V::Keep(V::Has(its_codes, 1), ones);
+    up_only = V::Keep(V::Has(its_codes, 2), ones);
+    average = V::Has(its_codes, 3);
+    gradient = V::Has(its_codes, 4);
   }
 
   FMTC_INLINE Type PredictFromOne(Type neighbour) const { return V::Join(predicted, neighbour, none); }

@@ -20,32 +20,36 @@ FMTC_INLINE typename V::Type LoadCentres(const int16_t* centres) {
 // Steps of kBytes components from j on. QuantizeDifference, with eight times its n.
 template <typename V>
 struct QuantizeColumn {
+  size_t begin;  // its first component
   typename V::Type flip, centre;
   typename V::Words half, factor, scale;
 
   FMTC_INLINE QuantizeColumn(const Analysis& analysis, size_t j)
-      : flip(V::Set(analysis.flip ^ 0x80)),
+      : begin(j),
+        flip(V::Set(analysis.flip ^ 0x80)),
         centre(LoadCentres<V>(analysis.steps.centres + j)),
         half(V::template Shift<4>(V::LoadWords(analysis.steps.halves + j))),
         factor(V::LoadWords(analysis.steps.factors + j)),
         scale(V::template Shift<-3>(V::LoadWords(analysis.steps.scales + j))) {}
 
   FMTC_INLINE void Apply(const uint8_t* values, uint8_t* indices) const {
-    const typename V::Type value = V::Xor(V::Load(values), flip);
+    const typename V::Type value = V::Xor(V::Load(values + begin), flip);
     // (256 |d| + 16 half) / 2.
     const typename V::Words n = V::Average(V::Unpack(V::Set(0), V::Difference(value, centre)), half);
     const typename V::Type magnitude = V::Pack(V::MulHigh(V::MulHigh(n, factor), scale));
-    V::Store(indices, V::NegateBelow(value, centre, magnitude));
+    V::Store(indices + begin, V::NegateBelow(value, centre, magnitude));
   }
 };
 
 template <typename V>
 struct DequantizeColumn {
+  size_t begin;  // its first component
   typename V::Type zero, range, fraction_below, fraction_above, lo, hi, flip;
   typename V::Words slope, base;
 
   FMTC_INLINE DequantizeColumn(const Synthesis& synthesis, size_t j)
-      : zero(V::Load(synthesis.steps.zeros + j)),
+      : begin(j),
+        zero(V::Load(synthesis.steps.zeros + j)),
         range(V::Load(synthesis.steps.ranges + j)),
         fraction_below(V::Load(synthesis.steps.fractions_below + j)),
         fraction_above(V::Load(synthesis.steps.fractions_above + j)),
@@ -58,10 +62,10 @@ struct DequantizeColumn {
   }
 
   FMTC_INLINE void Apply(const uint8_t* indices, uint8_t* values) const {
-    const typename V::Type lifted = V::Min(V::Add(V::Load(indices), zero), range);
+    const typename V::Type lifted = V::Min(V::Add(V::Load(indices + begin), zero), range);
     const typename V::Type fraction = V::SelectBelow(lifted, zero, fraction_below, fraction_above);
     const typename V::Type value = V::Pack(V::AddWords(V::MulHigh(V::Unpack(fraction, lifted), slope), base));
-    V::Store(values, V::Xor(V::Min(V::Max(value, lo), hi), flip));
+    V::Store(values + begin, V::Xor(V::Min(V::Max(value, lo), hi), flip));
   }
 };
 
@@ -80,25 +84,32 @@ struct WidePixels {
   }
 };
 
-// A column of components over all pixels.
-template <typename Column, typename Stage>
-FMTC_INLINE void ApplyColumn(const Stage& stage, const WidePixels& pixels, size_t j, const uint8_t* in, uint8_t* out) {
-  const Column column(stage, j);
-  size_t at = j;
-  for (size_t x = 1; x < pixels.count; ++x, at += pixels.components) column.Apply(in + at, out + at);
-  column.Apply(in + pixels.last + j, out + pixels.last + j);
+// Columns over all pixels; each has its first component and what it does.
+template <typename... Columns>
+FMTC_INLINE void ApplyColumns(const WidePixels& pixels, const uint8_t* in, uint8_t* out, const Columns&... columns) {
+  size_t at = 0;
+  for (size_t x = 1; x < pixels.count; ++x, at += pixels.components) (columns.Apply(in + at, out + at), ...);
+  (columns.Apply(in + pixels.last, out + pixels.last), ...);
 }
 
-// Half is a vector of half the size, or the same.
+// Half is a vector of half the size, or the same. Two columns at a time, so that memory is written in order.
 template <typename V, typename Half, template <typename> class Column, typename Stage>
 FMTC_INLINE void ForEachColumn(const Stage& stage, const WidePixels& pixels, const uint8_t* in, uint8_t* out) {
+  const size_t n = pixels.components;
   size_t j = 0;
-  for (; j + V::kBytes <= pixels.components; j += V::kBytes) ApplyColumn<Column<V>>(stage, pixels, j, in, out);
-  if (j == pixels.components) return;
-  if (pixels.components - j <= Half::kBytes) {
-    ApplyColumn<Column<Half>>(stage, pixels, pixels.components - Half::kBytes, in, out);
+  for (; j + 2 * V::kBytes <= n; j += 2 * V::kBytes) {
+    ApplyColumns(pixels, in, out, Column<V>(stage, j), Column<V>(stage, j + V::kBytes));
+  }
+  const size_t left = n - j;
+  if (left == 0) return;
+  if (left <= Half::kBytes) {
+    ApplyColumns(pixels, in, out, Column<Half>(stage, n - Half::kBytes));
+  } else if (left <= V::kBytes) {
+    ApplyColumns(pixels, in, out, Column<V>(stage, n - V::kBytes));
+  } else if (left <= V::kBytes + Half::kBytes) {
+    ApplyColumns(pixels, in, out, Column<V>(stage, j), Column<Half>(stage, n - Half::kBytes));
   } else {
-    ApplyColumn<Column<V>>(stage, pixels, pixels.components - V::kBytes, in, out);
+    ApplyColumns(pixels, in, out, Column<V>(stage, j), Column<V>(stage, n - V::kBytes));
   }
 }
 
