@@ -41,7 +41,8 @@ struct QuantizeColumn {
   }
 };
 
-template <typename V>
+// With all values allowed and nothing to flip, what the sums saturate to is the result.
+template <typename V, bool kLimits>
 struct DequantizeColumn {
   size_t begin;  // its first component
   typename V::Type zero, range, fraction_below, fraction_above, lo, hi, flip;
@@ -55,6 +56,8 @@ struct DequantizeColumn {
         fraction_above(V::Load(synthesis.steps.fractions_above + j)),
         slope(V::template Shift<4>(V::LoadWords(synthesis.steps.steps + j))),
         base(V::LoadWords(synthesis.steps.bases + j)) {
+    // Bases are those of unsigned bytes.
+    if (!kLimits) base = V::AddWords(base, V::Unpack(V::Set(0x80), V::Set(0xFF)));
     const UnsignedLimits limits(synthesis);
     lo = V::Set(limits.lo);
     hi = V::Set(limits.hi);
@@ -64,10 +67,19 @@ struct DequantizeColumn {
   FMTC_INLINE void Apply(const uint8_t* indices, uint8_t* values) const {
     const typename V::Type lifted = V::Min(V::Add(V::Load(indices + begin), zero), range);
     const typename V::Type fraction = V::SelectBelow(lifted, zero, fraction_below, fraction_above);
-    const typename V::Type value = V::Pack(V::AddWords(V::MulHigh(V::Unpack(fraction, lifted), slope), base));
-    V::Store(values + begin, V::Xor(V::Min(V::Max(value, lo), hi), flip));
+    const typename V::Words value = V::AddWords(V::MulHigh(V::Unpack(fraction, lifted), slope), base);
+    if (kLimits) {
+      V::Store(values + begin, V::Xor(V::Min(V::Max(V::Pack(value), lo), hi), flip));
+    } else {
+      V::Store(values + begin, V::PackSigned(value));
+    }
   }
 };
+
+template <typename V>
+using LimitingColumn = DequantizeColumn<V, true>;
+template <typename V>
+using SaturatingColumn = DequantizeColumn<V, false>;
 
 // A row, as pixels that have at least as many components as a vector has lanes, several real ones where those are
 // narrow. The last pixel ends where the row ends, and the last column where the pixel ends; both do some again.
@@ -127,7 +139,12 @@ template <typename V, typename Half = V>
 FMTC_INLINE bool DequantizeRow(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* values) {
   const WidePixels pixels(width, synthesis.codec->side_info.components);
   if (pixels.count == 0 || !synthesis.steps.has_fractions) return false;
-  ForEachColumn<V, Half, DequantizeColumn>(synthesis, pixels, indices, values);
+  const SideInfo& info = synthesis.codec->side_info;
+  if (info.lo == -128 && info.hi == 127 && synthesis.flip == 0) {
+    ForEachColumn<V, Half, SaturatingColumn>(synthesis, pixels, indices, values);
+  } else {
+    ForEachColumn<V, Half, LimitingColumn>(synthesis, pixels, indices, values);
+  }
   return true;
 }
 
