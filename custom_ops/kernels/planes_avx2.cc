@@ -97,7 +97,7 @@ struct SmallBlocks {
 }  // namespace
 
 void PlanesToPixelsAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels) {
-  if (!IsTooSmallToTranspose(shape)) return TransposeToPixels<TwoPieces, OnePiece>(shape, place, planes, pixels);
+  if (shape.components >= kPieceBytes) return TransposeToPixels<TwoPieces, OnePiece>(shape, place, planes, pixels);
   const SmallBlocks blocks(shape, place);
   for (size_t i = 0; i < blocks.num_blocks; i += 2) {
     blocks.ToPixels(i, i + 1 < blocks.num_blocks ? i + 1 : i, planes, pixels);
@@ -105,7 +105,9 @@ void PlanesToPixelsAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* 
 }
 
 void PixelsToPlanesAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes) {
-  if (!IsTooSmallToTranspose(shape)) return TransposeToPlanes<TwoPieces, OnePiece>(shape, place, pixels, planes);
+  if (shape.components >= kPieceBytes && shape.plane_bytes >= kPieceBytes) {
+    return TransposeToPlanes<TwoPieces, OnePiece>(shape, place, pixels, planes);
+  }
   const SmallBlocks blocks(shape, place);
   for (size_t i = 0; i < blocks.num_blocks; i += 2) {
     blocks.ToPlanes(i, i + 1 < blocks.num_blocks ? i + 1 : i, pixels, planes);

@@ -32,12 +32,14 @@ struct FourPieces {
 }  // namespace
 
 void PlanesToPixelsAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels) {
-  if (IsTooSmallToTranspose(shape)) return PlanesToPixelsAvx2(shape, place, planes, pixels);
+  if (shape.components < kPieceBytes) return PlanesToPixelsAvx2(shape, place, planes, pixels);
   TransposeToPixels<FourPieces, TwoPieces, OnePiece>(shape, place, planes, pixels);
 }
 
 void PixelsToPlanesAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes) {
-  if (IsTooSmallToTranspose(shape)) return PixelsToPlanesAvx2(shape, place, pixels, planes);
+  if (shape.plane_bytes < kPieceBytes || shape.components < kPieceBytes) {
+    return PixelsToPlanesAvx2(shape, place, pixels, planes);
+  }
   TransposeToPlanes<FourPieces, TwoPieces, OnePiece>(shape, place, pixels, planes);
 }
 

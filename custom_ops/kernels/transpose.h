@@ -30,6 +30,12 @@ template <typename V>
 struct Tile {
   typename V::Type rows[kPieceBytes];
 
+  static FMTC_INLINE Tile Load(const uint8_t* const* from, size_t at) {
+    Tile tile;
+    for (size_t i = 0; i < kPieceBytes; ++i) tile.rows[i] = V::Load(from + i, at);
+    return tile;
+  }
+
   // One quarter of a transposition: interleaves the first eight rows with the last eight.
   FMTC_INLINE Tile Shuffle() const {
     Tile out;
@@ -43,23 +49,27 @@ struct Tile {
   FMTC_INLINE Tile Transpose() const { return Shuffle().Shuffle().Shuffle().Shuffle(); }
 };
 
-// Rows first ... first + kBytes - 1 of `from`, of 16 bytes at least; the last tile overlaps the one before.
+// Rows first ... first + kBytes - 1 of `from`; the last tile overlaps the one before. Of rows with less than 16 bytes it
+// reads what follows, too.
 template <typename V, typename FromRows, typename ToRows>
 FMTC_INLINE void TransposeRows(const FromRows& from_rows, size_t first, size_t row_length, const uint8_t* from,
                                const ToRows& to_rows, uint8_t* to) {
   const uint8_t* rows[V::kBytes];
   for (size_t i = 0; i < V::kBytes; ++i) rows[i] = from + from_rows[first + i];
+  if (row_length < kPieceBytes) {
+    const Tile<V> tile = Tile<V>::Load(rows, 0).Transpose();
+    for (size_t i = 0; i < row_length; ++i) V::Store(to + to_rows[i] + first, tile.rows[i]);
+    return;
+  }
   const size_t last = row_length - kPieceBytes;
   for (size_t at = 0;; at = at + kPieceBytes < last ? at + kPieceBytes : last) {
-    Tile<V> tile;
-    for (size_t i = 0; i < kPieceBytes; ++i) tile.rows[i] = V::Load(rows + i, at);
-    tile = tile.Transpose();
+    const Tile<V> tile = Tile<V>::Load(rows, at).Transpose();
     for (size_t i = 0; i < kPieceBytes; ++i) V::Store(to + to_rows[at + i] + first, tile.rows[i]);
     if (at == last) break;
   }
 }
 
-// num_rows rows of row_length bytes, 16 of each at least. Vs are vectors, wide ones first.
+// num_rows rows of row_length bytes, 16 rows at least. Vs are vectors, wide ones first.
 template <typename V, typename... Vs, typename FromRows, typename ToRows>
 FMTC_INLINE void TransposeWith(const FromRows& from_rows, size_t first, size_t num_rows, size_t row_length,
                                const uint8_t* from, const ToRows& to_rows, uint8_t* to) {
@@ -83,10 +93,6 @@ template <typename... Vs>
 FMTC_INLINE void TransposeToPlanes(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes) {
   TransposeWith<Vs...>(PlainRows{shape.components}, 0, shape.plane_bytes, shape.components, pixels,
                        PlacedRows{place, shape.plane_bytes}, planes);
-}
-
-FMTC_INLINE bool IsTooSmallToTranspose(PlaneShape shape) {
-  return shape.components < kPieceBytes || shape.plane_bytes < kPieceBytes;
 }
 
 }  // namespace
