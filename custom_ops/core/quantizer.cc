@@ -26,7 +26,9 @@ struct StepEntry {
   StepEntry(int32_t its_centre, uint32_t its_step, StepDivisor its_divisor)
       : centre(static_cast<int16_t>(its_centre)),
         half(static_cast<uint16_t>(its_step / 2)),
-        step(static_cast<uint16_t>(its_step >= kFirstEmptyStep ? 0 : its_step > kMaxStep ? kMaxStep : its_step)),
+        step(static_cast<uint16_t>(its_step >= kFirstEmptyStep ? 0
+                                   : its_step > kMaxStep       ? kMaxStep
+                                                               : its_step)),
         divisor(its_divisor) {
     const int32_t smallest = QuantizeDifference(-128 - its_centre, half, divisor);
     zero = static_cast<uint8_t>(-smallest);

@@ -44,11 +44,11 @@ struct StepTables {
   const uint16_t* halves;
   const uint16_t* factors;
   const uint16_t* scales;
-  const uint16_t* steps;     // 0 where all indices are
-  const int16_t* bases;      // the value of the smallest index, plus 128 and before rounding
-  const uint8_t* zeros;      // how many indices are negative
-  const uint8_t* ranges;     // the largest index less the smallest one
-  const uint8_t* roundings;  // 0 ... 15
+  const uint16_t* steps;           // 0 where all indices are
+  const int16_t* bases;            // the value of the smallest index, plus 128 and before rounding
+  const uint8_t* zeros;            // how many indices are negative
+  const uint8_t* ranges;           // the largest index less the smallest one
+  const uint8_t* roundings;        // 0 ... 15
   const uint8_t* fractions_below;  // for u < zero
   const uint8_t* fractions_above;
   bool has_fractions;
@@ -59,8 +59,7 @@ constexpr uint32_t kMaxVectorBytes = 64;
 
 // Whole pixels, and at least as many components as a vector has lanes.
 constexpr uint32_t StepColumns(uint32_t components) {
-  return components >= kMaxVectorBytes ? components
-                                       : (kMaxVectorBytes + components - 1) / components * components;
+  return components >= kMaxVectorBytes ? components : (kMaxVectorBytes + components - 1) / components * components;
 }
 
 size_t StepTablesBytes(uint32_t components);

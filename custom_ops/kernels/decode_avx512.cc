@@ -118,7 +118,8 @@ FMTC_INLINE void Store(const Lanes& lanes, LaneDecoder* segment) {
 // One segment after the other in each step: their operations are independent and overlap. Expanded in place by the
 // index sequence, so that all lanes stay in registers.
 template <bool kHasRaw, size_t... kIndex>
-void DecodeTogether(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, std::index_sequence<kIndex...>) {
+void DecodeTogether(const DecodeTable& table, RunShape run, LaneDecoder* const* segments,
+                    std::index_sequence<kIndex...>) {
   const Columns columns(table);
   Lanes lanes[] = {Load(*segments[kIndex])...};
   if (run.PartialStep() > 0) (PartialStep<kHasRaw>(columns, run.PartialStep(), &lanes[kIndex]), ...);

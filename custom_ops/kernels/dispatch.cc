@@ -21,9 +21,9 @@ constexpr Kernels kAvx2Kernels = {AnalyzeRowAvx2,   SynthesizeRowAvx2,  DecodeRu
                                   EncodeRunAvx2,    PlanesToPixelsAvx2, PixelsToPlanesAvx2, ResidualsOfRowAvx2,
                                   IndicesOfRowAvx2, ExtendCrc32cX86};
 
-constexpr Kernels kAvx512Kernels = {AnalyzeRowAvx512,   SynthesizeRowAvx512, DecodeRunAvx512,    SplitRunAvx512,
-                                    EncodeRunAvx512,    PlanesToPixelsAvx512,  PixelsToPlanesAvx512, ResidualsOfRowAvx512,
-                                    IndicesOfRowAvx512, ExtendCrc32cAvx512};
+constexpr Kernels kAvx512Kernels = {
+    AnalyzeRowAvx512,     SynthesizeRowAvx512,  DecodeRunAvx512,      SplitRunAvx512,     EncodeRunAvx512,
+    PlanesToPixelsAvx512, PixelsToPlanesAvx512, ResidualsOfRowAvx512, IndicesOfRowAvx512, ExtendCrc32cAvx512};
 
 // The built-in also asks the operating system whether it saves the registers.
 bool HasAvx2() {

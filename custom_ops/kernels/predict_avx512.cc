@@ -51,9 +51,7 @@ struct Vector32 {
   static constexpr size_t kBytes = 32;
 
   static FMTC_INLINE Type Load(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static FMTC_INLINE void Store(uint8_t* p, Type value) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), value);
-  }
+  static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), value); }
   static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
   static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
     const Type high = _mm256_and_si256(Load(codes), Set(static_cast<char>(0xF0)));

@@ -4,9 +4,10 @@
 // that of unsigned bytes (reversed), (L + U) >> 1 the rounded average that processors have, and the gradient stays what
 // it is.
 //
-// V has: Type and Mask; kBytes; Has(codes, predictor), a Mask of component codes with this predictor; Load(p); Store(p, value); Set(value), in all lanes; of
-// bytes Add, Sub, Xor, Min and Max (unsigned); Keep(mask, a), zero elsewhere; Join(mask, a, b), a or b; and what
-// replaces `base` in the lanes of a mask: SelectAverage(mask, base, a, b) and SelectDifference(mask, base, a, b).
+// V has: Type and Mask; kBytes; Has(codes, predictor), a Mask of component codes with this predictor; Load(p); Store(p,
+// value); Set(value), in all lanes; of bytes Add, Sub, Xor, Min and Max (unsigned); Keep(mask, a), zero elsewhere;
+// Join(mask, a, b), a or b; and what replaces `base` in the lanes of a mask: SelectAverage(mask, base, a, b) and
+// SelectDifference(mask, base, a, b).
 #ifndef FMTC_KERNELS_PREDICT_ROWS_H_
 #define FMTC_KERNELS_PREDICT_ROWS_H_
 
@@ -65,11 +66,11 @@ struct Column {
     }
   }
 
-  template <bool kDecode, bool kHasAbove>
-  FMTC_INLINE void FirstPixel(const uint8_t* above, const uint8_t* in, uint8_t* out) {
+  // What the first pixel has to its left: the pixel above it, or zero.
+  template <bool kHasAbove>
+  FMTC_INLINE void Start(const uint8_t* above) {
     const Type complement = V::Set(kComplement);
-    if (kHasAbove) up_left = V::Xor(V::Load(above + begin), complement);
-    Finish<kDecode>(kHasAbove ? PredictFromOne(up_left) : complement, in, out);
+    left = up_left = kHasAbove ? V::Xor(V::Load(above + begin), complement) : complement;
   }
 
   template <bool kDecode, bool kHasAbove>
@@ -87,12 +88,12 @@ struct Column {
 template <bool kDecode, bool kHasAbove, typename... Columns>
 FMTC_INLINE void ProcessColumns(RowShape shape, const uint8_t* above, const uint8_t* in, uint8_t* out,
                                 Columns... columns) {
-  (columns.template FirstPixel<kDecode, kHasAbove>(above, in, out), ...);
-  for (uint32_t x = 1; x < shape.width; ++x) {
+  (columns.template Start<kHasAbove>(above), ...);
+  for (uint32_t x = 0; x < shape.width; ++x) {
+    (columns.template NextPixel<kDecode, kHasAbove>(above, in, out), ...);
     if (kHasAbove) above += shape.components;
     in += shape.components;
     out += shape.components;
-    (columns.template NextPixel<kDecode, kHasAbove>(above, in, out), ...);
   }
 }
 

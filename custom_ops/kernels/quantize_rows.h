@@ -2,9 +2,9 @@
 //
 // V has: Type, of kBytes bytes, unsigned unless something else is said; Load(p), Store(p, a), Set(byte), Add, Sub, Min,
 // Max, Xor, Difference(a, b), which is |a - b|; SelectBelow(a, b, c, d), c where a < b and d elsewhere; NegateBelow(a,
-// b, c), -c where a < b and c elsewhere; c is 0 where a = b. Words, kBytes of 16 bits in an order of its own: LoadWords(p); Unpack(low,
-// high), words of these bytes, and Pack(words), their bytes, 0 or 255 where they are beyond those; of words AddWords,
-// Average, rounded up, MulHigh, Shift<n>, to the left if n > 0.
+// b, c), -c where a < b and c elsewhere; c is 0 where a = b. Words, kBytes of 16 bits in an order of its own:
+// LoadWords(p); Unpack(low, high), words of these bytes, and Pack(words), their bytes, 0 or 255 where they are beyond
+// those; of words AddWords, Average, rounded up, MulHigh, Shift<n>, to the left if n > 0.
 #ifndef FMTC_KERNELS_QUANTIZE_ROWS_H_
 #define FMTC_KERNELS_QUANTIZE_ROWS_H_
 
@@ -87,8 +87,7 @@ struct WidePixels {
   size_t components, count, last;  // where the last pixel begins
 
   // count is 0 if the row is too short.
-  FMTC_INLINE WidePixels(uint32_t width, uint32_t narrow_components)
-      : components(StepColumns(narrow_components)) {
+  FMTC_INLINE WidePixels(uint32_t width, uint32_t narrow_components) : components(StepColumns(narrow_components)) {
     const size_t row = size_t{width} * narrow_components;
     count = (row + components - 1) / components;
     if (row < components) count = 0;

@@ -1,9 +1,9 @@
-// Planes to and from pixels as a transposition of bytes, in tiles that fit the registers: pieces of 16 bytes from as many
-// rows as a vector has bytes become 16 rows of whole vectors. To be included between FMTC_BEGIN_TARGET_* and
+// Planes to and from pixels as a transposition of bytes, in tiles that fit the registers: pieces of 16 bytes from as
+// many rows as a vector has bytes become 16 rows of whole vectors. To be included between FMTC_BEGIN_TARGET_* and
 // FMTC_END_TARGET.
 //
-// V has: Type; kBytes, a multiple of 16; Load(rows, at), whose piece number i are the 16 bytes from rows[16 * i] + at on;
-// Store(p, value); UnpackLow and UnpackHigh, within pieces.
+// V has: Type; kBytes, a multiple of 16; Load(rows, at), whose piece number i are the 16 bytes from rows[16 * i] + at
+// on; Store(p, value); UnpackLow and UnpackHigh, within pieces.
 #ifndef FMTC_KERNELS_TRANSPOSE_H_
 #define FMTC_KERNELS_TRANSPOSE_H_
 
@@ -49,8 +49,8 @@ struct Tile {
   FMTC_INLINE Tile Transpose() const { return Shuffle().Shuffle().Shuffle().Shuffle(); }
 };
 
-// Rows first ... first + kBytes - 1 of `from`; the last tile overlaps the one before. Of rows with less than 16 bytes it
-// reads what follows, too.
+// Rows first ... first + kBytes - 1 of `from`; the last tile overlaps the one before. Of rows with less than 16 bytes
+// it reads what follows, too.
 template <typename V, typename FromRows, typename ToRows>
 FMTC_INLINE void TransposeRows(const FromRows& from_rows, size_t first, size_t row_length, const uint8_t* from,
                                const ToRows& to_rows, uint8_t* to) {

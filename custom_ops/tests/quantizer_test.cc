@@ -44,6 +44,25 @@ void TestDivisors() {
   }
 }
 
+// The vectors' way is open to all steps that components can have of their own, whatever the centre.
+void TestFractions() {
+  test::Random random(2);
+  SideInfoSpec spec;
+  spec.classes = {test::RandomClass(&random)};
+  spec.channels = 128 * kNumValues;
+  spec.classes_of.assign(spec.channels, 0);
+  spec.predictors.assign(spec.channels, 0);
+  for (uint32_t code = 0; code < 128; ++code) {
+    for (int32_t centre = -128; centre <= 127; ++centre) {
+      spec.steps.push_back(static_cast<uint16_t>(StepOfCode(static_cast<uint8_t>(code))));
+      spec.centres.push_back(static_cast<int8_t>(centre));
+    }
+  }
+  const OwnedCodec codec(BuildSideInfo(spec));
+  EXPECT(codec.status() == Status::kOk);
+  EXPECT(codec.codec().steps.has_fractions);
+}
+
 // A map row with pixel x = value x in all components, and component j with centre j.
 class AllValuesAndCentres {
  public:
@@ -107,6 +126,7 @@ class AllValuesAndCentres {
 
 int main() {
   fmtc::TestDivisors();
+  fmtc::TestFractions();
   fmtc::AllValuesAndCentres int8(fmtc::ElementType::kInt8);
   // The division of every step has been checked; kernels see all small ones and some of the others.
   for (uint32_t step = fmtc::kLosslessStep; step <= fmtc::kMaxStep; step += step < 64 ? 1 : 11) {
