@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "core/plain_kernels.h"
 #include "kernels/pack_avx512.h"
 #include "kernels/target.h"
 #include "kernels/x86_kernels.h"
@@ -10,6 +11,9 @@ FMTC_BEGIN_TARGET_AVX512
 
 namespace fmtc {
 namespace {
+
+// A step's raw bits: 7 for each lane and 7 from before fill 56 bytes, and the last flush stores 8.
+constexpr size_t kStepBytes = kLanes;
 
 FMTC_INLINE __mmask64 FirstLanes(size_t count) {
   return _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(count < kLanes ? count : kLanes));
@@ -80,7 +84,8 @@ void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, 
   const __m512i first_value = LoadColumn(tables.encode.first_value);
   const __m512i raw_bits = _mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask));
   RawWriter writer = *raw;
-  for (size_t i = 0; i < n && !writer.overflow; i += kLanes) {
+  size_t i = 0;
+  for (; i < n && writer.Room() >= kStepBytes; i += kLanes) {
     const __mmask64 active = FirstLanes(n - i);
     const __m512i value = _mm512_loadu_si512(values + i);
     const __m512i token = token_of[value];
@@ -90,6 +95,7 @@ void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, 
     PutFields(constants, _mm512_sub_epi8(value, _mm512_shuffle_epi8(first_value, token)), bits, &writer);
   }
   *raw = writer;
+  if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
 }
 
 void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {

@@ -15,7 +15,7 @@ namespace fmtc {
 namespace {
 
 // The most bits that fit a writer between two flushes.
-constexpr int64_t kMaxPut = 56;
+constexpr uint64_t kMaxPut = 56;
 
 // Constants in registers: left to itself a compiler makes them anew in every step, from general registers.
 struct PackConstants {
@@ -52,48 +52,70 @@ FMTC_INLINE __m512i PackGroups(const PackConstants& c, __m512i fields, __m512i b
   return _mm512_srlv_epi64(_mm512_sllv_epi32(v32, gaps32), gaps32);
 }
 
-// Units of the even elements only, 16 lanes each, with whatever above them; forwards for RawWriter.
+// A unit of `bits` bits, 56 at most, with whatever above them.
 FMTC_INLINE void PutUnit(uint64_t unit, uint64_t bits, RawWriter* writer) {
   writer->Put(_bzhi_u64(unit, static_cast<uint32_t>(bits)), static_cast<uint32_t>(bits));
-  writer->Flush();
+  writer->FlushInside();
 }
+
 FMTC_INLINE void PutUnit(uint64_t unit, uint64_t bits, TokenWriter* writer) {
   writer->Put(_bzhi_u64(unit, static_cast<uint32_t>(bits)), static_cast<uint32_t>(bits));
   writer->Flush();
 }
 
-template <size_t kBegin, size_t kStep>
-FMTC_INLINE void PutUnits(__m512i units, __m512i bits, RawWriter* writer) {
-  alignas(64) uint64_t unit[kLanes / 8];
-  alignas(64) uint64_t unit_bits[kLanes / 8];
-  _mm512_store_si512(unit, units);
-  _mm512_store_si512(unit_bits, bits);
-  for (size_t i = 0; i < kLanes / 8; i += kStep) PutUnit(unit[i], unit_bits[i], writer);
-}
-template <size_t kBegin, size_t kStep>
-FMTC_INLINE void PutUnits(__m512i units, __m512i bits, TokenWriter* writer) {
-  alignas(64) uint64_t unit[kLanes / 8];
-  alignas(64) uint64_t unit_bits[kLanes / 8];
-  _mm512_store_si512(unit, units);
-  _mm512_store_si512(unit_bits, bits);
-  for (size_t i = kLanes / 8; i > 0; i -= kStep) PutUnit(unit[i - kStep], unit_bits[i - kStep], writer);
+template <int kQuarter>
+FMTC_INLINE uint64_t ExtractLow(__m512i v) {
+  return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm512_extracti64x2_epi64(v, kQuarter)));
 }
 
-template <typename Writer>
-FMTC_INLINE void PutFields(const PackConstants& c, __m512i fields, __m512i bits, Writer* writer) {
-  const __m512i groups = PackGroups(c, fields, bits);
-  const __m512i group_bits = _mm512_sad_epu8(bits, _mm512_setzero_si512());
-  // In the even elements: two groups.
+template <int kQuarter>
+FMTC_INLINE uint64_t ExtractHigh(__m512i v) {
+  return static_cast<uint64_t>(_mm_extract_epi64(_mm512_extracti64x2_epi64(v, kQuarter), 1));
+}
+
+// The groups of 64 lanes and, in the even elements, two of them joined, each with its bits.
+struct Units {
+  __m512i groups, group_bits, pairs, pair_bits;
+};
+
+FMTC_INLINE Units JoinGroups(const PackConstants& c, __m512i groups, __m512i group_bits) {
   constexpr int kSelect = 0xCA;
   const __m512i second = _mm512_sllv_epi64(_mm512_unpackhi_epi64(groups, groups), group_bits);
-  const __m512i pairs =
-      _mm512_ternarylogic_epi64(_mm512_sllv_epi64(c.all_ones, group_bits), second, groups, kSelect);
-  const __m512i pair_bits = _mm512_add_epi64(group_bits, _mm512_unpackhi_epi64(group_bits, group_bits));
-  if (__builtin_expect(_mm512_mask_cmpgt_epu64_mask(0x55, pair_bits, _mm512_set1_epi64(kMaxPut)) == 0, 1)) {
-    PutUnits<0, 2>(pairs, pair_bits, writer);
+  const __m512i pairs = _mm512_ternarylogic_epi64(_mm512_sllv_epi64(c.all_ones, group_bits), second, groups, kSelect);
+  return {groups, group_bits, pairs, _mm512_add_epi64(group_bits, _mm512_unpackhi_epi64(group_bits, group_bits))};
+}
+
+template <int kQuarter, bool kBackwards, typename Writer>
+FMTC_INLINE void PutPair(const Units& units, Writer* writer) {
+  const uint64_t bits = ExtractLow<kQuarter>(units.pair_bits);
+  if (__builtin_expect(bits <= kMaxPut, 1)) {
+    PutUnit(ExtractLow<kQuarter>(units.pairs), bits, writer);
     return;
   }
-  PutUnits<0, 1>(groups, group_bits, writer);
+  const uint64_t first_bits = ExtractLow<kQuarter>(units.group_bits);
+  if (!kBackwards) PutUnit(ExtractLow<kQuarter>(units.groups), first_bits, writer);
+  PutUnit(ExtractHigh<kQuarter>(units.groups), bits - first_bits, writer);
+  if (kBackwards) PutUnit(ExtractLow<kQuarter>(units.groups), first_bits, writer);
+}
+
+FMTC_INLINE void PutUnits(const Units& units, RawWriter* writer) {
+  PutPair<0, false>(units, writer);
+  PutPair<1, false>(units, writer);
+  PutPair<2, false>(units, writer);
+  PutPair<3, false>(units, writer);
+}
+
+FMTC_INLINE void PutUnits(const Units& units, TokenWriter* writer) {
+  PutPair<3, true>(units, writer);
+  PutPair<2, true>(units, writer);
+  PutPair<1, true>(units, writer);
+  PutPair<0, true>(units, writer);
+}
+
+// Fields as for PackGroups.
+template <typename Writer>
+FMTC_INLINE void PutFields(const PackConstants& c, __m512i fields, __m512i bits, Writer* writer) {
+  PutUnits(JoinGroups(c, PackGroups(c, fields, bits), _mm512_sad_epu8(bits, _mm512_setzero_si512())), writer);
 }
 
 }  // namespace
