@@ -38,6 +38,23 @@ struct TokenTable {
   }
 };
 
+struct Splitter {
+  TokenTable token_of;
+  __m512i first_value, raw_bits;
+
+  explicit FMTC_INLINE Splitter(const ClassTables& tables)
+      : token_of(tables.token_of),
+        first_value(LoadColumn(tables.encode.first_value)),
+        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))) {}
+};
+
+FMTC_INLINE void PutRawBits(const PackConstants& constants, const Splitter& splitter, __m512i value, __m512i token,
+                            __m512i bits, RawWriter* writer) {
+  if (_mm512_test_epi8_mask(bits, bits) == 0) return;
+  const __m512i first_value = _mm512_shuffle_epi8(splitter.first_value, token);
+  PutFields(constants, _mm512_sub_epi8(value, first_value), bits, writer);
+}
+
 struct Columns {
   __m512i most_bits, threshold, state_offset, rest_mask, next_state;
 
@@ -61,6 +78,7 @@ struct Fields {
 
 // A step of all lanes.
 FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, __m512i tokens, __m512i* states) {
+  __asm__("" : "+v"(tokens));  // one load, not one for each column
   const __m512i most_bits = _mm512_shuffle_epi8(columns.most_bits, tokens);
   const __m512i threshold = _mm512_shuffle_epi8(columns.threshold, tokens);
   const __m512i offset = _mm512_shuffle_epi8(columns.state_offset, tokens);
@@ -80,19 +98,22 @@ FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, 
 
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   const PackConstants constants;
-  const TokenTable token_of(tables.token_of);
-  const __m512i first_value = LoadColumn(tables.encode.first_value);
-  const __m512i raw_bits = _mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask));
+  const Splitter splitter(tables);
   RawWriter writer = *raw;
   size_t i = 0;
-  for (; i < n && writer.Room() >= kStepBytes; i += kLanes) {
-    const __mmask64 active = FirstLanes(n - i);
+  for (; n - i >= kLanes && writer.Room() >= kStepBytes; i += kLanes) {
     const __m512i value = _mm512_loadu_si512(values + i);
-    const __m512i token = token_of[value];
+    const __m512i token = splitter.token_of[value];
     _mm512_storeu_si512(tokens + i, token);
-    const __m512i bits = _mm512_maskz_shuffle_epi8(active, raw_bits, token);
-    if (_mm512_test_epi8_mask(bits, bits) == 0) continue;
-    PutFields(constants, _mm512_sub_epi8(value, _mm512_shuffle_epi8(first_value, token)), bits, &writer);
+    PutRawBits(constants, splitter, value, token, _mm512_shuffle_epi8(splitter.raw_bits, token), &writer);
+  }
+  if (i < n && writer.Room() >= kStepBytes) {
+    const __m512i value = _mm512_loadu_si512(values + i);
+    const __m512i token = splitter.token_of[value];
+    _mm512_storeu_si512(tokens + i, token);
+    const __m512i bits = _mm512_maskz_shuffle_epi8(FirstLanes(n - i), splitter.raw_bits, token);
+    PutRawBits(constants, splitter, value, token, bits, &writer);
+    i = n;
   }
   *raw = writer;
   if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
