@@ -37,28 +37,36 @@ struct RawWriter {
   uint32_t count = 0;  // bits in the buffer, < 8 after a flush
   bool overflow = false;
 
+  size_t Room() const { return static_cast<size_t>(end - next); }
+
   // At most 56 bits between flushes.
   void Put(uint64_t value, uint32_t bits) {
     buffer |= value << count;
     count += bits;
   }
 
+  // Where there is room for 8 bytes, whatever the number of bits.
+  void FlushInside() {
+    Store(next, buffer);
+    next += count / 8;
+    buffer >>= count / 8 * 8;
+    count %= 8;
+  }
+
   void Flush() {
     const size_t whole = count / 8;
-    const size_t room = static_cast<size_t>(end - next);
-    if (room >= 8) {
-      Store(next, buffer);
-    } else if (room >= whole) {
+    if (Room() >= 8) {
+      FlushInside();
+    } else if (Room() >= whole) {
       const uint64_t bytes = buffer;  // a copy, so that the buffer itself can stay in a register
       memcpy(next, &bytes, whole);
+      next += whole;
+      buffer >>= 8 * whole;
+      count %= 8;
     } else {
       overflow = true;
       buffer = count = 0;  // what follows is of no use, but must not overflow the buffer
-      return;
     }
-    next += whole;
-    buffer >>= 8 * whole;
-    count %= 8;
   }
 
   // Pads to a whole byte, after a flush.
@@ -75,22 +83,18 @@ struct RawWriter {
 
 // Writes fields from the back: the field that is put last is read first.
 struct TokenWriter {
-  uint8_t* next;  // the byte behind the next ones to be written
-  uint64_t buffer = 0;
-  uint32_t count = 0;  // bits in the buffer, < 8 after a flush
+  uint8_t* data;
+  size_t position;      // in bits; that of the last field
+  uint64_t buffer = 0;  // the last 64 bits
 
   // At most 56 bits between flushes.
   void Put(uint64_t value, uint32_t bits) {
     buffer = buffer << bits | value;
-    count += bits;
+    position -= bits;
   }
 
-  // Stores 8 bytes, whatever the number of bits.
-  void Flush() {
-    Store(next - 8, buffer << 1 << (63 - count));
-    next -= count / 8;
-    count %= 8;
-  }
+  // Stores 8 bytes from the position's on: nothing below it, and behind what was put at first up to 8 bytes.
+  void Flush() { Store(data + position / 8, buffer << (position % 8)); }
 };
 
 }  // namespace fmtc

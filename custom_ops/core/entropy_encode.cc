@@ -6,9 +6,6 @@
 namespace fmtc {
 namespace {
 
-// Seven batches of 48 bits and seven bits fill 42 bytes; the eighth batch stores 8 bytes below them.
-static_assert(kSegmentHeaderBytes >= 42 + 8, "the header's place takes what a step stores too far down");
-
 bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
   if (!kSmall) return values[0] == constant && memcmp(values, values + 1, n - 1) == 0;
   while (n > 0 && *values++ == constant) --n;
@@ -21,14 +18,6 @@ void MoveUp(uint8_t* to, const uint8_t* from, size_t n) {
     memmove(to, from, n);
   } else {
     while (n-- > 0) to[n] = from[n];
-  }
-}
-
-void MoveDown(uint8_t* to, const uint8_t* from, size_t n) {
-  if (!kSmall) {
-    memmove(to, from, n);
-  } else {
-    while (n-- > 0) *to++ = *from++;
   }
 }
 
@@ -59,7 +48,7 @@ void StartLanes(const ClassTables& tables, const uint8_t* tokens, uint8_t* state
   for (size_t lane = 0; lane < kLanes; ++lane) states[lane] = tables.encode.start_state[tokens[lane]];
 }
 
-bool EncodeTokens(const SegmentShape& shape, const uint8_t* tokens, uint8_t constant_mask, LaneEncoder* encoder) {
+void EncodeTokens(const SegmentShape& shape, const uint8_t* tokens, uint8_t constant_mask, LaneEncoder* encoder) {
   const Codec& codec = *shape.codec;
   memset(encoder->states, kNumStates, kLanes);
   bool is_last = true;
@@ -72,9 +61,8 @@ bool EncodeTokens(const SegmentShape& shape, const uint8_t* tokens, uint8_t cons
       StartLanes(codec.tables[j], run + n, encoder->states);
     }
     is_last = false;
-    if (!codec.kernels->encode_run(codec.tables[j], run, n, encoder)) return false;
+    codec.kernels->encode_run(codec.tables[j], run, n, encoder);
   }
-  return true;
 }
 
 void WriteSegmentHeader(uint8_t constant_mask, uint32_t start_bit, size_t token_bytes, const uint8_t* states,
@@ -89,8 +77,8 @@ void WriteSegmentHeader(uint8_t constant_mask, uint32_t start_bit, size_t token_
   }
 }
 
-// The coded form in out[0 .. room); its length, or 0 if it does not fit. The raw-bit stream is written first, behind
-// the header, and moved to the end of the room; the token stream grows down from there; both then move to the header.
+// The coded form in out[0 .. room); its length, or 0 if it does not fit. The raw-bit stream is written behind the
+// header, and the token stream, from the back, over the tokens; then that goes between the two.
 size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room) {
   if (room < 1) return 0;
   const uint8_t constant_mask = FindConstantClasses(shape, residuals);
@@ -100,25 +88,20 @@ size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t*
   }
   if (room < kSegmentHeaderBytes) return 0;
   uint8_t* const body = out + kSegmentHeaderBytes;
-  uint8_t* const end = out + room;
-  RawWriter raw{body, end};
+  RawWriter raw{body, out + room};
   if (!SplitValues(shape, residuals, constant_mask, tokens, &raw)) return 0;
-  const size_t raw_bytes = static_cast<size_t>(raw.next - body);
-  uint8_t* const token_end = end - raw_bytes;
-  MoveUp(token_end, body, raw_bytes);
 
-  LaneEncoder encoder{{}, {token_end}, body};
-  if (!EncodeTokens(shape, tokens, constant_mask, &encoder)) return 0;
-  TokenWriter& writer = encoder.writer;
-  const uint32_t start_bit = (8 - writer.count) % 8;
-  if (writer.count > 0) {
-    if (writer.next <= body) return 0;
-    *--writer.next = static_cast<uint8_t>(static_cast<uint32_t>(writer.buffer) << start_bit);
-  }
-  if (writer.next < body) return 0;
-  const size_t token_bytes = static_cast<size_t>(token_end - writer.next);
-  MoveDown(body, writer.next, token_bytes + raw_bytes);
-  WriteSegmentHeader(constant_mask, start_bit, token_bytes, encoder.states, out);
+  const size_t n = shape.num_values();
+  LaneEncoder encoder{{}, {tokens, 8 * n}};
+  EncodeTokens(shape, tokens, constant_mask, &encoder);
+  const size_t begin = encoder.writer.position / 8;
+  const size_t token_bytes = n - begin;
+  if (raw.Room() < token_bytes) return 0;
+  const size_t raw_bytes = static_cast<size_t>(raw.next - body);
+  MoveUp(body + token_bytes, body, raw_bytes);
+  memcpy(body, tokens + begin, token_bytes);
+  WriteSegmentHeader(constant_mask, static_cast<uint32_t>(encoder.writer.position % 8), token_bytes, encoder.states,
+                     out);
   return kSegmentHeaderBytes + token_bytes + raw_bytes;
 }
 

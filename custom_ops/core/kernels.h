@@ -42,7 +42,6 @@ struct RunShape {
 struct LaneEncoder {
   uint8_t states[kLanes];  // 64 + p
   TokenWriter writer;
-  const uint8_t* lowest;  // the writer is not to get below it
 };
 
 // `components` bytes a pixel; `plane_bytes` pixels.
@@ -71,9 +70,9 @@ struct Kernels {
   // Splits values into tokens and raw bits. kValueSlack bytes behind the tokens may be overwritten.
   void (*split_run)(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 
-  // Codes tokens, from the last to the first. False if the writer got below its limit, whereupon it may have stored up
-  // to 50 bytes below.
-  bool (*encode_run)(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+  // Codes tokens, from the last to the first. The writer may write over tokens once they are coded: a token takes less
+  // than a byte.
+  void (*encode_run)(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 
   // Between one plane a component and components interleaved; component j is plane place[j]. kValueSlack bytes must
   // follow the planes and the pixels; behind the pixels they may be overwritten.

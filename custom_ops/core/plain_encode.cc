@@ -18,7 +18,7 @@ inline void EncodeToken(const ClassTables& tables, uint8_t token, uint8_t* state
   *state = table.next_state[static_cast<uint8_t>((x >> bits) + table.state_offset[token])];
 }
 
-// One step of up to 64 lanes, backwards. Stores nothing further than 50 bytes below writer->next at entry.
+// One step of up to 64 lanes, backwards.
 void EncodeStep(const ClassTables& tables, const uint8_t* tokens, size_t lanes, uint8_t* states, TokenWriter* writer) {
   TokenWriter w = *writer;
   if (lanes % kBatch != 0) {
@@ -54,16 +54,11 @@ void SplitRunPlain(const ClassTables& tables, const uint8_t* values, size_t n, u
   *raw = w;
 }
 
-bool EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+void EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   for (; n >= kLanes; n -= kLanes) {
-    if (encoder->writer.next < encoder->lowest) return false;
     EncodeStep(tables, tokens + n - kLanes, kLanes, encoder->states, &encoder->writer);
   }
-  if (n > 0) {
-    if (encoder->writer.next < encoder->lowest) return false;
-    EncodeStep(tables, tokens, n, encoder->states, &encoder->writer);
-  }
-  return true;
+  if (n > 0) EncodeStep(tables, tokens, n, encoder->states, &encoder->writer);
 }
 
 }  // namespace fmtc

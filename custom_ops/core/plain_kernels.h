@@ -12,7 +12,7 @@ void AnalyzeRowPlain(const Analysis& analysis, uint32_t width, const uint8_t* ro
 void SynthesizeRowPlain(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunPlain(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunPlain(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
-bool EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void EncodeRunPlain(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsPlain(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesPlain(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,

@@ -108,7 +108,7 @@ void SplitRunSmall(const ClassTables& tables, const uint8_t* values, size_t n, u
   }
 }
 
-bool EncodeRunSmall(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+void EncodeRunSmall(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const EncodeTable& table = tables.encode;
   TokenWriter* const writer = &encoder->writer;
   while (n > 0) {
@@ -118,15 +118,11 @@ bool EncodeRunSmall(const ClassTables& tables, const uint8_t* tokens, size_t n, 
       const uint32_t bits = table.most_bits[token] - (x < table.threshold[token] ? 1u : 0u);
       const uint32_t buffer = static_cast<uint32_t>(writer->buffer) << bits | (x & ((1u << bits) - 1));
       writer->buffer = buffer;
-      writer->count += bits;
+      writer->position -= bits;
+      Store(writer->data + writer->position / 8, static_cast<uint16_t>(buffer << (writer->position % 8)));
       encoder->states[lane] = table.next_state[static_cast<uint8_t>((x >> bits) + table.state_offset[token])];
-      if (writer->count < 8) continue;
-      if (writer->next <= encoder->lowest) return false;
-      writer->count -= 8;
-      *--writer->next = static_cast<uint8_t>(buffer >> writer->count);
     }
   }
-  return true;
 }
 
 void PlanesToPixelsSmall(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels) {

@@ -11,7 +11,7 @@ void AnalyzeRowNeon(const Analysis& analysis, uint32_t width, const uint8_t* row
 void SynthesizeRowNeon(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunNeon(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunNeon(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
-bool EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsNeon(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesNeon(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 void ResidualsOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,

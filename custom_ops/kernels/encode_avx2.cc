@@ -128,23 +128,20 @@ void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, ui
   *raw = writer;
 }
 
-bool EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+void EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const Columns columns(tables.encode);
   TokenWriter writer = encoder->writer;
   States states = {{LoadVector(encoder->states), LoadVector(encoder->states + kHalf)}};
   const size_t partial = n % kLanes;
   for (; n >= kLanes; n -= kLanes) {
-    if (writer.next < encoder->lowest) return false;
     Step(columns, tokens + n - kLanes, kLanes, &states, &writer);
   }
   if (partial > 0) {
-    if (writer.next < encoder->lowest) return false;
     Step(columns, tokens, partial, &states, &writer);
   }
   StoreVector(encoder->states, states.half[0]);
   StoreVector(encoder->states + kHalf, states.half[1]);
   encoder->writer = writer;
-  return true;
 }
 
 }  // namespace fmtc

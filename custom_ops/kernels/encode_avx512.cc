@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "core/plain_kernels.h"
 #include "kernels/pack_avx512.h"
 #include "kernels/target.h"
 #include "kernels/x86_kernels.h"
@@ -11,6 +12,9 @@ FMTC_BEGIN_TARGET_AVX512
 namespace fmtc {
 namespace {
 
+// A step's raw bits: 7 for each lane and 7 from before fill 56 bytes, and the last flush stores 8.
+constexpr size_t kStepBytes = kLanes;
+
 FMTC_INLINE __mmask64 FirstLanes(size_t count) {
   return _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(count < kLanes ? count : kLanes));
 }
@@ -18,15 +22,6 @@ FMTC_INLINE __mmask64 FirstLanes(size_t count) {
 // A table of 16 bytes for look-ups by token.
 FMTC_INLINE __m512i LoadColumn(const uint8_t* column) {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(column)));
-}
-
-// Tables of 16 bytes, by number of bits.
-FMTC_INLINE __m512i LowBits() {
-  return _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 3, 7, 15, 31, 63, 127, 0, 0, 0, 0, 0, 0, 0, 0));
-}
-
-FMTC_INLINE __m512i BitsLeft() {
-  return _mm512_broadcast_i32x4(_mm_setr_epi8(127, 63, 31, 15, 7, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0));
 }
 
 struct TokenTable {
@@ -43,78 +38,110 @@ struct TokenTable {
   }
 };
 
+struct Splitter {
+  TokenTable token_of;
+  __m512i first_value, raw_bits;
+
+  explicit FMTC_INLINE Splitter(const ClassTables& tables)
+      : token_of(tables.token_of),
+        first_value(LoadColumn(tables.encode.first_value)),
+        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))) {}
+};
+
+FMTC_INLINE void PutRawBits(const PackConstants& constants, const Splitter& splitter, __m512i value, __m512i token,
+                            __m512i bits, RawWriter* writer) {
+  if (_mm512_test_epi8_mask(bits, bits) == 0) return;
+  const __m512i first_value = _mm512_shuffle_epi8(splitter.first_value, token);
+  PutFields(constants, _mm512_sub_epi8(value, first_value), bits, writer);
+}
+
 struct Columns {
-  __m512i most_bits, threshold, state_offset, next_state;
-  __m512i low_bits = LowBits();
-  __m512i bits_left = BitsLeft();
-  __m512i first_bits = _mm512_set1_epi64(0x3830282018100800);
+  __m512i most_bits, threshold, state_offset, rest_mask, next_state;
 
   explicit FMTC_INLINE Columns(const EncodeTable& table)
       : most_bits(LoadColumn(table.most_bits)),
         threshold(LoadColumn(table.threshold)),
         state_offset(LoadColumn(table.state_offset)),
-        next_state(_mm512_loadu_si512(table.next_state)) {
-    __asm__("" : "+v"(low_bits), "+v"(bits_left), "+v"(first_bits));
+        rest_mask(_mm512_shuffle_epi8(RestMasks(), most_bits)),
+        next_state(_mm512_loadu_si512(table.next_state)) {}
+
+  // By number of bits: what may remain of a state of 7 bits, and the bit above it, which is 0.
+  static FMTC_INLINE __m512i RestMasks() {
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 127, 63, 31, 15, 7, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0));
   }
 };
 
-// A step of the active lanes.
-FMTC_INLINE __m512i Step(const PackConstants& constants, const Columns& columns, __m512i tokens, __mmask64 active,
-                         __m512i states, TokenWriter* writer) {
+// The low `bits` of the states are what a step writes.
+struct Fields {
+  __m512i states, bits;
+};
+
+// A step of all lanes.
+FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, __m512i tokens, __m512i* states) {
+  __asm__("" : "+v"(tokens));  // one load, not one for each column
   const __m512i most_bits = _mm512_shuffle_epi8(columns.most_bits, tokens);
   const __m512i threshold = _mm512_shuffle_epi8(columns.threshold, tokens);
   const __m512i offset = _mm512_shuffle_epi8(columns.state_offset, tokens);
+  const __m512i rest_mask = _mm512_shuffle_epi8(columns.rest_mask, tokens);
   // One bit less where the state is below the threshold.
-  const __m512i below = _mm512_min_epu8(_mm512_subs_epu8(threshold, states), constants.ones8);
+  const __m512i below = _mm512_min_epu8(_mm512_subs_epu8(threshold, *states), constants.ones8);
   const __m512i bits = _mm512_sub_epi8(most_bits, below);
-  const __m512i written = _mm512_maskz_mov_epi8(active, bits);
   // state >> bits: the 8 bits from there on, less those of the next lane.
-  const __m512i moved = _mm512_multishift_epi64_epi8(_mm512_add_epi8(columns.first_bits, bits), states);
-  const __m512i shifted = _mm512_and_si512(moved, _mm512_shuffle_epi8(columns.bits_left, bits));
-  const __m512i next = _mm512_permutexvar_epi8(_mm512_add_epi8(shifted, offset), columns.next_state);
-  PutFields(constants, _mm512_and_si512(states, _mm512_shuffle_epi8(columns.low_bits, written)), written, writer);
-  return _mm512_mask_mov_epi8(states, active, next);
+  const __m512i moved = _mm512_multishift_epi64_epi8(_mm512_add_epi8(constants.byte_begins, bits), *states);
+  const __m512i slot = _mm512_add_epi8(_mm512_and_si512(moved, rest_mask), offset);
+  const Fields fields{*states, bits};
+  *states = _mm512_permutexvar_epi8(slot, columns.next_state);
+  return fields;
 }
 
 }  // namespace
 
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   const PackConstants constants;
-  const TokenTable token_of(tables.token_of);
-  const __m512i first_value = LoadColumn(tables.encode.first_value);
-  const __m512i raw_mask = LoadColumn(tables.encode.raw_mask);
+  const Splitter splitter(tables);
   RawWriter writer = *raw;
-  for (size_t i = 0; i < n && !writer.overflow; i += kLanes) {
-    const __mmask64 active = FirstLanes(n - i);
+  size_t i = 0;
+  for (; n - i >= kLanes && writer.Room() >= kStepBytes; i += kLanes) {
     const __m512i value = _mm512_loadu_si512(values + i);
-    const __m512i token = token_of[value];
+    const __m512i token = splitter.token_of[value];
     _mm512_storeu_si512(tokens + i, token);
-    const __m512i masks = _mm512_maskz_shuffle_epi8(active, raw_mask, token);
-    if (_mm512_test_epi8_mask(masks, masks) == 0) continue;
-    const __m512i fields = _mm512_and_si512(_mm512_sub_epi8(value, _mm512_shuffle_epi8(first_value, token)), masks);
-    PutFields(constants, fields, _mm512_popcnt_epi8(masks), &writer);
+    PutRawBits(constants, splitter, value, token, _mm512_shuffle_epi8(splitter.raw_bits, token), &writer);
+  }
+  if (i < n && writer.Room() >= kStepBytes) {
+    const __m512i value = _mm512_loadu_si512(values + i);
+    const __m512i token = splitter.token_of[value];
+    _mm512_storeu_si512(tokens + i, token);
+    const __m512i bits = _mm512_maskz_shuffle_epi8(FirstLanes(n - i), splitter.raw_bits, token);
+    PutRawBits(constants, splitter, value, token, bits, &writer);
+    i = n;
   }
   *raw = writer;
+  if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
 }
 
-bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const PackConstants constants;
   const Columns columns(tables.encode);
   TokenWriter writer = encoder->writer;
   __m512i states = _mm512_loadu_si512(encoder->states);
+  // What a step writes is packed while the next one computes its states.
+  Fields fields{states, _mm512_setzero_si512()};
   const size_t partial = n % kLanes;
   for (; n >= kLanes; n -= kLanes) {
-    if (writer.next < encoder->lowest) return false;
-    states = Step(constants, columns, _mm512_loadu_si512(tokens + n - kLanes), ~__mmask64{0}, states, &writer);
+    const Fields now = Step(constants, columns, _mm512_loadu_si512(tokens + n - kLanes), &states);
+    PutFields(constants, fields.states, fields.bits, &writer);
+    fields = now;
   }
+  PutFields(constants, fields.states, fields.bits, &writer);
   if (partial > 0) {
-    if (writer.next < encoder->lowest) return false;
     const __mmask64 active = FirstLanes(partial);
-    states = Step(constants, columns, _mm512_loadu_si512(tokens), active, states, &writer);
+    __m512i next = states;
+    fields = Step(constants, columns, _mm512_loadu_si512(tokens), &next);
+    PutFields(constants, fields.states, _mm512_maskz_mov_epi8(active, fields.bits), &writer);
+    states = _mm512_mask_mov_epi8(states, active, next);
   }
   _mm512_storeu_si512(encoder->states, states);
   encoder->writer = writer;
-  return true;
 }
 
 }  // namespace fmtc

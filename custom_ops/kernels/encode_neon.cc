@@ -126,23 +126,20 @@ void SplitRunNeon(const ClassTables& tables, const uint8_t* values, size_t n, ui
   *raw = writer;
 }
 
-bool EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+void EncodeRunNeon(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const Columns columns(tables.encode);
   TokenWriter writer = encoder->writer;
   States states;
   for (size_t i = 0; i < kVectors; ++i) states.quarter[i] = vld1q_u8(encoder->states + kVectorBytes * i);
   const size_t partial = n % kLanes;
   for (; n >= kLanes; n -= kLanes) {
-    if (writer.next < encoder->lowest) return false;
     Step(columns, tokens + n - kLanes, kLanes, &states, &writer);
   }
   if (partial > 0) {
-    if (writer.next < encoder->lowest) return false;
     Step(columns, tokens, partial, &states, &writer);
   }
   for (size_t i = 0; i < kVectors; ++i) vst1q_u8(encoder->states + kVectorBytes * i, states.quarter[i]);
   encoder->writer = writer;
-  return true;
 }
 
 }  // namespace fmtc

@@ -11,7 +11,7 @@ void AnalyzeRowAvx2(const Analysis& analysis, uint32_t width, const uint8_t* row
 void SynthesizeRowAvx2(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunAvx2(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
-bool EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesAvx2(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
@@ -24,7 +24,7 @@ void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* r
 void SynthesizeRowAvx512(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row);
 void DecodeRunAvx512(const DecodeTable& table, RunShape run, LaneDecoder* const* segments, size_t count);
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
-bool EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
+void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 void PlanesToPixelsAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* planes, uint8_t* pixels);
 void PixelsToPlanesAvx512(PlaneShape shape, const uint32_t* place, const uint8_t* pixels, uint8_t* planes);
 void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
