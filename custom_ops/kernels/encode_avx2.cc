@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "core/plain_kernels.h"
 #include "kernels/lookup_avx2.h"
 #include "kernels/pack_bits.h"
 #include "kernels/target.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kHalf = kLanes / 2;
 constexpr size_t kGroups = kHalf / 8;
+// Raw bits of half a step: 7 for each lane and 7 from before fill 28 bytes and 7 bits, and a flush stores 8 bytes.
+constexpr size_t kRoomForHalf = 7 * kGroups + 8;
 
 FMTC_INLINE void StoreGroups(uint64_t* groups, __m256i value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups), value);
@@ -59,7 +62,7 @@ FMTC_INLINE void PutRawBits(__m256i values, __m256i masks, RawWriter* writer) {
   uint64_t mask_groups[kGroups];
   StoreGroups(value_groups, values);
   StoreGroups(mask_groups, masks);
-  PutGroups(value_groups, mask_groups, kGroups, writer);
+  PutFour(value_groups, mask_groups, writer);
 }
 
 struct Columns {
@@ -118,7 +121,8 @@ void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, ui
   const __m256i first_value = LoadTwice(tables.encode.first_value);
   const __m256i raw_mask = LoadTwice(tables.encode.raw_mask);
   RawWriter writer = *raw;
-  for (size_t i = 0; i < n && !writer.overflow; i += kHalf) {
+  size_t i = 0;
+  for (; i < n && writer.Room() >= kRoomForHalf; i += kHalf) {
     const __m256i value = LoadVector(values + i);
     const __m256i token = tokenize(value);
     StoreVector(tokens + i, token);
@@ -126,6 +130,7 @@ void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, ui
     PutRawBits(_mm256_sub_epi8(value, _mm256_shuffle_epi8(first_value, token)), masks, &writer);
   }
   *raw = writer;
+  if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
 }
 
 void EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {

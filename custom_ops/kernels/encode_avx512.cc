@@ -38,21 +38,38 @@ struct TokenTable {
   }
 };
 
+// The sum of 64 bytes.
+FMTC_INLINE uint64_t SumOfBytes(const uint8_t* bytes) {
+  const __m512i sums = _mm512_sad_epu8(_mm512_loadu_si512(bytes), _mm512_setzero_si512());
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sums));
+}
+
+// A step is expected to have as many raw bits as all states together. If that is so many, half of them fit a writer,
+// with a margin of two to three standard deviations.
+constexpr uint64_t kShortBits = 80;
+
 struct Splitter {
   TokenTable token_of;
   __m512i first_value, raw_bits;
+  bool is_short;  // few raw bits
 
   explicit FMTC_INLINE Splitter(const ClassTables& tables)
       : token_of(tables.token_of),
         first_value(LoadColumn(tables.encode.first_value)),
-        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))) {}
+        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))),
+        is_short(SumOfBytes(tables.decode.raw_bits) <= kShortBits) {}
 };
 
 FMTC_INLINE void PutRawBits(const PackConstants& constants, const Splitter& splitter, __m512i value, __m512i token,
                             __m512i bits, RawWriter* writer) {
   if (_mm512_test_epi8_mask(bits, bits) == 0) return;
   const __m512i first_value = _mm512_shuffle_epi8(splitter.first_value, token);
-  PutFields(constants, _mm512_sub_epi8(value, first_value), bits, writer);
+  const __m512i fields = _mm512_sub_epi8(value, first_value);
+  if (splitter.is_short) {
+    PutShortFields(constants, fields, bits, writer);
+  } else {
+    PutFields(constants, fields, bits, writer);
+  }
 }
 
 struct Columns {

@@ -5,6 +5,8 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "core/bit_streams.h"
 #include "core/kernels.h"
 #include "kernels/target.h"
@@ -63,59 +65,90 @@ FMTC_INLINE void PutUnit(uint64_t unit, uint64_t bits, TokenWriter* writer) {
   writer->Flush();
 }
 
-template <int kQuarter>
-FMTC_INLINE uint64_t ExtractLow(__m512i v) {
-  return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm512_extracti64x2_epi64(v, kQuarter)));
+template <int kElement>
+FMTC_INLINE uint64_t Element(__m512i v) {
+  const __m128i pair = _mm512_extracti64x2_epi64(v, kElement / 2);
+  return static_cast<uint64_t>(kElement % 2 == 0 ? _mm_cvtsi128_si64(pair) : _mm_extract_epi64(pair, 1));
 }
 
-template <int kQuarter>
-FMTC_INLINE uint64_t ExtractHigh(__m512i v) {
-  return static_cast<uint64_t>(_mm_extract_epi64(_mm512_extracti64x2_epi64(v, kQuarter), 1));
-}
-
-// The groups of 64 lanes and, in the even elements, two of them joined, each with its bits.
+// Units of bits in elements of 64, with whatever above them, and how many bits.
 struct Units {
-  __m512i groups, group_bits, pairs, pair_bits;
+  __m512i values, bits;
 };
 
-FMTC_INLINE Units JoinGroups(const PackConstants& c, __m512i groups, __m512i group_bits) {
+// Of no use where both together do not fit an element.
+FMTC_INLINE Units Join(const PackConstants& c, const Units& first, const Units& second) {
   constexpr int kSelect = 0xCA;
-  const __m512i second = _mm512_sllv_epi64(_mm512_unpackhi_epi64(groups, groups), group_bits);
-  const __m512i pairs = _mm512_ternarylogic_epi64(_mm512_sllv_epi64(c.all_ones, group_bits), second, groups, kSelect);
-  return {groups, group_bits, pairs, _mm512_add_epi64(group_bits, _mm512_unpackhi_epi64(group_bits, group_bits))};
+  const __m512i above = _mm512_sllv_epi64(c.all_ones, first.bits);
+  const __m512i moved = _mm512_sllv_epi64(second.values, first.bits);
+  return {_mm512_ternarylogic_epi64(above, moved, first.values, kSelect), _mm512_add_epi64(first.bits, second.bits)};
 }
 
-template <int kQuarter, bool kBackwards, typename Writer>
-FMTC_INLINE void PutPair(const Units& units, Writer* writer) {
-  const uint64_t bits = ExtractLow<kQuarter>(units.pair_bits);
+// The fields of a step: of 8 lanes in every element, of 16 in every second one.
+struct StepUnits {
+  Units lanes8, lanes16;
+};
+
+FMTC_INLINE StepUnits PackFields(const PackConstants& c, __m512i fields, __m512i bits) {
+  const Units lanes8 = {PackGroups(c, fields, bits), _mm512_sad_epu8(bits, _mm512_setzero_si512())};
+  const Units odd = {_mm512_unpackhi_epi64(lanes8.values, lanes8.values),
+                     _mm512_unpackhi_epi64(lanes8.bits, lanes8.bits)};
+  return {lanes8, Join(c, lanes8, odd)};
+}
+
+// Of two neighbours, which one a writer takes first.
+template <typename Writer>
+constexpr int kFirst = std::is_same<Writer, TokenWriter>::value ? 1 : 0;
+
+template <int kElement, typename Writer>
+FMTC_INLINE void Put8Lanes(const StepUnits& units, Writer* writer) {
+  PutUnit(Element<kElement>(units.lanes8.values), Element<kElement>(units.lanes8.bits), writer);
+}
+
+template <int kElement, typename Writer>
+FMTC_INLINE void Put16Lanes(const StepUnits& units, Writer* writer) {
+  const uint64_t bits = Element<kElement>(units.lanes16.bits);
   if (__builtin_expect(bits <= kMaxPut, 1)) {
-    PutUnit(ExtractLow<kQuarter>(units.pairs), bits, writer);
-    return;
+    PutUnit(Element<kElement>(units.lanes16.values), bits, writer);
+  } else {
+    Put8Lanes<kElement + kFirst<Writer>>(units, writer);
+    Put8Lanes<kElement + 1 - kFirst<Writer>>(units, writer);
   }
-  const uint64_t first_bits = ExtractLow<kQuarter>(units.group_bits);
-  if (!kBackwards) PutUnit(ExtractLow<kQuarter>(units.groups), first_bits, writer);
-  PutUnit(ExtractHigh<kQuarter>(units.groups), bits - first_bits, writer);
-  if (kBackwards) PutUnit(ExtractLow<kQuarter>(units.groups), first_bits, writer);
 }
 
-FMTC_INLINE void PutUnits(const Units& units, RawWriter* writer) {
-  PutPair<0, false>(units, writer);
-  PutPair<1, false>(units, writer);
-  PutPair<2, false>(units, writer);
-  PutPair<3, false>(units, writer);
-}
-
-FMTC_INLINE void PutUnits(const Units& units, TokenWriter* writer) {
-  PutPair<3, true>(units, writer);
-  PutPair<2, true>(units, writer);
-  PutPair<1, true>(units, writer);
-  PutPair<0, true>(units, writer);
+template <int kElement, typename Writer>
+FMTC_INLINE void PutTwice16Lanes(const StepUnits& units, Writer* writer) {
+  Put16Lanes<kElement + 2 * kFirst<Writer>>(units, writer);
+  Put16Lanes<kElement + 2 - 2 * kFirst<Writer>>(units, writer);
 }
 
 // Fields as for PackGroups.
 template <typename Writer>
 FMTC_INLINE void PutFields(const PackConstants& c, __m512i fields, __m512i bits, Writer* writer) {
-  PutUnits(JoinGroups(c, PackGroups(c, fields, bits), _mm512_sad_epu8(bits, _mm512_setzero_si512())), writer);
+  const StepUnits units = PackFields(c, fields, bits);
+  PutTwice16Lanes<4 * kFirst<Writer>>(units, writer);
+  PutTwice16Lanes<4 - 4 * kFirst<Writer>>(units, writer);
+}
+
+template <int kElement>
+FMTC_INLINE void Put32Lanes(const StepUnits& units, const Units& lanes32, RawWriter* writer) {
+  const uint64_t bits = Element<kElement>(lanes32.bits);
+  if (__builtin_expect(bits <= kMaxPut, 1)) {
+    PutUnit(Element<kElement>(lanes32.values), bits, writer);
+  } else {
+    PutTwice16Lanes<kElement>(units, writer);
+  }
+}
+
+// The same, and faster where those of 32 lanes nearly always fit a writer.
+FMTC_INLINE void PutShortFields(const PackConstants& c, __m512i fields, __m512i bits, RawWriter* writer) {
+  constexpr int kThird = 2;
+  const StepUnits units = PackFields(c, fields, bits);
+  const Units third = {_mm512_permutex_epi64(units.lanes16.values, kThird),
+                       _mm512_permutex_epi64(units.lanes16.bits, kThird)};
+  const Units lanes32 = Join(c, units.lanes16, third);
+  Put32Lanes<0>(units, lanes32, writer);
+  Put32Lanes<4>(units, lanes32, writer);
 }
 
 }  // namespace

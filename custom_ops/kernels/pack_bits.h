@@ -30,30 +30,40 @@ struct PackedGroup {
   }
 };
 
-// Appends `count` groups, a multiple of four.
-FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, RawWriter* writer) {
-  for (size_t i = 0; i < count; i += 4) {
-    PackedGroup first(values[i], masks[i]);
-    PackedGroup third(values[i + 2], masks[i + 2]);
-    const PackedGroup second(values[i + 1], masks[i + 1]);
-    const PackedGroup fourth(values[i + 3], masks[i + 3]);
-    if (first.bits + second.bits + third.bits + fourth.bits <= kMaxPut) {
-      first.Append(second);
-      third.Append(fourth);
-      first.Append(third);
-      writer->Put(first.value, first.bits);
-      writer->Flush();
-      continue;
-    }
-    const PackedGroup groups[] = {first, second, third, fourth};
-    for (const PackedGroup& group : groups) {
-      writer->Put(group.value, group.bits);
-      writer->Flush();
-    }
+FMTC_INLINE void PutGroup(const PackedGroup& group, RawWriter* writer) {
+  writer->Put(group.value, group.bits);
+  writer->FlushInside();
+}
+
+// Appends two groups, where there is room.
+FMTC_INLINE void PutTwo(PackedGroup first, const PackedGroup& second, RawWriter* writer) {
+  if (first.bits + second.bits <= kMaxPut) {
+    first.Append(second);
+    PutGroup(first, writer);
+  } else {
+    PutGroup(first, writer);
+    PutGroup(second, writer);
   }
 }
 
-// The same in front of what has been written.
+// Appends four groups, where there is room.
+FMTC_INLINE void PutFour(const uint64_t* values, const uint64_t* masks, RawWriter* writer) {
+  PackedGroup first(values[0], masks[0]);
+  PackedGroup third(values[2], masks[2]);
+  const PackedGroup second(values[1], masks[1]);
+  const PackedGroup fourth(values[3], masks[3]);
+  if (first.bits + second.bits + third.bits + fourth.bits <= kMaxPut) {
+    first.Append(second);
+    third.Append(fourth);
+    first.Append(third);
+    PutGroup(first, writer);
+  } else {
+    PutTwo(first, second, writer);
+    PutTwo(third, fourth, writer);
+  }
+}
+
+// Puts `count` groups, an even number, in front of what has been written.
 FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, TokenWriter* writer) {
   for (size_t i = count; i > 0; i -= 2) {
     PackedGroup first(values[i - 2], masks[i - 2]);
