@@ -45,7 +45,7 @@ void Build(OpGraph* model, FakeRuntime* runtime, bool with_delegate) {
   if (with_delegate) {
     TfLiteDelegate* delegate = tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr);
     EXPECT(runtime->ApplyDelegate(delegate) == kTfLiteOk);
-    EXPECT(runtime->num_claimed() == 2);
+    EXPECT(runtime->num_unresolved() == 0);
     tflite_plugin_destroy_delegate(delegate);
   }
 }
@@ -231,7 +231,16 @@ void TestDelegateLeavesOtherOps() {
   runtime.AddTensor(kTfLiteInt8, {1}, "x");
   for (const char* name : {"FMTC_ENCODER", "OTHER", ""}) runtime.AddOp(name, {0}, {0}, {}, nullptr);
   EXPECT(runtime.ApplyDelegate(tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr)) == kTfLiteOk);
-  EXPECT(runtime.num_claimed() == 0);
+  EXPECT(runtime.num_unresolved() == 3);
+}
+
+void TestDelegateLeavesResolvedOps() {
+  FakeRuntime runtime;
+  OpGraph model;
+  Build(&model, &runtime, true);
+  EXPECT(runtime.ApplyDelegate(tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr)) == kTfLiteOk);
+  EXPECT(runtime.Prepare() == kTfLiteOk);
+  ExpectRoundTrip(&runtime, model);
 }
 
 std::string g_reported;
@@ -257,6 +266,7 @@ int main() {
     fmtc::ForBothPaths(test);
   }
   fmtc::TestDelegateLeavesOtherOps();
+  fmtc::TestDelegateLeavesResolvedOps();
   fmtc::TestDelegateRefusesOptions();
   return 0;
 }

@@ -38,12 +38,22 @@ bool IsTensorIndex(const TfLiteContext* context, int index) {
   return index >= 0 && static_cast<size_t>(index) < context->tensors_size;
 }
 
+// Takes the tensor indices from the node: two inputs, one output.
+bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* state) {
+  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) {
+    return false;
+  }
+  state->source = node.inputs->data[0];
+  state->side_info = node.inputs->data[1];
+  state->output = node.outputs->data[0];
+  return IsTensorIndex(&context, state->source) && IsTensorIndex(&context, state->side_info) &&
+         IsTensorIndex(&context, state->output);
+}
+
 // The name of the op's feature map, for messages.
 void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, size_t capacity) {
   const char* name = state.options.tensor;
-  if (name[0] == '\0' && state.bound && IsTensorIndex(context, state.output)) {
-    name = context->tensors[state.output].name;
-  }
+  if (name[0] == '\0' && IsTensorIndex(context, state.output)) name = context->tensors[state.output].name;
   if (name == nullptr) name = "";
   CopyPrintable(name, std::strlen(name), out, capacity);
 }
@@ -104,7 +114,7 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
   if (state == nullptr) return nullptr;
   state->op_name = op_name;
   state->options_problem = ParseOpOptions(options, options_bytes, &state->options);
-  state->workspace = -1;
+  state->source = state->side_info = state->output = state->workspace = -1;
   state->workers = {};
   return state;
 }
@@ -114,14 +124,6 @@ void FreeOpState(TfLiteContext*, void* state) {
   ReleaseThreadPool(static_cast<OpState*>(state)->workers);
   std::free(static_cast<OpState*>(state)->tables);
   std::free(state);
-}
-
-void BindTensors(const TfLiteNode& node, OpState* state) {
-  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) return;
-  state->source = node.inputs->data[0];
-  state->side_info = node.inputs->data[1];
-  state->output = node.outputs->data[0];
-  state->bound = true;
 }
 
 TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...) {
@@ -142,9 +144,7 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
     context->ReportError(context, "%s: out of memory", op_name);
     return nullptr;
   }
-  if (!state->bound) BindTensors(*node, state);
-  if (!state->bound || !IsTensorIndex(context, state->source) || !IsTensorIndex(context, state->side_info) ||
-      !IsTensorIndex(context, state->output)) {
+  if (!BindTensors(*context, *node, state)) {
     Fail(context, *state, "it must have 2 inputs and 1 output; convert the model again");
     return nullptr;
   }

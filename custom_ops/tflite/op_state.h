@@ -1,7 +1,6 @@
 // What FMTC_ENCODE and FMTC_DECODE have in common: the state of one node, and the steps of Prepare.
 //
-// Init never fails; it keeps what it could not read, and Prepare reports it. The same code serves a node of the graph
-// (ops registered with a resolver) and a delegate kernel that stands for one.
+// Init never fails; it keeps what it could not read, and Prepare reports it.
 #ifndef FMTC_TFLITE_OP_STATE_H_
 #define FMTC_TFLITE_OP_STATE_H_
 
@@ -18,12 +17,11 @@ struct OpState {
   OpOptions options;
   const char* options_problem;  // null, or why the options cannot be used
 
-  // Tensor indices. A delegate kernel's own lists are sorted, so these come from the original node.
-  bool bound;
+  // Tensor indices, -1 before Prepare.
   int source;  // what the op reads
   int side_info;
   int output;
-  int workspace;  // -1 until Prepare has added it
+  int workspace;  // which Prepare adds
 
   void* tables;  // 64-byte aligned
   size_t tables_bytes;
@@ -37,9 +35,6 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
 
 // TfLiteRegistration::free of both ops; also takes null.
 void FreeOpState(TfLiteContext* context, void* state);
-
-// Takes the tensor indices from the graph's node: two inputs, one output. Without success the state stays unbound.
-void BindTensors(const TfLiteNode& node, OpState* state);
 
 // Registration of an op of the graph.
 constexpr TfLiteRegistration MakeRegistration(const char* op_name, decltype(TfLiteRegistration::init) init,
