@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "kernels/dispatch.h"
-#include "tflite/op_state.h"
+#include "tflite/op_options.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
 

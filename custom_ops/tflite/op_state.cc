@@ -7,13 +7,12 @@
 #include <cstring>
 #include <type_traits>
 
-#include "kernels/dispatch.h"
+#include "tflite/shared_codec.h"
 #include "tflite/thread_pool.h"
 
 namespace fmtc {
 namespace {
 
-constexpr size_t kTablesAlignment = 64;
 static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with calloc");
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
@@ -92,19 +91,10 @@ TfLiteStatus FailNewer(TfLiteContext* context, const OpState& state, int version
 
 TfLiteStatus FailSideInfo(TfLiteContext* context, const OpState& state, const TfLiteTensor& tensor, Status status) {
   if (status == Status::kSideInfoVersion) return FailNewer(context, state, tensor.data.uint8[kVersionOffset]);
+  if (status == Status::kOutOfMemory || status == Status::kCpuLevel) {
+    return Fail(context, state, "%s", StatusMessage(status));
+  }
   return Fail(context, state, "%s; convert the model again", StatusMessage(status));
-}
-
-TfLiteStatus ReserveTables(TfLiteContext* context, OpState* state, size_t bytes) {
-  if (bytes <= state->tables_bytes) return kTfLiteOk;
-  std::free(state->tables);
-  state->tables_bytes = 0;
-  if (bytes > SIZE_MAX - kTablesAlignment) return Fail(context, *state, "out of memory");
-  const size_t rounded = (bytes + kTablesAlignment - 1) / kTablesAlignment * kTablesAlignment;
-  state->tables = std::aligned_alloc(kTablesAlignment, rounded);
-  if (state->tables == nullptr) return Fail(context, *state, "out of memory for its tables (%zu bytes)", rounded);
-  state->tables_bytes = rounded;
-  return kTfLiteOk;
 }
 
 }  // namespace
@@ -122,7 +112,7 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
 void FreeOpState(TfLiteContext*, void* state) {
   if (state == nullptr) return;
   ReleaseThreadPool(static_cast<OpState*>(state)->workers);
-  std::free(static_cast<OpState*>(state)->tables);
+  ReleaseCodec(static_cast<OpState*>(state)->codec);
   std::free(state);
 }
 
@@ -164,15 +154,12 @@ TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
   if (tensor.type != kTfLiteUInt8 || tensor.allocation_type != kTfLiteMmapRo || tensor.data.uint8 == nullptr) {
     return Fail(context, *state, "its side information must be a constant uint8 tensor; convert the model again");
   }
-  size_t bytes;
-  Status status = CodecMemorySize(tensor.data.uint8, tensor.bytes, &bytes);
+  // Held before the former one is released: it is the same one as a rule.
+  const Codec* const former = state->codec;
+  const Status status = HoldCodec(context, tensor.data.uint8, tensor.bytes, &state->codec);
   if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
-  if (ReserveTables(context, state, bytes) != kTfLiteOk) return kTfLiteError;
-  status = InitCodec(tensor.data.uint8, tensor.bytes, state->tables, bytes, &state->codec);
-  if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
-  state->codec.kernels = ChosenKernels().kernels;
-  if (state->codec.kernels == nullptr) return Fail(context, *state, "%s", StatusMessage(Status::kCpuLevel));
-  const uint32_t channels = state->codec.side_info.channels;
+  ReleaseCodec(former);
+  const uint32_t channels = state->codec->side_info.channels;
   if (channels != static_cast<uint32_t>(state->options.channels)) {
     return Fail(context, *state, "its options say %d channels, its side information %u; convert the model again",
                 state->options.channels, channels);
@@ -219,9 +206,9 @@ void HoldWorkers(const TfLiteContext& context, OpState* state) {
 
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
   const OpOptions& options = state->options;
-  Status status = PlanMap(state->codec, batch, options.height, options.width, &state->plan);
+  Status status = PlanMap(*state->codec, batch, options.height, options.width, &state->plan);
   if (status == Status::kOk) {
-    status = SetDecoderStride(state->codec, options.stride_height, options.stride_width, &state->plan);
+    status = SetDecoderStride(*state->codec, options.stride_height, options.stride_width, &state->plan);
   }
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, *state, "cannot code [%d,%d,%d,%d]: %s; use a smaller batch", batch, options.height,

@@ -23,9 +23,7 @@ struct OpState {
   int output;
   int workspace;  // which Prepare adds
 
-  void* tables;  // 64-byte aligned
-  size_t tables_bytes;
-  Codec codec;  // points into `tables` and into the side information
+  const Codec* codec;  // held
   MapPlan plan;
   Workers workers;  // holds the thread pool if it has several
 };
@@ -60,7 +58,7 @@ TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* form
 // The node's state with checked options and tensors, or null.
 OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name);
 
-// Checks the side information and builds the tables.
+// Checks the side information and holds its codec.
 TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state);
 
 // Checks that the tensor is [any, height, width, channels] of the options' type.
