@@ -55,13 +55,13 @@ def test_unknown_runtime(model_path: Path) -> None:
 
 
 def test_runtime_not_installed(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpreter_module, "available_runtimes", lambda: ("ai_edge_litert",))
+    monkeypatch.setattr(interpreter_module, "_is_installed", lambda runtime: runtime == "ai_edge_litert")
     with pytest.raises(RuntimeLibraryError, match="pip install tflite-runtime` or use one of: ai_edge_litert"):
         load_interpreter(model_path, "tflite_runtime")
 
 
 def test_no_runtime_installed(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpreter_module, "available_runtimes", lambda: ())
+    monkeypatch.setattr(interpreter_module, "_is_installed", lambda runtime: False)
     with pytest.raises(RuntimeLibraryError, match="no TensorFlow Lite runtime is installed; run `pip install"):
         load_interpreter(model_path)
 

@@ -12,7 +12,7 @@ import pytest
 
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.side_info import AffineTransform
-from fmtc_tflite.runtime.interpreter import delegate_path, load_interpreter
+from fmtc_tflite.runtime.interpreter import _load_delegate, delegate_path, load_interpreter
 from model_builder import ModelBuilder
 from ops.op_models import OpModel, make_side_information, natural_map
 
@@ -257,7 +257,8 @@ def test_interpreters_come_and_go(runtime: str) -> None:
 
 def test_delegate_destroyed_first(runtime: str) -> None:
     interpreter = load_interpreter(model_content=OpModel().to_bytes(), runtime=runtime)
-    interpreter._delegates = None  # the runtime's own reference, and the last
+    interpreter._delegates = None  # the runtime's own reference
+    _load_delegate.cache_clear()  # the last
     gc.collect()
     for batch in (1, 2):
         x = natural_map((batch, 9, 7, 5))
