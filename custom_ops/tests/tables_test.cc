@@ -53,11 +53,35 @@ void TestOrderOfStates() {
   }
 }
 
+// By definition, for a token with each count beside two others.
+void TestOrderOfStatesByDefinition() {
+  for (uint32_t count = 1; count <= 62; ++count) {
+    for (uint32_t other = 1; count + other <= 63; ++other) {
+      const uint8_t widths[] = {0x66, 7};
+      const uint8_t counts[] = {static_cast<uint8_t>(count), static_cast<uint8_t>(other),
+                                static_cast<uint8_t>(64 - count - other)};
+      ClassTables tables;
+      BuildClassTables({0, 0, 3, widths, counts}, &tables);
+      uint32_t next[3] = {};
+      for (uint32_t p = 0; p < kNumStates; ++p) {
+        uint32_t first = 3;
+        for (uint32_t t = 0; t < 3; ++t) {
+          if (next[t] == counts[t]) continue;
+          if (first == 3 || (2 * next[t] + 1) * counts[first] < (2 * next[first] + 1) * counts[t]) first = t;
+        }
+        EXPECT(tables.decode.first_value[p] == 64 * first);
+        ++next[first];
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fmtc
 
 int main() {
   fmtc::TestOrderOfStates();
+  fmtc::TestOrderOfStatesByDefinition();
   fmtc::test::Random random(3);
   for (int i = 0; i < 200; ++i) {
     const fmtc::test::ClassSpec spec = fmtc::test::RandomClass(&random);
