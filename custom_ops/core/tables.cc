@@ -1,5 +1,6 @@
 #include "core/tables.h"
 
+#include "core/bytes.h"
 #include "core/side_info.h"
 
 namespace fmtc {
@@ -38,21 +39,22 @@ void PlaceStates(const ClassRecord& record, uint8_t* tokens, uint8_t* places) {
 }
 
 void SplitValues(const ClassRecord& record, ClassTables* tables) {
-  uint8_t* const first_value = tables->encode.first_value;
-  first_value[0] = record.offset;
-  for (uint32_t t = 1; t < record.num_tokens; ++t) {
-    first_value[t] = static_cast<uint8_t>(first_value[t - 1] + (1u << record.WidthLog2(t - 1)));
-  }
-  // Backwards, since a value belongs to the first token that covers it.
-  for (uint32_t t = record.num_tokens; t-- > 0;) {
+  EncodeTable& encode = tables->encode;
+  uint8_t token_of[256 + 128];  // from the record's offset on
+  uint32_t value = 0;
+  for (uint32_t t = 0; t < record.num_tokens; ++t) {
     const uint32_t bits = record.WidthLog2(t);
-    tables->encode.raw_mask[t] = static_cast<uint8_t>((1u << bits) - 1);
-    for (uint32_t u = 0; u < 1u << bits; ++u) {
-      const uint8_t value = static_cast<uint8_t>(first_value[t] + u);
-      tables->token_of[value] = static_cast<uint8_t>(t);
-      tables->split[value] = {static_cast<uint8_t>(u), static_cast<uint8_t>(bits)};
-    }
+    encode.first_value[t] = static_cast<uint8_t>(record.offset + value);
+    encode.raw_bits[t] = static_cast<uint8_t>(bits);
+    encode.raw_mask[t] = static_cast<uint8_t>((1u << bits) - 1);
+    // In pieces, as runs are short as a rule; the next token's values follow.
+    for (uint32_t u = 0; u < 1u << bits; u += 16) memset(token_of + value + u, static_cast<int>(t), 16);
+    value += 1u << bits;
   }
+  // What the last token covers beyond 256 values belongs to the first ones.
+  const size_t before_wrap = 256u - record.offset;
+  memcpy(tables->token_of + record.offset, token_of, before_wrap);
+  memcpy(tables->token_of, token_of + before_wrap, record.offset);
 }
 
 void SetEncodeColumns(const ClassRecord& record, EncodeTable* table) {
@@ -76,15 +78,14 @@ void SetStates(const ClassRecord& record, ClassTables* tables) {
   // Backwards, so that the first one of a token is the last that start_state gets.
   for (uint32_t k = kNumStates; k-- > 0;) {
     const uint32_t p = places[k], t = tokens[k];
-    const uint32_t x = static_cast<uint8_t>(k - encode.state_offset[t]);
+    const uint32_t x = static_cast<uint8_t>(k - encode.state_offset[t]);  // count ... 2 * count - 1
     const uint32_t bits = 6 - FloorLog2(x);
-    const uint32_t raw_bits = record.WidthLog2(t);
     encode.next_state[k] = encode.start_state[t] = static_cast<uint8_t>(kNumStates + p);
     decode.token_bits[p] = static_cast<uint8_t>(bits);
     decode.token_mask[p] = static_cast<uint8_t>((1u << bits) - 1);
     decode.base[p] = static_cast<uint8_t>((x << bits) - kNumStates);
-    decode.raw_bits[p] = static_cast<uint8_t>(raw_bits);
-    decode.raw_mask[p] = static_cast<uint8_t>((1u << raw_bits) - 1);
+    decode.raw_bits[p] = encode.raw_bits[t];
+    decode.raw_mask[p] = encode.raw_mask[t];
     decode.first_value[p] = encode.first_value[t];
   }
 }
