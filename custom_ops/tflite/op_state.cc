@@ -124,14 +124,15 @@ TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* form
   va_end(arguments);
   char name[sizeof(state.options.tensor)];
   PrintTensorName(context, state, name, sizeof(name));
-  context->ReportError(context, "%s '%s': %s", state.op_name, name, message);
+  // The runtimes' Python packages put messages together as they are, and another one follows.
+  context->ReportError(context, "%s '%s': %s\n", state.op_name, name, message);
   return kTfLiteError;
 }
 
 OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
   auto* state = static_cast<OpState*>(node->user_data);
   if (state == nullptr) {
-    context->ReportError(context, "%s: out of memory", op_name);
+    context->ReportError(context, "%s: out of memory\n", op_name);
     return nullptr;
   }
   if (!BindTensors(*context, *node, state)) {

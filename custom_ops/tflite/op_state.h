@@ -49,7 +49,7 @@ constexpr TfLiteRegistration MakeRegistration(const char* op_name, decltype(TfLi
   return registration;
 }
 
-// Reports "FMTC_ENCODE 'tensor': <message>" and returns kTfLiteError.
+// Reports a line, "FMTC_ENCODE 'tensor': <message>", and returns kTfLiteError.
 TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...)
     __attribute__((format(printf, 3, 4)));
 
