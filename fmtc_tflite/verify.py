@@ -68,9 +68,9 @@ class AccuracyTrial:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
         self._original = self._ranks(model, content)
 
-    def measure(self, converted: bytes) -> MeanResult:
+    def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
-        ranks = self._ranks(load_model(converted), converted)
+        ranks = self._ranks(converted, converted.to_bytes())
         return paired_difference(self._original, ranks).difference
 
     def _ranks(self, model: Model, content: bytes) -> LabelRanks:
@@ -97,11 +97,10 @@ class FidelityTrial:
         runner = ModelRunner(model, content, num_threads=num_threads)
         self._originals = [_run_and_read(runner, sample, self._sources) for sample in samples]
 
-    def measure(self, converted: bytes) -> MeanResult:
+    def measure(self, converted: Model) -> MeanResult:
         """Fidelity of a converted model on the trial's samples."""
-        model = load_model(converted)
-        sources = fidelity_sources(model, self._output_kind)
-        runner = ModelRunner(model, converted, num_threads=self._num_threads)
+        sources = fidelity_sources(converted, self._output_kind)
+        runner = ModelRunner(converted, converted.to_bytes(), num_threads=self._num_threads)
         meter = FidelityMeter(self._sources, sources)
         for sample, original in zip(self._samples, self._originals, strict=True):
             meter.add(original, _run_and_read(runner, sample, sources))

@@ -33,9 +33,8 @@ void EncodeStep(const ClassTables& tables, const uint8_t* tokens, size_t lanes, 
 }
 
 inline void SplitValue(const ClassTables& tables, uint8_t value, uint8_t* token, RawWriter* raw) {
-  const ValueSplit split = tables.split[value];
-  *token = tables.token_of[value];
-  raw->Put(split.raw_value, split.raw_bits);
+  const uint8_t t = *token = tables.token_of[value];
+  raw->Put(static_cast<uint8_t>(value - tables.encode.first_value[t]), tables.encode.raw_bits[t]);
 }
 
 }  // namespace

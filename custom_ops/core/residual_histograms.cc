@@ -10,17 +10,38 @@ namespace {
 
 constexpr size_t kEntriesPerComponent = size_t{kNumPredictors} * 256;
 
-void CountRow(const Neighbours& neighbours, uint32_t width, uint32_t* histograms) {
-  size_t at = 0;
-  for (uint32_t x = 0; x < width; ++x) {
-    uint32_t* histogram = histograms;
-    for (uint32_t j = 0; j < neighbours.components; ++j, ++at) {
-      uint8_t predictions[kNumPredictors];
-      neighbours.PredictAll(at, predictions);
-      for (uint32_t p = 0; p < kNumPredictors; ++p, histogram += 256) {
-        ++histogram[static_cast<uint8_t>(neighbours.row[at] - predictions[p])];
-      }
+// One component of a row of pixels.
+void CountComponent(const Neighbours& neighbours, uint32_t j, uint32_t width, uint32_t* histograms) {
+  const uint32_t step = neighbours.components;
+  const auto count = [histograms](uint32_t p, uint8_t value, uint8_t prediction) {
+    ++histograms[p * 256 + static_cast<uint8_t>(value - prediction)];
+  };
+  uint8_t predictions[kNumPredictors];
+  neighbours.PredictAll(j, predictions);
+  for (uint32_t p = 0; p < kNumPredictors; ++p) count(p, neighbours.row[j], predictions[p]);
+  const uint8_t* row = neighbours.row + j;
+  // Without a row above, predictors 1 to 4 give the left neighbour, as they do if all three neighbours are equal.
+  const uint8_t* above = neighbours.above == nullptr ? nullptr : neighbours.above + j;
+  for (uint32_t x = 1; x < width; ++x, row += step) {
+    const uint8_t left = row[0], value = row[step];
+    uint8_t up = left, up_left = left;
+    if (above != nullptr) {
+      up_left = above[0];
+      up = above[step];
+      above += step;
     }
+    count(0, value, 0);
+    count(1, value, left);
+    count(2, value, up);
+    count(3, value, Average(left, up));
+    count(4, value, Gradient(left, up, up_left));
+  }
+}
+
+// Component by component, as the histograms of all exceed the caches.
+void CountRow(const Neighbours& neighbours, uint32_t width, uint32_t* histograms) {
+  for (uint32_t j = 0; j < neighbours.components; ++j) {
+    CountComponent(neighbours, j, width, histograms + j * kEntriesPerComponent);
   }
 }
 

@@ -91,9 +91,10 @@ void DecodeRunSmall(const DecodeTable& table, RunShape run, LaneDecoder* const* 
 
 void SplitRunSmall(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   for (const uint8_t* value = values; value < values + n; ++value) {
-    *tokens++ = tables.token_of[*value];
-    uint32_t buffer = static_cast<uint32_t>(raw->buffer) | uint32_t{tables.split[*value].raw_value} << raw->count;
-    raw->count += tables.split[*value].raw_bits;
+    const uint8_t token = *tokens++ = tables.token_of[*value];
+    const uint8_t raw_value = static_cast<uint8_t>(*value - tables.encode.first_value[token]);
+    uint32_t buffer = static_cast<uint32_t>(raw->buffer) | uint32_t{raw_value} << raw->count;
+    raw->count += tables.encode.raw_bits[token];
     if (raw->count >= 8) {
       if (raw->next == raw->end) {
         raw->overflow = true;

@@ -11,13 +11,6 @@ struct ClassRecord;
 constexpr uint32_t kNumStates = 64;
 constexpr uint32_t kMaxTokens = 16;
 
-// How a value is split: its token (in a column of its own), and the raw bits that tell it from the token's other
-// values.
-struct ValueSplit {
-  uint8_t raw_value;
-  uint8_t raw_bits;
-};
-
 // What the encoder does with a token in state X = 64 + p, a column for each thing: it writes the low bits of X,
 // most_bits of them or one less where X < threshold; next X = next_state[(X >> bits) + state_offset modulo 256].
 struct EncodeTable {
@@ -26,6 +19,7 @@ struct EncodeTable {
   uint8_t state_offset[kMaxTokens];
   uint8_t start_state[kMaxTokens];  // 64 + the lowest p
   uint8_t first_value[kMaxTokens];
+  uint8_t raw_bits[kMaxTokens];    // they tell a value from the token's first one, as a difference
   uint8_t raw_mask[kMaxTokens];    // 2^raw_bits - 1
   uint8_t next_state[kNumStates];  // 64 + p, grouped by token
 };
@@ -46,7 +40,6 @@ struct ClassTables {
   DecodeTable decode;
   EncodeTable encode;
   uint8_t token_of[256];  // by value
-  ValueSplit split[256];  // by value
   uint8_t num_tokens;
   uint8_t constant;
 };

@@ -31,28 +31,38 @@ FMTC_INLINE __m256i PowersDown() {
   return _mm256_broadcastsi128_si256(_mm_setr_epi8(-128, 64, 32, 16, 8, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0));
 }
 
-// Tokens by counting how many of them begin at or before a value, in the order that starts at the class's offset.
+// Tokens by binary search for the last one that begins at or before a value, in the order that starts at the class's
+// offset. Values less 128, since comparisons are signed.
 class Tokenizer {
  public:
-  explicit Tokenizer(const ClassTables& tables) : offset_(tables.encode.first_value[0]) {
-    for (size_t t = 1; t < kMaxTokens; ++t) {
-      const int first = static_cast<uint8_t>(tables.encode.first_value[t] - offset_);
-      last_before_[t - 1] = _mm256_set1_epi8(static_cast<char>(t < tables.num_tokens ? first - 129 : 127));
+  explicit FMTC_INLINE Tokenizer(const ClassTables& tables) : offset_(tables.encode.first_value[0]) {
+    uint8_t last_before[2 * kMaxTokens];  // the value before a token's first one
+    for (size_t t = 0; t < 2 * kMaxTokens; ++t) {
+      const int first = t < tables.num_tokens ? static_cast<uint8_t>(tables.encode.first_value[t] - offset_) : 256;
+      last_before[t] = static_cast<uint8_t>(first - 129);
     }
+    middle_ = _mm256_set1_epi8(static_cast<char>(last_before[8]));
+    after4_ = LoadTwice(last_before + 4);
+    after2_ = LoadTwice(last_before + 2);
+    after1_ = LoadTwice(last_before + 1);
   }
 
   FMTC_INLINE __m256i operator()(__m256i values) const {
     const __m256i from_offset = _mm256_sub_epi8(values, _mm256_set1_epi8(static_cast<char>(offset_ + 128)));
-    __m256i tokens = _mm256_setzero_si256();
-    for (const __m256i& last : last_before_) {
-      tokens = _mm256_sub_epi8(tokens, _mm256_cmpgt_epi8(from_offset, last));
-    }
-    return tokens;
+    const __m256i tokens = _mm256_and_si256(_mm256_cmpgt_epi8(from_offset, middle_), _mm256_set1_epi8(8));
+    return Refine<1>(after1_, from_offset, Refine<2>(after2_, from_offset, Refine<4>(after4_, from_offset, tokens)));
   }
 
  private:
+  // Adds kTokens where a value is from that token on.
+  template <int kTokens>
+  static FMTC_INLINE __m256i Refine(__m256i last_before, __m256i from_offset, __m256i tokens) {
+    const __m256i is_later = _mm256_cmpgt_epi8(from_offset, _mm256_shuffle_epi8(last_before, tokens));
+    return _mm256_or_si256(tokens, _mm256_and_si256(is_later, _mm256_set1_epi8(kTokens)));
+  }
+
   uint8_t offset_;
-  __m256i last_before_[kMaxTokens - 1];
+  __m256i middle_, after4_, after2_, after1_;  // by token so far: where the one so many later begins
 };
 
 // The raw bits of 32 values.

@@ -12,8 +12,8 @@ FMTC_BEGIN_TARGET_AVX512
 namespace fmtc {
 namespace {
 
-// A step's raw bits: 7 for each lane and 7 from before fill 56 bytes, and the last flush stores 8.
-constexpr size_t kStepBytes = kLanes;
+// Raw bits of a step: 7 for each lane and 7 from before fill 56 bytes and 7 bits, and a flush stores 8 bytes.
+constexpr size_t kRoomForStep = 7 * kLanes / 8 + 8;
 
 FMTC_INLINE __mmask64 FirstLanes(size_t count) {
   return _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(count < kLanes ? count : kLanes));
@@ -118,13 +118,13 @@ void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, 
   const Splitter splitter(tables);
   RawWriter writer = *raw;
   size_t i = 0;
-  for (; n - i >= kLanes && writer.Room() >= kStepBytes; i += kLanes) {
+  for (; n - i >= kLanes && writer.Room() >= kRoomForStep; i += kLanes) {
     const __m512i value = _mm512_loadu_si512(values + i);
     const __m512i token = splitter.token_of[value];
     _mm512_storeu_si512(tokens + i, token);
     PutRawBits(constants, splitter, value, token, _mm512_shuffle_epi8(splitter.raw_bits, token), &writer);
   }
-  if (i < n && writer.Room() >= kStepBytes) {
+  if (i < n && writer.Room() >= kRoomForStep) {
     const __m512i value = _mm512_loadu_si512(values + i);
     const __m512i token = splitter.token_of[value];
     _mm512_storeu_si512(tokens + i, token);

@@ -1,5 +1,4 @@
-// A stand-in for the TensorFlow Lite interpreter: one graph of custom ops, run either with ops that a resolver
-// registers or with delegate kernels.
+// A stand-in for the TensorFlow Lite interpreter: one graph of custom ops, which a resolver or a delegate registers.
 //
 // It is nastier than the real one: tensors move on AddTensors, and their data is unaligned and of exact size, so that
 // AddressSanitizer sees every step outside.
@@ -13,6 +12,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -44,7 +44,6 @@ class FakeRuntime {
     context_.ReportError = ReportError;
     context_.AddTensors = AddTensors;
     context_.GetNodeAndRegistration = GetNodeAndRegistration;
-    context_.ReplaceNodeSubsetsWithDelegateKernels = ReplaceNodes;
     context_.recommended_num_threads = -1;
   }
   FakeRuntime(const FakeRuntime&) = delete;
@@ -52,7 +51,7 @@ class FakeRuntime {
 
   ~FakeRuntime() {
     for (auto& op : ops_) {
-      if (op->initialized && op->registration.free != nullptr) op->registration.free(&context_, op->node.user_data);
+      if (op->registration.free != nullptr) op->registration.free(&context_, op->node.user_data);
       for (TfLiteIntArray* array : {op->node.inputs, op->node.outputs, op->node.temporaries}) std::free(array);
     }
     for (TfLiteTensor& tensor : *tensors_) std::free(tensor.dims);
@@ -75,7 +74,7 @@ class FakeRuntime {
     return index;
   }
 
-  // A node of the graph. Without a resolver it stays unresolved, for a delegate to claim.
+  // A node of the graph. Without a resolver it stays unresolved, for a delegate to resolve.
   int AddOp(const char* name, const std::vector<int>& inputs, const std::vector<int>& outputs,
             const std::vector<uint8_t>& options, const FakeResolver* resolver) {
     ops_.push_back(std::make_unique<Op>());
@@ -86,13 +85,16 @@ class FakeRuntime {
     op.node.custom_initial_data_size = static_cast<int>(options.size());
     op.registration.builtin_code = kBuiltinCodeCustom;
     op.registration.custom_name = name;
-    SetTensors(&op, inputs, outputs);
+    op.registration.invoke = InvokeUnresolved;
+    op.node.inputs = MakeIntArray(inputs);
+    op.node.outputs = MakeIntArray(outputs);
+    op.node.temporaries = MakeIntArray({});
     if (resolver != nullptr) {
       op.registration = *resolver->ops.at(name);
-      Init(&op, reinterpret_cast<const char*>(op.node.custom_initial_data), options.size());
+      const auto* buffer = static_cast<const char*>(op.node.custom_initial_data);
+      op.node.user_data = op.registration.init(&context_, buffer, options.size());
     }
-    plan_indices_.push_back(static_cast<int>(ops_.size()) - 1);
-    return plan_indices_.back();
+    return static_cast<int>(ops_.size()) - 1;
   }
 
   TfLiteStatus ApplyDelegate(TfLiteDelegate* delegate) { return delegate->Prepare(&context_, delegate); }
@@ -115,7 +117,10 @@ class FakeRuntime {
     return std::vector<int>(dims->data, dims->data + dims->size);
   }
   uint8_t* data(int index) { return tensor(index).data.uint8; }
-  size_t num_claimed() const { return num_claimed_; }
+  size_t num_unresolved() const {
+    const auto is_unresolved = [](const auto& op) { return op->registration.invoke == InvokeUnresolved; };
+    return static_cast<size_t>(std::count_if(ops_.begin(), ops_.end(), is_unresolved));
+  }
   const std::string& error() const { return error_; }
   void ClearError() { error_.clear(); }
 
@@ -124,35 +129,27 @@ class FakeRuntime {
     TfLiteNode node{};
     TfLiteRegistration registration{};
     std::unique_ptr<uint8_t[]> options;
-    bool initialized = false;
   };
 
   static FakeRuntime* From(TfLiteContext* context) { return static_cast<FakeRuntime*>(context->impl_); }
 
   template <class F>
   TfLiteStatus ForEachOp(F function) {
-    for (int index : plan_indices_) {
-      const TfLiteStatus status = function(*ops_[static_cast<size_t>(index)]);
+    for (auto& op : ops_) {
+      const TfLiteStatus status = function(*op);
       if (status != kTfLiteOk) return status;
     }
     return kTfLiteOk;
   }
 
-  static void SetTensors(Op* op, const std::vector<int>& inputs, const std::vector<int>& outputs) {
-    op->node.inputs = MakeIntArray(inputs);
-    op->node.outputs = MakeIntArray(outputs);
-    op->node.temporaries = MakeIntArray({});
-  }
-
-  void Init(Op* op, const char* buffer, size_t bytes) {
-    op->node.user_data = op->registration.init(&context_, buffer, bytes);
-    op->initialized = true;
-  }
+  static TfLiteStatus InvokeUnresolved(TfLiteContext*, TfLiteNode*) { return kTfLiteError; }
 
   static TfLiteStatus GetExecutionPlan(TfLiteContext* context, TfLiteIntArray** plan) {
     FakeRuntime* self = From(context);
+    std::vector<int> indices(self->ops_.size());
+    std::iota(indices.begin(), indices.end(), 0);
     std::free(self->plan_);
-    *plan = self->plan_ = MakeIntArray(self->plan_indices_);
+    *plan = self->plan_ = MakeIntArray(indices);
     return kTfLiteOk;
   }
 
@@ -195,38 +192,12 @@ class FakeRuntime {
     return kTfLiteOk;
   }
 
-  // As TFLite does it: the kernel's node lists the partition's tensors sorted.
-  static TfLiteStatus ReplaceNodes(TfLiteContext* context, TfLiteRegistration registration, const TfLiteIntArray* nodes,
-                                   TfLiteDelegate* delegate) {
-    FakeRuntime* self = From(context);
-    if (nodes->size != 1) return kTfLiteError;
-    Op& original = *self->ops_[static_cast<size_t>(nodes->data[0])];
-    std::vector<int> inputs(original.node.inputs->data, original.node.inputs->data + original.node.inputs->size);
-    std::vector<int> outputs(original.node.outputs->data, original.node.outputs->data + original.node.outputs->size);
-    std::sort(inputs.begin(), inputs.end());
-    self->ops_.push_back(std::make_unique<Op>());
-    Op& kernel = *self->ops_.back();
-    kernel.registration = registration;
-    SetTensors(&kernel, inputs, outputs);
-    kernel.node.delegate = delegate;
-    TfLiteIntArray* replaced = MakeIntArray({nodes->data[0]});
-    TfLiteDelegateParams params{delegate, replaced, kernel.node.inputs, kernel.node.outputs};
-    self->Init(&kernel, reinterpret_cast<const char*>(&params), sizeof(params));
-    std::free(replaced);
-    std::replace(self->plan_indices_.begin(), self->plan_indices_.end(), nodes->data[0],
-                 static_cast<int>(self->ops_.size()) - 1);
-    ++self->num_claimed_;
-    return kTfLiteOk;
-  }
-
   TfLiteContext context_{};
   std::unique_ptr<std::vector<TfLiteTensor>> tensors_ = std::make_unique<std::vector<TfLiteTensor>>();
   std::vector<std::unique_ptr<uint8_t[]>> storage_;
   std::vector<std::unique_ptr<Op>> ops_;
-  std::vector<int> plan_indices_;
   TfLiteIntArray* plan_ = nullptr;
   std::string error_;
-  size_t num_claimed_ = 0;
 };
 
 }  // namespace test

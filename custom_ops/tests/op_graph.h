@@ -41,8 +41,7 @@ struct OpGraph {
 
   int side, input, coded, output;
 
-  // Without a resolver, the ops wait for a delegate. The side information comes first, so that a sorted list of inputs
-  // is not the op's.
+  // Without a resolver, the ops wait for a delegate.
   void Build(FakeRuntime* runtime, const FakeResolver* resolver) {
     side = runtime->AddConstant(side_info, "side");
     if (!constant_side_info) runtime->tensor(side).allocation_type = kTfLiteArenaRw;

@@ -23,7 +23,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
 
   HoldWorkers(*context, state);
-  const size_t workspace_bytes = DecodeWorkspaceSize(state->codec, state->plan, state->workers.count);
+  const size_t workspace_bytes = DecodeWorkspaceSize(*state->codec, state->plan, state->workers.count);
   if (RequestWorkspace(context, node, state, workspace_bytes) != kTfLiteOk) return kTfLiteError;
   const int dims[4] = {batch, height, width, options.channels};
   return ResizeOutput(context, *state, 4, dims);
@@ -35,7 +35,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& coded = context->tensors[state.source];
   const TfLiteTensor& map = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];
-  const Status status = Decode(state.codec, state.plan, state.options.type, coded.data.uint8, coded.bytes,
+  const Status status = Decode(*state.codec, state.plan, state.options.type, coded.data.uint8, coded.bytes,
                                map.data.uint8, map.bytes, workspace.data.uint8, workspace.bytes, state.workers);
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, state, "cannot decode: %s", StatusMessage(status));

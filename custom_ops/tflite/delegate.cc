@@ -1,12 +1,11 @@
 // The external delegate: two C functions that every TensorFlow Lite runtime can load from this library. The delegate
-// claims the FMTC ops, which the runtime does not know, and runs them with the kernels of encode_op and decode_op.
+// gives the FMTC ops, which the runtime does not know, the kernels of encode_op and decode_op.
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
 #include "kernels/dispatch.h"
-#include "tflite/op_state.h"
+#include "tflite/op_options.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
 
@@ -24,54 +23,34 @@ const TfLiteRegistration* FindOp(const char* custom_name) {
   return nullptr;
 }
 
-// Init of a delegate kernel, which stands for exactly one node of the graph.
-void* InitKernel(TfLiteContext* context, const char* buffer, size_t) {
-  const auto* params = reinterpret_cast<const TfLiteDelegateParams*>(buffer);
-  TfLiteNode* node;
-  TfLiteRegistration* registration;
-  if (params->nodes_to_replace->size != 1 ||
-      context->GetNodeAndRegistration(context, params->nodes_to_replace->data[0], &node, &registration) != kTfLiteOk) {
-    return nullptr;
-  }
-  const TfLiteRegistration* op = FindOp(registration->custom_name);
-  if (op == nullptr || node->custom_initial_data_size < 0) return nullptr;
-  OpState* state =
-      NewOpState(op->custom_name, node->custom_initial_data, static_cast<size_t>(node->custom_initial_data_size));
-  if (state != nullptr) BindTensors(*node, state);
-  return state;
-}
-
-TfLiteStatus ClaimNode(TfLiteContext* context, TfLiteDelegate* delegate, int index) {
+// Gives a node our kernels, in place, if it is one of our ops and the runtime could not resolve it. The runtime then
+// treats it as if a resolver had registered the op: nothing is replaced or reordered, and the tensors between stay in
+// the arena. ReplaceNodeSubsetsWithDelegateKernels would have to be called node by node, as tensors inside a partition
+// get no memory, and each call partitions the whole graph.
+TfLiteStatus ResolveNode(TfLiteContext* context, int index) {
   TfLiteNode* node;
   TfLiteRegistration* registration;
   if (context->GetNodeAndRegistration(context, index, &node, &registration) != kTfLiteOk) return kTfLiteError;
-  if (registration->builtin_code != kBuiltinCodeCustom) return kTfLiteOk;
+  if (registration->builtin_code != kBuiltinCodeCustom || registration->prepare != nullptr) return kTfLiteOk;
   const TfLiteRegistration* op = FindOp(registration->custom_name);
   if (op == nullptr) return kTfLiteOk;
-
-  TfLiteRegistration kernel = *op;
-  kernel.init = InitKernel;
-  kernel.builtin_code = kBuiltinCodeDelegate;
-  struct {
-    int size;
-    int data[1];
-  } nodes = {1, {index}};
-  return context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel,
-                                                        reinterpret_cast<const TfLiteIntArray*>(&nodes), delegate);
+  const size_t options_bytes =
+      node->custom_initial_data_size > 0 ? static_cast<size_t>(node->custom_initial_data_size) : 0;
+  node->user_data = op->init(context, static_cast<const char*>(node->custom_initial_data), options_bytes);
+  registration->init = op->init;
+  registration->free = op->free;
+  registration->prepare = op->prepare;
+  registration->invoke = op->invoke;
+  return kTfLiteOk;
 }
 
-// Claims node by node: in a partition of several nodes the tensors between them would get no memory.
-TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate* delegate) {
+TfLiteStatus PrepareDelegate(TfLiteContext* context, TfLiteDelegate*) {
   TfLiteIntArray* plan;
   if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return kTfLiteError;
-  const size_t nodes = static_cast<size_t>(plan->size);
-  auto* indices = static_cast<int*>(std::malloc((nodes + 1) * sizeof(int)));  // claiming changes the plan
-  if (indices == nullptr) return kTfLiteError;
-  std::memcpy(indices, plan->data, nodes * sizeof(int));
-  TfLiteStatus status = kTfLiteOk;
-  for (size_t i = 0; i < nodes && status == kTfLiteOk; ++i) status = ClaimNode(context, delegate, indices[i]);
-  std::free(indices);
-  return status;
+  for (int i = 0; i < plan->size; ++i) {
+    if (ResolveNode(context, plan->data[i]) != kTfLiteOk) return kTfLiteError;
+  }
+  return kTfLiteOk;
 }
 
 constexpr TfLiteDelegate MakeDelegate() {

@@ -11,7 +11,7 @@ void* Init(TfLiteContext*, const char* options, size_t bytes) { return NewOpStat
 
 // [N, item capacity]: the converter chose the capacity, the batch is followed.
 TfLiteStatus CheckCapacity(TfLiteContext* context, const OpState& state, size_t item_capacity) {
-  const bool has_levels = state.codec.side_info.max_level > 0;
+  const bool has_levels = state.codec->side_info.max_level > 0;
   const size_t needed = has_levels ? kMinItemCapacity : state.plan.item_capacity;
   if (item_capacity >= needed) return kTfLiteOk;
   return Fail(context, state, "its coded tensor has %zu bytes per item, needs %zu; convert the model again",
@@ -22,7 +22,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   OpState* state = OpenOp(context, node, kOpName);
   if (state == nullptr) return kTfLiteError;
   if (LoadCodec(context, state) != kTfLiteOk) return kTfLiteError;
-  const size_t channels = state->codec.side_info.EncoderChannels();
+  const size_t channels = state->codec->side_info.EncoderChannels();
   const OpOptions& options = state->options;
   if (CheckFeatureMap(context, *state, state->source, options.height, options.width, channels) != kTfLiteOk) {
     return kTfLiteError;
@@ -34,7 +34,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   if (CheckCapacity(context, *state, static_cast<size_t>(item_capacity)) != kTfLiteOk) return kTfLiteError;
 
   HoldWorkers(*context, state);
-  const size_t workspace_bytes = EncodeWorkspaceSize(state->codec, state->plan, state->workers.count);
+  const size_t workspace_bytes = EncodeWorkspaceSize(*state->codec, state->plan, state->workers.count);
   if (RequestWorkspace(context, node, state, workspace_bytes) != kTfLiteOk) return kTfLiteError;
   const int dims[2] = {batch, item_capacity};
   return ResizeOutput(context, *state, 2, dims);
@@ -47,8 +47,9 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& coded = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];
   size_t payload_bytes;  // also in the coded tensor's header
-  const Status status = Encode(state.codec, state.plan, state.options.type, map.data.uint8, map.bytes, coded.data.uint8,
-                               coded.bytes, &payload_bytes, workspace.data.uint8, workspace.bytes, state.workers);
+  const Status status =
+      Encode(*state.codec, state.plan, state.options.type, map.data.uint8, map.bytes, coded.data.uint8, coded.bytes,
+             &payload_bytes, workspace.data.uint8, workspace.bytes, state.workers);
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, state, "cannot encode: %s", StatusMessage(status));
 }

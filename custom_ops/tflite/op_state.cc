@@ -7,13 +7,12 @@
 #include <cstring>
 #include <type_traits>
 
-#include "kernels/dispatch.h"
+#include "tflite/shared_codec.h"
 #include "tflite/thread_pool.h"
 
 namespace fmtc {
 namespace {
 
-constexpr size_t kTablesAlignment = 64;
 static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with calloc");
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
@@ -38,12 +37,22 @@ bool IsTensorIndex(const TfLiteContext* context, int index) {
   return index >= 0 && static_cast<size_t>(index) < context->tensors_size;
 }
 
+// Takes the tensor indices from the node: two inputs, one output.
+bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* state) {
+  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) {
+    return false;
+  }
+  state->source = node.inputs->data[0];
+  state->side_info = node.inputs->data[1];
+  state->output = node.outputs->data[0];
+  return IsTensorIndex(&context, state->source) && IsTensorIndex(&context, state->side_info) &&
+         IsTensorIndex(&context, state->output);
+}
+
 // The name of the op's feature map, for messages.
 void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, size_t capacity) {
   const char* name = state.options.tensor;
-  if (name[0] == '\0' && state.bound && IsTensorIndex(context, state.output)) {
-    name = context->tensors[state.output].name;
-  }
+  if (name[0] == '\0' && IsTensorIndex(context, state.output)) name = context->tensors[state.output].name;
   if (name == nullptr) name = "";
   CopyPrintable(name, std::strlen(name), out, capacity);
 }
@@ -82,19 +91,10 @@ TfLiteStatus FailNewer(TfLiteContext* context, const OpState& state, int version
 
 TfLiteStatus FailSideInfo(TfLiteContext* context, const OpState& state, const TfLiteTensor& tensor, Status status) {
   if (status == Status::kSideInfoVersion) return FailNewer(context, state, tensor.data.uint8[kVersionOffset]);
+  if (status == Status::kOutOfMemory || status == Status::kCpuLevel) {
+    return Fail(context, state, "%s", StatusMessage(status));
+  }
   return Fail(context, state, "%s; convert the model again", StatusMessage(status));
-}
-
-TfLiteStatus ReserveTables(TfLiteContext* context, OpState* state, size_t bytes) {
-  if (bytes <= state->tables_bytes) return kTfLiteOk;
-  std::free(state->tables);
-  state->tables_bytes = 0;
-  if (bytes > SIZE_MAX - kTablesAlignment) return Fail(context, *state, "out of memory");
-  const size_t rounded = (bytes + kTablesAlignment - 1) / kTablesAlignment * kTablesAlignment;
-  state->tables = std::aligned_alloc(kTablesAlignment, rounded);
-  if (state->tables == nullptr) return Fail(context, *state, "out of memory for its tables (%zu bytes)", rounded);
-  state->tables_bytes = rounded;
-  return kTfLiteOk;
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
   if (state == nullptr) return nullptr;
   state->op_name = op_name;
   state->options_problem = ParseOpOptions(options, options_bytes, &state->options);
-  state->workspace = -1;
+  state->source = state->side_info = state->output = state->workspace = -1;
   state->workers = {};
   return state;
 }
@@ -112,16 +112,8 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
 void FreeOpState(TfLiteContext*, void* state) {
   if (state == nullptr) return;
   ReleaseThreadPool(static_cast<OpState*>(state)->workers);
-  std::free(static_cast<OpState*>(state)->tables);
+  ReleaseCodec(static_cast<OpState*>(state)->codec);
   std::free(state);
-}
-
-void BindTensors(const TfLiteNode& node, OpState* state) {
-  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) return;
-  state->source = node.inputs->data[0];
-  state->side_info = node.inputs->data[1];
-  state->output = node.outputs->data[0];
-  state->bound = true;
 }
 
 TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...) {
@@ -132,19 +124,18 @@ TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* form
   va_end(arguments);
   char name[sizeof(state.options.tensor)];
   PrintTensorName(context, state, name, sizeof(name));
-  context->ReportError(context, "%s '%s': %s", state.op_name, name, message);
+  // The runtimes' Python packages put messages together as they are, and another one follows.
+  context->ReportError(context, "%s '%s': %s\n", state.op_name, name, message);
   return kTfLiteError;
 }
 
 OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
   auto* state = static_cast<OpState*>(node->user_data);
   if (state == nullptr) {
-    context->ReportError(context, "%s: out of memory", op_name);
+    context->ReportError(context, "%s: out of memory\n", op_name);
     return nullptr;
   }
-  if (!state->bound) BindTensors(*node, state);
-  if (!state->bound || !IsTensorIndex(context, state->source) || !IsTensorIndex(context, state->side_info) ||
-      !IsTensorIndex(context, state->output)) {
+  if (!BindTensors(*context, *node, state)) {
     Fail(context, *state, "it must have 2 inputs and 1 output; convert the model again");
     return nullptr;
   }
@@ -164,15 +155,12 @@ TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
   if (tensor.type != kTfLiteUInt8 || tensor.allocation_type != kTfLiteMmapRo || tensor.data.uint8 == nullptr) {
     return Fail(context, *state, "its side information must be a constant uint8 tensor; convert the model again");
   }
-  size_t bytes;
-  Status status = CodecMemorySize(tensor.data.uint8, tensor.bytes, &bytes);
+  // Held before the former one is released: it is the same one as a rule.
+  const Codec* const former = state->codec;
+  const Status status = HoldCodec(context, tensor.data.uint8, tensor.bytes, &state->codec);
   if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
-  if (ReserveTables(context, state, bytes) != kTfLiteOk) return kTfLiteError;
-  status = InitCodec(tensor.data.uint8, tensor.bytes, state->tables, bytes, &state->codec);
-  if (status != Status::kOk) return FailSideInfo(context, *state, tensor, status);
-  state->codec.kernels = ChosenKernels().kernels;
-  if (state->codec.kernels == nullptr) return Fail(context, *state, "%s", StatusMessage(Status::kCpuLevel));
-  const uint32_t channels = state->codec.side_info.channels;
+  ReleaseCodec(former);
+  const uint32_t channels = state->codec->side_info.channels;
   if (channels != static_cast<uint32_t>(state->options.channels)) {
     return Fail(context, *state, "its options say %d channels, its side information %u; convert the model again",
                 state->options.channels, channels);
@@ -219,9 +207,9 @@ void HoldWorkers(const TfLiteContext& context, OpState* state) {
 
 TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
   const OpOptions& options = state->options;
-  Status status = PlanMap(state->codec, batch, options.height, options.width, &state->plan);
+  Status status = PlanMap(*state->codec, batch, options.height, options.width, &state->plan);
   if (status == Status::kOk) {
-    status = SetDecoderStride(state->codec, options.stride_height, options.stride_width, &state->plan);
+    status = SetDecoderStride(*state->codec, options.stride_height, options.stride_width, &state->plan);
   }
   if (status == Status::kOk) return kTfLiteOk;
   return Fail(context, *state, "cannot code [%d,%d,%d,%d]: %s; use a smaller batch", batch, options.height,

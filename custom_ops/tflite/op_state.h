@@ -1,7 +1,6 @@
 // What FMTC_ENCODE and FMTC_DECODE have in common: the state of one node, and the steps of Prepare.
 //
-// Init never fails; it keeps what it could not read, and Prepare reports it. The same code serves a node of the graph
-// (ops registered with a resolver) and a delegate kernel that stands for one.
+// Init never fails; it keeps what it could not read, and Prepare reports it.
 #ifndef FMTC_TFLITE_OP_STATE_H_
 #define FMTC_TFLITE_OP_STATE_H_
 
@@ -18,16 +17,13 @@ struct OpState {
   OpOptions options;
   const char* options_problem;  // null, or why the options cannot be used
 
-  // Tensor indices. A delegate kernel's own lists are sorted, so these come from the original node.
-  bool bound;
+  // Tensor indices, -1 before Prepare.
   int source;  // what the op reads
   int side_info;
   int output;
-  int workspace;  // -1 until Prepare has added it
+  int workspace;  // which Prepare adds
 
-  void* tables;  // 64-byte aligned
-  size_t tables_bytes;
-  Codec codec;  // points into `tables` and into the side information
+  const Codec* codec;  // held
   MapPlan plan;
   Workers workers;  // holds the thread pool if it has several
 };
@@ -37,9 +33,6 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
 
 // TfLiteRegistration::free of both ops; also takes null.
 void FreeOpState(TfLiteContext* context, void* state);
-
-// Takes the tensor indices from the graph's node: two inputs, one output. Without success the state stays unbound.
-void BindTensors(const TfLiteNode& node, OpState* state);
 
 // Registration of an op of the graph.
 constexpr TfLiteRegistration MakeRegistration(const char* op_name, decltype(TfLiteRegistration::init) init,
@@ -56,7 +49,7 @@ constexpr TfLiteRegistration MakeRegistration(const char* op_name, decltype(TfLi
   return registration;
 }
 
-// Reports "FMTC_ENCODE 'tensor': <message>" and returns kTfLiteError.
+// Reports a line, "FMTC_ENCODE 'tensor': <message>", and returns kTfLiteError.
 TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -65,7 +58,7 @@ TfLiteStatus Fail(TfLiteContext* context, const OpState& state, const char* form
 // The node's state with checked options and tensors, or null.
 OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name);
 
-// Checks the side information and builds the tables.
+// Checks the side information and holds its codec.
 TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state);
 
 // Checks that the tensor is [any, height, width, channels] of the options' type.

@@ -110,7 +110,7 @@ struct TfLiteRegistration {
   void* registration_external;
   void* async_kernel;
   uint64_t inplace_operator;
-  // Registrations are passed by value. A runtime newer than this layout finds zeros behind it.
+  // A runtime copies a registration that it gets. One newer than this layout finds zeros behind it.
   uint64_t spare[8];
 };
 
@@ -126,9 +126,7 @@ struct TfLiteContext {
   TfLiteStatus (*AddTensors)(TfLiteContext* context, int count, int* first_new_tensor);
   TfLiteStatus (*GetNodeAndRegistration)(TfLiteContext* context, int node_index, TfLiteNode** node,
                                          TfLiteRegistration** registration);
-  TfLiteStatus (*ReplaceNodeSubsetsWithDelegateKernels)(TfLiteContext* context, TfLiteRegistration registration,
-                                                        const TfLiteIntArray* nodes_to_replace,
-                                                        TfLiteDelegate* delegate);
+  void* ReplaceNodeSubsetsWithDelegateKernels;
   int recommended_num_threads;  // -1 if nothing was asked for
   // The runtime's struct goes on; nothing behind this is used.
 };
@@ -142,14 +140,6 @@ struct TfLiteDelegate {
   int64_t flags;
   void* opaque_delegate_builder;
   uint64_t spare[8];  // as in TfLiteRegistration
-};
-
-// What `init` of a delegate kernel gets as its buffer.
-struct TfLiteDelegateParams {
-  TfLiteDelegate* delegate;
-  TfLiteIntArray* nodes_to_replace;
-  TfLiteIntArray* input_tensors;
-  TfLiteIntArray* output_tensors;
 };
 
 }  // extern "C"
@@ -223,11 +213,6 @@ FMTC_FIELD(TfLiteDelegate, flags, 40, 8);
 FMTC_FIELD(TfLiteDelegate, opaque_delegate_builder, 48, 8);
 FMTC_FIELD(TfLiteDelegate, spare, 56, 64);
 
-FMTC_FIELD(TfLiteDelegateParams, delegate, 0, 8);
-FMTC_FIELD(TfLiteDelegateParams, nodes_to_replace, 8, 8);
-FMTC_FIELD(TfLiteDelegateParams, input_tensors, 16, 8);
-FMTC_FIELD(TfLiteDelegateParams, output_tensors, 24, 8);
-
 #undef FMTC_FIELD
 
 #endif  // FMTC_TFLITE_INCLUDE_DIR
@@ -236,7 +221,6 @@ namespace fmtc {
 
 // From tensorflow/lite/builtin_ops.h.
 constexpr int32_t kBuiltinCodeCustom = 32;
-constexpr int32_t kBuiltinCodeDelegate = 51;
 
 }  // namespace fmtc
 

@@ -107,7 +107,7 @@ ThreadPool& SharedPool() {
 }
 
 uint32_t MaxHelpers() {
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  static const long processors = sysconf(_SC_NPROCESSORS_ONLN);  // reads a file
   if (processors <= 1) return 0;
   return processors > kMaxThreads ? kMaxThreads : static_cast<uint32_t>(processors) - 1;
 }

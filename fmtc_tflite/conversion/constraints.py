@@ -19,7 +19,7 @@ from fmtc_tflite.verify import AccuracyTrial, Comparison, FidelityTrial, Labels,
 # Of one step of a search, in feature-map values, and the least and most samples.
 _TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 700_000_000, 16, 512
 
-Convert = Callable[[float], bytes]  # the converted model at a coarseness, with placeholder tables
+Convert = Callable[[float], Model]  # the converted model at a coarseness, with placeholder tables
 
 
 class Constraint(ABC):

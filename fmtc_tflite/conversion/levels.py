@@ -143,4 +143,4 @@ def _run_alone(
     set_quantization(alone, statistics, weight_for_cost(plan.choices[0], cost))
     alone.item_capacity = raw_capacity(alone)
     trial_plans = [alone if p is plan else p for p in only(plans, [plan])]
-    return trial.measure(build_converted(content, trial_plans).to_bytes()).mean
+    return trial.measure(build_converted(content, trial_plans)).mean

@@ -247,11 +247,11 @@ class Conversion:
         for plan in self._searched:
             plan.treatment = Treatment("lossless")
 
-    def _converted_at(self, coarseness: float) -> bytes:
+    def _converted_at(self, coarseness: float) -> Model:
         """The converted model at a coarseness, with placeholder tables: what it computes does not depend on them."""
         self._coarseness = coarseness
         self._quantize()
-        return build_converted(self.content, self.plans).to_bytes()
+        return build_converted(self.content, self.plans)
 
     def _expected_bits(self, coarseness: float) -> float:
         """About the bits per value at a coarseness."""

@@ -3,6 +3,7 @@
 Needs numpy and a runtime, nothing else, so that a device can run converted models with little on it.
 """
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -38,9 +39,13 @@ _RUNTIMES: dict[str, Callable[[], _RuntimeApi]] = {
 }
 
 
+def _is_installed(runtime: str) -> bool:
+    return importlib.util.find_spec(runtime) is not None
+
+
 def available_runtimes() -> tuple[str, ...]:
     """Names of the installed runtimes, in the order in which load_interpreter prefers them."""
-    return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
+    return tuple(filter(_is_installed, _RUNTIMES))
 
 
 def delegate_path() -> str:
@@ -90,7 +95,7 @@ def load_interpreter(
         options["experimental_op_resolver_type"] = api.op_resolver_type.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if attach_delegate:
         load_library()  # checks that it loads, and that it and this package fit together
-        options["experimental_delegates"] = [api.load_delegate(delegate_path())]  # the interpreter keeps it alive
+        options["experimental_delegates"] = [_load_delegate(api.load_delegate, delegate_path())]
     if model_path is not None:
         options["model_path"] = str(model_path)
     else:
@@ -98,19 +103,24 @@ def load_interpreter(
     return api.interpreter(**options)
 
 
+@functools.cache
+def _load_delegate(load: Callable[[str], Any], path: str) -> Any:
+    """The runtime's delegate object. It has no state, so that one serves all interpreters."""
+    return load(path)
+
+
 def _load_api(runtime: str | None) -> _RuntimeApi:
-    installed = available_runtimes()
     if runtime is None:
-        if not installed:
+        runtime = next(filter(_is_installed, _RUNTIMES), None)
+        if runtime is None:
             raise RuntimeLibraryError("no TensorFlow Lite runtime is installed; run `pip install ai-edge-litert`")
-        runtime = installed[0]
     if runtime not in _RUNTIMES:
         raise UsageError(f"unknown runtime {runtime!r}; choose one of {', '.join(_RUNTIMES)}")
-    if runtime not in installed:
+    if not _is_installed(runtime):
         package = runtime.replace("_", "-")
         raise RuntimeLibraryError(
             f"the runtime {runtime} is not installed; run `pip install {package}` or use one of: "
-            f"{', '.join(installed) or 'none'}"
+            f"{', '.join(available_runtimes()) or 'none'}"
         )
     try:
         return _RUNTIMES[runtime]()

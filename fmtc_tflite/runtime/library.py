@@ -43,14 +43,18 @@ def library_path() -> pathlib.Path:
                 f"correct or unset the variable"
             )
         return path.resolve()
-    packaged = importlib.resources.files("fmtc_tflite") / "_native" / _LIBRARY_NAME
-    path = pathlib.Path(str(packaged))
+    path = _packaged_path()
     if not path.is_file():
         raise RuntimeLibraryError(
             f"native library: {path} is missing, expected it in the installed package; reinstall with "
             f"'pip install .' or set {_ENVIRONMENT_VARIABLE} to a built {_LIBRARY_NAME}"
         )
     return path
+
+
+@functools.cache
+def _packaged_path() -> pathlib.Path:
+    return pathlib.Path(str(importlib.resources.files("fmtc_tflite") / "_native" / _LIBRARY_NAME))
 
 
 @functools.cache
