@@ -186,7 +186,7 @@ class Subject {
 
   // The row above is the map's: its values do not matter.
   void Predict() {
-    const RowShape shape{plan_.width, map_.channels};
+    const RowShape shape{plan_.width, map_.channels, 0};
     ForEachRow([&](size_t at) {
       codec_.kernels->residuals_of_row(shape, codec_.side_info.component_codes, padded_.data() + at,
                                        padded_.data() + at, rows_.data() + at);
@@ -194,7 +194,7 @@ class Subject {
   }
 
   void Restore() {
-    const RowShape shape{plan_.width, map_.channels};
+    const RowShape shape{plan_.width, map_.channels, 0};
     ForEachRow([&](size_t at) {
       codec_.kernels->indices_of_row(shape, codec_.side_info.component_codes, padded_.data() + at, padded_.data() + at,
                                      rows_.data() + at);

@@ -32,6 +32,8 @@ struct Decoder {
   uint8_t* rows;        // residuals of a segment
   uint8_t* indices[2];  // of a row and the row above it
   uint8_t* kept;        // pixels of a row that a stride keeps
+  bool predicts_values;
+  const uint8_t* output_end;  // of the groups that are this decoder's
 };
 
 size_t OutputRowBytes(const Decoder& d) { return size_t{OutputWidth(*d.plan)} * d.codec->side_info.channels; }
@@ -56,6 +58,17 @@ uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t*
   return output + OutputRowBytes(d);
 }
 
+// Decodes a row that follows another one in the output, unless it is the first of a group.
+void PredictValues(const Decoder& d, bool is_first, const uint8_t* residuals, uint8_t* output) {
+  const uint32_t bytes = d.plan->row_values;
+  // Kernels write behind a row, where there may be somebody else's or nothing.
+  const bool is_last = static_cast<size_t>(d.output_end - output) < bytes + kValueSlack;
+  uint8_t* const row = is_last ? d.indices[0] : output;
+  d.codec->kernels->indices_of_row(d.shape, d.codec->side_info.component_codes, is_first ? nullptr : output - bytes,
+                                   residuals, row);
+  if (is_last) memcpy(output, row, bytes);
+}
+
 // From the residuals of the segment that the walk is at to rows of the map; returns where the next row goes.
 uint8_t* FinishSegment(Decoder* d, const SegmentWalk& walk, const uint8_t* residuals, uint8_t* output) {
   const uint32_t rows = walk.rows();
@@ -64,6 +77,11 @@ uint8_t* FinishSegment(Decoder* d, const SegmentWalk& walk, const uint8_t* resid
   codec.kernels->planes_to_pixels(planes, codec.place, residuals, d->rows);
   const uint8_t* row = d->rows;
   for (uint32_t y = 0; y < rows; ++y, row += d->plan->row_values) {
+    if (!kSmall && d->predicts_values) {
+      PredictValues(*d, walk.starts_group() && y == 0, row, output);
+      output += d->plan->row_values;
+      continue;
+    }
     const uint8_t* indices = row;
     if (codec.has_prediction) {
       const uint8_t* above = walk.starts_group() && y == 0 ? nullptr : d->indices[1];
@@ -152,6 +170,7 @@ bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* d
   for (uint32_t i = 0; i < begin.segment; ++i) segment += Load<uint32_t>(table + sizeof(uint32_t) * size_t{i});
   const uint8_t* entry = table + sizeof(uint32_t) * size_t{begin.segment};
   uint8_t* output = job.output + OutputRowsBefore(plan, begin) * OutputRowBytes(*decoder);
+  decoder->output_end = job.output + OutputRowsBefore(plan, GroupBegin(plan, end)) * OutputRowBytes(*decoder);
   for (SegmentWalk walk(plan, first, end); !walk.done();) {
     Batch batch = TakeBatch(*decoder, walk, entry, segment);
     for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
@@ -178,7 +197,7 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   Decoder d;
   d.codec = &codec;
   d.plan = &plan;
-  d.shape = {plan.width, codec.side_info.components};
+  d.shape = {plan.width, codec.side_info.components, 0};
   d.residuals = workspace;
   d.rows = d.residuals + SegmentsTogether(plan) * MaxSegmentValues(plan);
   d.indices[0] = d.rows + MaxSegmentValues(plan) + kRowsSlack;
@@ -186,6 +205,10 @@ Decoder MakeDecoder(const Codec& codec, const MapPlan& plan, ElementType type, u
   uint8_t* const synthesis_memory = d.indices[1] + IndexRowBytes(plan);
   InitSynthesis(codec, type, level, synthesis_memory, &d.synthesis);
   d.kept = synthesis_memory + SynthesisMemorySize(codec);
+  const SideInfo& info = codec.side_info;
+  d.predicts_values = CanPredictValues(codec, plan, level) && AddsCentresOnly(codec, level) && info.lo == -128 &&
+                      info.hi == 127 && plan.stride_height == 1 && plan.stride_width == 1;
+  if (d.predicts_values) d.shape.offset = ValueOffset(codec, type);
   return d;
 }
 

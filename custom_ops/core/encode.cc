@@ -20,22 +20,40 @@ struct Encoder {
   uint8_t* residuals;   // one segment, in segment order
   uint8_t* rows;        // residuals of the segment, then its tokens
   uint8_t* indices[2];  // of a row and the row above it
+  bool predicts_values;
+  const uint8_t* input_end;
 };
 
 size_t InputRowBytes(const Encoder& e) { return size_t{e.plan->width} * e.codec->side_info.EncoderChannels(); }
+
+// Residuals of a row that follows another one in the input, unless it is the first of a group.
+void PredictRow(Encoder* e, bool is_first, const uint8_t* input, uint8_t* residuals) {
+  const Codec& codec = *e->codec;
+  const uint8_t* const codes = codec.side_info.component_codes;
+  if (!kSmall && e->predicts_values) {
+    // Kernels read behind a row, and behind the last one there is nothing.
+    const uint8_t* row = input;
+    if (static_cast<size_t>(e->input_end - input) < e->plan->row_values + kValueSlack) {
+      row = static_cast<const uint8_t*>(memcpy(e->indices[0], input, e->plan->row_values));
+    }
+    const uint8_t* const above = is_first ? nullptr : input - e->plan->row_values;
+    codec.kernels->residuals_of_row(e->shape, codes, above, row, residuals);
+    return;
+  }
+  AnalyzeRow(e->analysis, e->plan->width, input, e->indices[0]);
+  codec.kernels->residuals_of_row(e->shape, codes, is_first ? nullptr : e->indices[1], e->indices[0], residuals);
+  std::swap(e->indices[0], e->indices[1]);
+}
 
 void PrepareSegment(Encoder* e, uint32_t rows, bool starts_group, const uint8_t* input) {
   const Codec& codec = *e->codec;
   uint8_t* row = e->rows;
   for (uint32_t y = 0; y < rows; ++y, input += InputRowBytes(*e), row += e->plan->row_values) {
-    if (!codec.has_prediction) {
+    if (codec.has_prediction) {
+      PredictRow(e, starts_group && y == 0, input, row);
+    } else {
       AnalyzeRow(e->analysis, e->plan->width, input, row);
-      continue;
     }
-    const uint8_t* above = starts_group && y == 0 ? nullptr : e->indices[1];
-    AnalyzeRow(e->analysis, e->plan->width, input, e->indices[0]);
-    codec.kernels->residuals_of_row(e->shape, codec.side_info.component_codes, above, e->indices[0], row);
-    std::swap(e->indices[0], e->indices[1]);
   }
   const PlaneShape planes{e->shape.components, size_t{rows} * e->plan->width};
   codec.kernels->pixels_to_planes(planes, codec.place, e->rows, e->residuals);
@@ -102,22 +120,23 @@ size_t JoinTasks(const EncodeJob& job) {
   return used;
 }
 
-Encoder MakeEncoder(const Codec& codec, const MapPlan& plan, ElementType type, uint32_t level, uint8_t* workspace) {
+Encoder MakeEncoder(const EncodeJob& job, uint32_t task) {
+  const Codec& codec = *job.codec;
+  const MapPlan& plan = *job.plan;
+  uint8_t* const workspace = job.workspaces + task * EncodeWorkspaceSize(codec, plan, 1);
   Encoder e;
   e.codec = &codec;
   e.plan = &plan;
-  e.shape = {plan.width, codec.side_info.components};
+  e.shape = {plan.width, codec.side_info.components, 0};
   e.residuals = workspace;
   e.rows = e.residuals + MaxSegmentValues(plan) + kValueSlack;
   e.indices[0] = e.rows + MaxSegmentValues(plan) + kValueSlack;
   e.indices[1] = e.indices[0] + plan.row_values + kValueSlack;
-  InitAnalysis(codec, type, level, e.indices[1] + plan.row_values + kValueSlack, &e.analysis);
+  InitAnalysis(codec, job.type, job.level, e.indices[1] + plan.row_values + kValueSlack, &e.analysis);
+  e.predicts_values = CanPredictValues(codec, plan, job.level);
+  if (e.predicts_values) e.shape.offset = ValueOffset(codec, job.type);
+  e.input_end = job.input + plan.encoder_input_bytes;
   return e;
-}
-
-Encoder MakeEncoder(const EncodeJob& job, uint32_t task) {
-  const size_t workspace_bytes = EncodeWorkspaceSize(*job.codec, *job.plan, 1);
-  return MakeEncoder(*job.codec, *job.plan, job.type, job.level, job.workspaces + task * workspace_bytes);
 }
 
 // With the room that is always enough this cannot fail.

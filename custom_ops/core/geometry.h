@@ -64,6 +64,16 @@ inline size_t OutputRowsBefore(const MapPlan& plan, const GroupBegin& begin) {
   return size_t{begin.item} * OutputHeight(plan) + in_item;
 }
 
+// Values of the map are its indices plus an offset, and kernels can predict them as they are; what these touch behind a
+// row is no more than another row.
+inline bool CanPredictValues(const Codec& codec, const MapPlan& plan, uint32_t level) {
+  return !kSmall && codec.kernels->predicts_values && codec.has_prediction && codec.has_unit_steps && level == 0 &&
+         codec.side_info.centres == nullptr && plan.row_values >= kValueSlack;
+}
+inline uint8_t ValueOffset(const Codec& codec, ElementType type) {
+  return static_cast<uint8_t>(codec.side_info.centre + (type == ElementType::kUInt8 ? 0x80 : 0));
+}
+
 // Walks over the segments of the groups first ... end - 1, counted over all batch items, in order.
 class SegmentWalk {
  public:

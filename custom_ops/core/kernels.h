@@ -50,10 +50,12 @@ struct PlaneShape {
   size_t plane_bytes;
 };
 
-// A row of the map: NHWC, `width` pixels of `components` bytes.
+// A row of the map: NHWC, `width` pixels of `components` bytes. Where bytes stand for indices, they are those plus
+// `offset`, which can be other than 0 for kernels that predict values.
 struct RowShape {
   uint32_t width;
   uint32_t components;
+  uint8_t offset;
 };
 
 struct Analysis;   // analysis.h
@@ -88,6 +90,10 @@ struct Kernels {
                          uint8_t* indices);
 
   uint32_t (*extend_crc32c)(uint32_t crc, const uint8_t* data, size_t bytes);
+
+  // Rows of indices may have an offset, so that values of the map, which differ from their indices by no more than
+  // that in a lossless map, need not become indices first.
+  bool predicts_values;
 };
 
 // Plain C++.

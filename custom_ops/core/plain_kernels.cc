@@ -5,9 +5,9 @@
 namespace fmtc {
 
 const Kernels& PlainKernels() {
-  static constexpr Kernels kKernels = {AnalyzeRowPlain,   SynthesizeRowPlain,  DecodeRunPlain,      SplitRunPlain,
-                                       EncodeRunPlain,    PlanesToPixelsPlain, PixelsToPlanesPlain, ResidualsOfRowPlain,
-                                       IndicesOfRowPlain, ExtendCrc32c};
+  static constexpr Kernels kKernels = {
+      AnalyzeRowPlain,     SynthesizeRowPlain,  DecodeRunPlain,    SplitRunPlain, EncodeRunPlain, PlanesToPixelsPlain,
+      PixelsToPlanesPlain, ResidualsOfRowPlain, IndicesOfRowPlain, ExtendCrc32c,  false};
   return kKernels;
 }
 

@@ -157,9 +157,9 @@ void IndicesOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* abov
 }  // namespace
 
 const Kernels& SmallKernels() {
-  static constexpr Kernels kKernels = {AnalyzeRowSmall,   SynthesizeRowSmall,  DecodeRunSmall,      SplitRunSmall,
-                                       EncodeRunSmall,    PlanesToPixelsSmall, PixelsToPlanesSmall, ResidualsOfRowSmall,
-                                       IndicesOfRowSmall, ExtendCrc32c};
+  static constexpr Kernels kKernels = {
+      AnalyzeRowSmall,     SynthesizeRowSmall,  DecodeRunSmall,    SplitRunSmall, EncodeRunSmall, PlanesToPixelsSmall,
+      PixelsToPlanesSmall, ResidualsOfRowSmall, IndicesOfRowSmall, ExtendCrc32c,  false};
   return kKernels;
 }
 

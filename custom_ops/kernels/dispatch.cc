@@ -17,13 +17,21 @@ namespace {
 
 #if defined(__x86_64__)
 
-constexpr Kernels kAvx2Kernels = {AnalyzeRowAvx2,   SynthesizeRowAvx2,  DecodeRunAvx2,      SplitRunAvx2,
-                                  EncodeRunAvx2,    PlanesToPixelsAvx2, PixelsToPlanesAvx2, ResidualsOfRowAvx2,
-                                  IndicesOfRowAvx2, ExtendCrc32cX86};
+constexpr Kernels kAvx2Kernels = {
+    AnalyzeRowAvx2,     SynthesizeRowAvx2,  DecodeRunAvx2,    SplitRunAvx2,    EncodeRunAvx2, PlanesToPixelsAvx2,
+    PixelsToPlanesAvx2, ResidualsOfRowAvx2, IndicesOfRowAvx2, ExtendCrc32cX86, true};
 
-constexpr Kernels kAvx512Kernels = {
-    AnalyzeRowAvx512,     SynthesizeRowAvx512,  DecodeRunAvx512,      SplitRunAvx512,     EncodeRunAvx512,
-    PlanesToPixelsAvx512, PixelsToPlanesAvx512, ResidualsOfRowAvx512, IndicesOfRowAvx512, ExtendCrc32cAvx512};
+constexpr Kernels kAvx512Kernels = {AnalyzeRowAvx512,
+                                    SynthesizeRowAvx512,
+                                    DecodeRunAvx512,
+                                    SplitRunAvx512,
+                                    EncodeRunAvx512,
+                                    PlanesToPixelsAvx512,
+                                    PixelsToPlanesAvx512,
+                                    ResidualsOfRowAvx512,
+                                    IndicesOfRowAvx512,
+                                    ExtendCrc32cAvx512,
+                                    true};
 
 // The built-in also asks the operating system whether it saves the registers.
 bool HasAvx2() {
@@ -68,6 +76,7 @@ Kernels MakeNeonKernels() {
   kernels.pixels_to_planes = PixelsToPlanesNeon;
   kernels.residuals_of_row = ResidualsOfRowNeon;
   kernels.indices_of_row = IndicesOfRowNeon;
+  kernels.predicts_values = true;
   if (HasCrc32()) kernels.extend_crc32c = ExtendCrc32cArm;
   return kernels;
 }

@@ -1,8 +1,7 @@
 // Prediction of rows, for any vector of bytes. To be included between FMTC_BEGIN_TARGET_* and FMTC_END_TARGET.
 //
-// Everything here works on x' = 127 - x, which is x ^ 0x7F, instead of the index x: the order of signed bytes becomes
-// that of unsigned bytes (reversed), (L + U) >> 1 the rounded average that processors have, and the gradient stays what
-// it is.
+// Everything here works on x' = 127 - x instead of the index x: the order of signed bytes becomes that of unsigned
+// bytes (reversed), (L + U) >> 1 the rounded average that processors have, and the gradient stays what it is.
 //
 // V has: Type and Mask; kBytes; Has(codes, predictor), a Mask of component codes with this predictor; Load(p); Store(p,
 // value); Set(value), in all lanes; of bytes Add, Sub, Xor, Min and Max (unsigned); Keep(mask, a), zero elsewhere;
@@ -14,13 +13,14 @@
 namespace fmtc {
 namespace {
 
-constexpr char kComplement = 0x7F;
+constexpr char kZero = 0x7F;  // the index 0
 
 // A vector's worth of components, over all pixels of a row.
 template <typename V>
 struct Column {
   using Type = typename V::Type;
   size_t begin;  // its first component
+  Type origin;   // what bytes and their x' add up to
   Type none;     // 127 where nothing is predicted
   Type left_only, up_only, predicted;
   typename V::Mask average, gradient;
@@ -32,10 +32,11 @@ struct Column {
     uint8_t few_codes[V::kBytes] = {};
     if (shape.components < V::kBytes) memcpy(few_codes, codes, shape.components);
     const uint8_t* const its_codes = shape.components < V::kBytes ? few_codes : codes + begin;
+    origin = V::Set(static_cast<char>(kZero + shape.offset));
     const Type ones = V::Set(static_cast<char>(0xFF));
     const Type is_none = V::Keep(V::Has(its_codes, 0), ones);
     predicted = V::Xor(is_none, ones);
-    none = V::Keep(V::Has(its_codes, 0), V::Set(kComplement));
+    none = V::Keep(V::Has(its_codes, 0), V::Set(kZero));
     left_only = V::Keep(V::Has(its_codes, 1), ones);
     up_only = V::Keep(V::Has(its_codes, 2), ones);
     average = V::Has(its_codes, 3);
@@ -55,13 +56,12 @@ struct Column {
   // From the value in `in` and the prediction P' to the result. index' = P' - residual; residual = P' - index'.
   template <bool kDecode>
   FMTC_INLINE void Finish(Type prediction, const uint8_t* in, uint8_t* out) {
-    const Type complement = V::Set(kComplement);
     const Type value = V::Load(in + begin);
     if (kDecode) {
       left = V::Sub(prediction, value);
-      V::Store(out + begin, V::Xor(left, complement));
+      V::Store(out + begin, V::Sub(origin, left));
     } else {
-      left = V::Xor(value, complement);
+      left = V::Sub(origin, value);
       V::Store(out + begin, V::Sub(prediction, left));
     }
   }
@@ -69,14 +69,13 @@ struct Column {
   // What the first pixel has to its left: the pixel above it, or zero.
   template <bool kHasAbove>
   FMTC_INLINE void Start(const uint8_t* above) {
-    const Type complement = V::Set(kComplement);
-    left = up_left = kHasAbove ? V::Xor(V::Load(above + begin), complement) : complement;
+    left = up_left = kHasAbove ? V::Sub(origin, V::Load(above + begin)) : V::Set(kZero);
   }
 
   template <bool kDecode, bool kHasAbove>
   FMTC_INLINE void NextPixel(const uint8_t* above, const uint8_t* in, uint8_t* out) {
     if (!kHasAbove) return Finish<kDecode>(PredictFromOne(left), in, out);
-    const Type up = V::Xor(V::Load(above + begin), V::Set(kComplement));
+    const Type up = V::Sub(origin, V::Load(above + begin));
     const Type prediction = Predict(up);
     up_left = up;
     Finish<kDecode>(prediction, in, out);

@@ -62,20 +62,32 @@ void TestPlanes(const Kernels& kernels) {
   }
 }
 
-void TestPrediction(const Kernels& kernels) {
+Bytes Plus(const Bytes& bytes, uint8_t offset) {
+  Bytes sums(bytes);
+  for (uint8_t& byte : sums) byte = static_cast<uint8_t>(byte + offset);
+  return sums;
+}
+
+// Rows with an offset have the residuals of those without.
+void TestPrediction(const Kernels& kernels, uint8_t offset) {
   test::Random random(3);
   for (uint32_t components = 1; components <= 200; ++components) {
-    const RowShape shape{1 + components % 5, components};
+    const RowShape plain_shape{1 + components % 5, components, 0};
+    const RowShape shape{plain_shape.width, components, offset};
     const size_t row_bytes = size_t{shape.width} * components;
     Bytes codes(components);
     for (uint8_t& code : codes) code = static_cast<uint8_t>(random() % kNumPredictors << 4 | random() % 8);
-    const Bytes above = RandomBytes(&random, row_bytes + kValueSlack, 256);
-    const Bytes row = RandomBytes(&random, row_bytes + kValueSlack, 256);
-    for (const uint8_t* neighbours : {static_cast<const uint8_t*>(nullptr), above.data()}) {
+    const Bytes plain_above = RandomBytes(&random, row_bytes + kValueSlack, 256);
+    const Bytes plain_row = RandomBytes(&random, row_bytes + kValueSlack, 256);
+    const Bytes above = Plus(plain_above, offset);
+    const Bytes row = Plus(plain_row, offset);
+    for (const bool is_first : {false, true}) {
       Bytes expected(row.size());
       Bytes residuals(row.size());
       Bytes indices(row.size());
-      PlainKernels().residuals_of_row(shape, codes.data(), neighbours, row.data(), expected.data());
+      PlainKernels().residuals_of_row(plain_shape, codes.data(), is_first ? nullptr : plain_above.data(),
+                                      plain_row.data(), expected.data());
+      const uint8_t* const neighbours = is_first ? nullptr : above.data();
       kernels.residuals_of_row(shape, codes.data(), neighbours, row.data(), residuals.data());
       EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), expected.begin()));
       kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data(), indices.data());
@@ -171,7 +183,8 @@ int main() {
   for (const fmtc::Kernels* kernels : fmtc::test::AllKernels()) {
     fmtc::TestCrc(*kernels);
     fmtc::TestPlanes(*kernels);
-    fmtc::TestPrediction(*kernels);
+    fmtc::TestPrediction(*kernels, 0);
+    if (kernels->predicts_values) fmtc::TestPrediction(*kernels, 77);
   }
   fmtc::TestRuns();
   fmtc::TestMaps();
