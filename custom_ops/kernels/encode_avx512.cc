@@ -114,7 +114,8 @@ FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, 
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   const PackConstants constants;
   const Splitter splitter(tables);
-  RawWriter writer = *raw;
+  // Field by field: a wider load would have to wait until the stores of the run before are done.
+  RawWriter writer{raw->next, raw->end, raw->buffer, raw->count, raw->overflow};
   size_t i = 0;
   for (; n - i >= kLanes && writer.Room() >= kRoomForStep; i += kLanes) {
     const __m512i value = _mm512_loadu_si512(values + i);
