@@ -130,7 +130,8 @@ void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, ui
   const Tokenizer tokenize(tables);
   const __m256i first_value = LoadTwice(tables.encode.first_value);
   const __m256i raw_mask = LoadTwice(tables.encode.raw_mask);
-  RawWriter writer = *raw;
+  // Field by field: a wider load would have to wait until the stores of the run before are done.
+  RawWriter writer{raw->next, raw->end, raw->buffer, raw->count, raw->overflow};
   size_t i = 0;
   for (; i < n && writer.Room() >= kRoomForHalf; i += kHalf) {
     const __m256i value = LoadVector(values + i);

@@ -62,13 +62,11 @@ struct Splitter {
 
 FMTC_INLINE void PutRawBits(const PackConstants& constants, const Splitter& splitter, __m512i value, __m512i token,
                             __m512i bits, RawWriter* writer) {
-  if (_mm512_test_epi8_mask(bits, bits) == 0) return;
-  const __m512i first_value = _mm512_shuffle_epi8(splitter.first_value, token);
-  const __m512i fields = _mm512_sub_epi8(value, first_value);
-  if (splitter.is_short) {
-    PutShortFields(constants, fields, bits, writer);
-  } else {
+  const __m512i fields = _mm512_sub_epi8(value, _mm512_shuffle_epi8(splitter.first_value, token));
+  if (!splitter.is_short) {
     PutFields(constants, fields, bits, writer);
+  } else if (_mm512_test_epi8_mask(bits, bits) != 0) {
+    PutShortFields(constants, fields, bits, writer);
   }
 }
 
@@ -116,7 +114,8 @@ FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, 
 void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   const PackConstants constants;
   const Splitter splitter(tables);
-  RawWriter writer = *raw;
+  // Field by field: a wider load would have to wait until the stores of the run before are done.
+  RawWriter writer{raw->next, raw->end, raw->buffer, raw->count, raw->overflow};
   size_t i = 0;
   for (; n - i >= kLanes && writer.Room() >= kRoomForStep; i += kLanes) {
     const __m512i value = _mm512_loadu_si512(values + i);

@@ -19,22 +19,23 @@ namespace {
 // The most bits that fit a writer between two flushes.
 constexpr uint64_t kMaxPut = 56;
 
-// Constants in registers: left to itself a compiler makes them anew in every step, from general registers.
-struct PackConstants {
-  __m512i byte_begins = _mm512_set1_epi64(0x3830282018100800);
-  __m512i bytes_before = _mm512_set1_epi64(0x302820181008'00F8);
-  __m512i ones8 = _mm512_set1_epi8(1);
-  __m512i ones16 = _mm512_set1_epi16(1);
-  __m512i width8 = _mm512_set1_epi8(8);
-  __m512i width16 = _mm512_set1_epi16(16);
-  __m512i width32 = _mm512_set1_epi32(32);
-  __m512i all_ones = _mm512_set1_epi8(-1);
+// Keeps a constant in a register: left to itself a compiler makes it anew in every step, from general registers.
+FMTC_INLINE __m512i InRegister(__m512i constant) {
+  __asm__("" : "+v"(constant));
+  return constant;
+}
 
-  FMTC_INLINE PackConstants() {
-    __asm__(""
-            : "+v"(byte_begins), "+v"(bytes_before), "+v"(ones8), "+v"(ones16), "+v"(width8), "+v"(width16),
-              "+v"(width32), "+v"(all_ones));
-  }
+struct PackConstants {
+  __m512i byte_begins = InRegister(_mm512_set1_epi64(0x3830282018100800));
+  __m512i bytes_before = InRegister(_mm512_set1_epi64(0x30282018100800F8));
+  __m512i ones8 = InRegister(_mm512_set1_epi8(1));
+  __m512i ones16 = InRegister(_mm512_set1_epi16(1));
+  __m512i width8 = InRegister(_mm512_set1_epi8(8));
+  __m512i width16 = InRegister(_mm512_set1_epi16(16));
+  __m512i width32 = InRegister(_mm512_set1_epi32(32));
+  __m512i all_ones = InRegister(_mm512_set1_epi8(-1));
+
+  FMTC_INLINE PackConstants() {}  // written out, for the target's attribute
 };
 
 // Fields of 0 ... 7 bits, with whatever above them: the bits of each 8 lanes without gaps, with whatever above them.
