@@ -44,29 +44,71 @@ FMTC_INLINE uint64_t SumOfBytes(const uint8_t* bytes) {
   return static_cast<uint64_t>(_mm512_reduce_add_epi64(sums));
 }
 
-// A step is expected to have as many raw bits as all states together. If that is so many, half of them fit a writer,
-// with a margin of two to three standard deviations.
-constexpr uint64_t kShortBits = 80;
+// How many lanes a run puts at a time, from the bits of all states together: a step is expected to have as many. With
+// these limits units nearly always fit a writer; a branch that often goes the other way costs more than smaller units.
+enum class UnitSize { k32Lanes, k16Lanes, k8Lanes };
+
+FMTC_INLINE UnitSize ChooseUnitSize(const uint8_t* bits_of_states) {
+  const uint64_t bits = SumOfBytes(bits_of_states);
+  return bits <= 64 ? UnitSize::k32Lanes : bits <= 172 ? UnitSize::k16Lanes : UnitSize::k8Lanes;
+}
 
 struct Splitter {
   TokenTable token_of;
   __m512i first_value, raw_bits;
-  bool is_short;  // few raw bits
 
   explicit FMTC_INLINE Splitter(const ClassTables& tables)
       : token_of(tables.token_of),
         first_value(LoadColumn(tables.encode.first_value)),
-        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))),
-        is_short(SumOfBytes(tables.decode.raw_bits) <= kShortBits) {}
+        raw_bits(_mm512_popcnt_epi8(LoadColumn(tables.encode.raw_mask))) {}
+
+  FMTC_INLINE bool has_raw_bits() const { return _mm512_test_epi8_mask(raw_bits, raw_bits) != 0; }
+
+  // A step of the active lanes.
+  template <int kLanesTogether>
+  FMTC_INLINE void Step(const PackConstants& constants, const uint8_t* values, __mmask64 active, uint8_t* tokens,
+                        RawWriter* writer) const {
+    const __m512i value = _mm512_loadu_si512(values);
+    const __m512i token = token_of[value];
+    _mm512_storeu_si512(tokens, token);
+    const __m512i fields = _mm512_sub_epi8(value, _mm512_shuffle_epi8(first_value, token));
+    PutFields<kLanesTogether>(constants, fields, _mm512_maskz_shuffle_epi8(active, raw_bits, token), writer);
+  }
 };
 
-FMTC_INLINE void PutRawBits(const PackConstants& constants, const Splitter& splitter, __m512i value, __m512i token,
-                            __m512i bits, RawWriter* writer) {
-  const __m512i fields = _mm512_sub_epi8(value, _mm512_shuffle_epi8(splitter.first_value, token));
-  if (!splitter.is_short) {
-    PutFields(constants, fields, bits, writer);
-  } else if (_mm512_test_epi8_mask(bits, bits) != 0) {
-    PutShortFields(constants, fields, bits, writer);
+// As long as there is room for the raw bits of a step; returns how many values that were.
+template <int kLanesTogether>
+size_t SplitSteps(const Splitter& splitter, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  const PackConstants constants;
+  // Field by field: a wider load would have to wait until the stores of the run before are done.
+  RawWriter writer{raw->next, raw->end, raw->buffer, raw->count, raw->overflow};
+  size_t i = 0;
+  for (; n - i >= kLanes && writer.Room() >= kRoomForStep; i += kLanes) {
+    splitter.Step<kLanesTogether>(constants, values + i, ~__mmask64{0}, tokens + i, &writer);
+  }
+  if (i < n && writer.Room() >= kRoomForStep) {
+    splitter.Step<kLanesTogether>(constants, values + i, FirstLanes(n - i), tokens + i, &writer);
+    i = n;
+  }
+  *raw = writer;
+  return i;
+}
+
+size_t SplitSteps(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  const Splitter splitter(tables);
+  if (!splitter.has_raw_bits()) {
+    for (size_t i = 0; i < n; i += kLanes) {
+      _mm512_storeu_si512(tokens + i, splitter.token_of[_mm512_loadu_si512(values + i)]);
+    }
+    return n;
+  }
+  switch (ChooseUnitSize(tables.decode.raw_bits)) {
+    case UnitSize::k32Lanes:
+      return SplitSteps<32>(splitter, values, n, tokens, raw);
+    case UnitSize::k16Lanes:
+      return SplitSteps<16>(splitter, values, n, tokens, raw);
+    default:
+      return SplitSteps<8>(splitter, values, n, tokens, raw);
   }
 }
 
@@ -109,33 +151,8 @@ FMTC_INLINE Fields Step(const PackConstants& constants, const Columns& columns, 
   return fields;
 }
 
-}  // namespace
-
-void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
-  const PackConstants constants;
-  const Splitter splitter(tables);
-  // Field by field: a wider load would have to wait until the stores of the run before are done.
-  RawWriter writer{raw->next, raw->end, raw->buffer, raw->count, raw->overflow};
-  size_t i = 0;
-  for (; n - i >= kLanes && writer.Room() >= kRoomForStep; i += kLanes) {
-    const __m512i value = _mm512_loadu_si512(values + i);
-    const __m512i token = splitter.token_of[value];
-    _mm512_storeu_si512(tokens + i, token);
-    PutRawBits(constants, splitter, value, token, _mm512_shuffle_epi8(splitter.raw_bits, token), &writer);
-  }
-  if (i < n && writer.Room() >= kRoomForStep) {
-    const __m512i value = _mm512_loadu_si512(values + i);
-    const __m512i token = splitter.token_of[value];
-    _mm512_storeu_si512(tokens + i, token);
-    const __m512i bits = _mm512_maskz_shuffle_epi8(FirstLanes(n - i), splitter.raw_bits, token);
-    PutRawBits(constants, splitter, value, token, bits, &writer);
-    i = n;
-  }
-  *raw = writer;
-  if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
-}
-
-void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+template <int kLanesTogether>
+void EncodeSteps(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const PackConstants constants;
   const Columns columns(tables.encode);
   TokenWriter writer = encoder->writer;
@@ -145,19 +162,37 @@ void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n,
   const size_t partial = n % kLanes;
   for (; n >= kLanes; n -= kLanes) {
     const Fields now = Step(constants, columns, _mm512_loadu_si512(tokens + n - kLanes), &states);
-    PutFields(constants, fields.states, fields.bits, &writer);
+    PutFields<kLanesTogether>(constants, fields.states, fields.bits, &writer);
     fields = now;
   }
-  PutFields(constants, fields.states, fields.bits, &writer);
+  PutFields<kLanesTogether>(constants, fields.states, fields.bits, &writer);
   if (partial > 0) {
     const __mmask64 active = FirstLanes(partial);
     __m512i next = states;
     fields = Step(constants, columns, _mm512_loadu_si512(tokens), &next);
-    PutFields(constants, fields.states, _mm512_maskz_mov_epi8(active, fields.bits), &writer);
+    PutFields<kLanesTogether>(constants, fields.states, _mm512_maskz_mov_epi8(active, fields.bits), &writer);
     states = _mm512_mask_mov_epi8(states, active, next);
   }
   _mm512_storeu_si512(encoder->states, states);
   encoder->writer = writer;
+}
+
+}  // namespace
+
+void SplitRunAvx512(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  const size_t done = SplitSteps(tables, values, n, tokens, raw);
+  if (done < n) SplitRunPlain(tables, values + done, n - done, tokens + done, raw);
+}
+
+void EncodeRunAvx512(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+  switch (ChooseUnitSize(tables.decode.token_bits)) {
+    case UnitSize::k32Lanes:
+      return EncodeSteps<32>(tables, tokens, n, encoder);
+    case UnitSize::k16Lanes:
+      return EncodeSteps<16>(tables, tokens, n, encoder);
+    default:
+      return EncodeSteps<8>(tables, tokens, n, encoder);
+  }
 }
 
 }  // namespace fmtc

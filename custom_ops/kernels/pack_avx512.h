@@ -1,5 +1,5 @@
 // Fields of bits, one in each of 64 lanes, packed and appended to the streams of the encoder: vectors join neighbouring
-// fields to units of 16 lanes, which nearly always fit a writer, or of 8, which always do.
+// fields to units of 8 lanes, which always fit a writer, or of 16 or 32, which have to fit it nearly always.
 #ifndef FMTC_KERNELS_PACK_AVX512_H_
 #define FMTC_KERNELS_PACK_AVX512_H_
 
@@ -85,71 +85,53 @@ FMTC_INLINE Units Join(const PackConstants& c, const Units& first, const Units& 
   return {_mm512_ternarylogic_epi64(above, moved, first.values, kSelect), _mm512_add_epi64(first.bits, second.bits)};
 }
 
-// The fields of a step: of 8 lanes in every element, of 16 in every second one.
+// Joined with what kMove, an immediate of permutex_epi64, brings to the place of each unit.
+template <int kMove>
+FMTC_INLINE Units JoinMoved(const PackConstants& c, const Units& units) {
+  return Join(c, units, {_mm512_permutex_epi64(units.values, kMove), _mm512_permutex_epi64(units.bits, kMove)});
+}
+
+// The fields of a step: of 8 lanes in every element, of 16 in every second one, of 32 in every fourth one.
 struct StepUnits {
-  Units lanes8, lanes16;
+  Units lanes8, lanes16, lanes32;
 };
 
-FMTC_INLINE StepUnits PackFields(const PackConstants& c, __m512i fields, __m512i bits) {
-  const Units lanes8 = {PackGroups(c, fields, bits), _mm512_sad_epu8(bits, _mm512_setzero_si512())};
-  const Units odd = {_mm512_unpackhi_epi64(lanes8.values, lanes8.values),
-                     _mm512_unpackhi_epi64(lanes8.bits, lanes8.bits)};
-  return {lanes8, Join(c, lanes8, odd)};
+template <int kLanesTogether, int kCovered, int kElement, typename Writer>
+FMTC_INLINE void PutLanes(const StepUnits& units, Writer* writer);
+
+// kCovered lanes from kElement on, in units of kLanesTogether and in the writer's order.
+template <int kLanesTogether, int kCovered, int kElement, typename Writer>
+FMTC_INLINE void PutHalves(const StepUnits& units, Writer* writer) {
+  constexpr bool kBackwards = std::is_same<Writer, TokenWriter>::value;
+  constexpr int kMiddle = kElement + kCovered / 2 / 8;
+  PutLanes<kLanesTogether, kCovered / 2, kBackwards ? kMiddle : kElement>(units, writer);
+  PutLanes<kLanesTogether, kCovered / 2, kBackwards ? kElement : kMiddle>(units, writer);
 }
 
-// Of two neighbours, which one a writer takes first.
-template <typename Writer>
-constexpr int kFirst = std::is_same<Writer, TokenWriter>::value ? 1 : 0;
-
-template <int kElement, typename Writer>
-FMTC_INLINE void Put8Lanes(const StepUnits& units, Writer* writer) {
-  PutUnit(Element<kElement>(units.lanes8.values), Element<kElement>(units.lanes8.bits), writer);
-}
-
-template <int kElement, typename Writer>
-FMTC_INLINE void Put16Lanes(const StepUnits& units, Writer* writer) {
-  const uint64_t bits = Element<kElement>(units.lanes16.bits);
-  if (__builtin_expect(bits <= kMaxPut, 1)) {
-    PutUnit(Element<kElement>(units.lanes16.values), bits, writer);
+template <int kLanesTogether, int kCovered, int kElement, typename Writer>
+FMTC_INLINE void PutLanes(const StepUnits& units, Writer* writer) {
+  if constexpr (kCovered > kLanesTogether) {
+    PutHalves<kLanesTogether, kCovered, kElement>(units, writer);
   } else {
-    Put8Lanes<kElement + kFirst<Writer>>(units, writer);
-    Put8Lanes<kElement + 1 - kFirst<Writer>>(units, writer);
+    const Units& whole = kCovered == 8 ? units.lanes8 : kCovered == 16 ? units.lanes16 : units.lanes32;
+    const uint64_t bits = Element<kElement>(whole.bits);
+    if constexpr (kCovered > 8) {
+      if (__builtin_expect(bits > kMaxPut, 0)) return PutHalves<kCovered / 2, kCovered, kElement>(units, writer);
+    }
+    PutUnit(Element<kElement>(whole.values), bits, writer);
   }
 }
 
-template <int kElement, typename Writer>
-FMTC_INLINE void PutTwice16Lanes(const StepUnits& units, Writer* writer) {
-  Put16Lanes<kElement + 2 * kFirst<Writer>>(units, writer);
-  Put16Lanes<kElement + 2 - 2 * kFirst<Writer>>(units, writer);
-}
-
-// Fields as for PackGroups.
-template <typename Writer>
+// Fields as for PackGroups, so many lanes at a time.
+template <int kLanesTogether, typename Writer>
 FMTC_INLINE void PutFields(const PackConstants& c, __m512i fields, __m512i bits, Writer* writer) {
-  const StepUnits units = PackFields(c, fields, bits);
-  PutTwice16Lanes<4 * kFirst<Writer>>(units, writer);
-  PutTwice16Lanes<4 - 4 * kFirst<Writer>>(units, writer);
-}
-
-template <int kElement>
-FMTC_INLINE void Put32Lanes(const StepUnits& units, const Units& lanes32, RawWriter* writer) {
-  const uint64_t bits = Element<kElement>(lanes32.bits);
-  if (__builtin_expect(bits <= kMaxPut, 1)) {
-    PutUnit(Element<kElement>(lanes32.values), bits, writer);
-  } else {
-    PutTwice16Lanes<kElement>(units, writer);
-  }
-}
-
-// The same, and faster where those of 32 lanes nearly always fit a writer.
-FMTC_INLINE void PutShortFields(const PackConstants& c, __m512i fields, __m512i bits, RawWriter* writer) {
-  constexpr int kThird = 2;
-  const StepUnits units = PackFields(c, fields, bits);
-  const Units third = {_mm512_permutex_epi64(units.lanes16.values, kThird),
-                       _mm512_permutex_epi64(units.lanes16.bits, kThird)};
-  const Units lanes32 = Join(c, units.lanes16, third);
-  Put32Lanes<0>(units, lanes32, writer);
-  Put32Lanes<4>(units, lanes32, writer);
+  constexpr int kSecondOfTwo = 0xF5;  // elements 1, 1, 3, 3
+  constexpr int kThirdOfFour = 0xAA;  // elements 2, 2, 2, 2
+  StepUnits units;
+  units.lanes8 = {PackGroups(c, fields, bits), _mm512_sad_epu8(bits, _mm512_setzero_si512())};
+  if (kLanesTogether >= 16) units.lanes16 = JoinMoved<kSecondOfTwo>(c, units.lanes8);
+  if (kLanesTogether >= 32) units.lanes32 = JoinMoved<kThirdOfFour>(c, units.lanes16);
+  PutLanes<kLanesTogether, kLanes, 0>(units, writer);
 }
 
 }  // namespace
