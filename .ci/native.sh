@@ -19,6 +19,11 @@ for m in maps:
     assert {("encode", "scalar"), ("indices", "scalar"), ("decode", "memcpy"), ("decode", "rANS order 0")} <= set(speeds)
     assert all(gbps > 0 for gbps in speeds.values()), speeds
 '
+mkdir "$1/maps"
+head -c 3072 /dev/zero | tr '\0' 'a' >"$1/maps/0.raw"
+head -c 3072 "$1/codec_bench" >"$1/maps/1.raw"
+printf '%s\n' '0.raw 16x12x16' '1.raw 32x32x3' >"$1/maps/maps.txt"
+"$1/codec_bench" --seconds 0 --network "$1/maps/maps.txt" | grep -c '^| [a-z0-9]* | [0-9.e-]* | [0-9.e-]* |$'
 cmake -S custom_ops -B "$1/threads" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE_THREADS=ON -DFMTC_WERROR=ON
 cmake --build "$1/threads" --parallel 2 --target threads_test

@@ -1,0 +1,75 @@
+"""Writes a model's feature maps, for codec_bench to code: what one sample makes of them.
+
+Usage:
+  python tools/dump_maps.py MODEL.tflite --calibration_data FOLDER --output MAPS
+
+Runs one sample and writes every feature map that can be coded to the folder MAPS, which must not exist: as int8
+values NHWC, a file for each, and their list `maps.txt` with a line `FILE HxWxC` for each. A batch counts as height.
+`codec_bench --network MAPS/maps.txt` reads it. Exit codes as those of fmtc-convert.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from fmtc_tflite.calibration.dataset import input_specs_from_model, open_dataset
+from fmtc_tflite.calibration.runner import ModelRunner, signed
+from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.evaluation.preprocess import Preprocessing
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.sites import find_sites
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("calibration_data", None, "Real inputs, as of fmtc-convert.", required=True)
+flags.DEFINE_string("output", None, "Folder to write.", required=True)
+data_flags.define()
+flags.DEFINE_integer("seed", 0, "Which sample, of those that are there.")
+
+
+def dump_maps(model_file: Path, folder: Path) -> int:
+    """Writes the maps of a sample that the flags say; returns how many.
+
+    Raises:
+      FmtcError: the model or the data cannot be read, or the model has no map to code.
+      OSError: the folder exists or cannot be written.
+    """
+    model = load_model(model_file)
+    sites = [site for site in find_sites(model) if site.skipped_reason is None and site.subgraph.index == 0]
+    if not sites:
+        raise UsageError(f"{model_file}: no feature map that can be coded")
+    dataset = open_dataset(
+        Path(FLAGS.calibration_data),
+        input_specs=input_specs_from_model(model),
+        preprocessing=Preprocessing(FLAGS.preprocessing, data_flags.parse_resize(FLAGS.resize), FLAGS.central_crop),
+        num_samples=1,
+        seed=FLAGS.seed,
+        skip_unreadable=FLAGS.skip_unreadable,
+    )
+    runner = ModelRunner(model, model_file.read_bytes())
+    runner.run(next(iter(dataset)))
+    folder.mkdir()
+    lines = []
+    for number, site in enumerate(sites):
+        values = signed(runner.read(site.tensor))
+        batch, height, width, channels = values.shape
+        name = f"{number:03d}.raw"
+        values.tofile(folder / name)
+        lines.append(f"{name} {batch * height}x{width}x{channels}\n")
+    (folder / "maps.txt").write_text("".join(lines))
+    return len(lines)
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the tool; `arguments` are the positional ones."""
+    if len(arguments) != 1:
+        raise UsageError(f"expected one model, got {', '.join(arguments) or 'none'}; see --help")
+    folder = Path(FLAGS.output)
+    if folder.exists():
+        raise UsageError(f"{folder}: exists; name a new folder as --output")
+    print(f"{folder}: {dump_maps(Path(arguments[0]), folder)} maps")
+
+
+if __name__ == "__main__":
+    common.run(main, sys.modules[__name__])
