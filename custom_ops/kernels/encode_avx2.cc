@@ -6,6 +6,7 @@
 #include "kernels/lookup_avx2.h"
 #include "kernels/pack_bits.h"
 #include "kernels/target.h"
+#include "kernels/unit_size.h"
 #include "kernels/x86_kernels.h"
 
 FMTC_BEGIN_TARGET_AVX2
@@ -66,13 +67,13 @@ class Tokenizer {
 };
 
 // The raw bits of 32 values.
+template <int kLanesTogether>
 FMTC_INLINE void PutRawBits(__m256i values, __m256i masks, RawWriter* writer) {
-  if (_mm256_testz_si256(masks, masks) != 0) return;
   uint64_t value_groups[kGroups];
   uint64_t mask_groups[kGroups];
   StoreGroups(value_groups, values);
   StoreGroups(mask_groups, masks);
-  PutFour(value_groups, mask_groups, writer);
+  PutFour<kLanesTogether>(value_groups, mask_groups, writer);
 }
 
 struct Columns {
@@ -112,6 +113,7 @@ struct States {
   __m256i half[2];
 };
 
+template <int kLanesTogether>
 FMTC_INLINE void Step(const Columns& columns, const uint8_t* tokens, size_t lanes, States* states,
                       TokenWriter* writer) {
   uint64_t values[2 * kGroups];
@@ -121,12 +123,12 @@ FMTC_INLINE void Step(const Columns& columns, const uint8_t* tokens, size_t lane
   states->half[0] = HalfStep(columns, LoadVector(tokens), low, states->half[0], values, masks);
   states->half[1] =
       HalfStep(columns, LoadVector(tokens + kHalf), high, states->half[1], values + kGroups, masks + kGroups);
-  PutGroups(values, masks, 2 * kGroups, writer);
+  PutGroups<kLanesTogether>(values, masks, 2 * kGroups, writer);
 }
 
-}  // namespace
-
-void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+// As long as there is room for the raw bits of half a step; returns how many values that were.
+template <int kLanesTogether>
+size_t SplitHalves(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
   const Tokenizer tokenize(tables);
   const __m256i first_value = LoadTwice(tables.encode.first_value);
   const __m256i raw_mask = LoadTwice(tables.encode.raw_mask);
@@ -138,26 +140,63 @@ void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, ui
     const __m256i token = tokenize(value);
     StoreVector(tokens + i, token);
     const __m256i masks = _mm256_and_si256(_mm256_shuffle_epi8(raw_mask, token), FirstBytes(n - i));
-    PutRawBits(_mm256_sub_epi8(value, _mm256_shuffle_epi8(first_value, token)), masks, &writer);
+    PutRawBits<kLanesTogether>(_mm256_sub_epi8(value, _mm256_shuffle_epi8(first_value, token)), masks, &writer);
   }
   *raw = writer;
-  if (i < n) SplitRunPlain(tables, values + i, n - i, tokens + i, raw);
+  return i;
 }
 
-void EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+size_t SplitAll(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens) {
+  const Tokenizer tokenize(tables);
+  for (size_t i = 0; i < n; i += kHalf) StoreVector(tokens + i, tokenize(LoadVector(values + i)));
+  return n;
+}
+
+bool HasRawBits(const EncodeTable& table) {
+  const __m256i masks = LoadTwice(table.raw_mask);
+  return _mm256_testz_si256(masks, masks) == 0;
+}
+
+size_t Split(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  if (!HasRawBits(tables.encode)) return SplitAll(tables, values, n, tokens);
+  switch (ChooseUnitSize(tables.decode.raw_bits)) {
+    case UnitSize::k32Lanes:
+      return SplitHalves<32>(tables, values, n, tokens, raw);
+    case UnitSize::k16Lanes:
+      return SplitHalves<16>(tables, values, n, tokens, raw);
+    default:
+      return SplitHalves<8>(tables, values, n, tokens, raw);
+  }
+}
+
+template <int kLanesTogether>
+void EncodeSteps(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
   const Columns columns(tables.encode);
   TokenWriter writer = encoder->writer;
   States states = {{LoadVector(encoder->states), LoadVector(encoder->states + kHalf)}};
   const size_t partial = n % kLanes;
   for (; n >= kLanes; n -= kLanes) {
-    Step(columns, tokens + n - kLanes, kLanes, &states, &writer);
+    Step<kLanesTogether>(columns, tokens + n - kLanes, kLanes, &states, &writer);
   }
-  if (partial > 0) {
-    Step(columns, tokens, partial, &states, &writer);
-  }
+  if (partial > 0) Step<kLanesTogether>(columns, tokens, partial, &states, &writer);
   StoreVector(encoder->states, states.half[0]);
   StoreVector(encoder->states + kHalf, states.half[1]);
   encoder->writer = writer;
+}
+
+}  // namespace
+
+void SplitRunAvx2(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw) {
+  const size_t done = Split(tables, values, n, tokens, raw);
+  if (done < n) SplitRunPlain(tables, values + done, n - done, tokens + done, raw);
+}
+
+void EncodeRunAvx2(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder) {
+  if (ChooseUnitSize(tables.decode.token_bits) == UnitSize::k8Lanes) {
+    EncodeSteps<8>(tables, tokens, n, encoder);
+  } else {
+    EncodeSteps<16>(tables, tokens, n, encoder);
+  }
 }
 
 }  // namespace fmtc

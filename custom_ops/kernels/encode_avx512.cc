@@ -5,6 +5,7 @@
 #include "core/plain_kernels.h"
 #include "kernels/pack_avx512.h"
 #include "kernels/target.h"
+#include "kernels/unit_size.h"
 #include "kernels/x86_kernels.h"
 
 FMTC_BEGIN_TARGET_AVX512
@@ -37,21 +38,6 @@ struct TokenTable {
     return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(values), high);
   }
 };
-
-// The sum of 64 bytes.
-FMTC_INLINE uint64_t SumOfBytes(const uint8_t* bytes) {
-  const __m512i sums = _mm512_sad_epu8(_mm512_loadu_si512(bytes), _mm512_setzero_si512());
-  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sums));
-}
-
-// How many lanes a run puts at a time, from the bits of all states together: a step is expected to have as many. With
-// these limits units nearly always fit a writer; a branch that often goes the other way costs more than smaller units.
-enum class UnitSize { k32Lanes, k16Lanes, k8Lanes };
-
-FMTC_INLINE UnitSize ChooseUnitSize(const uint8_t* bits_of_states) {
-  const uint64_t bits = SumOfBytes(bits_of_states);
-  return bits <= 64 ? UnitSize::k32Lanes : bits <= 172 ? UnitSize::k16Lanes : UnitSize::k8Lanes;
-}
 
 struct Splitter {
   TokenTable token_of;

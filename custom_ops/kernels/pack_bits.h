@@ -46,13 +46,19 @@ FMTC_INLINE void PutTwo(PackedGroup first, const PackedGroup& second, RawWriter*
   }
 }
 
-// Appends four groups, where there is room.
+// Appends four groups, where there is room, so many lanes at a time.
+template <int kLanesTogether>
 FMTC_INLINE void PutFour(const uint64_t* values, const uint64_t* masks, RawWriter* writer) {
   PackedGroup first(values[0], masks[0]);
-  PackedGroup third(values[2], masks[2]);
   const PackedGroup second(values[1], masks[1]);
+  PackedGroup third(values[2], masks[2]);
   const PackedGroup fourth(values[3], masks[3]);
-  if (first.bits + second.bits + third.bits + fourth.bits <= kMaxPut) {
+  if (kLanesTogether == 8) {
+    PutGroup(first, writer);
+    PutGroup(second, writer);
+    PutGroup(third, writer);
+    PutGroup(fourth, writer);
+  } else if (kLanesTogether == 32 && first.bits + second.bits + third.bits + fourth.bits <= kMaxPut) {
     first.Append(second);
     third.Append(fourth);
     first.Append(third);
@@ -63,19 +69,23 @@ FMTC_INLINE void PutFour(const uint64_t* values, const uint64_t* masks, RawWrite
   }
 }
 
-// Puts `count` groups, an even number, in front of what has been written.
+FMTC_INLINE void PutGroup(const PackedGroup& group, TokenWriter* writer) {
+  writer->Put(group.value, group.bits);
+  writer->Flush();
+}
+
+// Puts `count` groups, an even number, in front of what has been written, 8 or 16 lanes at a time.
+template <int kLanesTogether>
 FMTC_INLINE void PutGroups(const uint64_t* values, const uint64_t* masks, size_t count, TokenWriter* writer) {
   for (size_t i = count; i > 0; i -= 2) {
     PackedGroup first(values[i - 2], masks[i - 2]);
     const PackedGroup second(values[i - 1], masks[i - 1]);
-    if (first.bits + second.bits <= kMaxPut) {
+    if (kLanesTogether == 16 && first.bits + second.bits <= kMaxPut) {
       first.Append(second);
     } else {
-      writer->Put(second.value, second.bits);
-      writer->Flush();
+      PutGroup(second, writer);
     }
-    writer->Put(first.value, first.bits);
-    writer->Flush();
+    PutGroup(first, writer);
   }
 }
 
