@@ -17,19 +17,22 @@ int32_t FindFraction(uint32_t step, uint32_t rounding) {
 
 // The entries of one component.
 struct StepEntry {
+  uint32_t its_step = 0;  // before it is limited; 0 in an entry that was not made
   int16_t centre, base;
   uint16_t half, step;
   StepDivisor divisor;
   uint8_t zero, range, rounding, fraction_below, fraction_above;
   bool has_fractions;
 
-  StepEntry(int32_t its_centre, uint32_t its_step, StepDivisor its_divisor)
-      : centre(static_cast<int16_t>(its_centre)),
-        half(static_cast<uint16_t>(its_step / 2)),
-        step(static_cast<uint16_t>(its_step >= kFirstEmptyStep ? 0
-                                   : its_step > kMaxStep       ? kMaxStep
-                                                               : its_step)),
-        divisor(its_divisor) {
+  StepEntry() = default;
+  StepEntry(int32_t its_centre, uint32_t whole_step)
+      : its_step(whole_step),
+        centre(static_cast<int16_t>(its_centre)),
+        half(static_cast<uint16_t>(whole_step / 2)),
+        step(static_cast<uint16_t>(whole_step < kMaxStep          ? whole_step
+                                   : whole_step < kFirstEmptyStep ? kMaxStep
+                                                                  : 0)),
+        divisor(MakeStepDivisor(whole_step)) {
     const int32_t smallest = QuantizeDifference(-128 - its_centre, half, divisor);
     zero = static_cast<uint8_t>(-smallest);
     range = static_cast<uint8_t>(QuantizeDifference(127 - its_centre, half, divisor) - smallest);
@@ -44,6 +47,20 @@ struct StepEntry {
     fraction_above = static_cast<uint8_t>(above);
     has_fractions = below >= 0 && above >= 0;
   }
+};
+
+// Makes each entry once, as far as they differ by their steps only: components share few of those.
+class StepEntries {
+ public:
+  const StepEntry& Of(int32_t centre, uint32_t step) {
+    StepEntry* const entry = &entries_[(step ^ step >> 7) % kPlaces];
+    if (entry->its_step != step || entry->centre != centre) *entry = StepEntry(centre, step);
+    return *entry;
+  }
+
+ private:
+  static constexpr uint32_t kPlaces = 128;
+  StepEntry entries_[kPlaces];
 };
 
 }  // namespace
@@ -74,14 +91,10 @@ void BuildStepTables(const SideInfo& info, uint32_t level, uint8_t* memory, Step
   uint8_t* const fractions_below = carver.Take<uint8_t>(columns);
   uint8_t* const fractions_above = carver.Take<uint8_t>(columns);
   bool has_fractions = true;
-  uint32_t step = 0;
-  StepDivisor divisor{};
+  StepEntries entries;
   for (uint32_t column = 0; column < columns; ++column) {
     const uint32_t j = column % info.components;
-    const uint32_t step_before = step;
-    step = info.ComponentStep(j) << level;
-    if (step != step_before) divisor = MakeStepDivisor(step);
-    const StepEntry entry(info.ComponentCentre(j), step, divisor);
+    const StepEntry& entry = entries.Of(info.ComponentCentre(j), info.ComponentStep(j) << level);
     centres[column] = entry.centre;
     halves[column] = entry.half;
     factors[column] = entry.divisor.factor;
