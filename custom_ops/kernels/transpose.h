@@ -56,6 +56,9 @@ FMTC_INLINE void TransposeRows(const FromRows& from_rows, size_t first, size_t r
                                const ToRows& to_rows, uint8_t* to) {
   const uint8_t* rows[V::kBytes];
   for (size_t i = 0; i < V::kBytes; ++i) rows[i] = from + from_rows[first + i];
+#if defined(__GNUC__)
+  __asm__("" : : "r"(rows) : "memory");  // else GCC keeps them in vectors, and moves them out of those in each tile
+#endif
   if (row_length < kPieceBytes) {
     const Tile<V> tile = Tile<V>::Load(rows, 0).Transpose();
     for (size_t i = 0; i < row_length; ++i) V::Store(to + to_rows[i] + first, tile.rows[i]);
