@@ -4,12 +4,15 @@
 
 The files hold `x`, uint8 images [N, H, W, C], and `y`, their classes. Without them, the bundled demo samples serve,
 which shows the steps and no more. A small ResNet is trained, unless --keras_model names a trained model of pixels/255.
-Then, for each of --rate_weights, it is fine-tuned for equally long (0: without the codec, the baseline to compare
-with), converted within the same bound, and measured on the test data. Needs `pip install '.[tensorflow]'`.
+Then, for each of --seeds and --rate_weights, it is fine-tuned for equally long towards its own answers (distillation:
+labels are not needed, and few images do not overfit), converted within the same bound, and measured on the test data. A
+rate weight of 0 is the baseline, fine-tuned without the codec. Needs `pip install '.[tensorflow]'`, and matplotlib for
+the picture.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from importlib import resources
 from pathlib import Path
@@ -26,13 +29,16 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("train_data", None, "A .npz file with x and y.")
 flags.DEFINE_string("test_data", None, "Another one, to measure on.")
 flags.DEFINE_string("keras_model", None, "A trained tf-keras model to start from.")
-flags.DEFINE_string("output", "finetuned", "Folder for the models and results.json.")
-flags.DEFINE_list("rate_weights", ["0", "0.1"], "What a bit per value adds to the loss.")
+flags.DEFINE_string("output", "finetuned", "Folder for the models, results.json and results.png.")
+flags.DEFINE_list("rate_weights", ["0", "0.3"], "What a bit per value adds to the loss.")
+flags.DEFINE_list("seeds", ["1"], "Of the order and the augmentation of images.")
+flags.DEFINE_float("initial_step", 8.0, "Simulated quantization step, in units of the int8 maps.")
+flags.DEFINE_bool("train_steps", False, "Train the steps, and convert with them.")
 flags.DEFINE_integer("width", 16, "Channels of the ResNet's first stage.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Of training.", lower_bound=0)
-flags.DEFINE_integer("finetune_epochs", 10, "Of each fine-tuning.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 1e-3, "Of fine-tuning, at its start.")
-flags.DEFINE_integer("samples", 300, "Training images that quantization and calibration take.", lower_bound=1)
+flags.DEFINE_integer("finetune_epochs", 15, "Of each fine-tuning.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 1e-3, "Of fine-tuning, at its highest.")
+flags.DEFINE_integer("samples", 1000, "Training images that quantization and calibration take.", lower_bound=1)
 flags.DEFINE_float("max_kl", 0.02, "Bound for the conversions.")
 flags.DEFINE_bool("flip", False, "Train on mirrored images too.")
 flags.DEFINE_integer("num_threads", 1, "Threads of TensorFlow and of the interpreters.", lower_bound=1)
@@ -70,25 +76,57 @@ def build_network(shape: tuple[int, ...], classes: int) -> Any:
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x), name="resnet8")
 
 
-def train(network: Any, data: Data, epochs: int, rate: float) -> None:
-    """Trains on pixels/255."""
+def train(network: Any, data: Data, epochs: int) -> None:
+    """Trains on pixels/255 and labels."""
     images, labels = data
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=1)
     batches = batches.map(lambda x, y: (tf.image.random_flip_left_right(x, seed=1) if FLAGS.flip else x, y))
     batches = batches.map(lambda x, y: (tf.cast(x, tf.float32) / 255, y)).batch(64)
-    schedule = keras.optimizers.schedules.CosineDecay(rate, max(1, epochs * len(batches)))
+    schedule = keras.optimizers.schedules.CosineDecay(4e-3, max(1, epochs * len(batches)))
     network.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", ["accuracy"])
     network.fit(batches, epochs=epochs, verbose=2)
 
 
-def finetune(network: Any, train_data: Data, samples: np.ndarray, rate_weight: float) -> Any:
+def distillation_data(network: Any, images: np.ndarray, seed: int) -> Any:
+    """Batches of augmented images (shifted, mirrored, mixed in pairs), and what the network says to them."""
+    margin = images.shape[1] // 8
+
+    def shift(image: Any) -> Any:
+        image = tf.cast(image, tf.float32) / 255
+        image = tf.image.random_flip_left_right(image, seed=seed) if FLAGS.flip else image
+        wide = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]], "REFLECT")
+        return tf.image.random_crop(wide, image.shape, seed=seed)
+
+    def mix(batch: Any) -> tuple[Any, Any]:
+        share = tf.nn.relu(tf.random.uniform([tf.shape(batch)[0], 1, 1, 1], -0.5, 0.5, seed=seed))
+        batch = (1 - share) * batch + share * batch[::-1]
+        return batch, network(batch, training=False)
+
+    batches = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images), seed=seed).map(shift)
+    return batches.batch(min(32, len(images)), drop_remainder=True).map(mix)
+
+
+def finetune(network: Any, images: np.ndarray, samples: np.ndarray, rate_weight: float, seed: int) -> Any:
     """A copy of the network, trained further."""
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(seed)
     tuned = keras.models.clone_model(network)
     tuned.set_weights(network.get_weights())
     if rate_weight:
-        tuned = fmtc_apply(fmtc_annotate_model(tuned), samples, rate_weight=rate_weight)
-    train(tuned, train_data, FLAGS.finetune_epochs, FLAGS.learning_rate)
+        tuned = fmtc_apply(
+            fmtc_annotate_model(tuned),
+            samples,
+            rate_weight=rate_weight,
+            initial_step=FLAGS.initial_step,
+            train_steps=FLAGS.train_steps,
+        )
+    batches = distillation_data(network, images, seed)
+    steps = FLAGS.finetune_epochs * len(batches)
+    # Warm-up: Adam's first updates are as large as any, which moves a trained network far away.
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // 10, warmup_target=FLAGS.learning_rate, warmup_steps=steps // 10
+    )
+    tuned.compile(keras.optimizers.Adam(schedule), "kl_divergence")
+    tuned.fit(batches, epochs=FLAGS.finetune_epochs, verbose=2)
     return tuned
 
 
@@ -107,28 +145,78 @@ def measure(tuned: Any, samples: np.ndarray, name: Path, test_file: Path) -> dic
     }
 
 
+def summarize(results: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """For each rate weight, means over the seeds, and those of the differences from the first weight at each seed.
+
+    Each figure is [mean, standard error]; bits_change is relative.
+    """
+    weights = list(dict.fromkeys(r["rate_weight"] for r in results))
+    table = {(r["rate_weight"], r["seed"]): r for r in results}
+    seeds = list(dict.fromkeys(r["seed"] for r in results))
+
+    def over_seeds(values: list[float]) -> list[float]:
+        error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        return [float(np.mean(values)), float(error)]
+
+    lines = []
+    for weight in weights:
+        line: dict[str, Any] = {"rate_weight": weight}
+        pairs = [(table[weight, seed], table[weights[0], seed]) for seed in seeds]
+        for name in ("bits_per_value", "top1", "top1_quantized"):
+            line[name] = over_seeds([own[name] for own, _ in pairs])
+        line["bits_change"] = over_seeds([own["bits_per_value"] / base["bits_per_value"] - 1 for own, base in pairs])
+        line["top1_change"] = over_seeds([own["top1"] - base["top1"] for own, base in pairs])
+        lines.append(line)
+    return lines
+
+
+def draw(summary: list[dict[str, Any]], file: Path) -> None:
+    """Top-1 against bits per value, with standard errors."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="bits per value", ylabel="top-1 of the converted model")
+    (bits, bits_error), (top1, top1_error) = (np.transpose([x[k] for x in summary]) for k in ("bits_per_value", "top1"))
+    axes.errorbar(bits, top1, np.nan_to_num(top1_error), np.nan_to_num(bits_error), "o-", capsize=2)
+    for line, x, y in zip(summary, bits, top1, strict=True):
+        axes.annotate(f"{line['rate_weight']:g}", (x, y), textcoords="offset points", xytext=(5, 5))
+    figure.savefig(file, dpi=120)
+
+
 def main(_: list[str]) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(FLAGS.num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(FLAGS.num_threads)
     keras.utils.set_random_seed(1)
-    Path(FLAGS.output).mkdir(parents=True, exist_ok=True)
-    train_data, test_data = load_data()
-    test_file = Path(FLAGS.output) / "test.npz"
+    folder = Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    (images, labels), test_data = load_data()
+    test_file = folder / "test.npz"
     np.savez(test_file, x=test_data[0], y=test_data[1])
     if FLAGS.keras_model:
         network = keras.models.load_model(FLAGS.keras_model, compile=False)
     else:
-        network = build_network(train_data[0].shape[1:], int(train_data[1].max()) + 1)
+        network = build_network(images.shape[1:], int(labels.max()) + 1)
         if FLAGS.epochs:
-            train(network, train_data, FLAGS.epochs, 4e-3)
-    samples = train_data[0][: FLAGS.samples] / np.float32(255)
+            train(network, (images, labels), FLAGS.epochs)
+    samples = images[: FLAGS.samples] / np.float32(255)
+    print("before fine-tuning:", json.dumps(measure(network, samples, folder / "original", test_file)))
     results = []
-    for weight in map(float, FLAGS.rate_weights):
-        tuned = finetune(network, train_data, samples, weight)
-        figures = measure(tuned, samples, Path(FLAGS.output) / f"rate_{weight:g}", test_file)
-        results.append({"rate_weight": weight, **figures})
-        print(", ".join(f"{name} {value:.4g}" for name, value in results[-1].items()))
-    (Path(FLAGS.output) / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    for seed in map(int, FLAGS.seeds):
+        for weight in map(float, FLAGS.rate_weights):
+            tuned = finetune(network, images, samples, weight, seed)
+            figures = measure(tuned, samples, folder / f"rate_{weight:g}_seed_{seed}", test_file)
+            results.append({"rate_weight": weight, "seed": seed, **figures})
+            print(json.dumps(results[-1]), flush=True)
+    summary = summarize(results)
+    (folder / "results.json").write_text(json.dumps({"summary": summary, "runs": results}, indent=1) + "\n")
+    if importlib.util.find_spec("matplotlib"):
+        draw(summary, folder / "results.png")
+    for line in summary:
+        print(
+            f"rate_weight {line['rate_weight']:g}: bits_per_value {line['bits_per_value'][0]:.3f} "
+            f"({line['bits_change'][0]:+.1%} ± {line['bits_change'][1]:.1%}), "
+            f"top-1 {line['top1'][0]:.4f} ({line['top1_change'][0]:+.4f} ± {line['top1_change'][1]:.4f})"
+        )
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _rule(entry: Any, where: str) -> tuple[re.Pattern[str], Treatment]:
     transform, step, components = entry["transform"], entry.get("step"), entry.get("components")
     if transform not in _TRANSFORMS:
         raise RecipeError(f"{where}: transform {transform!r}, expected one of {', '.join(_TRANSFORMS)}")
-    steps = step if isinstance(step, list) and transform == "step" else [step]
+    steps: list[Any] = step if isinstance(step, list) and transform == "step" else [step]
     if step is not None and (transform not in ("step", "klt") or not steps or not all(map(_is_step, steps))):
         raise RecipeError(
             f"{where}: step {step!r}, expected a number from 1 to 255, with transform step or klt only, or a list of "

@@ -148,8 +148,8 @@ def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
     elif wanted.transform != "lossless":
         if isinstance(wanted.step, tuple) and len(wanted.step) != site.tensor.shape[3]:
             raise RecipeError(
-                f"recipe {options.recipe}: {name!r} gets {len(wanted.step)} steps, expected one number or one for each of "
-                f"its {site.tensor.shape[3]} channels"
+                f"recipe {options.recipe}: {name!r} gets {len(wanted.step)} steps, expected one number or one for each "
+                f"of its {site.tensor.shape[3]} channels"
             )
         if options.is_lossless:
             raise RecipeError(

@@ -43,7 +43,8 @@ def convert_keras(
     outputs become int8.
 
     Steps that fmtc_apply trained are what the maps of its layers are coded with, as if a recipe named them, unless the
-    options have a recipe or ask for a lossless conversion. fmtc_strip first, and the search chooses all steps.
+    options have a recipe or ask for a lossless conversion; the bound then holds for the other maps only, and a warning
+    says where it is missed. After fmtc_strip, the search chooses all steps.
 
     Args:
       model: a functional or sequential tf-keras model; it is left as it is.
@@ -83,9 +84,10 @@ def convert_keras(
         np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
         options = replace(options, calibration=replace(options.calibration, data=data))
         steps = trained_steps(model)
-        if steps and options.recipe is None and not options.lossless:
-            options = replace(options, recipe=Path(folder) / "trained_steps.json")
-            options.recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
+        if steps and options.recipe is None and options.preset == "default" and not options.lossless:
+            recipe = Path(folder) / "trained_steps.json"
+            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
+            options = replace(options, recipe=recipe)
         result = convert_content(content, options)
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
     write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))

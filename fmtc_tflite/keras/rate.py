@@ -1,20 +1,21 @@
 """A differentiable estimate of the bits that the codec spends on a quantized map.
 
 The codec predicts each value from its neighbours in the same channel and codes the residual with a static table for
-each class of channels (custom_ops/FORMAT.md). Here a channel's residuals have a Laplacian distribution integrated over
-the quantization bins, as is usual in learned compression (Ballé et al., "End-to-end optimized image compression", ICLR
-2017), with the scale estimated from the batch; each channel takes the predictor that is cheapest for it.
+each class of channels (custom_ops/FORMAT.md). Here a channel's residuals have the distribution, of a few parameters,
+that fits them in this batch, and each channel takes the predictor that is cheapest for it. To train with such an
+estimate is usual in learned compression (Ballé et al., "End-to-end optimized image compression", ICLR 2017). Zeros have
+a probability of their own, since ReLUs make many, and that makes maps sparser (with an L1 norm for it: Georgiadis,
+"Accelerating convolutional neural networks via activation map compression", CVPR 2019).
 """
 
-import os
 from typing import Any
 
 from fmtc_tflite.keras.extra import tf
 
-_SMALLEST_SCALE = 0.05  # a channel of zeros then costs 7e-5 bits a value, and nothing overflows
+_TINY = 1e-5  # a share below that counts as this, and nothing overflows
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]
 def quantize_through(x: Any, step: Any) -> Any:
     """Rounds to multiples of a step; gradients pass as if it did not (the straight-through estimator).
 
@@ -45,32 +46,32 @@ def estimate_bits(indices: Any) -> Any:
     left = tf.pad(indices[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
     up = tf.concat([left[:, :1], indices[:, :-1]], 1)
     predictions = [tf.zeros_like(indices), left, up, tf.stop_gradient(tf.floor((left + up) / 2 + 0.25))]
-    if os.environ.get("RATE") == "lap":
-        return tf.reduce_min(tf.stack([_laplacian_bits(tf.abs(indices - p)) for p in predictions]), 0)
-    return tf.reduce_min(tf.stack([_geometric_bits(indices - p) for p in predictions]), 0)
+    return tf.reduce_min(tf.stack([_bits(indices - p) for p in predictions]), 0)
 
 
-def _laplacian_bits(magnitudes: Any) -> Any:
-    mean = tf.reduce_mean(magnitudes, [0, 1, 2])
-    zeros = tf.reduce_mean(tf.cast(magnitudes < 0.5, tf.float32), [0, 1, 2])
-    scale = tf.maximum(mean, _SMALLEST_SCALE)  # maximum likelihood
-    zero = -tf.math.log1p(-tf.exp(-0.5 / scale))
-    other = tf.math.log(2.0) - tf.math.log1p(-tf.exp(-1 / scale))
-    nats = zeros * zero + (1 - zeros) * (other - 0.5 / scale) + mean / scale
-    return nats / tf.math.log(2.0)
+def _bits(residuals: Any) -> Any:
+    """Mean bits [C] of residuals [N, H, W, C], under the distribution that fits each channel.
 
+    Zero or not has two probabilities, the sign two, and magnitudes from 1 on are geometrically distributed, all at
+    their maximum likelihood. So the bits are entropies that follow from the mean magnitude M, the share p of nonzero
+    residuals, and the share of positive ones among them:
 
-def _geometric_bits(residuals: Any) -> Any:
+      h(p) + p h(positive) + M h(p / M), with h the binary entropy; the last is p times that of a geometric
+      distribution of mean M / p.
+
+    min(|residual|, 1) makes p differentiable: values of magnitude 1 learn what they save by becoming zero.
+    """
     magnitudes = tf.abs(residuals)
     mean = tf.reduce_mean(magnitudes, [0, 1, 2])
-    used = tf.reduce_mean(tf.minimum(magnitudes, 1.0), [0, 1, 2])
-    signed = tf.stop_gradient(tf.abs(tf.reduce_mean(tf.sign(residuals), [0, 1, 2])))
-    q = (1 + signed / tf.maximum(used, 1e-9)) / 2
-    sign = -_xlogx(q) - _xlogx(1 - q)
-    nats = _xlogx(mean) - _xlogx(mean - used) - 2 * _xlogx(used) - _xlogx(1 - used) + used * sign
-    return nats / tf.math.log(2.0)
+    nonzero = tf.reduce_mean(tf.minimum(magnitudes, 1.0), [0, 1, 2])
+    excess = tf.stop_gradient(tf.reduce_mean(tf.sign(residuals), [0, 1, 2])) / tf.maximum(nonzero, _TINY)
+    positive = (1 + tf.clip_by_value(excess, -1.0, 1.0)) / 2
+    signs = nonzero * (_xlogx(positive) + _xlogx(1 - positive))
+    zeros = _xlogx(nonzero) + _xlogx(1 - nonzero)
+    magnitude = _xlogx(nonzero) + _xlogx(mean - nonzero) - _xlogx(mean)
+    return -(zeros + signs + magnitude) / tf.math.log(2.0)
 
 
 def _xlogx(x: Any) -> Any:
-    x = tf.maximum(x, 1e-5)
+    x = tf.maximum(x, _TINY)
     return x * tf.math.log(x)

@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     keras = pytest.importorskip("tf_keras")
 
 from fmtc_tflite import types
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.errors import CalibrationError, OutputExistsError, UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
@@ -339,6 +340,37 @@ def test_fine_tuning_lowers_the_bits(train_steps: bool, network: Any, samples: n
         for m in (network, model)
     ]
     assert bits[1]["bits_per_value"] < bits[0]["bits_per_value"]
+
+
+def coded_steps(content: bytes) -> dict[str, np.ndarray]:
+    """The step of each channel, in int8 units, that the encoders of a converted model have, by the maps' names."""
+    ops = load_model(content).subgraphs[0].ops
+    return {
+        op.inputs[0].name: SideInformation.from_bytes(op.inputs[1].data.tobytes()).steps / STEP_ONE
+        for op in ops
+        if op.opcode == "FMTC_ENCODE"
+    }
+
+
+def test_trained_steps_arrive(network: Any, samples: np.ndarray, tmp_path: Path) -> None:
+    model = fmtc_apply(fmtc_annotate_model(network), samples, train_steps=True)
+    simulated = {layer.layer.name: layer for layer in model.layers if isinstance(layer, FmtcSimulate)}
+    growths = np.random.default_rng(0).normal(0, 0.05, (3, 8)).astype(np.float32)
+    for layer, growth in zip(simulated.values(), growths, strict=True):
+        layer.log_growth.assign(growth)
+    quantized = tmp_path / "model.tflite"
+    result = convert_keras(model, samples, options=OPTIONS, quantized_output=quantized)
+    found = coded_steps(result.content)
+    sites = {site.name: site.tensor for site in find_sites(load_model(quantized.read_bytes()))}
+    assert len(found) == len(sites) == 3
+    for layer, (name, steps) in zip(("relu", "linear", "add"), found.items(), strict=True):
+        expected = np.asarray(simulated[layer].steps()) / sites[name].scale
+        assert np.ptp(expected) > 1
+        np.testing.assert_allclose(steps, expected.clip(1, 255), rtol=1 / 32)
+    searched = convert_keras(fmtc_strip(model), samples, options=OPTIONS)
+    assert any((coded_steps(searched.content)[name] != steps).any() for name, steps in found.items())
+    lossless = convert_keras(model, samples, options=types.ConvertOptions(num_threads=1, lossless=True))
+    assert lossless.report["fidelity"]["bit_exact"]
 
 
 # --- the extra, and the examples --------------------------------------------------------------------------------------
