@@ -27,6 +27,7 @@ _INT8_LEVELS = 255
 _RANGE_SAMPLES = 256
 _RATE_SAMPLES = 4  # of each batch: an estimate for all of it at a quarter of the time, for batches of 64
 _STEP_SPEED = 10.0  # Adam with a rate of 1e-3 changes a step by up to 1 % in each update
+_MOMENTUM = 0.9  # of the maps' root mean squares
 _logger = logging.getLogger(__name__)
 
 
@@ -56,6 +57,7 @@ class FmtcSimulate(FmtcAnnotate):
     Args:
       layer: writes a float map [N, H, W, C].
       initial_step: quantization step of all channels at first, in the map's own unit.
+      initial_rms: root mean square of the map at first; steps grow and shrink with it.
       loss_weight: what one bit per value of this map adds to the loss.
       values: values of this map in one sample; its weight in `meter`.
       train_step: whether the steps are trained.
@@ -67,6 +69,7 @@ class FmtcSimulate(FmtcAnnotate):
         self,
         layer: Any,
         initial_step: float,
+        initial_rms: float,
         loss_weight: float,
         values: int,
         train_step: bool = True,
@@ -75,35 +78,48 @@ class FmtcSimulate(FmtcAnnotate):
     ) -> None:
         kwargs.setdefault("name", f"fmtc_{layer.name}")
         super().__init__(layer, **kwargs)
-        self.initial_step, self.loss_weight, self.values = initial_step, loss_weight, values
+        self.initial_step, self.initial_rms = initial_step, initial_rms
+        self.loss_weight, self.values = loss_weight, values
         self.train_step = train_step
         self._update_meter = None if meter is None else meter.update_state
 
     def build(self, input_shape: Any) -> None:
-        """Makes the steps, one per channel, as logarithms: an optimizer's rate then means a relative change."""
+        """Makes the steps' growth, one logarithm per channel: an optimizer's rate then means a relative change."""
         super().build(input_shape)
         channels = self.layer.compute_output_shape(input_shape)[-1]
         self.log_growth = self.add_weight("log_growth", (channels,), "float32", "zeros", trainable=self.train_step)
+        self.rms = self.add_weight("rms", (), "float32", keras.initializers.Constant(self.initial_rms), trainable=False)
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
+    def call(self, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The layer's output, quantized; adds the loss and updates the metric."""
         output = self.layer(*args, **kwargs)
-        step = self.steps()
-        quantized = quantize_through(tf.cast(output, tf.float32), step)
-        indices = quantized[:_RATE_SAMPLES] / step
-        bits = tf.reduce_mean(estimate_bits(indices))
+        values = tf.cast(output, tf.float32)
+        rms = self.rms
+        if training:
+            rms = tf.sqrt(tf.reduce_mean(values * values) + 1e-12)
+            self.rms.assign(_MOMENTUM * self.rms + (1 - _MOMENTUM) * tf.stop_gradient(rms))
+        quantized = quantize_through(values, self.steps(tf.stop_gradient(rms)))
+        # The rate sees the step's dependence on the map: a map that only shrinks costs what it did.
+        bits = tf.reduce_mean(estimate_bits(quantized[:_RATE_SAMPLES] / self.steps(rms)))
         self.add_loss(self.loss_weight * bits)
         if self._update_meter is not None:
             self._update_meter(bits, float(self.values))
         return tf.cast(quantized, output.dtype)
 
-    def steps(self) -> Any:
-        """The quantization steps, float32 [C], in the map's own unit."""
-        return self.initial_step * tf.exp(_STEP_SPEED * self.log_growth)
+    def steps(self, rms: Any = None) -> Any:
+        """The quantization steps, float32 [C], in the map's own unit.
+
+        They follow the map's root mean square, as those of an int8 map do: quantization after training scales it anew.
+
+        Args:
+          rms: of the map, float32; None = what it was in the last batches of training.
+        """
+        relative = (self.rms if rms is None else rms) / self.initial_rms
+        return self.initial_step * relative * tf.exp(_STEP_SPEED * self.log_growth)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, without the meter."""
-        own = ("initial_step", "loss_weight", "values", "train_step")
+        own = ("initial_step", "initial_rms", "loss_weight", "values", "train_step")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
@@ -190,8 +206,10 @@ def fmtc_apply(
         if layer.name not in scales:
             return copy
         share = values[layer.name] / sum(values.values())
-        step = initial_step * scales[layer.name]
-        return FmtcSimulate(copy, step, rate_weight * share, values[layer.name], train_steps, meter)
+        scale, rms = scales[layer.name]
+        return FmtcSimulate(
+            copy, initial_step * scale, rms, rate_weight * share, values[layer.name], train_steps, meter
+        )
 
     simulated = rebuild(model, simulate, _without_annotation)
     next(layer for layer in simulated.layers if isinstance(layer, FmtcSimulate)).meter = meter
@@ -224,8 +242,8 @@ def _without_annotation(layer: Any) -> Any:
     return layer.layer if isinstance(layer, FmtcAnnotate) else layer
 
 
-def _map_scales(model: Any, representative_dataset: RepresentativeDataset) -> dict[str, float]:
-    """The int8 scales that the annotated layers' maps would have, by the layers' names."""
+def _map_scales(model: Any, representative_dataset: RepresentativeDataset) -> dict[str, tuple[float, float]]:
+    """The int8 scales that the annotated layers' maps would have, and their root mean squares, by the layers' names."""
     graph = LayerGraph(model)
     annotated = [layer for layer in model.layers if isinstance(layer, FmtcAnnotate)]
     skipped = {layer.layer.name: graph.reason_against(layer) for layer in annotated}
@@ -234,11 +252,11 @@ def _map_scales(model: Any, representative_dataset: RepresentativeDataset) -> di
     if good:
         samples = read_samples(representative_dataset, dict(zip(model.input_names, model.inputs, strict=True)))
         inputs = [array[:_RANGE_SAMPLES] for array in samples.values()]
-        for layer, (low, high) in zip(good, _ranges(model, [graph.output(x) for x in good], inputs), strict=True):
+        for layer, (low, high, rms) in zip(good, _ranges(model, [graph.output(x) for x in good], inputs), strict=True):
             if not np.isfinite(high - low) or high == low:
                 skipped[layer.layer.name] = f"its output's range is [{low}, {high}] on the samples"
             else:
-                scales[layer.name] = (high - low) / _INT8_LEVELS
+                scales[layer.name] = ((high - low) / _INT8_LEVELS, rms)
     lines = [f"'{name}': {reason}" for name, reason in skipped.items() if reason is not None]
     for line in lines:
         _logger.warning("fmtc_apply skips the layer %s", line)
@@ -248,13 +266,16 @@ def _map_scales(model: Any, representative_dataset: RepresentativeDataset) -> di
     return scales
 
 
-def _ranges(model: Any, outputs: list[Any], inputs: list[np.ndarray]) -> list[tuple[float, float]]:
-    """Smallest and largest value of each output, zero included."""
-    extremes = keras.Model(
-        model.inputs, [f(tensor, [1, 2, 3]) for tensor in outputs for f in (tf.reduce_min, tf.reduce_max)]
-    )
-    found = [np.asarray(x) for x in extremes.predict(inputs, batch_size=32, verbose=0)]
+def _ranges(model: Any, outputs: list[Any], inputs: list[np.ndarray]) -> list[tuple[float, float, float]]:
+    """Smallest and largest value of each output, zero included, and its root mean square."""
+
+    def mean_square(tensor: Any, axes: list[int]) -> Any:
+        return tf.reduce_mean(tf.square(tensor), axes)
+
+    measures = (tf.reduce_min, tf.reduce_max, mean_square)
+    measured = keras.Model(model.inputs, [measure(x, [1, 2, 3]) for x in outputs for measure in measures])
+    found = [np.asarray(x, np.float64) for x in measured.predict(inputs, batch_size=32, verbose=0)]
     return [
-        (min(0.0, float(low.min())), max(0.0, float(high.max())))
-        for low, high in zip(found[::2], found[1::2], strict=True)
+        (min(0.0, float(low.min())), max(0.0, float(high.max())), float(np.sqrt(squares.mean())))
+        for low, high, squares in zip(found[::3], found[1::3], found[2::3], strict=True)
     ]

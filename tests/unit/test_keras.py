@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -308,7 +309,7 @@ def test_gradients_lower_the_bits() -> None:
 
 
 def test_layer_rounds_to_its_steps_and_learns_them() -> None:
-    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 48)
+    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48)
     x = tf.constant(np.random.default_rng(0).normal(0, 1, (1, 4, 4, 3)).astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -321,6 +322,25 @@ def test_layer_rounds_to_its_steps_and_learns_them() -> None:
     assert len(layer.losses) == 1
     again = FmtcSimulate.from_config(layer.get_config())
     np.testing.assert_array_equal(again(x), y)
+
+
+def test_steps_follow_a_map_that_shrinks() -> None:
+    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48)
+    x = np.random.default_rng(0).normal(0, 1, (4, 4, 4, 3)).astype(np.float32)
+    bits = []
+    for scale in (1.0, 0.1, 0.1):
+        tensor = tf.constant(scale * x)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            layer(tensor, training=True)
+            (loss,) = layer.losses
+        bits.append(float(loss))
+        along = tf.reduce_sum(tape.gradient(loss, tensor) * tensor)
+        assert abs(float(along)) < 0.1  # shrinking saves nothing; with a step that stays, 1 bit for each halving
+    np.testing.assert_allclose(bits, bits[0], rtol=1e-3)
+    for _ in range(60):
+        layer(tf.constant(0.1 * x), training=True)
+    np.testing.assert_allclose(layer.steps(), 0.025 * np.sqrt(np.mean(x * x)), rtol=0.02)
 
 
 @pytest.mark.parametrize("train_steps", [False, True])
@@ -410,9 +430,12 @@ def test_example_of_conversion(repository: Path, network: Any, samples: np.ndarr
 def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.round(255 * samples).astype(np.uint8), y=np.arange(len(samples)) % 4)
     settings = ("--train_data=data.npz", "--test_data=data.npz", "--epochs=0", "--finetune_epochs=1", "--width=2")
-    printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0.1", "--max_kl=0.5")
-    assert "rate_weight 0.1, bits_per_value " in printed
-    assert (tmp_path / "finetuned" / "results.json").exists()
+    printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0,0.1", "--max_kl=0.5")
+    assert "rate_weight 0.1: bits_per_value " in printed
+    results = json.loads((tmp_path / "finetuned" / "results.json").read_text())
+    assert results["summary"][1]["bits_change"][0] == pytest.approx(
+        results["runs"][1]["bits_per_value"] / results["runs"][0]["bits_per_value"] - 1
+    )
 
 
 def test_snippets_of_the_documentation(repository: Path, network: Any, samples: np.ndarray, tmp_path: Path) -> None:
