@@ -5,9 +5,9 @@
 The files hold `x`, uint8 images [N, H, W, C], and `y`, their classes. Without them, the bundled demo samples serve,
 which shows the steps and no more. A small ResNet is trained, unless --keras_model names a trained model of pixels/255.
 Then, for each of --seeds and --rate_weights, it is fine-tuned for equally long towards its own answers (distillation:
-labels are not needed, and few images do not overfit), converted within the same bound, and measured on the test data. A
-rate weight of 0 is the baseline, fine-tuned without the codec. Needs `pip install '.[tensorflow]'`, and matplotlib for
-the picture.
+labels are not needed, and few images do not overfit), converted within the same bounds, and measured on the test data.
+A rate weight of 0 is the baseline, fine-tuned without the codec. Needs `pip install '.[tensorflow]'`, and
+matplotlib for the picture.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ flags.DEFINE_string("output", "finetuned", "Folder for the models, results.json 
 flags.DEFINE_list("rate_weights", ["0", "0.3"], "What a bit per value adds to the loss.")
 flags.DEFINE_list("seeds", ["1"], "Of the order and the augmentation of images.")
 flags.DEFINE_float("initial_step", 8.0, "Simulated quantization step, in units of the int8 maps.")
-flags.DEFINE_bool("train_steps", False, "Train the steps, and convert with them.")
+flags.DEFINE_bool("train_steps", False, "Train the steps, for the first of --max_kl, and convert with them.")
 flags.DEFINE_integer("width", 16, "Channels of the ResNet's first stage.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Of training.", lower_bound=0)
 flags.DEFINE_integer("finetune_epochs", 15, "Of each fine-tuning.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 1e-3, "Of fine-tuning, at its highest.")
 flags.DEFINE_integer("samples", 1000, "Training images that quantization and calibration take.", lower_bound=1)
-flags.DEFINE_float("max_kl", 0.02, "Bound for the conversions.")
+flags.DEFINE_list("max_kl", ["0.02"], "Bounds for the conversions, a conversion for each.")
 flags.DEFINE_bool("flip", False, "Train on mirrored images too.")
 flags.DEFINE_integer("num_threads", 1, "Threads of TensorFlow and of the interpreters.", lower_bound=1)
 
@@ -118,6 +118,7 @@ def finetune(network: Any, images: np.ndarray, samples: np.ndarray, rate_weight:
             rate_weight=rate_weight,
             initial_step=FLAGS.initial_step,
             train_steps=FLAGS.train_steps,
+            max_kl=float(FLAGS.max_kl[0]),
         )
     batches = distillation_data(network, images, seed)
     steps = FLAGS.finetune_epochs * len(batches)
@@ -130,56 +131,60 @@ def finetune(network: Any, images: np.ndarray, samples: np.ndarray, rate_weight:
     return tuned
 
 
-def measure(tuned: Any, samples: np.ndarray, name: Path, test_file: Path) -> dict[str, float]:
-    """Converts a network and measures it on the test data."""
-    converted, quantized = name.with_name(f"{name.name}_fmtc.tflite"), name.with_name(f"{name.name}.tflite")
-    options = ConvertOptions(max_kl=FLAGS.max_kl, num_threads=FLAGS.num_threads)
-    convert_keras(tuned, samples, converted, options=options, quantized_output=quantized, overwrite=True)
+def measure(tuned: Any, samples: np.ndarray, name: Path, test_file: Path) -> list[dict[str, float]]:
+    """Converts a network within each bound and measures it on the test data; `agreement` is that with the original."""
+    quantized, original = name.with_name(f"{name.name}.tflite"), name.with_name("before.tflite")
     data = EvaluateOptions(test_file, preprocessing="raw", num_threads=FLAGS.num_threads)
-    result = evaluate(converted, quantized, options=data)
-    return {
-        "bits_per_value": result["model"]["coded"]["bits_per_value"]["mean"],
-        "top1": result["model"]["accuracy"]["top1"],
-        "top1_quantized": result["reference_model"]["accuracy"]["top1"],
-        "kl": result["comparison"]["fidelity"]["kl_mean_nats"],
-    }
+    figures = []
+    for bound in map(float, FLAGS.max_kl):
+        converted = name.with_name(f"{name.name}_kl_{bound:g}.tflite")
+        options = ConvertOptions(max_kl=bound, num_threads=FLAGS.num_threads)
+        convert_keras(tuned, samples, converted, options=options, quantized_output=quantized, overwrite=True)
+        by_quantized, by_original = (evaluate(converted, other, options=data) for other in (quantized, original))
+        figures.append(
+            {
+                "max_kl": bound,
+                "bits_per_value": by_quantized["model"]["coded"]["bits_per_value"]["mean"],
+                "top1": by_quantized["model"]["accuracy"]["top1"],
+                "top1_quantized": by_quantized["reference_model"]["accuracy"]["top1"],
+                "kl": by_quantized["comparison"]["fidelity"]["kl_mean_nats"],
+                "agreement": by_original["comparison"]["fidelity"]["top1_agreement"],
+            }
+        )
+    return figures
 
 
-def summarize(results: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """For each rate weight, means over the seeds, and those of the differences from the first weight at each seed.
+def summarize(runs: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """For each bound and rate weight, figures over the seeds, each as [mean, standard error].
 
-    Each figure is [mean, standard error]; bits_change is relative.
+    The changes are differences from the first rate weight with the same bound and seed; that of the bits is relative.
     """
-    weights = list(dict.fromkeys(r["rate_weight"] for r in results))
-    table = {(r["rate_weight"], r["seed"]): r for r in results}
-    seeds = list(dict.fromkeys(r["seed"] for r in results))
-
-    def over_seeds(values: list[float]) -> list[float]:
-        error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-        return [float(np.mean(values)), float(error)]
-
+    first = runs[0]["rate_weight"]
+    baseline = {(run["max_kl"], run["seed"]): run for run in runs if run["rate_weight"] == first}
     lines = []
-    for weight in weights:
-        line: dict[str, Any] = {"rate_weight": weight}
-        pairs = [(table[weight, seed], table[weights[0], seed]) for seed in seeds]
-        for name in ("bits_per_value", "top1", "top1_quantized"):
-            line[name] = over_seeds([own[name] for own, _ in pairs])
-        line["bits_change"] = over_seeds([own["bits_per_value"] / base["bits_per_value"] - 1 for own, base in pairs])
-        line["top1_change"] = over_seeds([own["top1"] - base["top1"] for own, base in pairs])
-        lines.append(line)
+    for bound, weight in dict.fromkeys((run["max_kl"], run["rate_weight"]) for run in runs):
+        own = [run for run in runs if (run["max_kl"], run["rate_weight"]) == (bound, weight)]
+        base = [baseline[bound, run["seed"]] for run in own]
+        columns = {name: [run[name] for run in own] for name in own[0] if name not in ("max_kl", "rate_weight", "seed")}
+        columns["bits_change"] = [x["bits_per_value"] / y["bits_per_value"] - 1 for x, y in zip(own, base, strict=True)]
+        columns["top1_change"] = [x["top1"] - y["top1"] for x, y in zip(own, base, strict=True)]
+        error = {name: np.std(x, ddof=1) / np.sqrt(len(x)) if len(x) > 1 else 0.0 for name, x in columns.items()}
+        figures = {name: [float(np.mean(x)), float(error[name])] for name, x in columns.items()}
+        lines.append({"max_kl": bound, "rate_weight": weight, **figures})
     return lines
 
 
 def draw(summary: list[dict[str, Any]], file: Path) -> None:
-    """Top-1 against bits per value, with standard errors."""
+    """Top-1 against bits per value, with standard errors; a line for each rate weight, through its bounds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="bits per value", ylabel="top-1 of the converted model")
-    (bits, bits_error), (top1, top1_error) = (np.transpose([x[k] for x in summary]) for k in ("bits_per_value", "top1"))
-    axes.errorbar(bits, top1, np.nan_to_num(top1_error), np.nan_to_num(bits_error), "o-", capsize=2)
-    for line, x, y in zip(summary, bits, top1, strict=True):
-        axes.annotate(f"{line['rate_weight']:g}", (x, y), textcoords="offset points", xytext=(5, 5))
+    for weight in dict.fromkeys(line["rate_weight"] for line in summary):
+        own = [line for line in summary if line["rate_weight"] == weight]
+        (bits, bits_error), (top1, top1_error) = (np.transpose([x[k] for x in own]) for k in ("bits_per_value", "top1"))
+        axes.errorbar(bits, top1, top1_error, bits_error, "o-", capsize=2, label=f"rate weight {weight:g}")
+    axes.legend()
     figure.savefig(file, dpi=120)
 
 
@@ -199,23 +204,24 @@ def main(_: list[str]) -> None:
         if FLAGS.epochs:
             train(network, (images, labels), FLAGS.epochs)
     samples = images[: FLAGS.samples] / np.float32(255)
-    print("before fine-tuning:", json.dumps(measure(network, samples, folder / "original", test_file)))
-    results = []
+    print("before fine-tuning:", json.dumps(measure(network, samples, folder / "before", test_file)), flush=True)
+    runs = []
     for seed in map(int, FLAGS.seeds):
         for weight in map(float, FLAGS.rate_weights):
             tuned = finetune(network, images, samples, weight, seed)
             figures = measure(tuned, samples, folder / f"rate_{weight:g}_seed_{seed}", test_file)
-            results.append({"rate_weight": weight, "seed": seed, **figures})
-            print(json.dumps(results[-1]), flush=True)
-    summary = summarize(results)
-    (folder / "results.json").write_text(json.dumps({"summary": summary, "runs": results}, indent=1) + "\n")
+            runs += [{"rate_weight": weight, "seed": seed, **own} for own in figures]
+            print(json.dumps(runs[-len(figures) :]), flush=True)
+    summary = summarize(runs)
+    (folder / "results.json").write_text(json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n")
     if importlib.util.find_spec("matplotlib"):
         draw(summary, folder / "results.png")
     for line in summary:
+        (bits, _), (bits_change, bits_error) = line["bits_per_value"], line["bits_change"]
+        (top1, _), (top1_change, top1_error) = line["top1"], line["top1_change"]
         print(
-            f"rate_weight {line['rate_weight']:g}: bits_per_value {line['bits_per_value'][0]:.3f} "
-            f"({line['bits_change'][0]:+.1%} ± {line['bits_change'][1]:.1%}), "
-            f"top-1 {line['top1'][0]:.4f} ({line['top1_change'][0]:+.4f} ± {line['top1_change'][1]:.4f})"
+            f"max_kl {line['max_kl']:g}, rate_weight {line['rate_weight']:g}: bits_per_value {bits:.3f} "
+            f"({bits_change:+.1%} ± {bits_error:.1%}), top-1 {top1:.4f} ({top1_change:+.4f} ± {top1_error:.4f})"
         )
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.keras.extra import check_model, keras, tf
 from fmtc_tflite.keras.graph import LayerGraph, copy_layer, rebuild
-from fmtc_tflite.keras.rate import estimate_bits, quantize_through
+from fmtc_tflite.keras.rate import estimate_bits, quantize_through, scale_gradient
 from fmtc_tflite.keras.samples import RepresentativeDataset, read_samples
+from fmtc_tflite.types import DEFAULT_MAX_KL
 
 _INT8_LEVELS = 255
 _RANGE_SAMPLES = 256
@@ -60,7 +61,7 @@ class FmtcSimulate(FmtcAnnotate):
       initial_rms: root mean square of the map at first; steps grow and shrink with it.
       loss_weight: what one bit per value of this map adds to the loss.
       values: values of this map in one sample; its weight in `meter`.
-      train_step: whether the steps are trained.
+      step_weight: what that bit is worth to the steps; 0 = they are not trained.
       meter: a Mean that all layers of the model share; None = no metric. Whoever shares it attaches it to one of them,
         or the model would list it once for each.
     """
@@ -72,7 +73,7 @@ class FmtcSimulate(FmtcAnnotate):
         initial_rms: float,
         loss_weight: float,
         values: int,
-        train_step: bool = True,
+        step_weight: float = 0.0,
         meter: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -80,14 +81,14 @@ class FmtcSimulate(FmtcAnnotate):
         super().__init__(layer, **kwargs)
         self.initial_step, self.initial_rms = initial_step, initial_rms
         self.loss_weight, self.values = loss_weight, values
-        self.train_step = train_step
+        self.step_weight = step_weight
         self._update_meter = None if meter is None else meter.update_state
 
     def build(self, input_shape: Any) -> None:
         """Makes the steps' growth, one logarithm per channel: an optimizer's rate then means a relative change."""
         super().build(input_shape)
         channels = self.layer.compute_output_shape(input_shape)[-1]
-        self.log_growth = self.add_weight("log_growth", (channels,), "float32", "zeros", trainable=self.train_step)
+        self.log_growth = self.add_weight("log_growth", (channels,), "float32", "zeros", trainable=self.step_weight > 0)
         self.rms = self.add_weight("rms", (), "float32", keras.initializers.Constant(self.initial_rms), trainable=False)
 
     def call(self, *args: Any, training: Any = None, **kwargs: Any) -> Any:
@@ -100,26 +101,29 @@ class FmtcSimulate(FmtcAnnotate):
             self.rms.assign(_MOMENTUM * self.rms + (1 - _MOMENTUM) * tf.stop_gradient(rms))
         quantized = quantize_through(values, self.steps(tf.stop_gradient(rms)))
         # The rate sees the step's dependence on the map: a map that only shrinks costs what it did.
-        bits = tf.reduce_mean(estimate_bits(quantized[:_RATE_SAMPLES] / self.steps(rms)))
+        growth = scale_gradient(self.log_growth, self.step_weight / self.loss_weight) if self.step_weight else None
+        bits = tf.reduce_mean(estimate_bits(quantized[:_RATE_SAMPLES] / self.steps(rms, growth)))
         self.add_loss(self.loss_weight * bits)
         if self._update_meter is not None:
             self._update_meter(bits, float(self.values))
         return tf.cast(quantized, output.dtype)
 
-    def steps(self, rms: Any = None) -> Any:
+    def steps(self, rms: Any = None, log_growth: Any = None) -> Any:
         """The quantization steps, float32 [C], in the map's own unit.
 
         They follow the map's root mean square, as those of an int8 map do: quantization after training scales it anew.
 
         Args:
           rms: of the map, float32; None = what it was in the last batches of training.
+          log_growth: float32 [C]; None = the layer's own.
         """
+        growth = tf.exp(_STEP_SPEED * (self.log_growth if log_growth is None else log_growth))
         relative = (self.rms if rms is None else rms) / self.initial_rms
-        return self.initial_step * relative * tf.exp(_STEP_SPEED * self.log_growth)
+        return self.initial_step * relative * growth
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, without the meter."""
-        own = ("initial_step", "initial_rms", "loss_weight", "values", "train_step")
+        own = ("initial_step", "initial_rms", "loss_weight", "values", "step_weight")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
@@ -172,6 +176,7 @@ def fmtc_apply(
     rate_weight: float = 0.02,
     initial_step: float = 4.0,
     train_steps: bool = False,
+    max_kl: float = DEFAULT_MAX_KL,
 ) -> Any:
     """Makes the model to fine-tune: behind each annotated layer, the codec is simulated.
 
@@ -182,8 +187,11 @@ def fmtc_apply(
       representative_dataset: inputs that show the maps' ranges; see fmtc_tflite.keras.samples. At most 256 are used.
       rate_weight: what one bit per value, over all simulated maps, adds to the loss. 0 simulates quantization alone.
       initial_step: in units of the map's int8 quantization.
-      train_steps: whether the steps, one for each channel, are trained with the network. Conversion does not use
-        them, and a large rate_weight then cost much accuracy; see docs/keras.md.
+      train_steps: whether the steps, one for each channel, are trained with the network; convert_keras then fixes them.
+        Needs a rate_weight above 0.
+      max_kl: the increase of the loss, in nats, at which trained steps settle. Errors grow with a step's square, and a
+        step twice as large saves a bit: at that increase, one bit per value is worth 2 ln(2) max_kl, whatever the
+        rate_weight.
 
     Returns:
       A model with the same weights, not compiled.
@@ -197,6 +205,8 @@ def fmtc_apply(
         raise UsageError(f"rate_weight: got {rate_weight}, expected 0 or a positive number, such as 0.02")
     if not 1 <= initial_step <= _INT8_LEVELS:
         raise UsageError(f"initial_step: got {initial_step}, expected 1 to {_INT8_LEVELS}, such as 4")
+    if train_steps and not (rate_weight > 0 and 0 < max_kl < math.inf):
+        raise UsageError(f"train_steps: got rate_weight {rate_weight} and max_kl {max_kl}, expected both above 0")
     scales = _map_scales(model, representative_dataset)
     values = {name: math.prod(LayerGraph(model).output(model.get_layer(name)).shape[1:]) for name in scales}
     meter = keras.metrics.Mean("bits_per_value")
@@ -207,8 +217,9 @@ def fmtc_apply(
             return copy
         share = values[layer.name] / sum(values.values())
         scale, rms = scales[layer.name]
+        step_weight = 2 * math.log(2) * max_kl * share if train_steps else 0.0
         return FmtcSimulate(
-            copy, initial_step * scale, rms, rate_weight * share, values[layer.name], train_steps, meter
+            copy, initial_step * scale, rms, rate_weight * share, values[layer.name], step_weight, meter
         )
 
     simulated = rebuild(model, simulate, _without_annotation)
@@ -234,7 +245,7 @@ def fmtc_strip(model: Any) -> Any:
 
 def trained_steps(model: Any) -> dict[str, np.ndarray]:
     """The steps that a model from fmtc_apply trained: float [C] in the output's unit, by the layers' own names."""
-    simulated = [layer for layer in model.layers if isinstance(layer, FmtcSimulate) and layer.train_step]
+    simulated = [layer for layer in model.layers if isinstance(layer, FmtcSimulate) and layer.step_weight]
     return {layer.layer.name: np.asarray(layer.steps()) for layer in simulated}
 
 

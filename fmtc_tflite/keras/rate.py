@@ -34,6 +34,11 @@ def quantize_through(x: Any, step: Any) -> Any:
     return rounded, gradient
 
 
+def scale_gradient(x: Any, factor: float) -> Any:
+    """x, whose gradient is multiplied by `factor`."""
+    return factor * x + tf.stop_gradient((1 - factor) * x)
+
+
 def estimate_bits(indices: Any) -> Any:
     """Estimated bits per value of each channel.
 

@@ -253,6 +253,8 @@ def test_bad_arguments(network: Any, samples: np.ndarray) -> None:
         fmtc_apply(annotated, samples, rate_weight=-1)
     with pytest.raises(UsageError, match=r"initial_step: got 0\.5, expected 1 to 255"):
         fmtc_apply(annotated, samples, initial_step=0.5)
+    with pytest.raises(UsageError, match=r"train_steps: got rate_weight 0 and max_kl 0\.02, expected both"):
+        fmtc_apply(annotated, samples, rate_weight=0, train_steps=True)
     with pytest.raises(UsageError, match="none is annotated; see fmtc_annotate_model"):
         fmtc_apply(network, samples)
     with pytest.raises(UsageError, match=r"got builtins\.str, expected a tf-keras layer"):
@@ -309,7 +311,7 @@ def test_gradients_lower_the_bits() -> None:
 
 
 def test_layer_rounds_to_its_steps_and_learns_them() -> None:
-    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48)
+    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48, 0.5)
     x = tf.constant(np.random.default_rng(0).normal(0, 1, (1, 4, 4, 3)).astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -431,7 +433,7 @@ def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path:
     np.savez(tmp_path / "data.npz", x=np.round(255 * samples).astype(np.uint8), y=np.arange(len(samples)) % 4)
     settings = ("--train_data=data.npz", "--test_data=data.npz", "--epochs=0", "--finetune_epochs=1", "--width=2")
     printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0,0.1", "--max_kl=0.5")
-    assert "rate_weight 0.1: bits_per_value " in printed
+    assert "max_kl 0.5, rate_weight 0.1: bits_per_value " in printed
     results = json.loads((tmp_path / "finetuned" / "results.json").read_text())
     assert results["summary"][1]["bits_change"][0] == pytest.approx(
         results["runs"][1]["bits_per_value"] / results["runs"][0]["bits_per_value"] - 1
