@@ -2,7 +2,7 @@
 
 Named after TF-MOT: layers are annotated, then `fmtc_apply` makes the model to train.
 
-    model = fmtc_apply(fmtc_annotate_model(model), samples, rate_weight=0.02)
+    model = fmtc_apply(fmtc_annotate_model(model), samples, rate_weight=0.2)
     model.compile(...); model.fit(...)
     convert_keras(model, samples, "model_fmtc.tflite")  # or model = fmtc_strip(model)
 
@@ -173,7 +173,7 @@ def fmtc_apply(
     model: Any,
     representative_dataset: RepresentativeDataset,
     *,
-    rate_weight: float = 0.02,
+    rate_weight: float = 0.2,
     initial_step: float = 4.0,
     train_steps: bool = False,
     max_kl: float = DEFAULT_MAX_KL,
@@ -202,7 +202,7 @@ def fmtc_apply(
     """
     check_model(model)
     if not 0 <= rate_weight < math.inf:
-        raise UsageError(f"rate_weight: got {rate_weight}, expected 0 or a positive number, such as 0.02")
+        raise UsageError(f"rate_weight: got {rate_weight}, expected 0 or a positive number, such as 0.2")
     if not 1 <= initial_step <= _INT8_LEVELS:
         raise UsageError(f"initial_step: got {initial_step}, expected 1 to {_INT8_LEVELS}, such as 4")
     if train_steps and not (rate_weight > 0 and 0 < max_kl < math.inf):
