@@ -8,7 +8,9 @@ Named after TF-MOT: layers are annotated, then `fmtc_apply` makes the model to t
 
 Behind each annotated layer stand quantization steps and rounding whose gradient is that of the identity; the steps can
 be trained with the network (learned step sizes: Esser et al., ICLR 2020). The loss grows by `rate_weight` times the
-estimated bits per value (fmtc_tflite.keras.rate), which is also the metric `bits_per_value`.
+estimated bits per value (fmtc_tflite.keras.rate), which is also the metric `bits_per_value`. Steps follow the maps'
+root mean squares, so that the loss cannot fall by maps that only shrink: quantization after training scales each to 8
+bits again.
 """
 
 import logging
@@ -26,7 +28,7 @@ from fmtc_tflite.types import DEFAULT_MAX_KL
 
 _INT8_LEVELS = 255
 _RANGE_SAMPLES = 256
-_RATE_SAMPLES = 4  # of each batch: an estimate for all of it at a quarter of the time, for batches of 64
+_RATE_SAMPLES = 4  # of each batch: an estimate for all of it, in a fraction of the time
 _STEP_SPEED = 10.0  # Adam with a rate of 1e-3 changes a step by up to 1 % in each update
 _MOMENTUM = 0.9  # of the maps' root mean squares
 _logger = logging.getLogger(__name__)
