@@ -154,35 +154,57 @@ def measure(tuned: Any, samples: np.ndarray, name: Path, test_file: Path) -> lis
     return figures
 
 
-def summarize(runs: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """For each bound and rate weight, figures over the seeds, each as [mean, standard error].
+def mean_and_error(values: list[float]) -> list[float]:
+    """The mean and its standard error, 0 for a single value."""
+    return [float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0]
 
-    The changes are differences from the first rate weight with the same bound and seed; that of the bits is relative.
+
+def over_bounds(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Figures of one network from its conversions within each bound.
+
+    A bound holds on samples of its own, so that divergences on test data scatter. Bits are therefore compared at the
+    same divergence there, the bounds' geometric mean: on the line through the bits over the divergence's logarithm.
     """
-    first = runs[0]["rate_weight"]
-    baseline = {(run["max_kl"], run["seed"]): run for run in runs if run["rate_weight"] == first}
+    divergences, bits = np.log([run["kl"] for run in runs]), [run["bits_per_value"] for run in runs]
+    line = np.polyfit(divergences, bits, min(1, len(runs) - 1))
+    target = np.mean(np.log([run["max_kl"] for run in runs]))
+    means = {name: float(np.mean([run[name] for run in runs])) for name in ("top1", "top1_quantized", "agreement")}
+    return {"bits_at_equal_kl": float(np.polyval(line, target)), **means}
+
+
+def summarize(runs: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """For each rate weight, figures over the seeds, each as [mean, standard error].
+
+    The changes are differences from the first rate weight at the same seed; that of the bits is relative.
+    """
+    networks = dict.fromkeys((run["rate_weight"], run["seed"]) for run in runs)
+    by_network = {n: over_bounds([run for run in runs if (run["rate_weight"], run["seed"]) == n]) for n in networks}
     lines = []
-    for bound, weight in dict.fromkeys((run["max_kl"], run["rate_weight"]) for run in runs):
-        own = [run for run in runs if (run["max_kl"], run["rate_weight"]) == (bound, weight)]
-        base = [baseline[bound, run["seed"]] for run in own]
-        columns = {name: [run[name] for run in own] for name in own[0] if name not in ("max_kl", "rate_weight", "seed")}
-        columns["bits_change"] = [x["bits_per_value"] / y["bits_per_value"] - 1 for x, y in zip(own, base, strict=True)]
-        columns["top1_change"] = [x["top1"] - y["top1"] for x, y in zip(own, base, strict=True)]
-        error = {name: np.std(x, ddof=1) / np.sqrt(len(x)) if len(x) > 1 else 0.0 for name, x in columns.items()}
-        figures = {name: [float(np.mean(x)), float(error[name])] for name, x in columns.items()}
-        lines.append({"max_kl": bound, "rate_weight": weight, **figures})
+    for weight in dict.fromkeys(weight for weight, _ in networks):
+        own = {seed: by_network[w, seed] for w, seed in networks if w == weight}
+        base = [by_network[runs[0]["rate_weight"], seed] for seed in own]
+        columns = {name: [x[name] for x in own.values()] for name in base[0]}
+        bits, top1 = columns["bits_at_equal_kl"], columns["top1"]
+        columns["bits_change"] = [x / y["bits_at_equal_kl"] - 1 for x, y in zip(bits, base, strict=True)]
+        columns["top1_change"] = [x - y["top1"] for x, y in zip(top1, base, strict=True)]
+        lines.append({"rate_weight": weight, **{name: mean_and_error(x) for name, x in columns.items()}})
     return lines
 
 
-def draw(summary: list[dict[str, Any]], file: Path) -> None:
+def draw(runs: list[dict[str, float]], file: Path) -> None:
     """Top-1 against bits per value, with standard errors; a line for each rate weight, through its bounds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="bits per value", ylabel="top-1 of the converted model")
-    for weight in dict.fromkeys(line["rate_weight"] for line in summary):
-        own = [line for line in summary if line["rate_weight"] == weight]
-        (bits, bits_error), (top1, top1_error) = (np.transpose([x[k] for x in own]) for k in ("bits_per_value", "top1"))
+    for weight in dict.fromkeys(run["rate_weight"] for run in runs):
+        points = []
+        for bound in dict.fromkeys(run["max_kl"] for run in runs):
+            own = [run for run in runs if (run["rate_weight"], run["max_kl"]) == (weight, bound)]
+            points.append(
+                [x for name in ("bits_per_value", "top1") for x in mean_and_error([run[name] for run in own])]
+            )
+        bits, bits_error, top1, top1_error = np.transpose(points)
         axes.errorbar(bits, top1, top1_error, bits_error, "o-", capsize=2, label=f"rate weight {weight:g}")
     axes.legend()
     figure.savefig(file, dpi=120)
@@ -215,13 +237,13 @@ def main(_: list[str]) -> None:
     summary = summarize(runs)
     (folder / "results.json").write_text(json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n")
     if importlib.util.find_spec("matplotlib"):
-        draw(summary, folder / "results.png")
+        draw(runs, folder / "results.png")
     for line in summary:
-        (bits, _), (bits_change, bits_error) = line["bits_per_value"], line["bits_change"]
+        (bits, _), (bits_change, bits_error) = line["bits_at_equal_kl"], line["bits_change"]
         (top1, _), (top1_change, top1_error) = line["top1"], line["top1_change"]
         print(
-            f"max_kl {line['max_kl']:g}, rate_weight {line['rate_weight']:g}: bits_per_value {bits:.3f} "
-            f"({bits_change:+.1%} ± {bits_error:.1%}), top-1 {top1:.4f} ({top1_change:+.4f} ± {top1_error:.4f})"
+            f"rate_weight {line['rate_weight']:g}: {bits:.3f} bits/value at equal kl ({bits_change:+.1%} ± "
+            f"{bits_error:.1%}), top-1 {top1:.4f} ({top1_change:+.4f} ± {top1_error:.4f})"
         )
 
 
