@@ -51,11 +51,11 @@ def estimate_bits(indices: Any) -> Any:
     left = tf.pad(indices[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
     up = tf.concat([left[:, :1], indices[:, :-1]], 1)
     predictions = [tf.zeros_like(indices), left, up, tf.stop_gradient(tf.floor((left + up) / 2 + 0.25))]
-    return tf.reduce_min(tf.stack([_bits(indices - p) for p in predictions]), 0)
+    return tf.reduce_min(_bits(tf.stack([indices - p for p in predictions])), 0)
 
 
 def _bits(residuals: Any) -> Any:
-    """Mean bits [C] of residuals [N, H, W, C], under the distribution that fits each channel.
+    """Mean bits [P, C] of residuals [P, N, H, W, C], under the distribution that fits each channel of each of P.
 
     Zero or not has two probabilities, the sign two, and magnitudes from 1 on are geometrically distributed, all at
     their maximum likelihood. So the bits are entropies that follow from the mean magnitude M, the share p of nonzero
@@ -67,9 +67,9 @@ def _bits(residuals: Any) -> Any:
     min(|residual|, 1) makes p differentiable: values of magnitude 1 learn what they save by becoming zero.
     """
     magnitudes = tf.abs(residuals)
-    mean = tf.reduce_mean(magnitudes, [0, 1, 2])
-    nonzero = tf.reduce_mean(tf.minimum(magnitudes, 1.0), [0, 1, 2])
-    excess = tf.stop_gradient(tf.reduce_mean(tf.sign(residuals), [0, 1, 2])) / tf.maximum(nonzero, _TINY)
+    mean = tf.reduce_mean(magnitudes, [1, 2, 3])
+    nonzero = tf.reduce_mean(tf.minimum(magnitudes, 1.0), [1, 2, 3])
+    excess = tf.stop_gradient(tf.reduce_mean(tf.sign(residuals), [1, 2, 3])) / tf.maximum(nonzero, _TINY)
     positive = (1 + tf.clip_by_value(excess, -1.0, 1.0)) / 2
     signs = nonzero * (_xlogx(positive) + _xlogx(1 - positive))
     zeros = _xlogx(nonzero) + _xlogx(1 - nonzero)
