@@ -104,7 +104,8 @@ class FmtcSimulate(FmtcAnnotate):
         quantized = quantize_through(values, self.steps(tf.stop_gradient(rms)))
         # The rate sees the step's dependence on the map: a map that only shrinks costs what it did.
         growth = scale_gradient(self.log_growth, self.step_weight / self.loss_weight) if self.step_weight else None
-        bits = tf.reduce_mean(estimate_bits(quantized[:_RATE_SAMPLES] / self.steps(rms, growth)))
+        coded = (values + tf.stop_gradient(quantized - values))[:_RATE_SAMPLES]
+        bits = tf.reduce_mean(estimate_bits(coded / self.steps(rms, growth)))
         self.add_loss(self.loss_weight * bits)
         if self._update_meter is not None:
             self._update_meter(bits, float(self.values))
