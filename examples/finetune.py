@@ -245,6 +245,8 @@ def main(_: list[str]) -> None:
             f"rate_weight {line['rate_weight']:g}: {bits:.3f} bits/value at equal kl ({bits_change:+.1%} ± "
             f"{bits_error:.1%}), top-1 {top1:.4f} ({top1_change:+.4f} ± {top1_error:.4f})"
         )
+    if len(FLAGS.seeds) == 1:
+        print("one seed tells no standard error: give several --seeds")
 
 
 if __name__ == "__main__":
