@@ -247,10 +247,11 @@ class Treatment:
 
     Attributes:
       transform: lossless, step (identity with a quantization step), klt, or skip.
-      step: in int8 units (multiples of 1/16); None = one per channel, from the search.
+      step: in int8 units (multiples of 1/16), of a transform step perhaps one for each channel; None = one per channel,
+        from the search.
       components: r of the KLT; None = all channels.
     """
 
     transform: TransformName
-    step: float | None = None
+    step: float | tuple[float, ...] | None = None
     components: int | None = None

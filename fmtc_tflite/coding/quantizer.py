@@ -1,8 +1,10 @@
 """The step quantizer of FORMAT.md section 4.1, and what it is given."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from fmtc_tflite.coding.side_info import MAX_STEP, STEP_ONE
+from fmtc_tflite.coding.side_info import CODED_STEPS, MAX_STEP, STEP_ONE
 
 
 def centres(channel_means: np.ndarray, lo: int, zero_point: int) -> int | np.ndarray:
@@ -20,9 +22,17 @@ def centres(channel_means: np.ndarray, lo: int, zero_point: int) -> int | np.nda
     return np.clip(np.rint(channel_means), -128, 127).astype(np.int8)
 
 
-def step_code(step: float) -> int:
-    """A step in int8 units to the coded 1/16 units, limited to what FORMAT.md allows."""
-    return int(np.clip(np.rint(step * STEP_ONE), STEP_ONE, MAX_STEP))
+def step_codes(step: float | Sequence[float], channels: int) -> np.ndarray:
+    """Steps in int8 units to the 1/16 units [channels] of FORMAT.md, limited to what it allows.
+
+    Args:
+      step: one for all channels, or one for each, which are rounded to the steps that a single channel can have.
+      channels: how many.
+    """
+    codes = np.clip(np.rint(np.asarray(step) * STEP_ONE), STEP_ONE, MAX_STEP).astype(np.int64)
+    if codes.ndim:
+        codes = CODED_STEPS[np.abs(CODED_STEPS - codes[:, None]).argmin(1)]
+    return np.broadcast_to(codes, (channels,))
 
 
 def quantize(difference: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@
                {"tensor": ".*", "transform": "skip"}]}
 
 `tensor` is a regular expression searched in the tensor's name; the first entry that matches decides. `step` is in units
-of the tensor's own quantization (1 to 255); without it, `step` takes one per channel from the search that meets
---max_kl or --max_bits_per_value. Feature maps that no entry matches are treated as without a recipe.
+of the tensor's own quantization (1 to 255): a number or, for the transform `step`, a list with one for each channel.
+Without it, `step` takes one per channel from the search that meets --max_kl or --max_bits_per_value. Feature maps that
+no entry matches are treated as without a recipe.
 """
 
 import json
@@ -69,14 +70,18 @@ def _rule(entry: Any, where: str) -> tuple[re.Pattern[str], Treatment]:
     transform, step, components = entry["transform"], entry.get("step"), entry.get("components")
     if transform not in _TRANSFORMS:
         raise RecipeError(f"{where}: transform {transform!r}, expected one of {', '.join(_TRANSFORMS)}")
-    if step is not None and (transform not in ("step", "klt") or not _is_number(step) or not 1 <= step <= 255):
-        raise RecipeError(f"{where}: step {step!r}, expected a number from 1 to 255, with transform step or klt only")
+    steps: list[Any] = step if isinstance(step, list) and transform == "step" else [step]
+    if step is not None and (transform not in ("step", "klt") or not steps or not all(map(_is_step, steps))):
+        raise RecipeError(
+            f"{where}: step {step!r}, expected a number from 1 to 255, with transform step or klt only, or a list of "
+            "them, one for each channel, with transform step"
+        )
     if transform == "klt" and step is None:
         raise RecipeError(f"{where}: transform klt needs a step, for instance 2")
     if components is not None and (transform != "klt" or type(components) is not int or components < 1):
         raise RecipeError(f"{where}: components {components!r}, expected a positive integer, with transform klt only")
-    return pattern, Treatment(transform, step, components)
+    return pattern, Treatment(transform, tuple(steps) if isinstance(step, list) else step, components)
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
+def _is_step(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and 1 <= x <= 255

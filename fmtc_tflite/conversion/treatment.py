@@ -146,6 +146,11 @@ def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
     elif wanted.transform == "skip":
         plan.skip("the recipe says so")
     elif wanted.transform != "lossless":
+        if isinstance(wanted.step, tuple) and len(wanted.step) != site.tensor.shape[3]:
+            raise RecipeError(
+                f"recipe {options.recipe}: {name!r} gets {len(wanted.step)} steps, expected one number or one for each "
+                f"of its {site.tensor.shape[3]} channels"
+            )
         if options.is_lossless:
             raise RecipeError(
                 f"recipe {options.recipe}: {name!r} is to be coded with {wanted.transform}, which needs "
@@ -189,11 +194,12 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
     lo, hi = plan.site.activation_range
     if plan.treatment.transform == "klt":
         r = min(plan.treatment.components or channels, channels)
+        assert not isinstance(plan.treatment.step, tuple)  # a recipe's KLT has one step
         plan.info = _klt(plan.site, covariance, r, plan.treatment.step or 1.0)
         return
     centres = map_centres(plan.site, values)
     if plan.treatment.step is not None:
-        codes = np.full(channels, quantizer.step_code(plan.treatment.step))
+        codes = quantizer.step_codes(plan.treatment.step, channels)
     else:
         pick = best_pick(plan.choices, weight)
         codes = pick.steps

@@ -17,9 +17,10 @@ from fmtc_tflite.evaluation.preprocess import quantize_real
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.keras.extra import check_model, tf
-from fmtc_tflite.keras.finetune import FmtcAnnotate, fmtc_strip
+from fmtc_tflite.keras.finetune import FmtcAnnotate, fmtc_strip, trained_steps
 from fmtc_tflite.keras.graph import all_layers
 from fmtc_tflite.keras.samples import RepresentativeDataset, read_samples
+from fmtc_tflite.keras.steps import steps_recipe
 from fmtc_tflite.types import ConvertOptions
 
 _QUANTIZATION_AWARE = ("QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2")
@@ -40,6 +41,10 @@ def convert_keras(
     A plain model gets full-integer post-training quantization by the TFLiteConverter, a quantization-aware one of
     TF-MOT keeps its own. Wrappers of pruning, clustering and fmtc_apply are taken off first. The model's inputs and
     outputs become int8.
+
+    Steps that fmtc_apply trained are what the maps of its layers are coded with, as if a recipe named them, unless the
+    options have a recipe or ask for a lossless conversion; the bound then holds for the other maps only, and a warning
+    says where it is missed. After fmtc_strip, the search chooses all steps.
 
     Args:
       model: a functional or sequential tf-keras model; it is left as it is.
@@ -71,13 +76,19 @@ def convert_keras(
     samples = read_samples(representative_dataset, dict(zip(model.input_names, model.inputs, strict=True)))
     if labels is not None and np.shape(labels) != (len(next(iter(samples.values()))),):
         raise CalibrationError(f"labels: got the shape {list(np.shape(labels))}, expected one for each sample")
-    content = _quantize(_stripped(model), samples)
+    plain = _stripped(model)
+    content = _quantize(plain, samples)
     with TemporaryDirectory() as folder:
         data = Path(folder) / "samples.npz"
         arrays: dict[str, Any] = _model_inputs(content, samples)
         np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
-        calibration = replace(options.calibration, data=data)
-        result = convert_content(content, replace(options, calibration=calibration))
+        options = replace(options, calibration=replace(options.calibration, data=data))
+        steps = trained_steps(model)
+        if steps and options.recipe is None and options.preset == "default" and not options.lossless:
+            recipe = Path(folder) / "trained_steps.json"
+            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
+            options = replace(options, recipe=recipe)
+        result = convert_content(content, options)
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
     write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))
     return result

@@ -1,21 +1,42 @@
 """A differentiable estimate of the bits that the codec spends on a quantized map.
 
 The codec predicts each value from its neighbours in the same channel and codes the residual with a static table for
-each class of channels (custom_ops/FORMAT.md). Here a channel's residuals have a Laplacian distribution integrated over
-the quantization bins, as is usual in learned compression (Ballé et al., "End-to-end optimized image compression", ICLR
-2017), with the scale estimated from the batch; each channel takes the predictor that is cheapest for it.
+each class of channels (custom_ops/FORMAT.md). Here a channel's residuals have the distribution, of a few parameters,
+that fits them in this batch, and each channel takes the predictor that is cheapest for it. To train with such an
+estimate is usual in learned compression (Ballé et al., "End-to-end optimized image compression", ICLR 2017). Zeros have
+a probability of their own, since ReLUs make many, and that makes maps sparser (with an L1 norm for it: Georgiadis,
+"Accelerating convolutional neural networks via activation map compression", CVPR 2019).
 """
 
 from typing import Any
 
 from fmtc_tflite.keras.extra import tf
 
-_SMALLEST_SCALE = 0.05  # a channel of zeros then costs 7e-5 bits a value, and nothing overflows
+_TINY = 1e-5  # a share below that counts as this, and nothing overflows
 
 
-def round_through(x: Any) -> Any:
-    """Rounds; the gradient passes as if it did not (the straight-through estimator)."""
-    return x + tf.stop_gradient(tf.round(x) - x)
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def quantize_through(x: Any, step: Any) -> Any:
+    """Rounds to multiples of a step; gradients pass as if it did not (the straight-through estimator).
+
+    Args:
+      x: float32 tensor [..., C].
+      step: float32 tensor [C].
+
+    Returns:
+      A tensor of x's shape. The gradient of a step is that of a learned step size (Esser et al., ICLR 2020).
+    """
+    rounded = tf.round(x / step) * step
+
+    def gradient(upstream: Any) -> tuple[Any, Any]:
+        return upstream, tf.reduce_sum(upstream * (rounded - x), range(x.shape.rank - 1)) / step
+
+    return rounded, gradient
+
+
+def scale_gradient(x: Any, factor: float) -> Any:
+    """x, whose gradient is multiplied by `factor`."""
+    return factor * x + tf.stop_gradient((1 - factor) * x)
 
 
 def estimate_bits(indices: Any) -> Any:
@@ -29,20 +50,33 @@ def estimate_bits(indices: Any) -> Any:
     """
     left = tf.pad(indices[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
     up = tf.concat([left[:, :1], indices[:, :-1]], 1)
-    predictions = [tf.zeros_like(indices), left, up, tf.stop_gradient(tf.floor((left + up) / 2))]
-    return tf.reduce_min(tf.stack([_laplacian_bits(tf.abs(indices - p)) for p in predictions]), 0)
+    predictions = [tf.zeros_like(indices), left, up, tf.stop_gradient(tf.floor((left + up) / 2 + 0.25))]
+    return tf.reduce_min(_bits(tf.stack([indices - p for p in predictions])), 0)
 
 
-def _laplacian_bits(magnitudes: Any) -> Any:
-    """Mean bits [C] of residuals of these magnitudes [N, H, W, C], under the Laplacian that fits each channel.
+def _bits(residuals: Any) -> Any:
+    """Mean bits [P, C] of residuals [P, N, H, W, C], under the distribution that fits each channel of each of P.
 
-    P(0) = 1 - exp(-1/2b), P(k) = exp(-(|k| - 1/2)/b) (1 - exp(-1/b))/2: all that the mean of -log2 P needs is the share
-    of zeros and the mean magnitude, which carries the gradient.
+    Zero or not has two probabilities, the sign two, and magnitudes from 1 on are geometrically distributed, all at
+    their maximum likelihood. So the bits are entropies that follow from the mean magnitude M, the share p of nonzero
+    residuals, and the share of positive ones among them:
+
+      h(p) + p h(positive) + M h(p / M), with h the binary entropy; the last is p times that of a geometric
+      distribution of mean M / p.
+
+    min(|residual|, 1) makes p differentiable: values of magnitude 1 learn what they save by becoming zero.
     """
-    mean = tf.reduce_mean(magnitudes, [0, 1, 2])
-    zeros = tf.reduce_mean(tf.cast(magnitudes < 0.5, tf.float32), [0, 1, 2])
-    scale = tf.maximum(mean, _SMALLEST_SCALE)  # maximum likelihood
-    zero = -tf.math.log1p(-tf.exp(-0.5 / scale))
-    other = tf.math.log(2.0) - tf.math.log1p(-tf.exp(-1 / scale))
-    nats = zeros * zero + (1 - zeros) * (other - 0.5 / scale) + mean / scale
-    return nats / tf.math.log(2.0)
+    magnitudes = tf.abs(residuals)
+    mean = tf.reduce_mean(magnitudes, [1, 2, 3])
+    nonzero = tf.reduce_mean(tf.minimum(magnitudes, 1.0), [1, 2, 3])
+    excess = tf.stop_gradient(tf.reduce_mean(tf.sign(residuals), [1, 2, 3])) / tf.maximum(nonzero, _TINY)
+    positive = (1 + tf.clip_by_value(excess, -1.0, 1.0)) / 2
+    signs = nonzero * (_xlogx(positive) + _xlogx(1 - positive))
+    zeros = _xlogx(nonzero) + _xlogx(1 - nonzero)
+    magnitude = _xlogx(nonzero) + _xlogx(mean - nonzero) - _xlogx(mean)
+    return -(zeros + signs + magnitude) / tf.math.log(2.0)
+
+
+def _xlogx(x: Any) -> Any:
+    x = tf.maximum(x, _TINY)
+    return x * tf.math.log(x)

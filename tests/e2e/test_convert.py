@@ -300,6 +300,13 @@ def test_bad_recipes(model: Path, samples: Path) -> None:
     for text in ("", "[]", '{"sites": [{"tensor": "x"}]}', '{"sites": [{"tensor": "(", "transform": "skip"}]}'):
         recipe.write_text(text)
         assert_fails(run(model, "--recipe", recipe, "--dry_run"), 2, "recipe.json")
+    for steps in ("[]", "[2, 0.5]", '["2"]', "[[2]]"):
+        recipe.write_text(f'{{"sites": [{{"tensor": "", "transform": "step", "step": {steps}}}]}}')
+        assert_fails(run(model, "--recipe", recipe, "--dry_run"), 2, "or a list of them, one for each channel")
+    recipe.write_text('{"sites": [{"tensor": "", "transform": "klt", "step": [2, 3]}]}')
+    assert_fails(run(model, "--recipe", recipe, "--dry_run"), 2, "with transform step")
+    recipe.write_text('{"sites": [{"tensor": "", "transform": "step", "step": [2, 3]}]}')
+    assert_fails(run(model, "--recipe", recipe, "--dry_run"), 2, "gets 2 steps, expected one number or one for each")
     recipe.write_text('{"sites": [{"tensor": "no such name", "transform": "skip"}]}')
     assert_fails(run(model, "--recipe", recipe, "--dry_run"), 2, "no such name")
     recipe.write_text('{"sites": [{"tensor": "", "transform": "step"}]}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ with warnings.catch_warnings():
     keras = pytest.importorskip("tf_keras")
 
 from fmtc_tflite import types
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.errors import CalibrationError, OutputExistsError, UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
@@ -251,6 +253,8 @@ def test_bad_arguments(network: Any, samples: np.ndarray) -> None:
         fmtc_apply(annotated, samples, rate_weight=-1)
     with pytest.raises(UsageError, match=r"initial_step: got 0\.5, expected 1 to 255"):
         fmtc_apply(annotated, samples, initial_step=0.5)
+    with pytest.raises(UsageError, match=r"train_steps: got rate_weight 0 and max_kl 0\.02, expected both"):
+        fmtc_apply(annotated, samples, rate_weight=0, train_steps=True)
     with pytest.raises(UsageError, match="none is annotated; see fmtc_annotate_model"):
         fmtc_apply(network, samples)
     with pytest.raises(UsageError, match=r"got builtins\.str, expected a tf-keras layer"):
@@ -307,7 +311,7 @@ def test_gradients_lower_the_bits() -> None:
 
 
 def test_layer_rounds_to_its_steps_and_learns_them() -> None:
-    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 48)
+    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48, 0.5)
     x = tf.constant(np.random.default_rng(0).normal(0, 1, (1, 4, 4, 3)).astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -320,6 +324,25 @@ def test_layer_rounds_to_its_steps_and_learns_them() -> None:
     assert len(layer.losses) == 1
     again = FmtcSimulate.from_config(layer.get_config())
     np.testing.assert_array_equal(again(x), y)
+
+
+def test_steps_follow_a_map_that_shrinks() -> None:
+    layer = FmtcSimulate(keras.layers.Activation("linear"), 0.25, 1.0, 1.0, 48)
+    x = np.random.default_rng(0).normal(0, 1, (4, 4, 4, 3)).astype(np.float32)
+    bits = []
+    for scale in (1.0, 0.1, 0.1):
+        tensor = tf.constant(scale * x)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            layer(tensor, training=True)
+            (loss,) = layer.losses
+        bits.append(float(loss))
+        along = tf.reduce_sum(tape.gradient(loss, tensor) * tensor)
+        assert abs(float(along)) < 0.1  # shrinking saves nothing; with a step that stays, 1 bit for each halving
+    np.testing.assert_allclose(bits, bits[0], rtol=1e-3)
+    for _ in range(60):
+        layer(tf.constant(0.1 * x), training=True)
+    np.testing.assert_allclose(layer.steps(), 0.025 * np.sqrt(np.mean(x * x)), rtol=0.02)
 
 
 @pytest.mark.parametrize("train_steps", [False, True])
@@ -339,6 +362,37 @@ def test_fine_tuning_lowers_the_bits(train_steps: bool, network: Any, samples: n
         for m in (network, model)
     ]
     assert bits[1]["bits_per_value"] < bits[0]["bits_per_value"]
+
+
+def coded_steps(content: bytes) -> dict[str, np.ndarray]:
+    """The step of each channel, in int8 units, that the encoders of a converted model have, by the maps' names."""
+    ops = load_model(content).subgraphs[0].ops
+    return {
+        op.inputs[0].name: SideInformation.from_bytes(op.inputs[1].data.tobytes()).steps / STEP_ONE
+        for op in ops
+        if op.opcode == "FMTC_ENCODE"
+    }
+
+
+def test_trained_steps_arrive(network: Any, samples: np.ndarray, tmp_path: Path) -> None:
+    model = fmtc_apply(fmtc_annotate_model(network), samples, train_steps=True)
+    simulated = {layer.layer.name: layer for layer in model.layers if isinstance(layer, FmtcSimulate)}
+    growths = np.random.default_rng(0).normal(0, 0.05, (3, 8)).astype(np.float32)
+    for layer, growth in zip(simulated.values(), growths, strict=True):
+        layer.log_growth.assign(growth)
+    quantized = tmp_path / "model.tflite"
+    result = convert_keras(model, samples, options=OPTIONS, quantized_output=quantized)
+    found = coded_steps(result.content)
+    sites = {site.name: site.tensor for site in find_sites(load_model(quantized.read_bytes()))}
+    assert len(found) == len(sites) == 3
+    for layer, (name, steps) in zip(("relu", "linear", "add"), found.items(), strict=True):
+        expected = np.asarray(simulated[layer].steps()) / sites[name].scale
+        assert np.ptp(expected) > 1
+        np.testing.assert_allclose(steps, expected.clip(1, 255), rtol=1 / 32)
+    searched = convert_keras(fmtc_strip(model), samples, options=OPTIONS)
+    assert any((coded_steps(searched.content)[name] != steps).any() for name, steps in found.items())
+    lossless = convert_keras(model, samples, options=types.ConvertOptions(num_threads=1, lossless=True))
+    assert lossless.report["fidelity"]["bit_exact"]
 
 
 # --- the extra, and the examples --------------------------------------------------------------------------------------
@@ -378,9 +432,21 @@ def test_example_of_conversion(repository: Path, network: Any, samples: np.ndarr
 def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.round(255 * samples).astype(np.uint8), y=np.arange(len(samples)) % 4)
     settings = ("--train_data=data.npz", "--test_data=data.npz", "--epochs=0", "--finetune_epochs=1", "--width=2")
-    printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0.1", "--max_kl=0.5")
-    assert "rate_weight 0.1, bits_per_value " in printed
-    assert (tmp_path / "finetuned" / "results.json").exists()
+    printed = run_example(repository / "examples" / "finetune.py", *settings, "--rate_weights=0,0.1", "--max_kl=0.5")
+    assert "rate_weight 0.1: " in printed
+    results = json.loads((tmp_path / "finetuned" / "results.json").read_text())
+    bits = [run["bits_per_value"] for run in results["runs"]]
+    assert results["summary"][1]["bits_change"][0] == pytest.approx(bits[1] / bits[0] - 1)
+
+
+def test_example_of_a_quantized_network(repository: Path, real_data: Path, tmp_path: Path) -> None:
+    quantized, data = real_data / "models" / "resnet8_cifar10_int8.tflite", real_data / "cifar10" / "calibration.npz"
+    script = repository / "examples" / "resnet8_from_tflite.py"
+    printed = run_example(script, f"--tflite={quantized}", f"--data={data}", "--output=resnet8.keras")
+    agreement = re.search(r"they agree on (\S+) of 500 images", printed)
+    assert agreement is not None
+    assert float(agreement[1]) > 0.9
+    assert keras.models.load_model(tmp_path / "resnet8.keras", compile=False).count_params() > 70_000
 
 
 def test_snippets_of_the_documentation(repository: Path, network: Any, samples: np.ndarray, tmp_path: Path) -> None:
