@@ -1,6 +1,7 @@
 #include "tflite/thread_pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,8 +16,8 @@ constexpr uint32_t kMaxThreads = 64;
 // Some tens of microseconds.
 constexpr int kSpins = 1000;
 
-// Waits a while for `ready` without giving the processor away: waking a thread takes about as long as coding a small
-// map.
+// Waits a while for `ready` without sleeping: waking a thread takes about as long as coding a small map. Others that
+// want the processor, such as the runtime's own threads, get it.
 template <typename Ready>
 void Spin(const Ready& ready) {
   for (int i = 0; i < kSpins && !ready(); ++i) {
@@ -25,6 +26,7 @@ void Spin(const Ready& ready) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+    if (i % 16 == 15) sched_yield();
   }
 }
 
