@@ -66,10 +66,7 @@ def convert_keras(
     """
     check_model(model)
     options = options or ConvertOptions()
-    if options.calibration.data is not None:
-        raise UsageError(
-            f"options.calibration.data: got {options.calibration.data}, expected None, as representative_dataset is it"
-        )
+    _check_options(options)
     quantized_path = None if quantized_output is None else Path(quantized_output)
     paths = [] if output is None else [Path(output), Path(output).with_suffix(".json")]
     check_writable(paths + ([] if quantized_path is None else [quantized_path]), overwrite)
@@ -84,7 +81,7 @@ def convert_keras(
         np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
         options = replace(options, calibration=replace(options.calibration, data=data))
         steps = trained_steps(model)
-        if steps and options.recipe is None and options.preset == "default" and not options.lossless:
+        if steps and _takes_steps(options):
             recipe = Path(folder) / "trained_steps.json"
             recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
             options = replace(options, recipe=recipe)
@@ -92,6 +89,17 @@ def convert_keras(
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
     write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))
     return result
+
+
+def _check_options(options: ConvertOptions) -> None:
+    if options.calibration.data is not None:
+        raise UsageError(
+            f"options.calibration.data: got {options.calibration.data}, expected None, as representative_dataset is it"
+        )
+
+
+def _takes_steps(options: ConvertOptions) -> bool:
+    return options.recipe is None and options.preset == "default" and not options.lossless
 
 
 def _stripped(model: Any) -> Any:
