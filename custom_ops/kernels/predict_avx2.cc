@@ -5,34 +5,25 @@
 #include <cstring>
 #include <tuple>
 
-#include "kernels/lookup_avx2.h"
 #include "kernels/target.h"
 #include "kernels/x86_kernels.h"
 
 FMTC_BEGIN_TARGET_AVX2
 
 #include "kernels/predict_rows.h"
+#include "kernels/words_avx2.h"
 
 namespace fmtc {
 namespace {
 
-struct Vector32 {
-  using Type = __m256i;
+struct Vector32 : Bytes32 {
   using Mask = __m256i;
-  static constexpr size_t kBytes = 32;
 
   static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
-    const Type high = _mm256_and_si256(Load(codes), Set(static_cast<char>(0xF0)));
-    return _mm256_cmpeq_epi8(high, Set(static_cast<char>(predictor << 4)));
+    const Type high = _mm256_and_si256(Load(codes), Set(0xF0));
+    return _mm256_cmpeq_epi8(high, Set(static_cast<uint8_t>(predictor << 4)));
   }
-  static FMTC_INLINE Type Load(const uint8_t* p) { return LoadVector(p); }
-  static FMTC_INLINE void Store(uint8_t* p, Type value) { StoreVector(p, value); }
-  static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi8(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi8(a, b); }
-  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epu8(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epu8(a, b); }
   static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm256_and_si256(mask, a); }
   static FMTC_INLINE Type Join(Type mask, Type a, Type b) { return _mm256_or_si256(_mm256_and_si256(mask, a), b); }
   static FMTC_INLINE Type SelectAverage(Mask mask, Type base, Type a, Type b) {

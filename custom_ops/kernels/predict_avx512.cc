@@ -11,27 +11,20 @@
 FMTC_BEGIN_TARGET_AVX512
 
 #include "kernels/predict_rows.h"
+#include "kernels/words_avx2.h"
+#include "kernels/words_avx512.h"
 
 namespace fmtc {
 namespace {
 
-struct Vector64 {
-  using Type = __m512i;
+struct Vector64 : Bytes64 {
   using Mask = __mmask64;
-  static constexpr size_t kBytes = 64;
 
   static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
-    const Type high = _mm512_and_si512(Load(codes), Set(static_cast<char>(0xF0)));
-    return _mm512_cmpeq_epi8_mask(high, Set(static_cast<char>(predictor << 4)));
+    const Type high = _mm512_and_si512(Load(codes), Set(0xF0));
+    return _mm512_cmpeq_epi8_mask(high, Set(static_cast<uint8_t>(predictor << 4)));
   }
-  static FMTC_INLINE Type Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
-  static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm512_storeu_si512(p, value); }
-  static FMTC_INLINE Type Set(char value) { return _mm512_set1_epi8(value); }
-  static FMTC_INLINE Type Add(Type a, Type b) { return _mm512_add_epi8(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm512_sub_epi8(a, b); }
-  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm512_xor_si512(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm512_min_epu8(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return _mm512_max_epu8(a, b); }
   static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm512_maskz_mov_epi8(mask, a); }
   static FMTC_INLINE Type Join(Type mask, Type a, Type b) {
     constexpr int kAndOr = 0xEA;
@@ -45,23 +38,14 @@ struct Vector64 {
   }
 };
 
-struct Vector32 {
-  using Type = __m256i;
+struct Vector32 : Bytes32 {
   using Mask = __mmask32;
-  static constexpr size_t kBytes = 32;
 
-  static FMTC_INLINE Type Load(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static FMTC_INLINE void Store(uint8_t* p, Type value) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), value); }
-  static FMTC_INLINE Type Set(char value) { return _mm256_set1_epi8(value); }
   static FMTC_INLINE Mask Has(const uint8_t* codes, int predictor) {
-    const Type high = _mm256_and_si256(Load(codes), Set(static_cast<char>(0xF0)));
-    return _mm256_cmpeq_epi8_mask(high, Set(static_cast<char>(predictor << 4)));
+    const Type high = _mm256_and_si256(Load(codes), Set(0xF0));
+    return _mm256_cmpeq_epi8_mask(high, Set(static_cast<uint8_t>(predictor << 4)));
   }
-  static FMTC_INLINE Type Add(Type a, Type b) { return _mm256_add_epi8(a, b); }
   static FMTC_INLINE Type Sub(Type a, Type b) { return _mm256_sub_epi8(a, b); }
-  static FMTC_INLINE Type Xor(Type a, Type b) { return _mm256_xor_si256(a, b); }
-  static FMTC_INLINE Type Min(Type a, Type b) { return _mm256_min_epu8(a, b); }
-  static FMTC_INLINE Type Max(Type a, Type b) { return _mm256_max_epu8(a, b); }
   static FMTC_INLINE Type Keep(Mask mask, Type a) { return _mm256_maskz_mov_epi8(mask, a); }
   static FMTC_INLINE Type Join(Type mask, Type a, Type b) {
     constexpr int kAndOr = 0xEA;

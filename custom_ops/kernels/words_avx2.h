@@ -1,5 +1,5 @@
-// 32 bytes, and their words, for kernels/quantize_rows.h, also where there are wider vectors. To be included between
-// FMTC_BEGIN_TARGET_* and FMTC_END_TARGET.
+// 32 bytes, and their words, for kernels/quantize_rows.h and kernels/predict_rows.h, also where there are wider
+// vectors. To be included between FMTC_BEGIN_TARGET_* and FMTC_END_TARGET.
 #ifndef FMTC_KERNELS_WORDS_AVX2_H_
 #define FMTC_KERNELS_WORDS_AVX2_H_
 
