@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
+    "regions": ({"coding", "graph"}, {"numpy", SCHEMA}),
     "profiling": ({"coding", "evaluation", "graph"}, {"numpy"}),
     "profiling.live": ({"graph", "runtime"}, {"numpy"}),
     "profiling.measurement": _RUNS_MODELS,
