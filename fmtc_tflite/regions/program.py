@@ -77,7 +77,7 @@ class ProgramOp:
 
 @dataclass(frozen=True)
 class ProgramPass:
-    """Some ops that follow one another, and their steps. `windows`: (first, end) column of each op's output, or None."""
+    """Some ops that follow one another, and their steps. `windows`: (first, end) columns of each op's output."""
 
     first_op: int
     op_count: int
@@ -215,9 +215,9 @@ class ProgramWriter:
         )
         self._content += bytes(-len(self._content) % PROGRAM_ALIGNMENT)
         counts = [sum(tensor.place == place for tensor in tensors) for place in (INPUT, OUTPUT)]
-        header = (MAGIC, VERSION, kernel_set, 0, len(self._content), 0, len(tensors), len(ops), len(passes))
-        header += (*counts, 0, scratch_bytes, *places, len(steps), bytes(12))
-        self._content[: _HEADER.size] = _HEADER.pack(*header)
+        sizes = (len(tensors), len(ops), len(passes), *counts)
+        head = (MAGIC, VERSION, kernel_set, 0, len(self._content), 0)
+        self._content[: _HEADER.size] = _HEADER.pack(*head, *sizes, 0, scratch_bytes, *places, len(steps), bytes(12))
         struct.pack_into("<I", self._content, _CRC_OFFSET, crc32c(bytes(self._content)))
         return Program.from_bytes(bytes(self._content))
 
@@ -272,10 +272,10 @@ class _Reader:
     def _records(self, record: struct.Struct, offset: int, count: int, what: str) -> list[tuple[int, ...]]:
         return list(record.iter_unpack(self._slice(offset, count * record.size, what)))
 
-    def _tensor(self, place: int, type_: int, *rest: int) -> ProgramTensor:
-        *fields, padding, windowed, form, zero, phase, zero_too = rest
+    def _tensor(self, *record: int) -> ProgramTensor:
+        *fields, windowed, form, zero, phase, zero_too = record
         _require(windowed <= 1 and form == 0 and not zero and not zero_too, "a tensor has an unknown form")
-        return ProgramTensor(place, type_, *fields, padding, bool(windowed), phase)
+        return ProgramTensor(*fields, windowed=bool(windowed), phase=phase)  # type: ignore[arg-type]
 
     def _op(self, kind: int, rule: int, input_count: int, output: int, zero: int, *rest: int) -> ProgramOp:
         inputs, parameters, parameter_bytes, memory_offset, memory_bytes, zero_too = rest
@@ -374,7 +374,9 @@ def _check_ops(program: Program) -> None:
     written = {index for index, tensor in enumerate(program.tensors) if tensor.place == INPUT}
     for number, op in enumerate(program.ops):
         where = f"op {number}"
-        _require(all(i < count for i in (*op.inputs, op.output)), f"{where} names a tensor beyond the {count} there are")
+        _require(
+            all(i < count for i in (*op.inputs, op.output)), f"{where} names a tensor beyond the {count} there are"
+        )
         for index in op.inputs:
             _require(index in written, f"{where} reads tensor {index} before it is written")
             _require(program.tensors[index].place != OUTPUT, f"{where} reads an output of the region")
@@ -400,7 +402,8 @@ def _check_passes(program: Program) -> None:
         )
         reached = end
         _require(
-            all(part.first_op <= op < end for op in part.steps), f"{where} has a step of an op that is not among its own"
+            all(part.first_op <= op < end for op in part.steps),
+            f"{where} has a step of an op that is not among its own",
         )
         for op, (first, last) in zip(range(part.first_op, end), part.windows or (), strict=False):
             width = program.tensors[program.ops[op].output].width
