@@ -275,7 +275,7 @@ class _Reader:
     def _tensor(self, *record: int) -> ProgramTensor:
         *fields, windowed, form, zero, phase, zero_too = record
         _require(windowed <= 1 and form == 0 and not zero and not zero_too, "a tensor has an unknown form")
-        return ProgramTensor(*fields, windowed=bool(windowed), phase=phase)  # type: ignore[arg-type]
+        return ProgramTensor(*fields[:13], windowed=bool(windowed), phase=phase)
 
     def _op(self, kind: int, rule: int, input_count: int, output: int, zero: int, *rest: int) -> ProgramOp:
         inputs, parameters, parameter_bytes, memory_offset, memory_bytes, zero_too = rest

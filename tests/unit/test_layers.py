@@ -21,7 +21,6 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "files": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
-    "regions": ({"coding", "graph"}, {"numpy"}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
     "regions": ({"coding", "graph"}, {"numpy", SCHEMA}),
     "profiling": ({"coding", "evaluation", "graph"}, {"numpy"}),
