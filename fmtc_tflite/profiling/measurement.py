@@ -13,9 +13,9 @@ from fmtc_tflite.evaluation.meters import CodedMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.memory.traffic import CodedMap
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
-from fmtc_tflite.profiling.traffic import CodedMap
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 

@@ -22,7 +22,7 @@ from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.graph.converted import is_stored_as_it_is
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
-from fmtc_tflite.profiling.arena import aliases, tensor_bytes
+from fmtc_tflite.memory.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information"]
 TrafficModel = Literal["as_executed", "fused_codec"]

@@ -14,8 +14,8 @@ from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
 from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
-from fmtc_tflite.profiling.arena import tensor_bytes
-from fmtc_tflite.profiling.traffic import CodecWork, Traffic, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.arena import tensor_bytes
+from fmtc_tflite.memory.traffic import CodecWork, Traffic, as_executed, coded_maps, fused_codec
 from model_builder import ModelBuilder
 
 MAP = 16 * 16 * 8  # bytes of each of the chain's feature maps

@@ -180,7 +180,7 @@ def _default_logic() -> _Table:
 
 
 def _package_folder() -> Any:
-    return resources.files("fmtc_tflite.profiling") / "memory_systems"
+    return resources.files("fmtc_tflite.memory") / "memory_systems"
 
 
 def _read(name_or_path: str) -> tuple[bytes, str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fmtc_tflite.graph.model import Tensor
-from fmtc_tflite.profiling.arena import best_offset
-from fmtc_tflite.profiling.memory_system import Level, MemorySystem
-from fmtc_tflite.profiling.traffic import Access, CodecWork, OpTraffic, Traffic
+from fmtc_tflite.memory.arena import best_offset
+from fmtc_tflite.memory.memory_system import Level, MemorySystem
+from fmtc_tflite.memory.traffic import Access, CodecWork, OpTraffic, Traffic
 
 _BITS_PER_BYTE = 8
 

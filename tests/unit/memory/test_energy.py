@@ -11,9 +11,9 @@ import pytest
 import coded_models
 import model_builder
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.profiling.energy import energy_of, transfer_pj
-from fmtc_tflite.profiling.memory_system import MemorySystem, Pin, load_memory_system
-from fmtc_tflite.profiling.traffic import Traffic, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.energy import energy_of, transfer_pj
+from fmtc_tflite.memory.memory_system import MemorySystem, Pin, load_memory_system
+from fmtc_tflite.memory.traffic import Traffic, as_executed, coded_maps, fused_codec
 
 # The convolution outputs of ResNet-18: height and width, channels, bits per value with the KLT, with entropy coding
 # alone, as the reference script of the feature-map compression paper has them.

@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import model_builder
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.profiling.arena import no_scratch, plan_arena, tensor_bytes
+from fmtc_tflite.memory.arena import no_scratch, plan_arena, tensor_bytes
 from model_builder import GraphBuilder, ModelBuilder, Ref
 
 RUNTIMES = [name for name in ("ai_edge_litert", "tflite_runtime") if importlib.util.find_spec(name)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.memory_system import known_memory_systems, load_memory_system
+from fmtc_tflite.memory.memory_system import known_memory_systems, load_memory_system
 
 VALID = """
 name = "mine"
