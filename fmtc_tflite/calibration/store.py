@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.base import Dataset
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.partial import describe_changes
 from fmtc_tflite.files import check_writable, write_all

@@ -8,8 +8,8 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from fmtc_tflite.calibration.base import Dataset
 from fmtc_tflite.coding import allocation
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.task import LabelSet, find_task
 from fmtc_tflite.graph.model_io import Model

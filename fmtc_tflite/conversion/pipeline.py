@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_calibration_data
 from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
-from fmtc_tflite.calibration.synthetic import SyntheticDataset
 from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
@@ -40,6 +38,8 @@ from fmtc_tflite.conversion.treatment import (
     raw_capacity,
     set_quantization,
 )
+from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_calibration_data
+from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.evaluation.meters import fidelity_sources
 from fmtc_tflite.graph.convertible import check_convertible

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.base import Dataset
 from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.evaluation.metrics import State
 from fmtc_tflite.evaluation.task import Task

@@ -13,13 +13,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import runner
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
 from fmtc_tflite.evaluation.metrics import State
 from fmtc_tflite.evaluation.partial import PartialResults
-from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.evaluation.task import LabelSet, Task, find_task
 from fmtc_tflite.evaluation.workers import run_shards
 from fmtc_tflite.graph.model_io import Model, load_model

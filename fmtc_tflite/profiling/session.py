@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.evaluation.preprocess import Preprocessing
+from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.profiling.document import profile_document
 from fmtc_tflite.profiling.measurement import measure

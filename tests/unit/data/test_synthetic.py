@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmtc_tflite.calibration.dataset import open_dataset
-from fmtc_tflite.calibration.synthetic import SyntheticDataset, natural_image, power_law_noise
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.opening import open_dataset
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.synthetic import SyntheticDataset, natural_image, power_law_noise
 
 
 @pytest.mark.parametrize(

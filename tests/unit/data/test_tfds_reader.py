@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from fmtc_tflite.calibration.dataset import open_dataset
+from fmtc_tflite.data.opening import open_dataset
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 SPEC = InputSpec("image", (1, 4, 4, 1), np.int8, 1.0, -128)
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), dtype=np.uint8)

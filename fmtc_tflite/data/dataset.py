@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 Items = dict[str, "Image.Image | np.ndarray"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing, pixel_table
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing, pixel_table
 
 UINT8 = InputSpec("u", (1, 8, 6, 3), np.uint8, 1 / 127.5, 127)
 INT8 = InputSpec("i", (1, 8, 6, 3), np.int8, 1.0, -128)

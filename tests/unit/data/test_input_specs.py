@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.calibration.dataset import InputSpec, input_specs_from_model
+from fmtc_tflite.data.opening import InputSpec, input_specs_from_model
 from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.graph.model import Buffer, Model, Op, Signature, Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model

@@ -15,9 +15,9 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from fmtc_tflite.calibration.base import Items, LabelMaps, Reader, is_pixels
+from fmtc_tflite.data.dataset import Items, LabelMaps, Reader, is_pixels
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fmtc_tflite.calibration.base import Dataset, Items, Reader
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.dataset import Dataset, Items, Reader
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 
 _MIN_IMAGE_SIDE = 16  # below it, an input of rank 4 is more likely a spectrogram than a picture
 _SHAPES = 80

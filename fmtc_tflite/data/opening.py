@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fmtc_tflite.calibration import readers
-from fmtc_tflite.calibration.base import Dataset, Reader
-from fmtc_tflite.calibration.synthetic import SyntheticDataset
-from fmtc_tflite.calibration.tfds_reader import TFDS_PREFIX, open_tfds
+from fmtc_tflite.data import readers
+from fmtc_tflite.data.dataset import Dataset, Reader
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.synthetic import SyntheticDataset
+from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.types import CalibrationOptions

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fmtc_tflite.calibration.base import Items, Reader
+from fmtc_tflite.data.dataset import Items, Reader
+from fmtc_tflite.data.preprocess import InputSpec
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec
 
 TFDS_PREFIX = "tfds:"
 _PATTERN = re.compile(r"tfds:(?P<name>[\w/.:+-]+)\[(?P<split>\w+)\]")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmtc_tflite.calibration.dataset import Dataset, open_dataset
+from fmtc_tflite.data.opening import Dataset, open_dataset
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.evaluation.preprocess import InputSpec, Preprocessing
 
 SPEC = InputSpec("image", (1, 8, 6, 3), np.int8, 1.0, -128)
 GREY = InputSpec("grey", (1, 8, 6, 1), np.int8, 1.0, -128)
