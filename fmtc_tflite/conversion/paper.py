@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import Components, Read, before_activation, convolve, measure_components
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.statistics import ValueStatistics
 from fmtc_tflite.coding import entropy_model, paper
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
@@ -25,6 +24,7 @@ from fmtc_tflite.conversion.treatment import SitePlan, raw_capacity
 from fmtc_tflite.evaluation.meters import fidelity_sources
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import ENCODE
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.baselines import huffman_lengths, shannon_bits
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 from fmtc_tflite.verify import Comparison, compare

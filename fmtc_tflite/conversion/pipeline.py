@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.coding import allocation, entropy_model
@@ -46,6 +45,7 @@ from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import ConvertOptions, Treatment
 from fmtc_tflite.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 

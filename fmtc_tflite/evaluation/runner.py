@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.evaluation.metrics import State
 from fmtc_tflite.evaluation.task import Task
 from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.rewrite import is_converted
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.interpreter import load_interpreter
 
 # Fixed, so that results do not depend on the number of workers.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.evaluation.meters import CodedMeter
 from fmtc_tflite.evaluation.metrics import ByteStatistics
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.memory.traffic import CodedMap
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion.paper import PaperConversion
 from fmtc_tflite.conversion.pipeline import ConversionResult
@@ -17,6 +16,7 @@ from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import COEFFICIENTS_SUFFIX, DECODE, ENCODE, restore
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 from model_builder import ModelBuilder
 
