@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from fmtc_tflite.coding import allocation
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation.task import LabelSet, find_task
+from fmtc_tflite.fidelity.task import LabelSet, find_task
+from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, FidelityTrial, Labels, Sample
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import ConvertOptions
-from fmtc_tflite.verify import AccuracyTrial, Comparison, FidelityTrial, Labels, Sample
 
 # Of one step of a search, in feature-map values, and the least and most samples.
 _TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 700_000_000, 16, 512

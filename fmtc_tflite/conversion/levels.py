@@ -23,9 +23,9 @@ from fmtc_tflite.conversion.choices import (
 )
 from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
 from fmtc_tflite.data.opening import Dataset
+from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
-from fmtc_tflite.verify import FidelityTrial
 
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
 _LEVEL_VALUES = 7_000_000_000

@@ -21,13 +21,13 @@ from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
 from fmtc_tflite.conversion.rotation import rotate
 from fmtc_tflite.conversion.treatment import SitePlan, raw_capacity
-from fmtc_tflite.evaluation.meters import fidelity_sources
+from fmtc_tflite.fidelity.meters import fidelity_sources
+from fmtc_tflite.fidelity.verify import Comparison, compare
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import ENCODE
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.baselines import huffman_lengths, shannon_bits
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
-from fmtc_tflite.verify import Comparison, compare
 
 
 @dataclass(frozen=True)

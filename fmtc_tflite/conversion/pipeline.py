@@ -40,14 +40,14 @@ from fmtc_tflite.conversion.treatment import (
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_calibration_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import NothingToDoError, VerificationError
-from fmtc_tflite.evaluation.meters import fidelity_sources
+from fmtc_tflite.fidelity.meters import fidelity_sources
+from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import ConvertOptions, Treatment
-from fmtc_tflite.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24

@@ -13,8 +13,8 @@ import numpy as np
 
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
-from fmtc_tflite.evaluation.metrics import State
-from fmtc_tflite.evaluation.task import Task
+from fmtc_tflite.fidelity.metrics import State
+from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner

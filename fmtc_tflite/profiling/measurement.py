@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from fmtc_tflite.evaluation.meters import CodedMeter
-from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.fidelity.meters import CodedMeter
+from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner

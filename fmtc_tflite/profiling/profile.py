@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
-from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
-from fmtc_tflite.evaluation.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
-from fmtc_tflite.evaluation.task import Task
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
+from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.converted import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 from fmtc_tflite.inference.model_runner import ModelRunner

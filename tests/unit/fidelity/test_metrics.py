@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.errors import CalibrationError
-from fmtc_tflite.evaluation.metrics import (
+from fmtc_tflite.fidelity.metrics import (
     CodedBytes,
     Disagreement,
     KlDivergence,

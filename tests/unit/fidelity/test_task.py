@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.errors import CalibrationError
-from fmtc_tflite.evaluation.task import LabelSet, find_task
+from fmtc_tflite.fidelity.task import LabelSet, find_task
 from fmtc_tflite.graph.model_io import Model, load_model
 from model_builder import ModelBuilder
 
