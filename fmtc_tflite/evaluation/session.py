@@ -18,12 +18,12 @@ from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import runner
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
-from fmtc_tflite.evaluation.partial import PartialResults
-from fmtc_tflite.evaluation.workers import run_shards
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.runtime.interpreter import available_runtimes
+from fmtc_tflite.sharding.partial_results import PartialResults
+from fmtc_tflite.sharding.workers import run_shards
 from fmtc_tflite.types import EvaluateOptions
 
 

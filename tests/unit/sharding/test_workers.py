@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmtc_tflite.errors import CalibrationError, FmtcError
-from fmtc_tflite.evaluation.workers import run_shards
+from fmtc_tflite.sharding.workers import run_shards
 from sharded_work import Squares
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation.partial import PartialResults
+from fmtc_tflite.sharding.partial_results import PartialResults
 
 IDENTITY = {"--model_file": "a" * 64, "--label_offset": 1, "--resize": (64, 64), "--seed": None}
 
