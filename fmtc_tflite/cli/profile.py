@@ -24,7 +24,7 @@ from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM, known_memory
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS
 from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.profile_report import format_profile
+from fmtc_tflite.profiling.text_report import format_profile
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 FLAGS = flags.FLAGS

@@ -11,7 +11,7 @@ from typing import Any
 from fmtc_tflite.profiling import plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
-from fmtc_tflite.profiling.profile_report import profile_csv
+from fmtc_tflite.profiling.text_report import profile_csv
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from fmtc_tflite.profiling import live, plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
 from fmtc_tflite.profiling.options import ProfileOptions
-from fmtc_tflite.profiling.profile_report import format_profile, profile_csv
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.profiling.text_report import format_profile, profile_csv
 from model_builder import ModelBuilder
 
 SCHEMA = json.loads((importlib.resources.files("fmtc_tflite") / "profile_schema.json").read_text())
