@@ -18,9 +18,7 @@ from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
-from fmtc_tflite.conversion.budgets import set_budget
-from fmtc_tflite.conversion.build import build_converted
-from fmtc_tflite.conversion.constraints import (
+from fmtc_tflite.conversion.bounds import (
     AccuracyBound,
     Constraint,
     FidelityBound,
@@ -28,6 +26,8 @@ from fmtc_tflite.conversion.constraints import (
     fidelity_trial,
     find_labels,
 )
+from fmtc_tflite.conversion.budgets import set_budget
+from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
 from fmtc_tflite.conversion.treatment import (

@@ -13,9 +13,9 @@ from math import prod
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.graph.constraints import CANDIDATE_RULES, CODING_RULES, first_broken_rule
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.rules import CANDIDATE_RULES, CODING_RULES, first_broken_rule
 
 _ACTIVATION = schema.ActivationFunctionType
 _FUSED_RANGES: dict[int, tuple[float, float]] = {

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import model_builder
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError
-from fmtc_tflite.graph import constraints
+from fmtc_tflite.graph import rules
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, load_model
