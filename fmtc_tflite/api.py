@@ -15,7 +15,7 @@ from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
-from fmtc_tflite.evaluation.session import Evaluation
+from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model

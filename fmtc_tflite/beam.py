@@ -35,7 +35,7 @@ from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.data.tfds_reader import TFDS_PREFIX
 from fmtc_tflite.errors import FmtcError, UsageError
-from fmtc_tflite.evaluation.session import Evaluation, Timing
+from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.sharding.partial_results import describe_changes

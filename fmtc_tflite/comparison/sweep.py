@@ -21,7 +21,7 @@ from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.evaluation.document import evaluation_report
-from fmtc_tflite.evaluation.session import Evaluation
+from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards

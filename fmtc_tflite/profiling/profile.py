@@ -18,7 +18,7 @@ from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
 from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
-from fmtc_tflite.profiling.measurement import Measurement
+from fmtc_tflite.profiling.measured_sizes import Measurement
 
 AGREEMENT = 0.02  # planned and live arena
 

@@ -9,7 +9,7 @@ from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_datas
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.profiling.document import profile_document
-from fmtc_tflite.profiling.measurement import measure
+from fmtc_tflite.profiling.measured_sizes import measure
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.profile import ModelProfile, recognise
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.conversion.paper import PaperConversion
+from fmtc_tflite.conversion.paper_preset import PaperConversion
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.graph.converted import candidate_maps

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation import runner
+from fmtc_tflite.evaluation import shard_work
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.coding.side_info import SideInformation
-from fmtc_tflite.conversion.paper import PaperConversion
+from fmtc_tflite.conversion.paper_preset import PaperConversion
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model import Op, Tensor
