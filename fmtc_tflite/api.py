@@ -21,8 +21,8 @@ from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.plots import check_available
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.rendering import check_available
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 

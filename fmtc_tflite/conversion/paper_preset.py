@@ -15,6 +15,7 @@ from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import Components, Read, before_activation, convolve, measure_components
 from fmtc_tflite.calibration.statistics import ValueStatistics
 from fmtc_tflite.coding import entropy_model, paper
+from fmtc_tflite.coding.code_lengths import huffman_lengths, shannon_bits
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
 from fmtc_tflite.coding.transform import fixed_point
 from fmtc_tflite.conversion.build import build_converted
@@ -26,7 +27,6 @@ from fmtc_tflite.fidelity.verify import Comparison, compare
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import ENCODE
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.profiling.baselines import huffman_lengths, shannon_bits
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 

@@ -1,7 +1,9 @@
-"""Reports as text: the one place that formats figures and units for people."""
+"""A conversion's report as text."""
 
 from collections import Counter
 from typing import Any
+
+from fmtc_tflite.rendering import shorten
 
 _TABLE_ROWS = 24
 
@@ -56,8 +58,3 @@ def _fidelity_text(fidelity: dict[str, Any]) -> str:
     if fidelity["top1_agreement"] is not None:
         text += f", same top-1 on {100 * fidelity['top1_agreement']:.1f} %"
     return f"{text}, {fidelity['num_samples']} held-back samples"
-
-
-def shorten(text: str, width: int) -> str:
-    """The text, its end where it is longer than `width` characters."""
-    return text if len(text) <= width else "..." + text[-(width - 3) :]

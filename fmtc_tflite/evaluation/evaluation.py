@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation import shard_work
+from fmtc_tflite.evaluation import shards
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
@@ -35,7 +35,7 @@ class Timing:
       seconds: of running the samples that were not taken from an interrupted run.
       num_samples: these samples.
       num_latency_samples: samples that latency was measured on.
-      latency: per model, see runner.measure_latency.
+      latency: per model, see shards.measure_latency.
     """
 
     seconds: float
@@ -96,10 +96,10 @@ class Evaluation:
         count = self._run_shards(work, partial)
         return self.finish((partial.read(shard) for shard in range(work.num_shards)), time.monotonic() - start, count)
 
-    def shard_work(self) -> runner.ShardWork:
+    def shard_work(self) -> shards.ShardWork:
         """The work of all shards."""
         options = self.options
-        return runner.ShardWork(
+        return shards.ShardWork(
             self.contents, tuple(self.datasets), self.task, options.output_kind, options.num_threads, options.runtime
         )
 
@@ -111,12 +111,12 @@ class Evaluation:
           seconds: what it took to run `count` samples of them.
         """
         options = self.options
-        latency = runner.measure_latency(self.contents, self.datasets, options.num_threads, options.runtime)
+        latency = shards.measure_latency(self.contents, self.datasets, options.num_threads, options.runtime)
         for state in states:
             self.measurement.add_state(state)
-        return Timing(seconds, count, min(runner.LATENCY_SAMPLES, len(self.dataset)), latency)
+        return Timing(seconds, count, min(shards.LATENCY_SAMPLES, len(self.dataset)), latency)
 
-    def _run_shards(self, work: runner.ShardWork, partial: PartialResults) -> int:
+    def _run_shards(self, work: shards.ShardWork, partial: PartialResults) -> int:
         """Runs what is not yet there; returns the number of samples that were run."""
         finished = partial.finished
         waiting = [shard for shard in range(work.num_shards) if shard not in finished]
@@ -147,7 +147,7 @@ class Evaluation:
             "--output_kind": options.output_kind,
             "--num_threads": options.num_threads,
             "--runtime": options.runtime or next(iter(available_runtimes()), None),
-            "samples per shard": runner.SHARD_SAMPLES,
+            "samples per shard": shards.SHARD_SAMPLES,
         }
 
 

@@ -40,7 +40,7 @@ class Site:
         activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
             (uint8 values minus 128).
         skipped_reason: why the map is left alone, None if it can be coded.
-        is_graph_boundary, has_other_writers, is_read_early: what the rules in `constraints` ask about.
+        is_graph_boundary, has_other_writers, is_read_early: what the rules in `rules` ask about.
     """
 
     tensor: Tensor

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.conversion.text_report import shorten
+from fmtc_tflite.rendering import shorten
 
 _TABLE_ROWS = 16
 _MICRO = 1e6  # pJ in a uJ, and bytes in a MB
