@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "runtime": (set(), {"numpy"} | INTERPRETERS),
     "sharding": ({"files"}, {"numpy"}),
     "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
+    "regions": ({"coding", "graph", "memory"}, {"numpy", SCHEMA}),
     "data": ({"graph"}, {"numpy", "PIL"}),
     "inference": ({"graph", "runtime"}, {"numpy"}),
     "fidelity": ({"graph", "inference"}, {"numpy", "tqdm"}),
