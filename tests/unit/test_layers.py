@@ -21,6 +21,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "rendering": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
+    "regions": ({"coding", "graph"}, {"numpy"}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
     "sharding": ({"files"}, {"numpy"}),
     "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
