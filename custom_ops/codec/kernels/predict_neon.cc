@@ -4,8 +4,9 @@
 #include <tuple>
 
 #include "codec/kernels/arm_kernels.h"
-#include "codec/kernels/predict_rows-inl.h"
 #include "simd/lookup_neon.h"
+// Last: it includes nothing.
+#include "codec/kernels/predict_rows-inl.h"
 
 namespace fmtc {
 namespace {
