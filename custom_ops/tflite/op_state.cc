@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "base/bytes.h"
 #include "tflite/shared_codec.h"
 #include "tflite/thread_pool.h"
 
@@ -52,12 +53,6 @@ bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* 
 // Where nothing may be written: the runtime keeps a constant where the model is, which may be mapped from a file.
 bool IsReadOnly(const TfLiteTensor& tensor) {
   return tensor.allocation_type == kTfLiteMmapRo || tensor.allocation_type == kTfLitePersistentRo;
-}
-
-bool Overlap(const TfLiteTensor& a, const TfLiteTensor& b) {
-  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data.data);
-  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data.data);
-  return a_begin < b_begin + b.bytes && b_begin < a_begin + a.bytes;
 }
 
 // The name of the op's feature map, for messages.
@@ -282,7 +277,9 @@ TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {
   // The first two are written: they may share memory with none of the others.
   for (int i = 0; i < 2; ++i) {
     for (int j = i + 1; j < 4; ++j) {
-      if (!Overlap(context->tensors[indices[i]], context->tensors[indices[j]])) continue;
+      const TfLiteTensor& written = context->tensors[indices[i]];
+      const TfLiteTensor& other = context->tensors[indices[j]];
+      if (!Overlap(written.data.data, written.bytes, other.data.data, other.bytes)) continue;
       return Fail(context, state,
                   "its tensors share memory, as those of ops in a wrong order do; convert the model again");
     }
