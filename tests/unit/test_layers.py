@@ -21,7 +21,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "files": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
-    "runtime": (set(), {"numpy"} | INTERPRETERS),
+    "runtime": ({"supervision"}, {"numpy"} | INTERPRETERS),
+    "supervision": (set(), set()),
     "profiling": ({"coding", "evaluation", "graph"}, {"numpy"}),
     "profiling.live": ({"graph", "runtime"}, {"numpy"}),
     "profiling.measurement": _RUNS_MODELS,
@@ -29,6 +30,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "profiling.paper_baseline": _RUNS_MODELS,
     "profiling.session": ({"calibration", "evaluation"}, set()),
     "evaluation": ({"graph"}, {"numpy", "PIL"}),
+    "evaluation.workers": ({"supervision"}, set()),
     "evaluation.partial": ({"files"}, {"numpy"}),
     "evaluation.runner": _RUNS_MODELS,
     "evaluation.session": _RUNS_MODELS,
@@ -54,11 +56,22 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "tqdm"},
     ),
     "api": (
-        {"calibration", "comparison", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
+        {
+            "calibration",
+            "comparison",
+            "conversion",
+            "evaluation",
+            "files",
+            "graph",
+            "profiling",
+            "runtime",
+            "supervision",
+            "verify",
+        },
         {"numpy"},
     ),
     "": ({"api", "profiling", "runtime"}, set()),
-    "cli": ({"", "api", "comparison", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
+    "cli": ({"", "api", "comparison", "conversion", "evaluation", "profiling", "supervision"}, {"absl", "tqdm"}),
 }
 
 
