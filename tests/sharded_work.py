@@ -17,7 +17,7 @@ class Squares:
 
     Attributes:
       folder: for a note that the special shard was tried.
-      special: 'die' or 'segfault' always, 'die_once', 'fail' with an error of the package, 'crash' with another, or None.
+      special: 'die', 'segfault', 'die_once', 'fail' with an error of the package, 'crash' with another, or None.
     """
 
     folder: Path
