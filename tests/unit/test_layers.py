@@ -12,54 +12,48 @@ PACKAGE = "fmtc_tflite"
 SCHEMA = "ai_edge_litert.schema_py_generated"
 INTERPRETERS = {"ai_edge_litert.interpreter", "tensorflow", "tflite_runtime"}
 
-_RUNS_MODELS = ({"calibration", "coding", "evaluation", "graph", "runtime"}, {"numpy", "tqdm"})
-# Part of the package -> (parts, and packages beside the standard library, that it may import). The longest name
-# that matches a module holds. Every part may import itself, `types` and `errors`; the package itself is "".
+# Part of the package -> (parts, and packages beside the standard library, that it may import). Every part may import
+# itself, `types` and `errors`; the package itself is "".
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "types": (set(), {"numpy"}),
     "errors": (set(), set()),
     "files": (set(), set()),
+    "rendering": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
+    "regions": ({"coding", "graph"}, {"numpy"}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
-    "regions": ({"coding", "graph"}, {"numpy", SCHEMA}),
-    "profiling": ({"coding", "evaluation", "graph"}, {"numpy"}),
-    "profiling.live": ({"graph", "runtime"}, {"numpy"}),
-    "profiling.measurement": _RUNS_MODELS,
-    "profiling.memory_system": (set(), {"tomli"}),
-    "profiling.paper_baseline": _RUNS_MODELS,
-    "profiling.session": ({"calibration", "evaluation"}, set()),
-    "evaluation": ({"graph"}, {"numpy", "PIL"}),
-    "evaluation.partial": ({"files"}, {"numpy"}),
-    "evaluation.runner": _RUNS_MODELS,
-    "evaluation.session": _RUNS_MODELS,
-    "calibration": ({"coding", "evaluation", "graph"}, {"numpy", "PIL"}),
-    "calibration.adjoints": _RUNS_MODELS,
-    "calibration.passes": _RUNS_MODELS,
-    "calibration.projection": _RUNS_MODELS,
-    "calibration.runner": _RUNS_MODELS,
-    "calibration.sensitivity": _RUNS_MODELS,
-    "calibration.store": ({"evaluation", "files", "graph", "runtime"}, {"numpy"}),
-    "verify": _RUNS_MODELS,
-    "beam": ({"", "calibration", "evaluation", "graph", "runtime"}, {"numpy", "apache_beam"}),
-    "keras": (
-        {"calibration", "conversion", "evaluation", "files", "graph"},
-        {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
+    "sharding": ({"files"}, {"numpy"}),
+    "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
+    "regions": ({"coding", "graph", "memory"}, {"numpy", SCHEMA}),
+    "data": ({"graph"}, {"numpy", "PIL"}),
+    "inference": ({"graph", "runtime"}, {"numpy"}),
+    "fidelity": ({"graph", "inference"}, {"numpy", "tqdm"}),
+    "calibration": (
+        {"coding", "data", "fidelity", "files", "graph", "inference", "runtime", "sharding"},
+        {"numpy", "tqdm"},
+    ),
+    "evaluation": ({"data", "fidelity", "graph", "inference", "runtime", "sharding"}, {"numpy", "tqdm"}),
+    "profiling": (
+        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering", "runtime"},
+        {"numpy", "tqdm"},
     ),
     "conversion": (
-        {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
+        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering"},
         {"numpy", "tqdm"},
     ),
     "comparison": (
-        {"calibration", "conversion", "evaluation", "graph", "profiling"},
+        {"conversion", "data", "evaluation", "graph", "inference", "rendering", "sharding"},
         {"numpy", "tqdm"},
     ),
-    "api": (
-        {"calibration", "comparison", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
-        {"numpy"},
+    "beam": ({"", "calibration", "data", "evaluation", "graph", "sharding"}, {"numpy", "apache_beam"}),
+    "keras": (
+        {"conversion", "data", "files", "graph", "inference"},
+        {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
     ),
+    "api": ({"comparison", "conversion", "evaluation", "files", "graph", "profiling", "rendering"}, set()),
     "": ({"api", "profiling", "runtime"}, set()),
-    "cli": ({"", "api", "comparison", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
+    "cli": ({"", "api", "comparison", "conversion", "evaluation", "memory", "profiling"}, {"absl", "tqdm"}),
 }
 
 
@@ -127,7 +121,10 @@ def test_layers(repository: Path) -> None:
         ("coding.transform", "tqdm.tqdm"),
         ("graph.rewrite", "ai_edge_litert.interpreter.Interpreter"),
         ("graph.rewrite", "fmtc_tflite.runtime.library"),
-        ("calibration.statistics", "fmtc_tflite.runtime.interpreter"),
+        ("fidelity.metrics", "fmtc_tflite.runtime.interpreter"),
+        ("calibration.stages", "fmtc_tflite.evaluation.evaluation"),
+        ("evaluation.evaluation", "fmtc_tflite.calibration.stages"),
+        ("conversion.paper_preset", "fmtc_tflite.profiling.baselines"),
         ("runtime.interpreter", SCHEMA),
         ("runtime.interpreter", "PIL.Image"),
         ("api", "fmtc_tflite.cli.convert"),
