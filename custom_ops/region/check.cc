@@ -9,7 +9,7 @@ namespace fmtc::region {
 namespace {
 
 constexpr uint16_t kNoTensor = 0xFFFF;
-constexpr uint32_t kMaxDimension = 1 << 24;
+constexpr uint32_t kMaxDimension = INT32_MAX;
 constexpr uint32_t kMaxBytes = INT32_MAX;  // of a row, and of an item of an input or output
 
 bool FitsShape(const TensorRecord& t) {
@@ -22,8 +22,8 @@ bool FitsPlaceOutside(const TensorRecord& t) {
   const uint64_t pixel = uint64_t{t.channels} * ElementBytes(t.type);
   uint64_t row, item;
   return CheckedMultiply(pixel, t.width, &row) && CheckedMultiply(row, t.height, &item) && item <= kMaxBytes &&
-         t.pixel_bytes == pixel && t.row_bytes == row && t.offset == 0 && t.depth == t.height && t.left == 0 &&
-         t.right == 0 && t.windowed == 0;
+         t.pixel_bytes == pixel && t.row_bytes == row && t.offset == 0 && t.depth == t.height && t.phase == 0 &&
+         t.left == 0 && t.right == 0 && t.windowed == 0;
 }
 
 // Columns of a windowed tensor are the schedule's to check.
@@ -32,7 +32,7 @@ bool FitsScratch(const Program& program, const TensorRecord& t) {
   uint64_t used;
   if (!CheckedMultiply(columns, t.pixel_bytes, &used)) return false;
   const uint64_t bytes = uint64_t{t.depth} * t.row_bytes;
-  return t.number == 0 && t.offset % 16 == 0 && t.row_bytes % 16 == 0 && t.depth >= 1 && t.depth <= t.height &&
+  return t.number == 0 && t.offset % 16 == 0 && t.row_bytes % 16 == 0 && t.depth >= 1 && t.phase < t.depth &&
          t.windowed <= 1 && t.pixel_bytes >= uint64_t{t.channels} * ElementBytes(t.type) &&
          t.pixel_bytes % ElementBytes(t.type) == 0 && used <= t.row_bytes && t.row_bytes <= kMaxBytes &&
          bytes <= program.header->scratch_bytes && t.offset <= program.header->scratch_bytes - bytes;
@@ -56,7 +56,7 @@ Status CheckTensors(const Program& program, State* state) {
     state->tensors[i].writer = kNoOp;
     if (t.form != 0) return Status::kProgramUnsupported;
     if (ElementBytes(t.type) == 0 || !FitsShape(t)) return Status::kProgramInvalid;
-    if (t.reserved0 != 0 || t.reserved1[0] != 0 || t.reserved1[1] != 0) return Status::kProgramInvalid;
+    if (t.reserved0 != 0 || t.reserved1 != 0) return Status::kProgramInvalid;
     bool fits = false;
     if (t.place == kScratch) fits = FitsScratch(program, t);
     if (t.place == kInput) {
@@ -89,7 +89,8 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
   const uint16_t* inputs = program.At<uint16_t>(op.inputs_offset);
   for (int i = 0; i < op.inputs; ++i) {
     if (inputs[i] >= program.header->tensors) return false;
-    if (program.tensors[inputs[i]].place != kInput && state->tensors[inputs[i]].writer == kNoOp) return false;
+    const uint8_t place = program.tensors[inputs[i]].place;
+    if (place == kOutput || (place == kScratch && state->tensors[inputs[i]].writer == kNoOp)) return false;
   }
   TensorState& output = state->tensors[op.output];
   if (program.tensors[op.output].place == kInput || output.writer != kNoOp) return false;

@@ -55,7 +55,8 @@ struct TensorRecord {
   uint8_t windowed;
   uint8_t form;
   uint8_t reserved0;
-  uint32_t reserved1[2];
+  uint32_t phase;
+  uint32_t reserved1;
 };
 static_assert(sizeof(TensorRecord) == 48);
 

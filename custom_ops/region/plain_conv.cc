@@ -1,37 +1,39 @@
-// Convolutions in plain C++. Products of 16 bits and sums of 32 that wrap around: what compilers turn into vectors.
+// Convolutions and fully connected ops in plain C++. Products of 16 bits, and sums of 32 that wrap around.
 #include "region/plain_kernels.h"
 
 namespace fmtc::region {
 namespace {
 
-constexpr int kBlock = 16;  // output channels whose weights stand together
-constexpr int kStep = 4;    // values of k that do
-
-// Of columns at a time: a step's weights serve them all.
+// Columns at a time: a step's weights serve them all.
 constexpr int kTile = 4;
 
-inline int32_t BlocksOf(int32_t channels) { return (channels + kBlock - 1) / kBlock; }
+constexpr int32_t RoundUpTo(int32_t value, int32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// A convolution's row with taps that follow one another in memory taken as one longer tap.
+// Taps that follow one another in memory, and whose weights do, count as one longer tap.
 struct Taps {
-  int32_t height, width;
+  int32_t rows, columns;
   int32_t bytes;  // of a tap
 };
 
-// Padded weights of what lies between channels are 0, but the sum of x would count it.
-Taps JoinTaps(const ConvRow& row) {
-  const bool dense = row.in_channels % kStep == 0 || row.weight_zero == 0;
-  const int32_t padded = (row.in_channels + kStep - 1) / kStep * kStep;
-  if (row.groups == 1 && dense && row.tap_bytes == padded) {
-    return {row.kernel_height, 1, row.kernel_width > 1 ? row.kernel_width * padded : row.in_channels};
+// The weights of what lies between channels and the pixel's end are 0, but a sum of inputs would count it.
+Taps JoinTaps(const MacRow& row) {
+  const int32_t padded = RoundUpTo(row.in_channels, kStepValues);
+  const bool joins = row.tap_bytes == padded && row.kernel_columns > 1 && row.groups == 1;
+  if (joins && (row.in_channels == padded || row.weight_zero == 0)) {
+    return {row.kernel_rows, 1, row.kernel_columns * padded};
   }
-  return {row.kernel_height, row.kernel_width, row.in_channels};
+  return {row.kernel_rows, row.kernel_columns, row.in_channels};
 }
 
-int32_t SumOfInputs(const ConvRow& row, const Taps& taps, ptrdiff_t place) {
-  int32_t sum = 0;
-  for (int i = 0; i < taps.height; ++i) {
-    for (int j = 0; j < taps.width; ++j) {
+ptrdiff_t WeightsOfBlock(const Taps& taps) {
+  const ptrdiff_t k = ptrdiff_t{RoundUpTo(taps.bytes, kStepValues)} * taps.rows * taps.columns;
+  return k * kChannelBlock;
+}
+
+uint32_t SumOfInputs(const MacRow& row, const Taps& taps, ptrdiff_t place) {
+  uint32_t sum = 0;
+  for (int i = 0; i < taps.rows; ++i) {
+    for (int j = 0; j < taps.columns; ++j) {
       const uint8_t* in = row.rows[i] + place + j * row.tap_bytes;
       for (int32_t k = 0; k < taps.bytes; ++k) sum += in[k];
     }
@@ -39,109 +41,127 @@ int32_t SumOfInputs(const ConvRow& row, const Taps& taps, ptrdiff_t place) {
   return sum;
 }
 
-// acc[column][channel] += x * w for one step: 4 values of each column, 16 channels.
+// acc[column][channel] += x * w for one step.
 template <int kColumns>
-inline void AddStep(const int16_t (*x)[kStep], const int8_t* weights, uint32_t (*acc)[kBlock]) {
+inline void AddStep(const int16_t (*x)[kStepValues], const int8_t* weights, uint32_t (*acc)[kChannelBlock]) {
   for (int column = 0; column < kColumns; ++column) {
-    for (int c = 0; c < kBlock; ++c) {
+    for (int c = 0; c < kChannelBlock; ++c) {
       int32_t sum = 0;
-      for (int k = 0; k < kStep; ++k) sum += x[column][k] * int16_t{weights[c * kStep + k]};
+      for (int n = 0; n < kStepValues; ++n) sum += x[column][n] * int16_t{weights[c * kStepValues + n]};
       acc[column][c] += static_cast<uint32_t>(sum);
     }
   }
 }
 
-// Sums of some columns for 16 output channels, from `place` bytes after the row's first pixel on.
+// Adds the taps of some columns for 16 output channels. `place` is where the first column's first tap lies in the rows.
 template <int kColumns>
-void Accumulate(const ConvRow& row, const Taps& taps, ptrdiff_t place, const int8_t* weights,
-                uint32_t (*acc)[kBlock]) {
-  for (int i = 0; i < taps.height; ++i) {
-    for (int j = 0; j < taps.width; ++j) {
+void AddTaps(const MacRow& row, const Taps& taps, ptrdiff_t place, const int8_t* weights,
+             uint32_t (*acc)[kChannelBlock]) {
+  for (int i = 0; i < taps.rows; ++i) {
+    for (int j = 0; j < taps.columns; ++j) {
       const uint8_t* in = row.rows[i] + place + j * row.tap_bytes;
-      int16_t x[kColumns][kStep] = {};
+      int16_t x[kColumns][kStepValues];
       int32_t k = 0;
-      for (; k + kStep <= taps.bytes; k += kStep, weights += kBlock * kStep) {
+      for (; k + kStepValues <= taps.bytes; k += kStepValues, weights += kChannelBlock * kStepValues) {
         for (int column = 0; column < kColumns; ++column) {
-          for (int n = 0; n < kStep; ++n) x[column][n] = in[column * row.column_bytes + k + n];
+          for (int n = 0; n < kStepValues; ++n) x[column][n] = in[column * row.column_bytes + k + n];
         }
         AddStep<kColumns>(x, weights, acc);
       }
       if (k == taps.bytes) continue;
       for (int column = 0; column < kColumns; ++column) {
-        for (int n = 0; n < kStep; ++n) {
+        for (int n = 0; n < kStepValues; ++n) {
           x[column][n] = k + n < taps.bytes ? int16_t{in[column * row.column_bytes + k + n]} : int16_t{0};
         }
       }
       AddStep<kColumns>(x, weights, acc);
-      weights += kBlock * kStep;
+      weights += kChannelBlock * kStepValues;
     }
   }
 }
 
-template <class Rule>
-void StoreChannels(const Requantization& r, const uint32_t* acc, int32_t first, int32_t count, uint8_t* out) {
-  const auto* multipliers = static_cast<const typename Rule::Multiplier*>(r.multipliers);
-  for (int32_t c = 0; c < count; ++c) {
-    const int32_t sum = static_cast<int32_t>(acc[c]);
-    out[c] = Requantize<Rule>(sum, multipliers, r.shifts, first + c, r.range) ^ r.flip;
-  }
+// What the weights' zero point takes from each sum of a column.
+uint32_t ZeroPointTerm(const MacRow& row, const Taps& taps, ptrdiff_t place) {
+  if (row.weight_zero == 0) return 0;
+  return static_cast<uint32_t>(row.weight_zero) * SumOfInputs(row, taps, place);
 }
 
-// Some columns of 16 output channels or fewer; `first` is their place in the arrays, `out` that of the first value.
-template <class Rule, int kColumns>
-void ConvTile(const ConvRow& row, const Taps& taps, ptrdiff_t place, const int8_t* weights, int32_t first,
-              int32_t count, uint8_t* out) {
-  uint32_t acc[kColumns][kBlock];
+// The 16 output channels or fewer of a block.
+struct Block {
+  int32_t first;  // in the arrays
+  int32_t count;
+  const int8_t* weights;
+};
+
+template <class Rounding, int kColumns>
+void ConvTile(const MacRow& row, const Taps& taps, const Block& block, ptrdiff_t place, uint8_t* out) {
+  uint32_t acc[kColumns][kChannelBlock];
   for (int column = 0; column < kColumns; ++column) {
-    uint32_t start = 0;
-    if (row.weight_zero != 0) {
-      const int32_t sum = SumOfInputs(row, taps, place + column * row.column_bytes);
-      start = 0u - static_cast<uint32_t>(row.weight_zero) * static_cast<uint32_t>(sum);
-    }
-    for (int c = 0; c < kBlock; ++c) {
-      acc[column][c] = start + static_cast<uint32_t>(row.requantization.biases[first + c]);
+    const uint32_t term = ZeroPointTerm(row, taps, place + column * row.column_bytes);
+    for (int c = 0; c < kChannelBlock; ++c) {
+      acc[column][c] = static_cast<uint32_t>(row.requantization.biases[block.first + c]) - term;
     }
   }
-  Accumulate<kColumns>(row, taps, place, weights, acc);
+  AddTaps<kColumns>(row, taps, place, block.weights, acc);
   for (int column = 0; column < kColumns; ++column) {
-    StoreChannels<Rule>(row.requantization, acc[column], first, count, out + column * row.out_pixel_bytes);
+    for (int32_t c = 0; c < block.count; ++c) {
+      out[column * row.out_pixel_bytes + c] =
+          Rounding::Apply(static_cast<int32_t>(acc[column][c]), row.requantization, block.first + c);
+    }
   }
 }
 
-template <class Rule>
-void Conv(const ConvRow& row) {
-  const Taps taps = JoinTaps(row);
-  const int32_t blocks = BlocksOf(row.out_channels);
-  const ptrdiff_t padded_tap = (taps.bytes + kStep - 1) / kStep * kStep;
-  const ptrdiff_t block_bytes = padded_tap * taps.height * taps.width * kBlock;
-  for (int32_t group = 0; group < row.groups; ++group) {
-    for (int32_t block = 0; block < blocks; ++block) {
-      const int8_t* weights = row.weights + (group * blocks + block) * block_bytes;
-      const int32_t first = (group * blocks + block) * kBlock;
-      const int32_t left = row.out_channels - block * kBlock;
-      const int32_t count = left < kBlock ? left : kBlock;
-      uint8_t* out = row.out + group * row.out_channels + block * kBlock;
-      ptrdiff_t place = ptrdiff_t{group} * row.in_channels;
-      int32_t column = 0;
-      for (; column + kTile <= row.columns; column += kTile) {
-        ConvTile<Rule, kTile>(row, taps, place, weights, first, count, out);
-        place += kTile * row.column_bytes;
-        out += kTile * row.out_pixel_bytes;
-      }
-      for (; column < row.columns; ++column) {
-        ConvTile<Rule, 1>(row, taps, place, weights, first, count, out);
-        place += row.column_bytes;
-        out += row.out_pixel_bytes;
-      }
-    }
+template <class Rounding>
+void ConvBlock(const MacRow& row, const Taps& taps, const Block& block, ptrdiff_t place, uint8_t* out) {
+  int32_t column = 0;
+  for (; column + kTile <= row.columns; column += kTile) {
+    ConvTile<Rounding, kTile>(row, taps, block, place, out);
+    place += kTile * row.column_bytes;
+    out += kTile * row.out_pixel_bytes;
+  }
+  for (; column < row.columns; ++column) {
+    ConvTile<Rounding, 1>(row, taps, block, place, out);
+    place += row.column_bytes;
+    out += row.out_pixel_bytes;
   }
 }
 
 }  // namespace
 
-void ConvFloat(const ConvRow& row) { Conv<RoundFloat>(row); }
-void ConvHalfAway(const ConvRow& row) { Conv<RoundHalfAway>(row); }
-void ConvHalfUp(const ConvRow& row) { Conv<RoundHalfUp>(row); }
-void ConvRoundOnce(const ConvRow& row) { Conv<RoundOnce>(row); }
+template <class Rounding>
+void PlainConv(const MacRow& row) {
+  const Taps taps = JoinTaps(row);
+  const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
+  Block block{0, 0, row.weights};
+  for (int32_t group = 0; group < row.groups; ++group) {
+    const ptrdiff_t place = ptrdiff_t{group} * row.in_channels;
+    for (int32_t c = 0; c < row.out_channels; c += kChannelBlock) {
+      const int32_t left = row.out_channels - c;
+      block.count = left < kChannelBlock ? left : kChannelBlock;
+      ConvBlock<Rounding>(row, taps, block, place, row.out + group * row.out_channels + c);
+      block.first += kChannelBlock;
+      block.weights += weights_of_block;
+    }
+  }
+}
+
+template void PlainConv<DoubleRounding>(const MacRow& row);
+template void PlainConv<HalfUp>(const MacRow& row);
+template void PlainConv<Float32>(const MacRow& row);
+template void PlainConv<Float64>(const MacRow& row);
+template void PlainConv<Rndnu>(const MacRow& row);
+
+void PlainAddProducts(const MacRow& row, int32_t* acc) {
+  const Taps taps = JoinTaps(row);
+  const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
+  const uint32_t term = ZeroPointTerm(row, taps, 0);
+  const int8_t* weights = row.weights;
+  for (int32_t first = 0; first < row.out_channels; first += kChannelBlock, weights += weights_of_block) {
+    uint32_t sums[1][kChannelBlock];
+    for (int c = 0; c < kChannelBlock; ++c) sums[0][c] = static_cast<uint32_t>(acc[first + c]) - term;
+    AddTaps<1>(row, taps, 0, weights, sums);
+    for (int c = 0; c < kChannelBlock; ++c) acc[first + c] = static_cast<int32_t>(sums[0][c]);
+  }
+}
 
 }  // namespace fmtc::region

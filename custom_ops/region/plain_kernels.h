@@ -6,15 +6,26 @@
 
 namespace fmtc::region {
 
-void ConvFloat(const ConvRow& row);
-void ConvHalfAway(const ConvRow& row);
-void ConvHalfUp(const ConvRow& row);
-void ConvRoundOnce(const ConvRow& row);
+template <class Rounding>
+void PlainConv(const MacRow& row);
+template <class Rounding>
+void PlainDepthwise(const MacRow& row);
+template <class Rounding>
+void PlainRequantize(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
 
-void DepthwiseFloat(const ConvRow& row);
-void DepthwiseHalfAway(const ConvRow& row);
-void DepthwiseHalfUp(const ConvRow& row);
-void DepthwiseRoundOnce(const ConvRow& row);
+void PlainAddDoubleRounding(const AddRow& row);
+void PlainAddFixedPoint(const AddRow& row);
+
+void PlainBilinearReference(const BilinearRow& row);
+void PlainBilinearFixedPoint(const BilinearRow& row);
+void PlainBilinearFloatInTurn(const BilinearRow& row);
+void PlainBilinearFloatPaired(const BilinearRow& row);
+
+void PlainAddProducts(const MacRow& row, int32_t* acc);
+void PlainAddColumns(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, int32_t channels, int32_t* acc);
+void PlainAverage(const PoolRow& row);
+void PlainMaximum(const PoolRow& row);
+void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 
 }  // namespace fmtc::region
 

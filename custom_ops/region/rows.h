@@ -12,7 +12,8 @@ struct RowAccess {
   uint8_t* scratch;
   const uint8_t* const* inputs;
   uint8_t* const* outputs;
-  size_t item;
+  int32_t item;
+  int32_t batch;
 
   const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
 
@@ -27,22 +28,23 @@ struct RowAccess {
 
   // Bytes from the start of the tensor's memory to a pixel.
   ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    const uint32_t slot = static_cast<uint32_t>(row) % tensor.depth;
+    const uint32_t slot = (static_cast<uint32_t>(row) + tensor.phase) % tensor.depth;
     return static_cast<ptrdiff_t>(size_t{slot} * tensor.row_bytes) + ColumnOffset(tensor, column);
   }
 
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {
     const uint8_t* base = scratch + tensor.offset;
-    if (tensor.place == kInput) base = inputs[tensor.number] + item * ItemBytes(tensor);
-    if (tensor.place == kOutput) base = outputs[tensor.number] + item * ItemBytes(tensor);
+    if (tensor.place == kInput) base = inputs[tensor.number] + ItemOffset(tensor);
     return base + PixelOffset(tensor, row, column);
   }
 
   uint8_t* Write(const TensorRecord& tensor, int32_t row, int32_t column) const {
     uint8_t* base = scratch + tensor.offset;
-    if (tensor.place == kOutput) base = outputs[tensor.number] + item * ItemBytes(tensor);
+    if (tensor.place == kOutput) base = outputs[tensor.number] + ItemOffset(tensor);
     return base + PixelOffset(tensor, row, column);
   }
+
+  size_t ItemOffset(const TensorRecord& tensor) const { return static_cast<size_t>(item) * ItemBytes(tensor); }
 
   uint8_t* OwnMemory(const OpView& op) const { return scratch + op.op->memory_offset; }
 };

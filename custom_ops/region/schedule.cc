@@ -8,7 +8,7 @@ namespace {
 // The pass's own numbers. Steps of passes follow one another, so that the work is bounded by the program's bytes.
 bool FitsRecord(const Program& program, const PassRecord& pass, uint32_t first_step) {
   const Header& header = *program.header;
-  return pass.ops >= 1 && pass.first_op < header.ops && pass.ops <= header.ops - pass.first_op &&
+  return pass.ops >= 1 && pass.ops <= pass.steps && pass.first_op < header.ops && pass.ops <= header.ops - pass.first_op &&
          pass.first_step == first_step && pass.steps <= header.steps - first_step &&
          (pass.windows_offset == 0 || program.Has(pass.windows_offset, pass.ops, sizeof(Window), 2));
 }
@@ -21,7 +21,7 @@ bool FitsWindow(const TensorRecord& output, const Range& window) {
 }
 
 // A tensor of which all rows and columns stay, wherever a pass's window lies.
-bool IsWhole(const TensorRecord& tensor) { return !tensor.windowed && tensor.depth == tensor.height; }
+bool IsWhole(const TensorRecord& tensor) { return !tensor.windowed && tensor.depth >= tensor.height; }
 
 // Whether the columns of an input have been written when the pass has written the rows. Negative columns and those
 // behind the width are padding columns, which are written with the first and last column.
@@ -47,7 +47,7 @@ bool HasColumns(const TensorRecord& tensor, const TensorState& state, Range need
 bool HasRows(const TensorRecord& tensor, const TensorState& state, Range needed) {
   if (needed.first < 0 || needed.first >= needed.end || needed.end > static_cast<int32_t>(tensor.height)) return false;
   if (tensor.place == kInput || !state.in_pass) return true;
-  return needed.end <= state.rows_written && needed.first >= state.rows_written - static_cast<int32_t>(tensor.depth);
+  return needed.end <= state.rows_written && int64_t{needed.first} >= int64_t{state.rows_written} - tensor.depth;
 }
 
 Status CheckColumns(const Program& program, const PassRecord& pass, const State& state) {
