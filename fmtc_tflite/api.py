@@ -23,6 +23,7 @@ from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.rendering import check_available
+from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 
@@ -239,6 +240,7 @@ def read_model_file(path: Path) -> bytes:
     Raises:
       ModelFormatError: missing, a folder, or unreadable.
     """
+    note_model(str(path))
     try:
         return path.read_bytes()
     except OSError as e:

@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "bare_metal/board.h"
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/small.h"
+#include "base/bytes.h"
+#include "base/features.h"
+#include "codec/codec.h"
 
 asm(".section .rodata.golden, \"a\"\n"
     ".global golden_begin, golden_end\n"

@@ -20,15 +20,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "bench/bench_maps.h"
 #include "bench/network.h"
 #include "bench/rivals.h"
 #include "bench/timing.h"
-#include "core/analysis.h"
-#include "core/bytes.h"
-#include "core/entropy.h"
-#include "core/geometry.h"
-#include "core/synthesis.h"
+#include "codec/analysis.h"
+#include "codec/entropy.h"
+#include "codec/geometry.h"
+#include "codec/synthesis.h"
 #include "tests/levels.h"
 
 namespace fmtc::bench {

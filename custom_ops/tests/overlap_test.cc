@@ -9,10 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/geometry.h"
-#include "core/small.h"
+#include "base/bytes.h"
+#include "base/features.h"
+#include "codec/codec.h"
+#include "codec/geometry.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
 #include "tests/random_inputs.h"

@@ -1,13 +1,13 @@
 // The step quantizer against its definition: every value, every centre, every step.
-#include "core/quantizer.h"
+#include "codec/quantizer.h"
 
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
-#include "core/analysis.h"
-#include "core/small.h"
-#include "core/synthesis.h"
+#include "base/features.h"
+#include "codec/analysis.h"
+#include "codec/synthesis.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
 #include "tests/random_inputs.h"

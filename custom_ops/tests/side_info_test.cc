@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/codec.h"
-#include "core/small.h"
+#include "base/features.h"
+#include "codec/codec.h"
 #include "tests/expect.h"
 #include "tests/random_inputs.h"
 

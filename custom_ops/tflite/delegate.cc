@@ -4,7 +4,7 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "kernels/dispatch.h"
+#include "codec/kernels/dispatch.h"
 #include "tflite/op_options.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"

@@ -7,7 +7,7 @@ import numpy as np
 from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.rewrite import is_converted
-from fmtc_tflite.runtime.interpreter import load_interpreter
+from fmtc_tflite.runtime.checked import CheckedInterpreter
 
 
 class ModelRunner:
@@ -36,44 +36,49 @@ class ModelRunner:
           num_threads: threads of the interpreter.
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
+
+        Raises:
+          UnsupportedModelError: the runtime refuses the model.
+          RuntimeLibraryError: see load_interpreter.
         """
-        self._interpreter = load_interpreter(
+        subgraph = model.subgraphs[subgraph_index]
+        self._interpreter = CheckedInterpreter(
+            content,
+            model.subgraphs[0].op_labels,
             runtime=runtime,
             num_threads=num_threads,
-            model_content=content,
             preserve_all_tensors=not default_kernels,
             builtin_kernels_only=not default_kernels,
             attach_delegate=is_converted(model),
         )
-        subgraph = model.subgraphs[subgraph_index]
         self._subgraph_index = subgraph_index
         self._index = {id(tensor): i for i, tensor in enumerate(subgraph.tensors)}
         self._inputs = {tensor.name: self._index[id(tensor)] for tensor in subgraph.inputs}
         self._signature = None
         if subgraph_index:
             self._signature = next(s for s in model.signatures if s.subgraph is subgraph)
-            self._signature_runner = self._interpreter.get_signature_runner(self._signature.key)
-        else:
-            self._interpreter.allocate_tensors()
+            self._run_signature = self._interpreter.signature(self._signature.key)
 
     def run(self, sample: Mapping[str, np.ndarray]) -> None:
-        """Runs the subgraph on one sample: input tensor name -> array of the tensor's shape and type."""
+        """Runs the subgraph on one sample: input tensor name -> array of the tensor's shape and type.
+
+        Raises:
+          CalibrationError: the sample does not fit.
+          UnsupportedModelError: the runtime cannot run the model.
+        """
         if self._signature is not None:
-            self._signature_runner(**{name: sample[t.name] for name, t in self._signature.inputs})
+            self._run_signature(**{name: sample[t.name] for name, t in self._signature.inputs})
             return
         for name, index in self._inputs.items():
             try:
-                self._interpreter.set_tensor(index, sample[name])
+                self._interpreter.set_input(index, sample[name])
             except ValueError as e:
                 raise CalibrationError(f"input {name!r}: {e}") from e
         self._interpreter.invoke()
 
     def read(self, tensor: Tensor) -> np.ndarray:
         """A copy of a tensor's value after the last run."""
-        index = self._index[id(tensor)]
-        if self._subgraph_index:
-            return self._interpreter.get_tensor(index, self._subgraph_index)
-        return self._interpreter.get_tensor(index)
+        return self._interpreter.read(self._index[id(tensor)], self._subgraph_index)
 
 
 def signed(x: np.ndarray) -> np.ndarray:

@@ -162,7 +162,7 @@ class ModelProfile:
         """The arena of a live interpreter, or why there is none."""
         try:
             return measure_arena(self.model, self.content)
-        except (FmtcError, RuntimeError, ValueError) as e:
+        except FmtcError as e:
             return " ".join(str(e).split())
 
     @property

@@ -20,7 +20,7 @@ _ABI_VERSION = 1
 _LIBRARY_NAME = "libfmtc_tflite.so"
 _ENVIRONMENT_VARIABLE = "FMTC_LIBRARY"
 _NUM_PREDICTORS = 5
-# Statuses of custom_ops/core/status.h that say that the bytes are bad, not the call.
+# Statuses of custom_ops/base/status.h that say that the bytes are bad, not the call.
 _BITSTREAM_STATUSES = range(3, 10)
 _CPU_LEVEL_STATUS = 11
 

@@ -20,13 +20,14 @@ import model_builder
 from fmtc_tflite.errors import RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
-from fmtc_tflite.profiling import live, plots
+from fmtc_tflite.profiling import plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.profiling.text_report import format_profile, profile_csv
 from fmtc_tflite.rendering import check_available
+from fmtc_tflite.runtime import checked
 from model_builder import ModelBuilder
 
 SCHEMA = json.loads((importlib.resources.files("fmtc_tflite") / "profile_schema.json").read_text())
@@ -41,8 +42,8 @@ def _without_native_library(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeLibraryError("the native library is missing")
         return original(**options)
 
-    original = live.load_interpreter
-    monkeypatch.setattr(live, "load_interpreter", load)
+    original = checked.load_interpreter
+    monkeypatch.setattr(checked, "load_interpreter", load)
 
 
 def profile(*contents: bytes, **options: Any) -> dict[str, Any]:
