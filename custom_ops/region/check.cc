@@ -1,7 +1,7 @@
 // What CheckProgram finds out before it plays the schedule: tensors and ops one by one.
 #include <cstring>
 
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "region/kind.h"
 #include "region/schedule.h"
 
@@ -108,9 +108,9 @@ Status CheckOps(const Program& program, State* state) {
       return Status::kProgramInvalid;
     }
     const OpView op{&program, &record};
-    if (kind->accumulates && op.output().height != 1) return Status::kProgramInvalid;
     const Status status = kind->check(op);
     if (status != Status::kOk) return status;
+    if (kind->accumulates(op) && op.output().height != 1) return Status::kProgramInvalid;
   }
   for (int i = 0; i < program.header->tensors; ++i) {
     if (program.tensors[i].place != kInput && state->tensors[i].writer == kNoOp) return Status::kProgramInvalid;

@@ -1,7 +1,7 @@
 // TABLE, QUANTIZE, ADD, COPY and DEQUANTIZE.
 #include <cmath>
 
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "region/kind.h"
 
 namespace fmtc::region {
@@ -23,8 +23,8 @@ void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const F
   const uint8_t* from = access.Read(in, step, columns.first);
   uint8_t* to = access.Write(out, step, columns.first);
   const ptrdiff_t channels = out.channels;
-  const bool dense = in.pixel_bytes == ElementBytes(in.type) * in.channels &&
-                     out.pixel_bytes == ElementBytes(out.type) * out.channels;
+  const bool dense =
+      in.pixel_bytes == ElementBytes(in.type) * in.channels && out.pixel_bytes == ElementBytes(out.type) * out.channels;
   if (dense) return function(from, channels * NumColumns(columns), to);
   for (int32_t i = 0; i < NumColumns(columns); ++i) {
     function(from, channels, to);
@@ -56,9 +56,9 @@ void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32
 Status CheckQuantize(const OpView& op) {
   const QuantizeParameters& p = op.parameters<QuantizeParameters>();
   if (!IsRule(op, 3)) return Status::kProgramUnsupported;
-  return ValidIf(p.reserved0 == 0 && p.reserved1 == 0 && op.input(0).place == kInput &&
-                 op.input(0).type == kFloat32 && IsScratch8Bit(op.output()) && HasShape(op.input(0), op.output()) &&
-                 p.scale > 0 && std::isfinite(p.scale) && p.inverse > 0 && std::isfinite(p.inverse));
+  return ValidIf(p.reserved0 == 0 && p.reserved1 == 0 && op.input(0).place == kInput && op.input(0).type == kFloat32 &&
+                 IsScratch8Bit(op.output()) && HasShape(op.input(0), op.output()) && p.scale > 0 &&
+                 std::isfinite(p.scale) && p.inverse > 0 && std::isfinite(p.inverse));
 }
 
 template <typename T>
@@ -152,13 +152,12 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
 
 }  // namespace
 
-const Kind kTableKind = {"TABLE", sizeof(TableParameters), 1,       1, false, CheckTable, SameRow,
-                         SameColumns, RunTable};
-const Kind kQuantizeKind = {"QUANTIZE", sizeof(QuantizeParameters), 1, 1, false, CheckQuantize, SameRow,
-                            SameColumns, RunQuantize};
-const Kind kAddKind = {"ADD", sizeof(AddParameters), 1, 2, false, CheckAdd, SameRow, SameColumns, RunAdd};
-const Kind kCopyKind = {"COPY", 0, 1, 1, false, CheckCopy, SameRow, SameColumns, RunCopy};
-const Kind kDequantizeKind = {"DEQUANTIZE", sizeof(DequantizeParameters), 1, 1, false, CheckDequantize, SameRow,
-                              SameColumns, RunDequantize};
+const Kind kTableKind = {"TABLE", sizeof(TableParameters), 1, 1, Never, CheckTable, SameRow, SameColumns, RunTable};
+const Kind kQuantizeKind = {"QUANTIZE", sizeof(QuantizeParameters), 1, 1, Never, CheckQuantize, SameRow, SameColumns,
+                            RunQuantize};
+const Kind kAddKind = {"ADD", sizeof(AddParameters), 1, 2, Never, CheckAdd, SameRow, SameColumns, RunAdd};
+const Kind kCopyKind = {"COPY", 0, 1, 1, Never, CheckCopy, SameRow, SameColumns, RunCopy};
+const Kind kDequantizeKind = {
+    "DEQUANTIZE", sizeof(DequantizeParameters), 1, 1, Never, CheckDequantize, SameRow, SameColumns, RunDequantize};
 
 }  // namespace fmtc::region

@@ -20,14 +20,19 @@ constexpr int kMaxKernelRows = 256;
 constexpr int kChannelBlock = 16;
 constexpr int kStepValues = 4;
 
+// What lies under a row of the kernel.
+struct KernelRow {
+  const uint8_t* first;    // the pixel under the first tap of the first output column
+  ptrdiff_t column_bytes;  // from an output column's first tap to the next one's; 0 in a row of padding
+};
+
 // A row of a convolution, or an input row of a fully connected op, which is one tap after another for one column.
 struct MacRow {
-  const uint8_t* const* rows;  // of each kernel row, the pixel under the first tap of the first output column
+  const KernelRow* rows;
   int32_t kernel_rows, kernel_columns;
-  ptrdiff_t tap_bytes;     // from a tap to the next in a row
-  ptrdiff_t column_bytes;  // from an output column's first tap to the next one's
-  int32_t in_channels;     // of a group
-  int32_t out_channels;    // of a group
+  ptrdiff_t tap_bytes;   // from a tap to the next in a row
+  int32_t in_channels;   // of a group
+  int32_t out_channels;  // of a group
   int32_t groups;
   int32_t multiplier;  // of depth
   const int8_t* weights;
@@ -88,6 +93,9 @@ struct RowKernels {
   void (*add_columns)(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, int32_t channels, int32_t* acc);
   void (*average)(const PoolRow& row);
   void (*maximum)(const PoolRow& row);
+  // For each column and channel, the sum or the largest of the values so far and those under the window.
+  void (*add_windows)(const PoolRow& row, int32_t* sums);
+  void (*raise_maxima)(const PoolRow& row, uint8_t* maxima);
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 };
 

@@ -8,12 +8,16 @@
 
 namespace fmtc::region {
 
+// Inputs that an op may have, so that checking a program takes time in proportion to its bytes.
+constexpr uint16_t kMaxInputs = 256;
+
 struct Kind {
   const char* name;
   uint32_t parameter_bytes;
   uint16_t min_inputs, max_inputs;
-  bool accumulates;  // step y adds row y of the only input, the last step writes the only row
 
+  // Whether step y adds row y of the only input, and the last step writes the only row.
+  bool (*accumulates)(const OpView& op);
   // Whether rule, parameters, arrays, shapes, types, places and memory are what the functions below rely on. The
   // records themselves are sound.
   Status (*check)(const OpView& op);
@@ -34,8 +38,11 @@ extern const Kind kResizeBilinearKind, kResizeNearestKind;
 const Kind* FindKind(uint8_t number);
 
 inline int32_t NumSteps(const OpView& op, const Kind& kind) {
-  return static_cast<int32_t>(kind.accumulates ? op.input(0).height : op.output().height);
+  return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);
 }
+
+inline bool Always(const OpView&) { return true; }
+inline bool Never(const OpView&) { return false; }
 
 // For kinds whose step y reads row y, and column x for column x.
 inline Range SameRow(const OpView&, int, int32_t step) { return {step, step + 1}; }

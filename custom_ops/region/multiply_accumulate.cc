@@ -1,7 +1,7 @@
 // CONV, DEPTHWISE and FULLY_CONNECTED.
 #include <cstring>
 
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "region/kind.h"
 #include "region/window.h"
 
@@ -93,7 +93,7 @@ bool FitsPaddingRow(const OpView& op) {
   const Range last = RowsUnder(w, static_cast<int32_t>(op.output().height) - 1);
   if (last.first >= last.end) return false;
   if (w.above == 0 && last.end <= static_cast<int32_t>(input.height)) return true;
-  return SpanBytes(w, input, op.output().width) <= op.op->memory_bytes;
+  return SpanBytes(w, input) <= op.op->memory_bytes;
 }
 
 bool FitsKernel(const OpView& op) {
@@ -160,34 +160,36 @@ MacRow MakeRow(const OpView& op) {
 
 using MacFunction = void (*)(const MacRow&);
 
-// Points `rows` at what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
-void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, const uint8_t** rows) {
+// Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
+void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, KernelRow* rows) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
+  const int32_t first_row = RowsUnder(w, step).first;
   const int32_t first_column = ColumnsUnder(w, columns).first;
+  const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
   bool has_padding = false;
   for (int32_t i = 0; i < w.kernel_rows; ++i) {
-    const int32_t row = RowsUnder(w, step).first + i * w.row_dilation;
-    const bool inside = row >= 0 && row < static_cast<int32_t>(input.height);
-    rows[i] = inside ? access.Read(input, row, first_column) : access.OwnMemory(op);
-    has_padding |= !inside;
+    const int32_t row = first_row + i * w.row_dilation;
+    if (row >= 0 && row < static_cast<int32_t>(input.height)) {
+      rows[i] = {access.Read(input, row, first_column), column_bytes};
+    } else {
+      rows[i] = {access.OwnMemory(op), 0};
+      has_padding = true;
+    }
   }
-  if (!has_padding) return;
-  const uint64_t output_columns = static_cast<uint64_t>(columns.end - columns.first);
-  memset(access.OwnMemory(op), input.padding, SpanBytes(w, input, output_columns));
+  if (has_padding) memset(access.OwnMemory(op), input.padding, SpanBytes(w, input));
 }
 
 void RunWindows(const OpView& op, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const ptrdiff_t pixel = op.input(0).pixel_bytes;
   const Range columns = access.Window(op);
-  const uint8_t* rows[kMaxKernelRows];
+  KernelRow rows[kMaxKernelRows];
   FindRows(op, access, step, columns, rows);
   row->rows = rows;
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
   row->tap_bytes = w.column_dilation * pixel;
-  row->column_bytes = w.column_stride * pixel;
   row->out = access.Write(op.output(), step, columns.first);
   row->out_pixel_bytes = op.output().pixel_bytes;
   row->columns = columns.end - columns.first;
@@ -212,8 +214,8 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   const size_t entries = static_cast<size_t>(NumEntries(op));
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
   if (step == 0) memcpy(acc, row.requantization.biases, entries * sizeof(int32_t));
-  const uint8_t* rows[1] = {access.Read(input, step, 0)};
-  row.rows = rows;
+  const KernelRow kernel_row{access.Read(input, step, 0), 0};
+  row.rows = &kernel_row;
   row.kernel_rows = 1;
   row.kernel_columns = static_cast<int32_t>(input.width);
   row.tap_bytes = input.pixel_bytes;
@@ -226,11 +228,10 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
 
 }  // namespace
 
-const Kind kConvKind = {"CONV",     sizeof(MacParameters), 1,       1, false, CheckConv, WindowRows,
-                        WindowColumns, RunConv};
-const Kind kDepthwiseKind = {"DEPTHWISE", sizeof(MacParameters), 1, 1, false, CheckDepthwise, WindowRows,
-                             WindowColumns, RunDepthwise};
-const Kind kFullyConnectedKind = {"FULLY_CONNECTED", sizeof(MacParameters), 1, 1, true, CheckFullyConnected, SameRow,
-                                  AllColumns, RunFullyConnected};
+const Kind kConvKind = {"CONV", sizeof(MacParameters), 1, 1, Never, CheckConv, WindowRows, WindowColumns, RunConv};
+const Kind kDepthwiseKind = {"DEPTHWISE", sizeof(MacParameters), 1,           1, Never, CheckDepthwise,
+                             WindowRows,  WindowColumns,         RunDepthwise};
+const Kind kFullyConnectedKind = {"FULLY_CONNECTED", sizeof(MacParameters), 1, 1, Always, CheckFullyConnected, SameRow,
+                                  AllColumns,        RunFullyConnected};
 
 }  // namespace fmtc::region

@@ -30,11 +30,11 @@ ptrdiff_t WeightsOfBlock(const Taps& taps) {
   return k * kChannelBlock;
 }
 
-uint32_t SumOfInputs(const MacRow& row, const Taps& taps, ptrdiff_t place) {
+uint32_t SumOfInputs(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group) {
   uint32_t sum = 0;
   for (int i = 0; i < taps.rows; ++i) {
     for (int j = 0; j < taps.columns; ++j) {
-      const uint8_t* in = row.rows[i] + place + j * row.tap_bytes;
+      const uint8_t* in = row.rows[i].first + column * row.rows[i].column_bytes + group + j * row.tap_bytes;
       for (int32_t k = 0; k < taps.bytes; ++k) sum += in[k];
     }
   }
@@ -53,25 +53,26 @@ inline void AddStep(const int16_t (*x)[kStepValues], const int8_t* weights, uint
   }
 }
 
-// Adds the taps of some columns for 16 output channels. `place` is where the first column's first tap lies in the rows.
+// Adds the taps of columns from `column` on for 16 output channels. `group` is where the input channels begin.
 template <int kColumns>
-void AddTaps(const MacRow& row, const Taps& taps, ptrdiff_t place, const int8_t* weights,
+void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group, const int8_t* weights,
              uint32_t (*acc)[kChannelBlock]) {
   for (int i = 0; i < taps.rows; ++i) {
+    const ptrdiff_t column_bytes = row.rows[i].column_bytes;
     for (int j = 0; j < taps.columns; ++j) {
-      const uint8_t* in = row.rows[i] + place + j * row.tap_bytes;
+      const uint8_t* in = row.rows[i].first + column * column_bytes + group + j * row.tap_bytes;
       int16_t x[kColumns][kStepValues];
       int32_t k = 0;
       for (; k + kStepValues <= taps.bytes; k += kStepValues, weights += kChannelBlock * kStepValues) {
-        for (int column = 0; column < kColumns; ++column) {
-          for (int n = 0; n < kStepValues; ++n) x[column][n] = in[column * row.column_bytes + k + n];
+        for (int t = 0; t < kColumns; ++t) {
+          for (int n = 0; n < kStepValues; ++n) x[t][n] = in[t * column_bytes + k + n];
         }
         AddStep<kColumns>(x, weights, acc);
       }
       if (k == taps.bytes) continue;
-      for (int column = 0; column < kColumns; ++column) {
+      for (int t = 0; t < kColumns; ++t) {
         for (int n = 0; n < kStepValues; ++n) {
-          x[column][n] = k + n < taps.bytes ? int16_t{in[column * row.column_bytes + k + n]} : int16_t{0};
+          x[t][n] = k + n < taps.bytes ? int16_t{in[t * column_bytes + k + n]} : int16_t{0};
         }
       }
       AddStep<kColumns>(x, weights, acc);
@@ -81,9 +82,9 @@ void AddTaps(const MacRow& row, const Taps& taps, ptrdiff_t place, const int8_t*
 }
 
 // What the weights' zero point takes from each sum of a column.
-uint32_t ZeroPointTerm(const MacRow& row, const Taps& taps, ptrdiff_t place) {
+uint32_t ZeroPointTerm(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group) {
   if (row.weight_zero == 0) return 0;
-  return static_cast<uint32_t>(row.weight_zero) * SumOfInputs(row, taps, place);
+  return static_cast<uint32_t>(row.weight_zero) * SumOfInputs(row, taps, column, group);
 }
 
 // The 16 output channels or fewer of a block.
@@ -91,38 +92,25 @@ struct Block {
   int32_t first;  // in the arrays
   int32_t count;
   const int8_t* weights;
+  ptrdiff_t group;  // where its input channels begin
+  uint8_t* out;     // its channels of the first column
 };
 
 template <class Rounding, int kColumns>
-void ConvTile(const MacRow& row, const Taps& taps, const Block& block, ptrdiff_t place, uint8_t* out) {
+void ConvTile(const MacRow& row, const Taps& taps, const Block& block, int32_t column) {
   uint32_t acc[kColumns][kChannelBlock];
-  for (int column = 0; column < kColumns; ++column) {
-    const uint32_t term = ZeroPointTerm(row, taps, place + column * row.column_bytes);
+  for (int t = 0; t < kColumns; ++t) {
+    const uint32_t term = ZeroPointTerm(row, taps, column + t, block.group);
     for (int c = 0; c < kChannelBlock; ++c) {
-      acc[column][c] = static_cast<uint32_t>(row.requantization.biases[block.first + c]) - term;
+      acc[t][c] = static_cast<uint32_t>(row.requantization.biases[block.first + c]) - term;
     }
   }
-  AddTaps<kColumns>(row, taps, place, block.weights, acc);
-  for (int column = 0; column < kColumns; ++column) {
+  AddTaps<kColumns>(row, taps, column, block.group, block.weights, acc);
+  for (int t = 0; t < kColumns; ++t) {
+    uint8_t* out = block.out + (column + t) * row.out_pixel_bytes;
     for (int32_t c = 0; c < block.count; ++c) {
-      out[column * row.out_pixel_bytes + c] =
-          Rounding::Apply(static_cast<int32_t>(acc[column][c]), row.requantization, block.first + c);
+      out[c] = Rounding::Apply(static_cast<int32_t>(acc[t][c]), row.requantization, block.first + c);
     }
-  }
-}
-
-template <class Rounding>
-void ConvBlock(const MacRow& row, const Taps& taps, const Block& block, ptrdiff_t place, uint8_t* out) {
-  int32_t column = 0;
-  for (; column + kTile <= row.columns; column += kTile) {
-    ConvTile<Rounding, kTile>(row, taps, block, place, out);
-    place += kTile * row.column_bytes;
-    out += kTile * row.out_pixel_bytes;
-  }
-  for (; column < row.columns; ++column) {
-    ConvTile<Rounding, 1>(row, taps, block, place, out);
-    place += row.column_bytes;
-    out += row.out_pixel_bytes;
   }
 }
 
@@ -131,16 +119,18 @@ void ConvBlock(const MacRow& row, const Taps& taps, const Block& block, ptrdiff_
 template <class Rounding>
 void PlainConv(const MacRow& row) {
   const Taps taps = JoinTaps(row);
-  const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
-  Block block{0, 0, row.weights};
+  Block block{0, 0, row.weights, 0, row.out};
   for (int32_t group = 0; group < row.groups; ++group) {
-    const ptrdiff_t place = ptrdiff_t{group} * row.in_channels;
+    block.group = ptrdiff_t{group} * row.in_channels;
     for (int32_t c = 0; c < row.out_channels; c += kChannelBlock) {
       const int32_t left = row.out_channels - c;
       block.count = left < kChannelBlock ? left : kChannelBlock;
-      ConvBlock<Rounding>(row, taps, block, place, row.out + group * row.out_channels + c);
+      block.out = row.out + group * row.out_channels + c;
+      int32_t column = 0;
+      for (; column + kTile <= row.columns; column += kTile) ConvTile<Rounding, kTile>(row, taps, block, column);
+      for (; column < row.columns; ++column) ConvTile<Rounding, 1>(row, taps, block, column);
       block.first += kChannelBlock;
-      block.weights += weights_of_block;
+      block.weights += WeightsOfBlock(taps);
     }
   }
 }
@@ -154,12 +144,12 @@ template void PlainConv<Rndnu>(const MacRow& row);
 void PlainAddProducts(const MacRow& row, int32_t* acc) {
   const Taps taps = JoinTaps(row);
   const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
-  const uint32_t term = ZeroPointTerm(row, taps, 0);
+  const uint32_t term = ZeroPointTerm(row, taps, 0, 0);
   const int8_t* weights = row.weights;
   for (int32_t first = 0; first < row.out_channels; first += kChannelBlock, weights += weights_of_block) {
     uint32_t sums[1][kChannelBlock];
     for (int c = 0; c < kChannelBlock; ++c) sums[0][c] = static_cast<uint32_t>(acc[first + c]) - term;
-    AddTaps<1>(row, taps, 0, weights, sums);
+    AddTaps<1>(row, taps, 0, 0, weights, sums);
     for (int c = 0; c < kChannelBlock; ++c) acc[first + c] = static_cast<int32_t>(sums[0][c]);
   }
 }

@@ -24,12 +24,12 @@ inline void AddSharedTap(const uint8_t* x, const int8_t* weights, const MacRow& 
 }
 
 // Adds the taps of a column for output channels [first, first + count), at most 16.
-inline void AddTaps(const MacRow& row, ptrdiff_t place, int32_t first, int32_t count, uint32_t* acc) {
+inline void AddTaps(const MacRow& row, int32_t column, int32_t first, int32_t count, uint32_t* acc) {
   const ptrdiff_t weights_of_tap = PaddedChannels(row.out_channels);
   const int8_t* weights = row.weights + first;
   for (int i = 0; i < row.kernel_rows; ++i) {
     for (int j = 0; j < row.kernel_columns; ++j, weights += weights_of_tap) {
-      const uint8_t* x = row.rows[i] + place + j * row.tap_bytes;
+      const uint8_t* x = row.rows[i].first + column * row.rows[i].column_bytes + j * row.tap_bytes;
       if (row.multiplier > 1) {
         AddSharedTap(x, weights, row, first, count, acc);
       } else if (count == kChannelBlock) {
@@ -53,7 +53,7 @@ void PlainDepthwise(const MacRow& row) {
       const int32_t count = left < kChannelBlock ? left : kChannelBlock;
       uint32_t acc[kChannelBlock];
       for (int c = 0; c < kChannelBlock; ++c) acc[c] = static_cast<uint32_t>(r.biases[first + c]);
-      AddTaps(row, column * row.column_bytes, first, count, acc);
+      AddTaps(row, column, first, count, acc);
       for (int32_t c = 0; c < count; ++c) out[first + c] = Rounding::Apply(static_cast<int32_t>(acc[c]), r, first + c);
     }
   }

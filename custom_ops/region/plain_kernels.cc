@@ -30,6 +30,8 @@ RowKernels MakePlainRowKernels() {
   k.add_columns = PlainAddColumns;
   k.average = PlainAverage;
   k.maximum = PlainMaximum;
+  k.add_windows = PlainAddWindows;
+  k.raise_maxima = PlainRaiseMaxima;
   k.look_up = PlainLookUp;
   return k;
 }

@@ -25,6 +25,8 @@ void PlainAddProducts(const MacRow& row, int32_t* acc);
 void PlainAddColumns(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, int32_t channels, int32_t* acc);
 void PlainAverage(const PoolRow& row);
 void PlainMaximum(const PoolRow& row);
+void PlainAddWindows(const PoolRow& row, int32_t* sums);
+void PlainRaiseMaxima(const PoolRow& row, uint8_t* maxima);
 void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 
 }  // namespace fmtc::region

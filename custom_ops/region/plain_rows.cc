@@ -37,40 +37,46 @@ struct Under {
 Under ColumnsUnder(const PoolRow& row, int32_t column) {
   const int32_t first = row.first_column + column * row.stride;
   const int32_t end = first + row.kernel_columns;
-  return {ptrdiff_t{first < 0 ? 0 : first} - row.rows_column, ptrdiff_t{end > row.width ? row.width : end} - row.rows_column};
+  return {ptrdiff_t{first < 0 ? 0 : first} - row.rows_column,
+          ptrdiff_t{end > row.width ? row.width : end} - row.rows_column};
 }
 
 template <int32_t (*kFold)(int32_t, int32_t)>
-int32_t FoldWindow(const PoolRow& row, const Under& under, int32_t c) {
-  int32_t folded = 0;
+int32_t FoldWindow(const PoolRow& row, const Under& under, int32_t c, int32_t folded) {
   for (int32_t i = 0; i < row.num_rows; ++i) {
     for (ptrdiff_t x = under.first; x < under.end; ++x) folded = kFold(folded, row.rows[i][x * row.pixel_bytes + c]);
   }
   return folded;
 }
 
-int32_t Plus(int32_t a, int32_t b) { return a + b; }
+int32_t Plus(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
 int32_t Greater(int32_t a, int32_t b) { return a > b ? a : b; }
 
-template <int32_t (*kFold)(int32_t, int32_t), int32_t (*kFinish)(int32_t, int32_t, const OutputRange&)>
+template <int32_t (*kFold)(int32_t, int32_t), int32_t (*kFinish)(int32_t, int32_t, int32_t)>
 void Pool(const PoolRow& row) {
   for (int32_t column = 0; column < row.columns; ++column) {
     const Under under = ColumnsUnder(row, column);
     const int32_t count = row.num_rows * static_cast<int32_t>(under.end - under.first);
     uint8_t* out = row.out + column * row.out_pixel_bytes;
     for (int32_t c = 0; c < row.channels; ++c) {
-      const int32_t r = kFinish(FoldWindow<kFold>(row, under, c), count, row.range);
-      out[c] = AddZeroAndClamp(r, row.range);
+      const int32_t folded = FoldWindow<kFold>(row, under, c, 0);
+      out[c] = AddZeroAndClamp(kFinish(folded, count, row.range.zero), row.range);
     }
   }
 }
 
-// Halves away from zero, of the values without their zero point.
-int32_t Mean(int32_t sum, int32_t count, const OutputRange& range) {
-  const int32_t acc = sum - count * range.zero;
-  return acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count;
+// Adds what is under each window to the values so far.
+template <int32_t (*kFold)(int32_t, int32_t), typename T>
+void FoldInto(const PoolRow& row, T* values) {
+  for (int32_t column = 0; column < row.columns; ++column) {
+    const Under under = ColumnsUnder(row, column);
+    for (int32_t c = 0; c < row.channels; ++c, ++values) {
+      *values = static_cast<T>(FoldWindow<kFold>(row, under, c, *values));
+    }
+  }
 }
-int32_t Largest(int32_t value, int32_t, const OutputRange&) { return value; }
+
+int32_t Largest(int32_t value, int32_t, int32_t) { return value; }
 
 // The four input values of an output value, less their zero point: [row][column].
 template <typename T, int32_t (*kCombine)(const T (*)[2], const T*, const T*)>
@@ -132,8 +138,11 @@ int32_t CombineFloatPaired(const float (*v)[2], const float* p, const float* q) 
 void PlainAddDoubleRounding(const AddRow& row) { AddEach<SumDoubleRounding>(row); }
 void PlainAddFixedPoint(const AddRow& row) { AddEach<SumFixedPoint>(row); }
 
-void PlainAverage(const PoolRow& row) { Pool<Plus, Mean>(row); }
+void PlainAverage(const PoolRow& row) { Pool<Plus, MeanHalfAway>(row); }
 void PlainMaximum(const PoolRow& row) { Pool<Greater, Largest>(row); }
+
+void PlainAddWindows(const PoolRow& row, int32_t* sums) { FoldInto<Plus>(row, sums); }
+void PlainRaiseMaxima(const PoolRow& row, uint8_t* maxima) { FoldInto<Greater>(row, maxima); }
 
 void PlainBilinearReference(const BilinearRow& row) { Bilinear<int32_t, CombineReference>(row); }
 void PlainBilinearFixedPoint(const BilinearRow& row) { Bilinear<int32_t, CombineFixedPoint>(row); }

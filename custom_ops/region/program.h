@@ -1,11 +1,12 @@
-// A region's program (REGION.md section 3): a view of its bytes, and the check that lets everything after it trust them.
+// A region's program (REGION.md section 3): a view of its bytes, and the check that lets everything after it trust
+// them.
 #ifndef FMTC_REGION_PROGRAM_H_
 #define FMTC_REGION_PROGRAM_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "core/status.h"
+#include "base/status.h"
 #include "region/format.h"
 
 namespace fmtc::region {
@@ -67,7 +68,7 @@ struct OpView {
   }
 };
 
-// CRC of what `crc` covers followed by the data, as core/crc32c.h has it.
+// CRC of what `crc` covers followed by the data, as base/crc32c.h has it.
 using ExtendCrc32cFunction = uint32_t (*)(uint32_t crc, const uint8_t* data, size_t bytes);
 
 // Header, checksum and the places of the records: enough to ask for StateBytes(). The bytes lie at a multiple of

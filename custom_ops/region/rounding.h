@@ -71,10 +71,11 @@ inline int32_t MultiplyHalfUp(int32_t value, int32_t multiplier, int32_t shift) 
   return ShiftHalfUp(Saturate((product + (int64_t{1} << 30)) >> 31), RightShiftOf(shift));
 }
 
-// XNNPACK's rndnu: the product is cut off, the shift rounds half up.
+// XNNPACK's rndnu: the product is cut off, the shift, of 1 at least, rounds half up.
 inline int32_t MultiplyRndnu(int32_t value, int32_t multiplier, int32_t shift) {
-  const int32_t shifted = Saturate(int64_t{value} * (int64_t{1} << LeftShiftOf(shift)));
-  return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), RightShiftOf(shift));
+  const int32_t right = shift < -1 ? -shift : 1;
+  const int32_t shifted = Saturate(int64_t{value} * (int64_t{1} << (right + shift)));
+  return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), right);
 }
 
 // XNNPACK's fp32, ties to even.
@@ -89,6 +90,12 @@ inline int32_t MultiplyFloat64(int32_t value, double multiplier) {
   const double product = static_cast<double>(value) * multiplier;
   if (!(product > -2147483648.0)) return INT32_MIN;
   return product < 2147483647.0 ? static_cast<int32_t>(std::round(product)) : INT32_MAX;
+}
+
+// The mean of values less their zero point, halves away from zero.
+inline int32_t MeanHalfAway(int32_t sum, int32_t count, int32_t zero) {
+  const int64_t acc = int64_t{sum} - int64_t{count} * zero;
+  return static_cast<int32_t>(acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count);
 }
 
 // How accumulators become output values; arrays of one entry for each channel, padded as the kind says.

@@ -8,8 +8,9 @@ namespace {
 // The pass's own numbers. Steps of passes follow one another, so that the work is bounded by the program's bytes.
 bool FitsRecord(const Program& program, const PassRecord& pass, uint32_t first_step) {
   const Header& header = *program.header;
-  return pass.ops >= 1 && pass.ops <= pass.steps && pass.first_op < header.ops && pass.ops <= header.ops - pass.first_op &&
-         pass.first_step == first_step && pass.steps <= header.steps - first_step &&
+  return pass.ops >= 1 && pass.ops <= pass.steps && pass.first_op < header.ops &&
+         pass.ops <= header.ops - pass.first_op && pass.first_step == first_step &&
+         pass.steps <= header.steps - first_step &&
          (pass.windows_offset == 0 || program.Has(pass.windows_offset, pass.ops, sizeof(Window), 2));
 }
 
@@ -81,7 +82,7 @@ Status PlaySteps(const Program& program, const PassRecord& pass, State* state) {
         return Status::kProgramSchedule;
       }
     }
-    if (!kind.accumulates || step == steps - 1) ++state->tensors[op.op->output].rows_written;
+    if (!kind.accumulates(op) || step == steps - 1) ++state->tensors[op.op->output].rows_written;
   }
   for (int i = 0; i < pass.ops; ++i) {
     const OpView op{&program, &program.ops[pass.first_op + i]};

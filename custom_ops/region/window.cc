@@ -40,9 +40,8 @@ Range ColumnsUnder(const WindowParameters& window, Range output_columns) {
   return Under(ColumnAxis(window), output_columns.first, output_columns.end);
 }
 
-uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input, uint64_t output_columns) {
-  const uint64_t between = (output_columns - 1) * window.column_stride;
-  return (between + (uint64_t{window.kernel_columns} - 1) * window.column_dilation + 1) * input.pixel_bytes;
+uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input) {
+  return ((uint64_t{window.kernel_columns} - 1) * window.column_dilation + 1) * input.pixel_bytes;
 }
 
 }  // namespace fmtc::region

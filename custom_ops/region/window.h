@@ -19,8 +19,8 @@ inline Range Clip(Range range, uint32_t size) {
   return {range.first < 0 ? 0 : range.first, range.end > end ? end : range.end};
 }
 
-// Bytes from the first to behind the last pixel under windows of some output columns.
-uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input, uint64_t output_columns);
+// Bytes of a row from the first to behind the last pixel under a window.
+uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input);
 
 }  // namespace fmtc::region
 
