@@ -27,6 +27,7 @@ from fmtc_tflite.graph.model import (
     Tensor,
     decode_text,
 )
+from fmtc_tflite.graph.model_check import check_model
 
 __all__ = ["Buffer", "MetadataEntry", "Model", "Op", "Signature", "Subgraph", "Tensor", "load_model"]
 
@@ -84,6 +85,7 @@ class _Loader:
             raw=raw,
         )
         _check_called_subgraphs(model)
+        check_model(model)
         return model
 
     def _unpack(self) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmtc_tflite.graph.model import Model
+from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.rewrite import is_converted
-from fmtc_tflite.memory.arena import ArenaPlan, plan_arena
+from fmtc_tflite.memory.arena import ArenaPlan, plan_arena, tensor_bytes
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 from fmtc_tflite.runtime.interpreter import available_runtimes
 
@@ -42,7 +42,7 @@ def measure_arena(model: Model, content: bytes) -> LiveArena:
     tensors = model.subgraphs[0].tensors
     places: dict[int, tuple[int, int]] = {}
     for index in interpreter.tensor_indices():
-        if index < len(tensors) and (tensors[index].data is not None or tensors[index].is_variable):
+        if index < len(tensors) and not _lies_in_arena(tensors[index]):
             continue
         array = interpreter.view(index)
         if array is not None and array.nbytes:
@@ -52,6 +52,11 @@ def measure_arena(model: Model, content: bytes) -> LiveArena:
     start = min((address for address, _ in inside.values()), default=0)
     end = max((address + size for address, size in inside.values()), default=0)
     return LiveArena(end - start, scratch, available_runtimes()[0])
+
+
+def _lies_in_arena(tensor: Tensor) -> bool:
+    """Whether the runtime may plan memory for it; to view a resource handle, which has no values, crashes runtimes."""
+    return tensor.data is None and not tensor.is_variable and tensor_bytes(tensor) > 0
 
 
 def _in_arena(places: dict[int, tuple[int, int]], plan: ArenaPlan) -> dict[int, tuple[int, int]]:

@@ -87,6 +87,11 @@ class RegionOp(ABC):
         return False
 
     @property
+    def writes_region_outputs(self) -> bool:
+        """Whether the op can write an output of the region itself; else a COPY follows it."""
+        return False
+
+    @property
     def own_memory_bytes(self) -> int:
         """Scratch memory of its own: accumulators or a row of padding (for all columns).
 

@@ -283,4 +283,3 @@ def next_need(costs: StageCosts, above: int) -> int | None:
     needs = sorted({costs.bound(i, j) for i in range(costs.op_count) for j in range(i + 1, costs.op_count + 1)})
     place = bisect_right(needs, above)
     return needs[place] if place < len(needs) else None
-
