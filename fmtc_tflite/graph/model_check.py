@@ -89,6 +89,7 @@ def check_model(model: Model) -> None:
         for position, op in enumerate(subgraph.ops):
             _check_op(op, f"op {position} ({op.opcode}) of subgraph {subgraph.index}")
         _check_order(subgraph)
+        _check_codec(subgraph)
 
 
 def _fail(problem: str) -> None:
@@ -172,3 +173,39 @@ def _given(subgraph: Subgraph) -> Iterator[Tensor]:
         is_empty = 0 in tensor.shape
         if tensor.data is not None or tensor.is_variable or is_empty or tensor.raw.externalBuffer:
             yield tensor
+
+
+def _check_codec(subgraph: Subgraph) -> None:
+    """This package's own ops: what they code, how large it may get, and that what is decoded was encoded."""
+    encoded: set[int] = set()
+    for position, op in enumerate(subgraph.ops):
+        if op.opcode not in ("FMTC_ENCODE", "FMTC_DECODE"):
+            continue
+        where = f"op {position} ({op.opcode}) of subgraph {subgraph.index}"
+        source, side, result = op.inputs[0], op.inputs[1], op.outputs[0]
+        assert source is not None
+        assert side is not None
+        assert result is not None
+        feature_map, coded = (source, result) if op.opcode == "FMTC_ENCODE" else (result, source)
+        if side.data is None or side.dtype != np.uint8:
+            _fail(f"{where} reads '{side.name}', expected a constant of bytes")
+        if feature_map.dtype not in (np.int8, np.uint8) or len(feature_map.shape) != 4:
+            _fail(f"{where} codes '{feature_map.name}' {feature_map.type_name} {list(feature_map.shape)}")
+        if coded.dtype != np.uint8 or len(coded.shape) != 2:
+            _fail(f"{where} has the coded tensor '{coded.name}' {coded.type_name} {list(coded.shape)}")
+        if coded is source and id(coded) not in encoded:
+            _fail(f"{where} reads '{coded.name}', which no FMTC_ENCODE has written before")
+        if coded is result:
+            encoded.add(id(coded))
+            _check_capacity(feature_map, coded, where)
+
+
+def _check_capacity(feature_map: Tensor, coded: Tensor, where: str) -> None:
+    """The ops accept up to twice what always suffices; see FORMAT.md section 3 for how much that is."""
+    batch, height, width, channels = feature_map.shape
+    most = 2 * (16 + 4 * height + height * width * channels + 8)
+    if coded.shape[0] != batch or coded.shape[1] > most:
+        _fail(
+            f"{where} has the coded tensor '{coded.name}' {list(coded.shape)} for '{feature_map.name}' "
+            f"{list(feature_map.shape)}, expected [{batch}, at most {most}]"
+        )

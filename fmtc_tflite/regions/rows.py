@@ -125,8 +125,8 @@ class _Pulling:
         for turn in range(1, longest + 1):
             for root, own in zip(self._roots, steps, strict=True):
                 self._advance(root, turn * own // longest - 1)
-        for op, own in enumerate(self._ops):  # rows that nobody wants, such as a last one that a stride leaves out
-            self._advance(op, own.steps - 1)
+        for number, op in enumerate(self._ops):  # rows that nobody wants, such as a last one that a stride leaves out
+            self._advance(number, op.steps - 1)
         state = self._state
         depths = {op.output: state.depth[self._numbers[op.output]] for op in self._ops}
         return Pull(tuple(state.steps), depths, {pair: tuple(rows) for pair, rows in self._lowest.items()})

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given
 from hypothesis import strategies as st
 
+import coded_models
 import model_builder
 from fmtc_tflite.errors import FmtcError, ModelFormatError
 from fmtc_tflite.graph.convertible import check_convertible
@@ -202,6 +203,44 @@ def _decode(graph: GraphBuilder) -> schema.OperatorT:
 def test_what_no_runtime_could_run(change: Callable[[schema.ModelT, GraphBuilder], Any], message: str) -> None:
     with pytest.raises(ModelFormatError, match=message):
         load_model(broken(change))
+
+
+def coded(change: Callable[[list[Any]], Any]) -> bytes:
+    """A converted model, changed; gets the ops: CONV_2D, FMTC_ENCODE, FMTC_DECODE, CONV_2D."""
+    model = coded_models.converted(model_builder.chain((4, 4), size=8))
+    change(model.subgraphs[0].ops)
+    return model.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ops: setattr(ops[1].inputs[1], "type", schema.TensorType.INT8), "expected a constant of bytes"),
+        (lambda ops: setattr(ops[1].inputs[0], "type", schema.TensorType.INT16), "FMTC_ENCODE.* codes .* INT16"),
+        (lambda ops: setattr(ops[2].outputs[0], "shape", (1, 8, 32)), r"FMTC_DECODE.* codes .* \[1, 8, 32\]"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (1, 2, 200)), r"has the coded tensor .* \[1, 2, 200\]"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (2, 272)), r"\[2, 272\] for .* expected \[1, at most"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (1, (1 << 31) - 1)), "at most 624"),
+        (lambda ops: ops.__setitem__(2, _decode_of(ops, ops[3].inputs[2])), "INT32"),
+    ],
+)
+def test_damaged_codec_ops(change: Callable[[list[Any]], Any], message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        load_model(coded(change))
+
+
+def test_decoding_what_was_not_encoded() -> None:
+    model = load_model(coded(lambda ops: None))
+    coded_tensor = model.subgraphs[0].ops.pop(1).outputs[0]
+    assert coded_tensor is not None
+    model.subgraphs[0].inputs.append(coded_tensor)
+    with pytest.raises(ModelFormatError, match="which no FMTC_ENCODE has written before"):
+        load_model(model.to_bytes())
+
+
+def _decode_of(ops: list[Any], source: Any) -> Any:
+    ops[2].inputs[0] = source
+    return ops[2]
 
 
 def test_ops_out_of_order() -> None:
