@@ -10,7 +10,7 @@
 
 namespace fmtc::region {
 
-constexpr size_t kScratchAlignment = 64;
+constexpr size_t kScratchAlignment = 16;
 
 // What a run tells about its inside. Pointers may be null.
 struct Trace {
