@@ -1,4 +1,4 @@
-"""A region's program, run by the native library alone: what FMTC_REGION computes, and what is inside. Needs numpy only."""
+"""A region's program, run by the native library alone: results, and what is inside. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ class RegionProgram:
         self._program = _aligned_copy(program)
         handle = ctypes.c_void_p()
         self._check(
-            self._library.fmtc_region_create(
-                self._program.ctypes.data, self._program.nbytes, ctypes.byref(handle)
-            )
+            self._library.fmtc_region_create(self._program.ctypes.data, self._program.nbytes, ctypes.byref(handle))
         )
         self._handle = handle
         tensors, self._num_ops, _, inputs, outputs = _COUNTS.unpack_from(program, 16)
