@@ -26,6 +26,7 @@ class ModelRunner:
         *,
         runtime: str | None = None,
         default_kernels: bool = False,
+        kernels: str | None = None,
     ) -> None:
         """Opens the model.
 
@@ -36,6 +37,7 @@ class ModelRunner:
           num_threads: threads of the interpreter.
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
+          kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
 
         Raises:
           UnsupportedModelError: the runtime refuses the model.
@@ -47,8 +49,9 @@ class ModelRunner:
             model.subgraphs[0].op_labels,
             runtime=runtime,
             num_threads=num_threads,
-            preserve_all_tensors=not default_kernels,
+            preserve_all_tensors=not default_kernels and kernels is None,
             builtin_kernels_only=not default_kernels,
+            kernels=kernels,
             attach_delegate=is_converted(model),
         )
         self._subgraph_index = subgraph_index

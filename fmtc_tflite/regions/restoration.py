@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
-from fmtc_tflite.graph.edits.fuse_region import is_region
 from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
@@ -98,11 +98,7 @@ def _restored(converted: Model, entry: bytes) -> Model:
     inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], _MOST_BYTES)
     directory = json.loads(inflated[:head_bytes])
     original = load_model(inflated[head_bytes:])
-    programs = [
-        Program.from_bytes(b"" if op.inputs[-1] is None or op.inputs[-1].data is None else op.inputs[-1].data.tobytes())
-        for op in converted.subgraphs[0].ops
-        if is_region(op)
-    ]
+    programs = [Program.from_bytes(program_bytes(op)) for op in region_ops(converted)]
     for index, place in directory["kept"]:
         original.buffers[index].data = converted.buffers[place].data
     tensors = {id(t.buffer): t for subgraph in original.subgraphs for t in subgraph.tensors}

@@ -12,10 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
-
-REGION = "FMTC_REGION"
-PROGRAM_SUFFIX = "/fmtc_region"
-OP_VERSION = 1
+from fmtc_tflite.graph.region_ops import OP_VERSION, PROGRAM_SUFFIX, REGION
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,6 @@ class Fusion:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     program: bytes
-
-
-def is_region(op: Op) -> bool:
-    """Whether the op is an FMTC_REGION."""
-    return op.is_custom and op.opcode == REGION
 
 
 def fuse(model: Model, subgraph: Subgraph, fusions: Sequence[Fusion], free: Iterable[Op] = ()) -> None:
