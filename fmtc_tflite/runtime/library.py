@@ -101,6 +101,12 @@ def _declare_functions(library: ctypes.CDLL) -> None:
         "fmtc_encode": (status, [pointer, pointer, size, pointer, size, ctypes.POINTER(size)]),
         "fmtc_decode": (status, [pointer, pointer, size, pointer, size]),
         "fmtc_residual_histograms": (status, [pointer, pointer, size, pointer, size]),
+        "fmtc_region_create": (status, [pointer, size, ctypes.POINTER(pointer)]),
+        "fmtc_region_destroy": (None, [pointer]),
+        "fmtc_region_scratch_bytes": (size, [pointer]),
+        "fmtc_region_input_bytes": (size, [pointer, ctypes.c_int32]),
+        "fmtc_region_output_bytes": (size, [pointer, ctypes.c_int32]),
+        "fmtc_region_run": (status, [pointer, pointer, pointer, ctypes.c_int64, pointer, size, pointer]),
     }
     for name, (restype, argtypes) in signatures.items():
         function = getattr(library, name)
