@@ -124,7 +124,10 @@ def load_interpreter(
 @functools.cache
 def _load_delegate(load: Callable[[str], Any], path: str) -> Any:
     """The runtime's delegate object. It has no state, so that one serves all interpreters."""
-    return load(path)
+    try:
+        return load(path)
+    except (RuntimeError, ValueError, OSError) as e:
+        raise RuntimeLibraryError(" ".join(str(e).split())) from e
 
 
 def _load_api(runtime: str | None) -> _RuntimeApi:
