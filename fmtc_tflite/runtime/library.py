@@ -70,6 +70,8 @@ def load_library() -> ctypes.CDLL:
         library.fmtc_abi_version.argtypes = []
         library.fmtc_abi_version.restype = ctypes.c_int32
         version = library.fmtc_abi_version()
+        if version == _ABI_VERSION:
+            _declare_functions(library)
     except (OSError, AttributeError) as error:
         raise RuntimeLibraryError(
             f"native library {path}: {error}; expected a {_LIBRARY_NAME} built for this machine, "
@@ -80,7 +82,6 @@ def load_library() -> ctypes.CDLL:
             f"native library {path}: got ABI version {version}, expected {_ABI_VERSION}; reinstall so that library "
             f"and Python package come from the same release"
         )
-    _declare_functions(library)
     return library
 
 
