@@ -40,15 +40,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "conversion": (
         {
-            "calibration",
-            "coding",
-            "data",
-            "fidelity",
-            "graph",
-            "inference",
-            "memory",
-            "regions",
-            "rendering",
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
             "runtime",
         },
         {"numpy", "tqdm"},
