@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.runtime.interpreter import load_interpreter
+from fmtc_tflite.runtime.checked import CheckedInterpreter
 
 # Fixed, so that results do not depend on the number of workers.
 SHARD_SAMPLES = 32
@@ -91,9 +90,23 @@ class ShardWork:
         positions = self.positions(shard)
         return f"shard {shard} (samples {positions[0]} to {positions[-1]})"
 
+    def try_models(self) -> None:
+        """Runs the first sample.
+
+        Raises:
+          FmtcError: a model that cannot be run, or data that do not fit it.
+        """
+        contenders = self._open()
+        for samples, _ in self._samples(self.positions(0)[:1]):
+            for contender, sample in zip(contenders, samples, strict=True):
+                contender.run(sample)
+
+    def _open(self) -> list[Contender]:
+        return [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
-        contenders = [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+        contenders = self._open()
 
         def run_shard(shard: int) -> State:
             measurement = Measurement([contender.layout for contender in contenders], self.task)
@@ -145,16 +158,20 @@ def _timed_run(
     content: bytes, num_threads: int | None, runtime: str | None
 ) -> Callable[[Mapping[str, np.ndarray]], float]:
     model = load_model(content)
-    interpreter: Any = load_interpreter(
-        runtime=runtime, num_threads=num_threads, model_content=content, attach_delegate=is_converted(model)
+    interpreter = CheckedInterpreter(
+        content,
+        model.subgraphs[0].op_labels,
+        runtime=runtime,
+        num_threads=num_threads,
+        attach_delegate=is_converted(model),
     )
-    interpreter.allocate_tensors()
-    names = [tensor.name for tensor in model.subgraphs[0].inputs]
-    indices = [details["index"] for details in interpreter.get_input_details()]
+    graph = model.subgraphs[0]
+    index = {id(tensor): i for i, tensor in enumerate(graph.tensors)}
+    inputs = [(tensor.name, index[id(tensor)]) for tensor in graph.inputs]
 
     def run(sample: Mapping[str, np.ndarray]) -> float:
-        for name, index in zip(names, indices, strict=True):
-            interpreter.set_tensor(index, sample[name])
+        for name, number in inputs:
+            interpreter.set_input(number, sample[name])
         start = time.perf_counter()
         interpreter.invoke()
         return 1000 * (time.perf_counter() - start)

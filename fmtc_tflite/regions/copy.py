@@ -27,5 +27,9 @@ class Copy(RegionOp):
     def reads_region_inputs(self, operand: int) -> bool:
         return True
 
+    @property
+    def writes_region_outputs(self) -> bool:
+        return True
+
     def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
         return b""

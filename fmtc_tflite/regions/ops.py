@@ -15,6 +15,10 @@ import numpy as np
 from fmtc_tflite.graph.model import Op, Tensor
 
 
+class OpRefusedError(Exception):
+    """An op that cannot join a region; the message is the reason that users read."""
+
+
 @dataclass(frozen=True, eq=False)
 class RegionTensor:
     """A tensor of one batch item: height x width x channels.
@@ -87,6 +91,11 @@ class RegionOp(ABC):
         return False
 
     @property
+    def writes_region_outputs(self) -> bool:
+        """Whether the op can write an output of the region itself; else a COPY follows it."""
+        return False
+
+    @property
     def own_memory_bytes(self) -> int:
         """Scratch memory of its own: accumulators or a row of padding (for all columns).
 
@@ -106,3 +115,9 @@ class RegionOp(ABC):
         Args:
           add: puts an array into the program at a multiple of the given alignment and returns its offset.
         """
+
+
+# Makes the RegionOp of a graph's op, whose tensors it looks up with the given function: constants are in the graph's
+# tensors. A tensor behind a RESHAPE comes with the height, width and channels of the RESHAPE's input. Raises
+# OpRefusedError.
+OpBuilder = Callable[[Op, Callable[[Tensor], RegionTensor]], RegionOp]
