@@ -69,10 +69,11 @@ def find_candidates(
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
+        large = tuple(group for group in groups if _fused_ops(group) >= _LEAST_OPS)
         for group in groups:
-            if len(group.region.ops) < _LEAST_OPS:
+            if group not in large:
                 left_out |= dict.fromkeys(group.ops, "no supported op beside it to fuse it with")
-        return Candidates(tuple(g for g in groups if len(g.region.ops) >= _LEAST_OPS), left_out)
+        return Candidates(large, left_out)
 
 
 def is_reshape(op: Op) -> bool:
@@ -84,6 +85,10 @@ class _RefusedInGroup(Exception):
     def __init__(self, op: Op, reason: str) -> None:
         super().__init__(reason)
         self.op, self.reason = op, reason
+
+
+def _fused_ops(group: Group) -> int:
+    return sum(op.source is not None for op in group.region.ops)
 
 
 def _filtered(op: Op, include: str | None, exclude: str | None) -> str | None:
