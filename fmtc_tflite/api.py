@@ -147,6 +147,7 @@ def evaluate(
         if options.beam is not None:
             timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
         else:
+            evaluation.shard_work().try_models()  # before anything is kept of a model that cannot run
             folder = partial_results_folder(json_file, resume_dir)
             partial = stack.enter_context(evaluation.partial_results(folder))
             timing = evaluation.run(partial)

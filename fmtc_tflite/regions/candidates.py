@@ -216,8 +216,6 @@ class _GroupBuilder:
         self._subgraph, self._ops, self._build = subgraph, ops, build
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
-        self._inputs: dict[RegionTensor, Tensor] = {}
-        self._written = {tensor for op in ops for tensor in op.outputs}
 
     def build(self) -> Group:
         region_ops = []
@@ -233,10 +231,11 @@ class _GroupBuilder:
                 region_ops.append(self._build(op, self._tensor))
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
+        inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
         ops, region_outputs = self._with_copies(region_ops, outputs)
-        region = Region(tuple(ops), tuple(self._inputs), tuple(region_outputs))
-        return Group(tuple(self._ops), tuple(self._inputs.values()), tuple(outputs), region)
+        region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
+        return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
 
     def _check_shapes(self, op: Op) -> None:
         for tensor in op.inputs:
@@ -249,9 +248,13 @@ class _GroupBuilder:
     def _tensor(self, tensor: Tensor) -> RegionTensor:
         if tensor not in self._tensors:
             self._tensors[tensor] = plain_tensor(tensor)
-            if tensor not in self._written:
-                self._inputs[self._tensors[tensor]] = self._before_reshapes(tensor)
         return self._tensors[tensor]
+
+    def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
+        """The region's inputs; an op may have given one another form than the graph's."""
+        written = {op.output for op in ops}
+        read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
+        return {tensor: self._before_reshapes(tensor.source) for tensor in read}
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
