@@ -18,7 +18,7 @@ from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
-from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
@@ -141,6 +141,7 @@ def evaluate(
         if options.beam is not None:
             timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
         else:
+            evaluation.shard_work().try_models()  # before anything is kept of a model that cannot run
             folder = partial_results_folder(json_file, resume_dir)
             partial = stack.enter_context(evaluation.partial_results(folder))
             timing = evaluation.run(partial)
@@ -238,11 +239,13 @@ def read_model_file(path: Path) -> bytes:
     """The bytes of a model file.
 
     Raises:
-      ModelFormatError: missing, a folder, or unreadable.
+      ModelFormatError: missing, a folder, unreadable, or no TFLite model.
     """
     note_model(str(path))
     try:
-        return path.read_bytes()
+        return read_content(path)
+    except ModelFormatError as e:
+        raise ModelFormatError(f"{path}: {e}") from e
     except OSError as e:
         raise ModelFormatError(f"cannot read the model {path}: {e.strerror}; check the path") from e
 

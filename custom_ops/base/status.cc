@@ -31,6 +31,22 @@ const char* StatusMessage(Status status) {
              "avx2 or avx512";
     case Status::kSideInfoUnsupported:
       return "side information has matrices (KLT), which this small build leaves out; convert without them";
+    case Status::kProgramTruncated:
+      return "region's program is shorter than its header says";
+    case Status::kProgramCorrupt:
+      return "region's program is damaged: bad magic or header";
+    case Status::kProgramChecksum:
+      return "region's program is damaged: its checksum does not match";
+    case Status::kProgramVersion:
+      return "region's program was written by a newer version; update fmtc-tflite";
+    case Status::kProgramUnsupported:
+      return "region's program asks for an op, rule or layout that this library does not know; update fmtc-tflite";
+    case Status::kProgramInvalid:
+      return "region's program is not valid: a tensor or op of it contradicts itself or its surroundings";
+    case Status::kProgramSchedule:
+      return "region's program is not valid: a step reads what is not there, or a tensor stays incomplete";
+    case Status::kProgramUnaligned:
+      return "region's program must begin at a multiple of 16 bytes; align the model's constants in memory";
   }
   return "unknown status";
 }

@@ -18,6 +18,14 @@ enum class Status : int {
   kOutOfMemory = 10,          // only from the C API, the one layer that allocates
   kCpuLevel = 11,             // only from layers that choose kernels: FMTC_CPU_LEVEL cannot be had
   kSideInfoUnsupported = 12,  // has matrices, which a FMTC_SMALL build leaves out
+  kProgramTruncated = 13,     // region's program shorter than its header says
+  kProgramCorrupt = 14,       // bad magic or header
+  kProgramChecksum = 15,      // checksum of the program does not match
+  kProgramVersion = 16,       // written by a newer version of this library
+  kProgramUnsupported = 17,   // kind of op, rule, layout of weights or form of tensor that this library lacks
+  kProgramInvalid = 18,       // tensor, op or parameters that contradict each other or leave the program or scratch
+  kProgramSchedule = 19,      // steps that read what has not been written or lies no longer in memory
+  kProgramUnaligned = 20,     // program not at a multiple of 16
 };
 
 // One line without a full stop, for error messages. Never null.

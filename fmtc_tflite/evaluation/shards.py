@@ -90,9 +90,23 @@ class ShardWork:
         positions = self.positions(shard)
         return f"shard {shard} (samples {positions[0]} to {positions[-1]})"
 
+    def try_models(self) -> None:
+        """Runs the first sample.
+
+        Raises:
+          FmtcError: a model that cannot be run, or data that do not fit it.
+        """
+        contenders = self._open()
+        for samples, _ in self._samples(self.positions(0)[:1]):
+            for contender, sample in zip(contenders, samples, strict=True):
+                contender.run(sample)
+
+    def _open(self) -> list[Contender]:
+        return [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
-        contenders = [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+        contenders = self._open()
 
         def run_shard(shard: int) -> State:
             measurement = Measurement([contender.layout for contender in contenders], self.task)

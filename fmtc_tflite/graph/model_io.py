@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.associated_files import read_associated_files
-from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_objects, check_structure
+from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_identifier, check_objects, check_structure
 from fmtc_tflite.graph.model import (
     Buffer,
     MetadataEntry,
@@ -30,6 +30,9 @@ from fmtc_tflite.graph.model import (
 from fmtc_tflite.graph.model_check import check_model
 
 __all__ = ["Buffer", "MetadataEntry", "Model", "Op", "Signature", "Subgraph", "Tensor", "load_model"]
+
+MAX_FILE_BYTES = (1 << 31) - 1  # offsets in a flatbuffer have 31 bits
+_CHUNK_BYTES = 1 << 24
 
 _Item = TypeVar("_Item")
 
@@ -48,9 +51,26 @@ def load_model(source: str | Path | bytes) -> Model:
         return _Loader(source).load(None)
     path = Path(source)
     try:
-        return _Loader(path.read_bytes()).load(path)
+        return _Loader(read_content(path)).load(path)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from error
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a model file; no more than the first ones of what is none.
+
+    Raises:
+        ModelFormatError: not a TFLite file, or larger than the format allows.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = bytearray(file.read(8))
+        check_identifier(bytes(content))
+        while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK_BYTES)):
+            content += chunk
+    if len(content) > MAX_FILE_BYTES:
+        raise ModelFormatError(f"larger than {MAX_FILE_BYTES} bytes, which a TFLite model cannot be")
+    return bytes(content)
 
 
 class _Loader:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fmtc_tflite.errors import CalibrationError
-from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
 from fmtc_tflite.graph.rewrite import is_converted
+from fmtc_tflite.inference.memory_need import check_memory
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 
 
@@ -26,6 +27,7 @@ class ModelRunner:
         *,
         runtime: str | None = None,
         default_kernels: bool = False,
+        kernels: str | None = None,
     ) -> None:
         """Opens the model.
 
@@ -36,28 +38,49 @@ class ModelRunner:
           num_threads: threads of the interpreter.
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
+          kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
 
         Raises:
-          UnsupportedModelError: the runtime refuses the model.
+          UnsupportedModelError: the runtime refuses the model or works out other shapes than the file has, or its
+            tensors do not fit into memory.
           RuntimeLibraryError: see load_interpreter.
         """
         subgraph = model.subgraphs[subgraph_index]
+        check_memory(model, subgraph_index, keeps_all_tensors=not default_kernels)
         self._interpreter = CheckedInterpreter(
             content,
             model.subgraphs[0].op_labels,
             runtime=runtime,
             num_threads=num_threads,
-            preserve_all_tensors=not default_kernels,
+            preserve_all_tensors=not default_kernels and kernels is None,
             builtin_kernels_only=not default_kernels,
+            kernels=kernels,
             attach_delegate=is_converted(model),
         )
         self._subgraph_index = subgraph_index
         self._index = {id(tensor): i for i, tensor in enumerate(subgraph.tensors)}
         self._inputs = {tensor.name: self._index[id(tensor)] for tensor in subgraph.inputs}
+        if not subgraph_index:
+            self._check_shapes(subgraph)
         self._signature = None
         if subgraph_index:
             self._signature = next(s for s in model.signatures if s.subgraph is subgraph)
             self._run_signature = self._interpreter.signature(self._signature.key)
+
+    def _check_shapes(self, subgraph: Subgraph) -> None:
+        """The runtime works out the shapes of feature maps anew; all else here rests on those in the file."""
+        for index, tensor in enumerate(subgraph.tensors):
+            if tensor.data is not None or tensor.dtype not in (np.int8, np.uint8) or len(tensor.shape) != 4:
+                continue
+            value = self._interpreter.view(index)  # None: its shape depends on data, or it is a delegate's
+            if value is None or value.ndim != 4:
+                continue
+            known = tensor.shape_signature or tensor.shape
+            if any(own >= 0 and own != real for own, real in zip(known, value.shape, strict=False)):
+                raise UnsupportedModelError(
+                    f"tensor '{tensor.name}' has the shape {list(tensor.shape)} in the file, the runtime makes it "
+                    f"{list(value.shape)}; export the model with the input shape that it is to run with"
+                )
 
     def run(self, sample: Mapping[str, np.ndarray]) -> None:
         """Runs the subgraph on one sample: input tensor name -> array of the tensor's shape and type.

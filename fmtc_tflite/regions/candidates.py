@@ -75,6 +75,11 @@ def find_candidates(
         return Candidates(tuple(g for g in groups if len(g.region.ops) >= _LEAST_OPS), left_out)
 
 
+def is_reshape(op: Op) -> bool:
+    """Whether the op gives its input another shape and does nothing else."""
+    return op.opcode in _RESHAPES
+
+
 class _RefusedInGroup(Exception):
     def __init__(self, op: Op, reason: str) -> None:
         super().__init__(reason)

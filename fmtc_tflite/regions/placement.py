@@ -14,7 +14,7 @@ import numpy as np
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align
-from fmtc_tflite.regions.stages import Overlay, Stage, StageCosts, own_memory
+from fmtc_tflite.regions.stages import Stage, StageCosts, own_memory
 
 _TRIALS = 300
 
@@ -95,9 +95,17 @@ class _Body:
 
 def place(costs: StageCosts, stages: Sequence[Stage]) -> Placement:
     """Places everything; deterministic."""
-    circles, bodies = _cut_bodies(costs, stages)
+    # A circle stays where it is however many cuts follow one another in it, a chain of overlays moves with each.
+    tries = []
+    for prefer_circles in (True, False):
+        circles, bodies = _cut_bodies(costs, stages, prefer_circles)
+        tries.append((circles, _best_places(bodies, _ring_bodies(stages), stages)))
+    circles, places = min(tries, key=lambda each: each[1].extent)
+    return _placement(costs, circles, places, stages)
+
+
+def _best_places(bodies: list[_Body], rings: list[_Body], stages: Sequence[Stage]) -> _Places:
     least = max(stage.scratch_bytes for stage in stages)
-    rings = _ring_bodies(stages)
     best = _Places(least)
     best.put_all(sorted(bodies, key=lambda b: b.order), set(), rings)
     rng = np.random.default_rng(0)
@@ -108,46 +116,44 @@ def place(costs: StageCosts, stages: Sequence[Stage]) -> Placement:
         trial = _Places(least)
         trial.put_all(order, {id(b) for b in bodies if rng.integers(2)}, rings)
         best = min(best, trial, key=lambda t: t.extent)
-    return _placement(costs, circles, best, stages)
+    return best
 
 
-def _cut_bodies(costs: StageCosts, stages: Sequence[Stage]) -> tuple[list[_Circle], list[_Body]]:
+def _cut_bodies(costs: StageCosts, stages: Sequence[Stage], prefer_circles: bool) -> tuple[list[_Circle], list[_Body]]:
     """The circles of all cuts, and the bodies that they form."""
     number_of = {op: number for number, stage in enumerate(stages) for op in range(stage.first, stage.end)}
-    old_links = {overlay.old: overlay for stage in stages for overlay in stage.overlays}
-    new_links = {overlay.new: overlay for stage in stages for overlay in stage.overlays}
-    cuts = [cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end)]
+    links = [overlay for stage in stages for overlay in stage.overlays]
+    rows = {o.new: o.circle_rows for o in links if o.circle_rows is not None and (prefer_circles or not o.is_linear)}
+    after, overlaying = {overlay.old: overlay.new for overlay in links}, {overlay.new for overlay in links}
     circles: dict[RegionTensor, _Circle] = {}
-    for cut in cuts:
-        if cut in new_links and new_links[cut].is_circle:
+    for cut in (cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end)):
+        if cut in rows:
             continue
         circle = _Circle([cut], [], cut.height, costs.forms[cut].row_bytes, number_of[costs.producer[cut]], 0)
-        while (link := old_links.get(circle.members[-1])) is not None and link.is_circle:
-            circle.members.append(link.new)
-            circle.steps.append(link.distance)
-            circle.depth = max(circle.depth, link.old.height + link.distance, link.new.height)
-            circle.row_bytes = max(circle.row_bytes, costs.forms[link.new].row_bytes)
+        while (new := after.get(circle.members[-1])) in rows:
+            circle.members.append(new)
+            circle.steps.append(rows[new])
+            circle.depth = max(circle.depth, new.height + rows[new])
+            circle.row_bytes = max(circle.row_bytes, costs.forms[new].row_bytes)
         circle.last = number_of[costs.last_read[circle.members[-1]]]
-        circle.anchor_last = circle.members[0] not in new_links
+        circle.anchor_last = cut not in overlaying
         circles |= dict.fromkeys(circle.members, circle)
-    bodies = []
-    for circle in dict.fromkeys(circles.values()):
-        if circle.members[0] not in new_links:
-            bodies.append(_linear_body(circle, circles, old_links, stages))
-    return list(dict.fromkeys(circles.values())), bodies
+    unique = list(dict.fromkeys(circles.values()))
+    bodies = [_linear_body(c, circles, after, stages) for c in unique if c.members[0] not in overlaying]
+    return unique, bodies
 
 
 def _linear_body(
     circle: _Circle,
     circles: dict[RegionTensor, _Circle],
-    old_links: dict[RegionTensor, Overlay],
+    after: dict[RegionTensor, RegionTensor],
     stages: Sequence[Stage],
 ) -> _Body:
     """A circle and those that overlay it one after another, each a little below the one before."""
     chain, starts = [circle], [0]
-    while (link := old_links.get(chain[-1].members[-1])) is not None:
-        old, new = chain[-1], circles[link.new]
-        lowest = stages[new.first].pull.lowest[link.old, link.new]
+    while (cut := after.get(chain[-1].members[-1])) is not None:
+        old, new = chain[-1], circles[cut]
+        lowest = stages[new.first].pull.lowest[old.members[-1], cut]
         starts.append(starts[-1] - _least_distance(old, new, np.array(lowest)))
         chain.append(new)
     base = min(starts)

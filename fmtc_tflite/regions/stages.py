@@ -21,24 +21,25 @@ from fmtc_tflite.regions.program import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, Read, Region, align, form_of, is_read_in_place
 from fmtc_tflite.regions.rows import Pull, RowTable, pull
 
-_CIRCLE_SLACK = 1.2  # rows of two cuts share a circle where the longer is at most this many times the shorter
+_CIRCLE_SLACK = 1.2  # cuts of one height share a circle where the longer row is at most this many times the shorter
 _INFINITE = 1 << 62
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A new cut that lies over a dying one. In a circle, each row of it takes the place `distance` rows before.
+    """A new cut that lies over a dying one.
 
     Attributes:
-      distance: rows in a circle; else bytes from the beginning of the new cut to that of the old one.
       saved_bytes: of what both would take.
+      circle_rows: in a circle of rows, which saves as much: each row lies so many rows before the old cut's; or None.
+      is_linear: whether the new cut saves as much where it begins some bytes before the old one.
     """
 
     old: RegionTensor
     new: RegionTensor
-    is_circle: bool
-    distance: int
     saved_bytes: int
+    circle_rows: int | None
+    is_linear: bool
 
 
 @dataclass(frozen=True)
@@ -201,14 +202,15 @@ class StageCosts:
     def _overlay(self, old: RegionTensor, new: RegionTensor, lowest: tuple[int, ...]) -> Overlay:
         rows = (self.forms[old].row_bytes, self.forms[new].row_bytes)
         both = self.cut_bytes(old) + self.cut_bytes(new)
-        ahead = max(0, *((y + 1) * rows[1] - low * rows[0] for y, low in enumerate(lowest) if low < old.height), 0)
-        ahead = align(ahead, ROW_ALIGNMENT)
-        linear = Overlay(old, new, False, ahead, both - max(self.cut_bytes(new), ahead + self.cut_bytes(old)))
-        if max(rows) > _CIRCLE_SLACK * min(rows):
-            return linear
-        distance = max(0, *(y + 1 - low for y, low in enumerate(lowest) if low < old.height), 0)
-        circle = (max(old.height + distance, new.height)) * max(rows)
-        return max(linear, Overlay(old, new, True, distance, both - circle), key=lambda o: o.saved_bytes)
+        needed = [(y, low) for y, low in enumerate(lowest) if low < old.height]
+        ahead = align(max((0, *((y + 1) * rows[1] - low * rows[0] for y, low in needed))), ROW_ALIGNMENT)
+        linear = both - max(self.cut_bytes(new), ahead + self.cut_bytes(old))
+        if old.height != new.height or max(rows) > _CIRCLE_SLACK * min(rows):
+            return Overlay(old, new, linear, None, True)
+        distance = max((0, *(y + 1 - low for y, low in needed)))
+        circle = both - (old.height + distance) * max(rows)
+        saved = max(circle, linear)
+        return Overlay(old, new, saved, distance if circle == saved else None, linear == saved)
 
 
 def own_memory(ops: tuple[RegionOp, ...]) -> tuple[list[int], int]:

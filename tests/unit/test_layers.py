@@ -39,7 +39,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "tqdm"},
     ),
     "conversion": (
-        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering"},
+        {
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
+            "runtime",
+        },
         {"numpy", "tqdm"},
     ),
     "comparison": (

@@ -14,8 +14,9 @@ ROOMS: dict[str, set[str]] = {
     "simd": {"base", "cpu"},
     "codec": {"base", "cpu", "simd"},
     "codec/kernels": {"base", "cpu", "simd", "codec"},
-    "c_api": {"base", "cpu", "codec", "codec/kernels"},
-    "tflite": {"base", "cpu", "codec", "codec/kernels"},
+    "region": {"base"},
+    "c_api": {"base", "cpu", "codec", "codec/kernels", "region"},
+    "tflite": {"base", "cpu", "codec", "codec/kernels", "region"},
 }
 PROGRAMS = {"bare_metal", "bench", "fuzz", "tests"}
 
