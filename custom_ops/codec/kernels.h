@@ -17,7 +17,7 @@ namespace fmtc {
 
 constexpr size_t kLanes = 64;
 // Segments that are decoded together at most, so that their chains of dependent operations overlap.
-constexpr size_t kMaxSegmentsTogether = kSmall ? 1 : 4;
+constexpr size_t kMaxSegmentsTogether = kHasInterleaving ? 4 : 1;
 // Bytes behind the values, tokens and rows given to kernels that may be read, and written with what they hold or with
 // what does not matter.
 constexpr size_t kValueSlack = 64;
