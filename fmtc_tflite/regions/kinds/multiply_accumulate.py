@@ -229,9 +229,7 @@ def _checked(op: Op, channel_axis: int) -> tuple[Tensor, Tensor]:
     require(scales is not None, "its weights are not quantized")
     assert scales is not None
     if scales.is_per_channel:
-        require(
-            scales.axis == channel_axis, "its weights have scales along another axis than the output's channels"
-        )
+        require(scales.axis == channel_axis, "its weights have scales along another axis than the output's channels")
         require(weights.dtype == np.int8 and not scales.zero_points.any(), "its weights have several zero points")
     return source, quantized(result)
 
