@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, constants, multipliers
 from fmtc_tflite.graph.operators.constants import Scales
@@ -222,5 +220,3 @@ _XNNPACK = {
     "DEQUANTIZE": _always,
     "RESIZE_BILINEAR": _always,
 }
-
-NONE = schema.ActivationFunctionType.NONE
