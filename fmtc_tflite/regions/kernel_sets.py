@@ -218,6 +218,5 @@ _XNNPACK = {
     "MEAN": _always,
     "MAX_POOL_2D": _takes_max_pool,
     "QUANTIZE": _takes_quantize,
-    "DEQUANTIZE": _always,
     "RESIZE_BILINEAR": _always,
 }

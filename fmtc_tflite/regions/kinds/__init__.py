@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
-from fmtc_tflite.regions.kinds.elementwise import build_add, build_dequantize, build_quantize
+from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_pad, build_slice, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
 from fmtc_tflite.regions.kinds.pools import build_pool
@@ -29,7 +29,6 @@ BUILDERS: dict[str, _Builder] = {
     "STRIDED_SLICE": build_slice,
     "TRANSPOSE": build_transpose,
     "QUANTIZE": build_quantize,
-    "DEQUANTIZE": build_dequantize,
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,

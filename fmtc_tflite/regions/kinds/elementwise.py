@@ -1,4 +1,4 @@
-"""TABLE, QUANTIZE, ADD and DEQUANTIZE: each output is made from the inputs at its own place."""
+"""TABLE, QUANTIZE and ADD: each output is made from the inputs at its own place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ AddArray = Callable[[bytes, int], int]
 
 _QUANTIZE = struct.Struct("<ffBBBxI")
 _ADD = struct.Struct("<iiBBBBiiibbbxI32x")
-_DEQUANTIZE = struct.Struct("<fB11x")
 _LEFT_SHIFT = 20  # of ADD in TFLite's kernels
 _BLOCK = 16
 
@@ -76,21 +75,6 @@ class Quantize(ElementwiseOp):
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
         inverse = np.float32(1) / self.scale
         return _QUANTIZE.pack(self.scale, inverse, self.output.zero_point, 0, 255, 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Dequantize(ElementwiseOp):
-    """DEQUANTIZE: 8 bits to float32, as an output of the region."""
-
-    kind: ClassVar[int] = 17
-    scale: np.float32
-
-    @property
-    def writes_region_outputs(self) -> bool:
-        return True
-
-    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
-        return _DEQUANTIZE.pack(self.scale, self.inputs[0].zero_point)
 
 
 @dataclass(frozen=True)
@@ -155,13 +139,6 @@ def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> 
         ratio = float(np.float64(scale_of(source)) / np.float64(scale_of(result)))
         steps = rounding.double_rounding(distance, *multipliers.quantize_multiplier(ratio))
     return rounding.clamp(steps, zero, 0, 255).astype(np.uint8)
-
-
-def build_dequantize(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """DEQUANTIZE of 8 bits."""
-    source, result = quantized(operand(op, 0)), result_of(op)
-    require(result.dtype == np.float32, f"it makes {result.type_name}, not float32")
-    return Dequantize(op, (tensor_of(source),), tensor_of(result), 1, scale_of(source))
 
 
 def build_add(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
