@@ -253,7 +253,11 @@ class _GroupBuilder:
     def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
         """The region's inputs; an op may have given one another form than the graph's."""
         written = {op.output for op in ops}
+        made = {tensor.source for tensor in written}
         read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
+        for op in ops:
+            if op.source is not None and any(t in read and t.source in made for t in op.inputs):
+                raise _RefusedInGroup(op.source, "it reads all of a tensor at once that an op before it makes")
         return {tensor: self._before_reshapes(tensor.source) for tensor in read}
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
