@@ -72,8 +72,8 @@ class Layout {
 
  private:
   uintptr_t at_ = 0;
-  // Where the block begins between two aligned addresses, the first aligned piece is so much later, at most, than in the
-  // one that was counted; all that follow are as much later.
+  // Where the block begins between two aligned addresses, the first aligned piece is so much later, at most, than in
+  // the one that was counted; all that follow are as much later.
   size_t padding_ = 0;
 #if defined(FMTC_ADDRESS_SANITIZER)
   static constexpr size_t kGranule = 8;  // of what AddressSanitizer knows
