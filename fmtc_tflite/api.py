@@ -17,7 +17,7 @@ from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
-from fmtc_tflite.graph import rewrite
+from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
@@ -94,7 +94,7 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     target = Path(output) if output is not None else source.with_name(f"{source.stem}_restored.tflite")
     _check_targets(source, [target], overwrite)
     restored = load_model(read_model_file(source))
-    rewrite.restore(restored)
+    remove_codec(restored)
     write_all([(target, restored.to_bytes())])
     return target
 

@@ -15,8 +15,8 @@ from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_io import Tensor, load_model
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.interpreter import load_interpreter
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.runtime.interpreter import load_interpreter
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model import Model
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.memory.arena import ArenaPlan, plan_arena
 from fmtc_tflite.runtime.interpreter import available_runtimes, load_interpreter
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
-from fmtc_tflite.graph import rewrite
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
+from fmtc_tflite.graph.names import METADATA_NAME
+from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
-from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, fused_codec
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import Measurement
 
@@ -82,7 +83,7 @@ class ModelProfile:
     def metadata(self) -> dict[str, Any] | None:
         """The conversion's report in the model, if it has one that can be read."""
         try:
-            report = json.loads(self.model.metadata[rewrite.METADATA_NAME])
+            report = json.loads(self.model.metadata[METADATA_NAME])
             return report if isinstance(report, dict) else None
         except (KeyError, ValueError):
             return None
@@ -122,7 +123,7 @@ class ModelProfile:
         """Mean bytes of each coded map; its capacity where nobody measured it."""
         known = self.coded_statistics
         stored = [m for m in self.coded if not m.is_folded]
-        return {m.coded: known[m.coded]["mean"] if known else m.capacity_bytes for m in stored}
+        return {m.coded: known[m.coded]["mean"] if known else tensor_bytes(m.coded) for m in stored}
 
     def mean_bytes(self, m: CodedMap) -> float:
         """Mean bytes that are stored for a coded map: none for folded ones."""
@@ -202,7 +203,7 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
         return "sha256 of the original in the converted model's fmtc_conversion metadata"
     try:
         restored = load_model(converted.content)
-        rewrite.restore(restored)
+        restore(restored)
         if restored.to_bytes() == original.model.to_bytes():
             return "equal graph and constants after taking the codec's ops out"
         why = "without the codec's ops it is another model"
