@@ -90,6 +90,10 @@ class RegionOp(ABC):
         """Whether the op can read an input of the region itself; else a COPY stands before it."""
         return False
 
+    def needs_region_input(self, operand: int) -> bool:
+        """Whether the op can read nothing but an input of the region."""
+        return False
+
     @property
     def writes_region_outputs(self) -> bool:
         """Whether the op can write an output of the region itself; else a COPY follows it."""
