@@ -36,7 +36,10 @@ Status OpenCodedMap(const Codec& codec, const MapPlan& plan, ElementType type, c
 
 bool PayloadReader::Take(size_t most, CodedSegment* taken) {
   const size_t bytes = LoadOnce<uint32_t>(entry);
-  if (bytes < 1 || bytes > most || bytes > static_cast<size_t>(end - segment)) return false;
+  if (bytes < 1 || bytes > most || bytes > static_cast<size_t>(end - segment)) {
+    end = segment;
+    return false;
+  }
   taken->data = segment;
   taken->bytes = bytes;
   entry += sizeof(uint32_t);
@@ -96,10 +99,7 @@ RowReader::RowReader(const CodedMap& map, uint32_t first, uint32_t end, uint8_t*
   const uint8_t* const table = map.payload + kCodedHeaderBytes;
   payload_ = {table, table + SegmentTableBytes(plan), map.payload + map.payload_bytes};
   CodedSegment before;
-  for (uint32_t i = GroupBegin(plan, first).segment; i > 0; --i) {
-    // Where a length is none, the next one will not be, either: the table's entry stays.
-    if (!payload_.Take(MaxSegmentValues(plan), &before)) payload_.end = payload_.segment;
-  }
+  for (uint32_t i = GroupBegin(plan, first).segment; i > 0; --i) payload_.Take(MaxSegmentValues(plan), &before);
 }
 
 // Takes segments from the walk's on from the payload; false if one has no valid length.

@@ -41,7 +41,7 @@ struct PayloadReader {
   const uint8_t* segment;  // the one that the entry is for
   const uint8_t* end;
 
-  // The next segment, of 1 to `most` bytes; false if it is none.
+  // The next segment, of 1 to `most` bytes; false if it is none, from then on.
   bool Take(size_t most, CodedSegment* taken);
 };
 
@@ -51,12 +51,12 @@ class RowReader {
  public:
   static size_t WorkspaceSize(const Codec& codec, const MapPlan& plan);
 
-  // Groups first ... end - 1, counted over all batch items. `map` and `workspace`, of WorkspaceSize bytes and any
-  // alignment, must outlive the reader.
+  // Groups first ... end - 1, counted over all batch items. What the map points to and `workspace`, of WorkspaceSize
+  // bytes and any alignment, must outlive the reader.
   RowReader(const CodedMap& map, uint32_t first, uint32_t end, uint8_t* workspace, RowsInOrder output = {});
 
   // Writes the next row that the plan's stride keeps, OutputRowBytes of it; each batch item has OutputHeight(plan) of
-  // them. False if the coded map is damaged, or has no more rows; the reader is of no use then.
+  // them. False if the coded map is damaged, or has no more rows; what comes from then on does not matter.
   bool Read(uint8_t* row);
 
   // Behind the last row: whether what follows, which rows need that are not kept, is whole, too, and nothing is left.

@@ -68,6 +68,7 @@ void RowWriter::PredictIndices(bool is_first, const uint8_t* row, uint8_t* resid
 
 bool RowWriter::FinishSegment() {
   const SegmentShape shape{&codec_, size_t{row_} * shape_.width};
+  row_ = 0;
   codec_.kernels->pixels_to_planes({shape_.components, shape.plane_bytes}, codec_.place, memory_.rows,
                                    memory_.residuals);
   const size_t bytes = EncodeSegment(shape, memory_.residuals, memory_.rows, coded_ + at_, room_end_ - at_);
@@ -75,7 +76,6 @@ bool RowWriter::FinishSegment() {
   Store(entry_, static_cast<uint32_t>(bytes));
   entry_ += sizeof(uint32_t);
   at_ += bytes;
-  row_ = 0;
   walk_.Next();
   return true;
 }

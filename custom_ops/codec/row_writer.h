@@ -37,13 +37,13 @@ class RowWriter {
   static size_t WorkspaceSize(const Codec& codec, const MapPlan& plan);
 
   // Groups first ... end - 1, counted over all batch items. Segments go behind one another into coded[at .. room_end),
-  // their lengths into the table. `map` and `workspace`, of WorkspaceSize bytes and any alignment, must outlive the
-  // writer.
+  // their lengths into the table. What the map points to and `workspace`, of WorkspaceSize bytes and any alignment,
+  // must outlive the writer.
   RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t at, size_t room_end, uint8_t* workspace,
             RowsInOrder input = {});
 
-  // InputRowBytes of the next row. False if a segment does not fit; the writer is of no use then. With as much room as
-  // PlanMap says that always suffices, everything does.
+  // InputRowBytes of the next row. False if a segment does not fit, or there are rows enough; what is coded from then
+  // on does not matter. With as much room as PlanMap says that always suffices, everything fits.
   bool Write(const uint8_t* row);
 
   // Where the segments end.

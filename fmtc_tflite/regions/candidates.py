@@ -7,7 +7,7 @@ each group is one op. RESHAPEs that keep the batch join as other names of what t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,6 @@ from fmtc_tflite.regions.region import Region
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _READS_ANY_SHAPE = ("FULLY_CONNECTED", *_RESHAPES)
 _DTYPES = tuple(np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int64, np.int8))
-_BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 _LEAST_OPS = 2
 
 
@@ -59,14 +58,12 @@ def find_candidates(
       include, exclude: regular expressions on the names of the ops' outputs.
     """
     left_out: dict[Op, str] = {}
-    apart: set[tuple[Op, int]] = set()
     for op in subgraph.ops:
-        try:
-            apart.update((op, operand) for operand in _inputs_from_outside(op, build, include, exclude))
-        except OpRefusedError as refusal:
-            left_out[op] = str(refusal)
+        reason = _filtered(op, include, exclude) or _unfit(subgraph, op) or _refusal(op, build)
+        if reason is not None:
+            left_out[op] = reason
     while True:
-        grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out], apart)
+        grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out])
         try:
             groups = [_make_group(subgraph, ops, build) for ops in grouping.groups()]
         except _RefusedInGroup as refused:
@@ -107,7 +104,7 @@ def _activations(op: Op) -> list[Tensor]:
     return [t for t in (*op.inputs, *op.outputs) if t is not None and t.data is None]
 
 
-def _unfit(op: Op) -> str | None:
+def _unfit(subgraph: Subgraph, op: Op) -> str | None:
     """What keeps an op of any kind outside."""
     activations = _activations(op)
     if len(op.outputs) != 1 or op.outputs[0] is None or not activations or activations == [op.outputs[0]]:
@@ -124,23 +121,17 @@ def _unfit(op: Op) -> str | None:
     return None
 
 
-def _inputs_from_outside(op: Op, build: OpBuilder, include: str | None, exclude: str | None) -> list[int]:
-    """The inputs of an op that must be the region's own. Raises OpRefusedError where the op cannot be in a region."""
-    reason = _filtered(op, include, exclude) or _unfit(op)
-    if reason is not None:
-        raise OpRefusedError(reason)
+def _refusal(op: Op, build: OpBuilder) -> str | None:
     if op.opcode in _RESHAPES:
-        if not _only_reshapes(op):
-            raise OpRefusedError("it does more than reshape")
-        return []
-    found = build(op, plain_tensor)
-    active = [operand for operand, tensor in enumerate(op.inputs) if tensor is not None and tensor.data is None]
-    return [active[operand] for operand in range(len(found.inputs)) if found.needs_region_input(operand)]
-
-
-def _only_reshapes(op: Op) -> bool:
-    source, result = op.inputs[0], op.outputs[0]
-    return source is not None and result is not None and source.data is None and source.type == result.type
+        source, result = op.inputs[0], op.outputs[0]
+        assert result is not None
+        moves = source is None or source.data is not None or source.type != result.type
+        return "it does more than reshape" if moves else None
+    try:
+        build(op, plain_tensor)
+    except OpRefusedError as refusal:
+        return str(refusal)
+    return None
 
 
 def plain_tensor(tensor: Tensor) -> RegionTensor:
@@ -156,12 +147,9 @@ def plain_tensor(tensor: Tensor) -> RegionTensor:
 
 
 class _Grouping:
-    """Joins ops along their 8-bit tensors as long as no path leads from a joint group out and back.
+    """Joins ops along their tensors as long as no path leads from a joint group out and back."""
 
-    `apart`: (op, input) that must come from outside.
-    """
-
-    def __init__(self, subgraph: Subgraph, ops: Iterable[Op], apart: Collection[tuple[Op, int]]) -> None:
+    def __init__(self, subgraph: Subgraph, ops: Iterable[Op]) -> None:
         self._subgraph, self._members = subgraph, list(ops)
         view = GraphView(subgraph)
         self._next: dict[Op, list[Op]] = {
@@ -170,10 +158,8 @@ class _Grouping:
         self._group: dict[Op, list[Op]] = {op: [op] for op in subgraph.ops}
         member = set(self._members)
         for op in self._members:
-            for operand, tensor in enumerate(op.inputs):
+            for tensor in op.inputs:
                 source = None if tensor is None else view.producer(tensor)
-                if tensor is None or tensor.dtype not in _BYTES or (op, operand) in apart:
-                    continue
                 if source in member and source is not None:
                     self._join(source, op)
 
@@ -230,7 +216,6 @@ class _GroupBuilder:
         self._subgraph, self._ops, self._build = subgraph, ops, build
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
-        self._written = {tensor for op in ops for tensor in op.outputs}
 
     def build(self) -> Group:
         region_ops = []
@@ -243,7 +228,7 @@ class _GroupBuilder:
                 continue
             self._check_shapes(op)
             try:
-                region_ops.append(self._checked(self._build(op, self._tensor)))
+                region_ops.append(self._build(op, self._tensor))
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
         inputs = self._read_from_outside(region_ops)
@@ -251,13 +236,6 @@ class _GroupBuilder:
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
-
-    def _checked(self, op: RegionOp) -> RegionOp:
-        """Raises OpRefusedError where an op would have to read from outside what the region itself computes."""
-        for operand, tensor in enumerate(op.inputs):
-            if tensor.source in self._written and (op.needs_region_input(operand) or tensor.dtype not in _BYTES):
-                raise OpRefusedError("it reads what the region computes, and can only read its inputs")
-        return op
 
     def _check_shapes(self, op: Op) -> None:
         for tensor in op.inputs:
@@ -275,14 +253,18 @@ class _GroupBuilder:
     def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
         """The region's inputs; an op may have given one another form than the graph's."""
         written = {op.output for op in ops}
+        made = {tensor.source for tensor in written}
         read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
+        for op in ops:
+            if op.source is not None and any(t in read and t.source in made for t in op.inputs):
+                raise _RefusedInGroup(op.source, "it reads all of a tensor at once that an op before it makes")
         return {tensor: self._before_reshapes(tensor.source) for tensor in read}
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
         while (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
             source = op.inputs[0]
-            if source is None or _unfit(op) is not None or not _only_reshapes(op):
+            if source is None or _unfit(self._subgraph, op) or _refusal(op, _refuse):
                 break
             tensor = source
         return tensor
@@ -314,3 +296,7 @@ class _GroupBuilder:
             used.add(tensor)
             found.append(tensor)
         return [each for op in ops for each in (op, *copies.get(op.output, ()))], found
+
+
+def _refuse(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
+    raise OpRefusedError("not needed here")

@@ -6,7 +6,7 @@ Each kind says itself which rows and columns it needs; nobody else asks for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -90,10 +90,6 @@ class RegionOp(ABC):
         """Whether the op can read an input of the region itself; else a COPY stands before it."""
         return False
 
-    def needs_region_input(self, operand: int) -> bool:
-        """Whether the op can read nothing but an input of the region."""
-        return False
-
     @property
     def writes_region_outputs(self) -> bool:
         """Whether the op can write an output of the region itself; else a COPY follows it."""
@@ -113,11 +109,12 @@ class RegionOp(ABC):
         return 0
 
     @abstractmethod
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         """The kind's parameter struct.
 
         Args:
           add: puts an array into the program at a multiple of the given alignment and returns its offset.
+          outside: inputs and outputs of the region, whose bytes are not in the unsigned domain.
         """
 
 

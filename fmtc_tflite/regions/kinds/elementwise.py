@@ -1,31 +1,32 @@
-"""ADD, and QUANTIZE and DEQUANTIZE between types."""
+"""TABLE, QUANTIZE and ADD: each output is made from the inputs at its own place."""
 
 from __future__ import annotations
 
-import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants, multipliers
 from fmtc_tflite.graph.operators.window import operand, result_of
-from fmtc_tflite.regions.kernel_sets import clamp, unsigned
-from fmtc_tflite.regions.kinds.facts import BYTES, Operands, padded, raw_zero, require, scale_of
-from fmtc_tflite.regions.ops import RegionOp
-from fmtc_tflite.regions.rounding import double_rounding
+from fmtc_tflite.regions import rounding
+from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, unsigned
+from fmtc_tflite.regions.kinds.facts import known_activation, quantized, require, scale_of, zero_point_of
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
-Add = Callable[[bytes, int], int]
+AddArray = Callable[[bytes, int], int]
 
-_ADD = struct.Struct("<iiBBBBiiibbbBI32x")
-_ADD_SHIFT = 20  # bits that sums have beyond their values
+_QUANTIZE = struct.Struct("<ffBBBxI")
+_ADD = struct.Struct("<iiBBBBiiibbbxI32x")
+_LEFT_SHIFT = 20  # of ADD in TFLite's kernels
+_BLOCK = 16
 
 
-@dataclass(frozen=True, eq=False)
 class ElementwiseOp(RegionOp):
-    """Output values read the values at their own place."""
+    """Step y reads row y, and column x of the output needs column x."""
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         return step, step
@@ -33,170 +34,156 @@ class ElementwiseOp(RegionOp):
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
         return first, end
 
-    def parameters(self, add: Add) -> bytes:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class AddOp(ElementwiseOp):
-    """ADD of two tensors, or of one and constants of the unsigned domain, uint8 [channels]."""
-
-    kind = 6
-    numbers: tuple[int, ...]  # the struct's, but for the constants' offset
-    constants: np.ndarray | None
-
-    def parameters(self, add: Add) -> bytes:
-        offset = 0
-        if self.constants is not None:
-            wide = np.zeros(padded(len(self.constants)), np.uint8)
-            wide[: len(self.constants)] = self.constants
-            offset = add(wide.tobytes(), 4)
-        return _ADD.pack(*self.numbers, offset)
-
 
 @dataclass(frozen=True, eq=False)
 class Table(ElementwiseOp):
-    """Any function of one 8-bit value: uint8 [256], both sides in the unsigned domain."""
+    """TABLE: any function of one 8-bit value.
 
-    kind = 4
-    table: np.ndarray
+    Attributes:
+      values: uint8 [256], unsigned domain of both.
+    """
 
-    def parameters(self, add: Add) -> bytes:
-        return self.table.tobytes()
-
-
-@dataclass(frozen=True, eq=False)
-class Quantize(ElementwiseOp):
-    """QUANTIZE of a float32 input of the region."""
-
-    kind = 5
-    scale: np.float32
-    inverse: np.float32
+    kind: ClassVar[int] = 4
+    values: np.ndarray
 
     def reads_region_inputs(self, operand: int) -> bool:
         return True
-
-    def needs_region_input(self, operand: int) -> bool:
-        return True
-
-    def parameters(self, add: Add) -> bytes:
-        return struct.pack("<ffBBBBI", self.scale, self.inverse, self.output.zero_point, 0, 255, 0, 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Dequantize(ElementwiseOp):
-    """DEQUANTIZE to a float32 output of the region."""
-
-    kind = 17
-    scale: np.float32
 
     @property
     def writes_region_outputs(self) -> bool:
         return True
 
-    def parameters(self, add: Add) -> bytes:
-        return struct.pack("<fB11x", self.scale, self.inputs[0].zero_point)
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        indices, values = np.arange(256), self.values
+        if self.inputs[0].dtype == np.int8 and self.inputs[0] in outside:
+            values = values[indices ^ 0x80]
+        if self.output.dtype == np.int8 and self.output in outside:
+            values = values ^ 0x80
+        return values.tobytes()
 
 
-def build_quantize(operands: Operands) -> RegionOp:
-    """From QUANTIZE, of floats or from one quantization to another."""
-    source, result = operands.source(), operands.output()
-    found = operands.tensor_of(source)
-    own = operands.kernels.runs(operands.op)
-    if found.dtype == np.float32:
-        scale = scale_of(result_of(operands.op))
-        with np.errstate(over="ignore"):
-            inverse = np.float32(1.0) / scale
-        require(bool(np.isfinite(inverse)), "its scale has no reciprocal")
-        rule = {"reference": 1, "builtin": 2, "xnnpack": 3}[own]
-        return Quantize(operands.op, (found,), result, rule, scale, inverse)
-    source_tensor = operands.input()
-    table = _requantization_table(source, result_of(operands.op), own)
-    return Table(operands.op, (source_tensor,), result, 1, table)
+@dataclass(frozen=True, eq=False)
+class Quantize(ElementwiseOp):
+    """QUANTIZE: an input of the region from float32 to 8 bits."""
+
+    kind: ClassVar[int] = 5
+    scale: np.float32
+
+    def reads_region_inputs(self, operand: int) -> bool:
+        return True
+
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        inverse = np.float32(1) / self.scale
+        return _QUANTIZE.pack(self.scale, inverse, self.output.zero_point, 0, 255, 0)
 
 
-def build_dequantize(operands: Operands) -> RegionOp:
-    """From DEQUANTIZE of 8-bit values."""
-    source, found = operands.input(), operands.tensor_of(result_of(operands.op))
-    require(found.dtype == np.float32, "it does not make float32")
-    return Dequantize(operands.op, (source,), found, 1, scale_of(operands.source()))
+@dataclass(frozen=True)
+class AddTerms:
+    """Multipliers of ADD's operands and sum: rule 1 uses all, rule 2 those of the operands and `shift`."""
+
+    multipliers: tuple[int, int, int]
+    shifts: tuple[int, int, int]
+    shift: int
 
 
-def _requantization_table(source: Tensor, result: Tensor, own: str) -> np.ndarray:
-    """What QUANTIZE makes of each value, unsigned domain."""
-    assert source.zero_point is not None
-    assert result.zero_point is not None
-    values = np.arange(256, dtype=np.int64) - unsigned(source, source.zero_point)
-    zero = unsigned(result, result.zero_point)
-    if own == "xnnpack":
-        ratio = scale_of(source) / scale_of(result)
-        found = (values * int(np.rint(np.float32(256.0) * ratio)) + 128) >> 8
+@dataclass(frozen=True, eq=False)
+class Add(ElementwiseOp):
+    """ADD of two tensors of one shape, or of a tensor and constants per channel.
+
+    Attributes:
+      zeros: zero points of both operands, unsigned domain.
+      low, high: clamp of the sum, unsigned domain.
+      constants: uint8 [C], unsigned domain, if the second operand is constant.
+    """
+
+    kind: ClassVar[int] = 6
+    zeros: tuple[int, int]
+    low: int
+    high: int
+    terms: AddTerms
+    constants: np.ndarray | None
+
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        constants_at = 0
+        if self.constants is not None:
+            padded = np.zeros(-(-self.output.channels // _BLOCK) * _BLOCK, np.uint8)
+            padded[: self.output.channels] = self.constants
+            constants_at = add(padded.tobytes(), _BLOCK)
+        terms = self.terms
+        return _ADD.pack(
+            *self.zeros, self.output.zero_point, self.low, self.high, terms.shift,
+            *terms.multipliers, *terms.shifts, constants_at,
+        )  # fmt: skip
+
+
+def build_quantize(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """QUANTIZE of float32, TABLE of 8 bits."""
+    source, result = operand(op, 0), quantized(result_of(op))
+    require(source.shape == result.shape, "its input and output have different shapes")
+    if source.dtype == np.float32:
+        rule = {"reference": 1, "builtin": 2, "xnnpack": 3}[kernels.runs(op)]
+        return Quantize(op, (tensor_of(source),), tensor_of(result), rule, scale_of(result))
+    quantized(source)
+    table = _requantized(op, source, result, kernels)
+    return Table(op, (tensor_of(source),), tensor_of(result), 1, table)
+
+
+def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndarray:
+    """The output of each input, uint8 [256], unsigned domain."""
+    distance = np.arange(256, dtype=np.int64) - unsigned(source, zero_point_of(source))
+    zero = unsigned(result, zero_point_of(result))
+    if kernels.runs(op) == "xnnpack":
+        multiplier = int(np.rint(np.float32(256) * (scale_of(source) / scale_of(result))))
+        steps = (distance * multiplier + 128) >> 8
     else:
-        m, s = multipliers.quantize_multiplier(float(np.float64(scale_of(source)) / np.float64(scale_of(result))))
-        require(-31 <= s <= 30, "its scales are out of the range of shifts")
-        found = double_rounding(values, m, s)
-    return np.clip(found + zero, 0, 255).astype(np.uint8)
+        ratio = float(np.float64(scale_of(source)) / np.float64(scale_of(result)))
+        steps = rounding.double_rounding(distance, *multipliers.quantize_multiplier(ratio))
+    return rounding.clamp(steps, zero, 0, 255).astype(np.uint8)
 
 
-def build_add(operands: Operands) -> AddOp:
-    """From ADD of tensors of one shape, or of one and a constant that is the same for all pixels."""
-    operands.require_known_activation()
-    result = operands.output()
-    both = [operand(operands.op, index) for index in range(2)]
-    active = [index for index in range(2) if both[index].data is None]
-    require(bool(active), "it adds constants")
-    inputs = tuple(operands.input(index) for index in active)
-    shape = (result.height, result.width, result.channels)
-    same = all((t.height, t.width, t.channels) == shape and t.dtype == result.dtype for t in inputs)
-    require(same, "it adds tensors of different shapes or types")
-    ordered = [both[index] for index in active] + [t for t in both if t.data is not None]
-    fixed = None
-    if len(active) == 1:
-        fixed = _constants(ordered[1], result.channels, raw_zero(result))
-        require(ordered[1].dtype == result.dtype, "it adds tensors of different types")
-    a, b = ordered
-    if operands.kernels.runs(operands.op) == "xnnpack":
-        rule, numbers = 2, _xnnpack_numbers(operands, a, b)
-    else:
-        rule, numbers = 1, _builtin_numbers(operands, a, b)
-    return AddOp(operands.op, inputs, result, rule, numbers, fixed)
+def build_add(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """ADD of two activations, or of one and constants per channel."""
+    operands, result = [quantized(operand(op, index)) for index in (0, 1)], quantized(result_of(op))
+    known_activation(op)
+    require(all(t.dtype == result.dtype for t in operands), "its operands and output are of different types")
+    values = None
+    if any(tensor.data is not None for tensor in operands):
+        if operands[0].data is not None:
+            operands.reverse()  # the sum is the same either way
+        values = _constants_per_channel(operands[1], result)
+    shapes = {t.shape for t in operands[: 2 if values is None else 1]} | {result.shape}
+    require(len(shapes) == 1 and operands[0].data is None, "it broadcasts an operand")
+    is_xnnpack = kernels.runs(op) == "xnnpack"
+    terms = (_xnnpack_terms if is_xnnpack else _tflite_terms)(operands[0], operands[1], result)
+    zeros = (unsigned(operands[0], zero_point_of(operands[0])), unsigned(operands[1], zero_point_of(operands[1])))
+    inputs = tuple(tensor_of(t) for t in operands[: 2 if values is None else 1])
+    return Add(op, inputs, tensor_of(result), 2 if is_xnnpack else 1, zeros, *clamp(op, kernels), terms, values)
 
 
-def _constants(tensor: Tensor, channels: int, zero: int) -> np.ndarray:
-    """uint8 [channels] of a constant that varies along the channels at most."""
-    require(tensor.dtype in BYTES and tensor.scale is not None and tensor.zero_point is not None, "its constant is not "
-            "quantized with one scale")  # fmt: skip
+def _constants_per_channel(tensor: Tensor, result: Tensor) -> np.ndarray:
     values = constants.constant(tensor)
-    require(
-        values.size in (1, channels) and (values.size == 1 or values.shape[-1] == channels), "its constant has pixels"
-    )
-    return (np.broadcast_to(values.reshape(-1), channels).astype(np.int64) + zero).astype(np.uint8)
+    channels = result.shape[-1]
+    per_channel = values.size in (1, channels) and (values.size == 1 or values.shape[-1] == channels)
+    require(per_channel, "it adds constants that differ from pixel to pixel")
+    stored = values.reshape(-1).view(np.uint8) ^ (0x80 if tensor.dtype == np.int8 else 0)
+    return np.broadcast_to(stored, channels)
 
 
-def _zeros(a: Tensor, b: Tensor) -> tuple[int, int]:
-    assert a.zero_point is not None
-    assert b.zero_point is not None
-    return unsigned(a, a.zero_point), unsigned(b, b.zero_point)
+def _tflite_terms(a: Tensor, b: Tensor, result: Tensor) -> AddTerms:
+    """AddOp's Prepare: operands in 20 bits below twice the larger scale."""
+    scales = [float(scale_of(t)) for t in (a, b)]
+    twice = 2 * max(scales)
+    reals = [scales[0] / twice, scales[1] / twice, twice / ((1 << _LEFT_SHIFT) * float(scale_of(result)))]
+    pairs = [multipliers.quantize_multiplier(real) for real in reals]
+    require(pairs[2][1] <= 0 and reals[2] < 1, "its output's scale is too small beside its operands'")
+    m, s = zip(*pairs, strict=True)
+    return AddTerms(m, s, 0)
 
 
-def _builtin_numbers(operands: Operands, a: Tensor, b: Tensor) -> tuple[int, ...]:
-    result = result_of(operands.op)
-    twice = 2.0 * float(max(scale_of(a), scale_of(b)))
-    pairs = [multipliers.quantize_multiplier(float(scale_of(t)) / twice) for t in (a, b)]
-    m, s = multipliers.quantize_multiplier(twice / (float(scale_of(result)) * (1 << _ADD_SHIFT)))
-    require(s <= 0 and all(-31 <= shift <= 0 for _, shift in pairs) and s >= -31, "its scales are out of range")
-    low, high = clamp(operands.op, operands.kernels)
-    zero = operands.output().zero_point
-    return (*_zeros(a, b), zero, low, high, 0, pairs[0][0], pairs[1][0], m, pairs[0][1], pairs[1][1], s, 0)
-
-
-def _xnnpack_numbers(operands: Operands, a: Tensor, b: Tensor) -> tuple[int, ...]:
-    result = scale_of(result_of(operands.op))
-    ratios = [scale_of(t) / result for t in (a, b)]
-    exponent = math.frexp(float(max(ratios)))[1] - 1
-    shift = _ADD_SHIFT - exponent
-    first, second = (int(np.rint(np.ldexp(np.float64(ratio), shift))) for ratio in ratios)
-    require(1 <= shift <= 30, "its scales are out of range")
-    low, high = clamp(operands.op, operands.kernels)
-    zero = operands.output().zero_point
-    return (*_zeros(a, b), zero, low, high, shift, first, second, 0, 0, 0, 0, 0)
+def _xnnpack_terms(a: Tensor, b: Tensor, result: Tensor) -> AddTerms:
+    """XNNPACK's: both ratios of scales as 20 to 21 bits and one shift."""
+    ratios = [scale_of(t) / scale_of(result) for t in (a, b)]
+    exponent = int(np.frexp(max(ratios))[1]) - 1
+    shift = 20 - exponent
+    m = [int(np.rint(np.ldexp(ratio, shift))) for ratio in ratios]
+    return AddTerms((m[0], m[1], 0), (0, 0, 0), shift)

@@ -1,87 +1,88 @@
-"""CONV, DEPTHWISE and FULLY_CONNECTED: weights packed offline, biases that hold the input's zero point."""
+"""CONV, DEPTHWISE and FULLY_CONNECTED: geometry, and weights and parameters as programs hold them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
-from fmtc_tflite.graph.operators.window import op_window
-from fmtc_tflite.regions.kernel_sets import Requantization, requantization
-from fmtc_tflite.regions.kinds.facts import Operands, padded, require
-from fmtc_tflite.regions.kinds.windows import MOST_KERNEL_ROWS, WindowOp, check_window
+from fmtc_tflite.graph.operators.window import op_window, operand
+from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantization, unsigned
+from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
+from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.program import WEIGHT_ALIGNMENT
 
+_BLOCK, _STEP = 16, 4  # output channels of a block, values of a k-step
+_WEIGHTS_ALIGNMENT, _ARRAY_ALIGNMENT = 64, 8
 _DOT_LAYOUT, _CHANNEL_LAYOUT = 0, 1
-_TAIL = struct.Struct("<IHBbBBBBIIIIIII8x")  # behind the window
-_STEP = 4  # values of a k-step
-_MOST_GROUPS = 65535
-_ACCUMULATOR_BYTES = 4
+_MAX_KERNEL_ROWS = 256
+_BEHIND_WINDOW = struct.Struct("<IHBbBBBBIIIIIII8x")
 
-Add = Callable[[bytes, int], int]
-
-
-@dataclass(frozen=True)
-class Multiplication:
-    """What the three kinds have in common.
-
-    Attributes:
-      weights: int8 as stored: [output channels][...] in the op's own order.
-      weight_zero: of the stored weights.
-      biases: int32 [output channels], those of the graph.
-      requantization: from accumulators to outputs.
-    """
-
-    weights: np.ndarray
-    weight_zero: int
-    biases: np.ndarray
-    requantization: Requantization
-
-    def folded_biases(self, input_zero: int) -> np.ndarray:
-        """bias - zero * sum(w - zw), wrapping, int32 [output channels]."""
-        weights = self.weights.astype(np.int64).reshape(len(self.biases), -1) - self.weight_zero
-        folded = self.biases.astype(np.int64) - input_zero * weights.sum(axis=1)
-        return folded.astype(np.int32)
-
-    def tail(self, add: Add, packed: np.ndarray, layout: int, groups: int, number: int, input_zero: int) -> bytes:
-        """The parameters behind the window."""
-        own = self.requantization
-
-        def spread(values: np.ndarray) -> bytes:
-            """[output channels] as groups that are each padded to whole blocks."""
-            wide = np.zeros((groups, padded(len(values) // groups)), values.dtype)
-            wide[:, : len(values) // groups] = values.reshape(groups, -1)
-            return wide.tobytes()
-
-        offsets = [
-            add(np.ascontiguousarray(packed).tobytes(), WEIGHT_ALIGNMENT),
-            add(spread(self.folded_biases(input_zero)), 4),
-            add(spread(own.scales), 8),
-            0 if own.shifts is None else add(spread(own.shifts), 4),
-        ]
-        output = (own.zero, own.low, own.high, 0)
-        return _TAIL.pack(number, groups, layout, self.weight_zero, *output, *offsets, 0, 0, 0)
-
-
-def pack_blocks(weights: np.ndarray, groups: int) -> np.ndarray:
-    """Layout 0 of [output channels][taps...][input channels of a group]: [groups * blocks][K / 4][16][4]."""
-    outputs, inputs = weights.shape[0] // groups, weights.shape[-1]
-    wide = np.zeros((groups, padded(outputs), *weights.shape[1:-1], padded(inputs, _STEP)), np.int8)
-    wide[:, :outputs, ..., :inputs] = weights.reshape(groups, outputs, *weights.shape[1:])
-    steps = wide.reshape(-1, 16, wide[0, 0].size // _STEP, _STEP)
-    return steps.transpose(0, 2, 1, 3)
+AddArray = Callable[[bytes, int], int]
 
 
 @dataclass(frozen=True, eq=False)
-class _Convolution(WindowOp):
-    """What CONV and DEPTHWISE have in common."""
+class Weights:
+    """Weights, biases and requantization of an op, in the graph's order.
 
-    multiplication: Multiplication
+    Attributes:
+      values: int8 [output channels, rows, columns, input channels]; of a depthwise op [1, rows, columns, channels].
+      zero: their zero point.
+      biases: int64 [output channels], the input's zero point folded in.
+      groups: of output channels, each with input channels of its own.
+    """
+
+    values: np.ndarray
+    zero: int
+    biases: np.ndarray
+    requantization: Requantization
+    groups: int = 1
+
+
+def _padded(count: int, to: int) -> int:
+    return -(-count // to) * to
+
+
+def _per_channel(values: np.ndarray, groups: int, dtype: type) -> bytes:
+    """[C] as [C']: each group padded with zeros to whole blocks."""
+    own = len(values) // groups
+    padded: np.ndarray = np.zeros((groups, _padded(own, _BLOCK)), dtype)
+    padded[:, :own] = np.asarray(values).reshape(groups, own)
+    return padded.tobytes()
+
+
+def dot_blocks(values: np.ndarray, groups: int) -> np.ndarray:
+    """Layout 0: int8 [C, taps, input channels] -> [C' / 16, K / 4, 16, 4]."""
+    channels, taps, inputs = values.shape
+    own = channels // groups
+    padded = np.zeros((groups, _padded(own, _BLOCK), taps, _padded(inputs, _STEP)), np.int8)
+    padded[:, :own, :, :inputs] = values.reshape(groups, own, taps, inputs)
+    blocks = padded.reshape(-1, _BLOCK, taps * padded.shape[3] // _STEP, _STEP)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
+
+
+def _parameters(
+    window: bytes, of_group: int, layout: int, packed: np.ndarray, weights: Weights, add: AddArray
+) -> bytes:
+    """The struct that the three kinds share; `of_group` is its field at offset 16."""
+    groups, how = weights.groups, weights.requantization
+    weights_at = add(packed.tobytes(), _WEIGHTS_ALIGNMENT)
+    biases_at = add(_per_channel(weights.biases, groups, np.int32), _ARRAY_ALIGNMENT)
+    scales_at = add(_per_channel(how.scales, groups, how.scales.dtype.type), _ARRAY_ALIGNMENT)
+    shifts_at = 0 if how.shifts is None else add(_per_channel(how.shifts, groups, np.int8), _ARRAY_ALIGNMENT)
+    return window + _BEHIND_WINDOW.pack(
+        of_group, groups, layout, weights.zero, how.zero, how.low, how.high, 0,
+        weights_at, biases_at, scales_at, shifts_at, 0, 0, 0,
+    )  # fmt: skip
+
+
+class _Convolution(WindowOp):
+    """What CONV and DEPTHWISE share: words of padded rows."""
 
     def column_padding(self, operand: int) -> tuple[int, int]:
         return self.window.columns.before, self.window.columns.after
@@ -91,50 +92,55 @@ class _Convolution(WindowOp):
 
     @property
     def own_memory_bytes(self) -> int:
-        """One window's row of padding."""
+        """One window's row of padding, if any window lies above the first row or below the last one."""
         rows = self.window.rows
-        if not rows.before and rows.span(rows.outputs - 1)[1] < rows.size:
+        if rows.before == 0 and rows.span(rows.outputs - 1)[1] < rows.size:
             return 0
-        return self.window.columns.extent * padded(self.inputs[0].channels, _STEP)
+        return self.window.columns.extent * _padded(self.inputs[0].channels, _STEP)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(_Convolution):
+    """CONV: any kernel, grouped or not."""
+
+    kind: ClassVar[int] = 1
+    weights: Weights
 
     @property
     def macs(self) -> int:
-        return self.multiplication.weights.size * self.output.height * self.output.width
+        return self.output.height * self.output.width * self.weights.values.size
+
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        values = self.weights.values
+        packed = dot_blocks(values.reshape(len(values), -1, values.shape[3]), self.weights.groups)
+        return _parameters(self.window_bytes, values.shape[3], _DOT_LAYOUT, packed, self.weights, add)
 
 
-class Conv(_Convolution):
-    """CONV_2D, grouped or not."""
-
-    kind = 1
-
-    def parameters(self, add: Add) -> bytes:
-        weights = self.multiplication.weights
-        groups = self.inputs[0].channels // weights.shape[3]
-        packed = pack_blocks(weights, groups)
-        zero = self.inputs[0].zero_point
-        return self.window_bytes() + self.multiplication.tail(add, packed, _DOT_LAYOUT, groups, weights.shape[3], zero)
-
-
+@dataclass(frozen=True, eq=False)
 class Depthwise(_Convolution):
-    """DEPTHWISE_CONV_2D; the weights are [output channels][kernel rows][kernel columns]."""
+    """DEPTHWISE: every output channel reads one input channel."""
 
-    kind = 2
+    kind: ClassVar[int] = 2
+    weights: Weights
 
-    def parameters(self, add: Add) -> bytes:
-        weights = self.multiplication.weights
-        wide = np.zeros((padded(len(weights)), *weights.shape[1:]), np.int8)
-        wide[: len(weights)] = weights
-        packed, multiplier = wide.transpose(1, 2, 0), len(weights) // self.inputs[0].channels
-        zero = self.inputs[0].zero_point
-        return self.window_bytes() + self.multiplication.tail(add, packed, _CHANNEL_LAYOUT, 1, multiplier, zero)
+    @property
+    def macs(self) -> int:
+        return self.output.height * self.output.width * self.weights.values.size
+
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        _, rows, columns, channels = self.weights.values.shape
+        packed = np.zeros((rows, columns, _padded(channels, _BLOCK)), np.int8)
+        packed[..., :channels] = self.weights.values[0]
+        multiplier = channels // self.inputs[0].channels
+        return _parameters(self.window_bytes, multiplier, _CHANNEL_LAYOUT, packed, self.weights, add)
 
 
 @dataclass(frozen=True, eq=False)
 class FullyConnected(RegionOp):
-    """FULLY_CONNECTED over all values of an item, row by row; the weights are [output channels][values]."""
+    """FULLY_CONNECTED: adds one input row a step."""
 
-    kind = 3
-    multiplication: Multiplication
+    kind: ClassVar[int] = 3
+    weights: Weights
 
     @property
     def steps(self) -> int:
@@ -155,108 +161,95 @@ class FullyConnected(RegionOp):
 
     @property
     def own_memory_bytes(self) -> int:
-        return _ACCUMULATOR_BYTES * padded(self.output.channels)
+        return 4 * _padded(self.output.channels, _BLOCK)
 
     @property
     def macs(self) -> int:
-        return self.multiplication.weights.size
+        return self.weights.values.size
 
-    def parameters(self, add: Add) -> bytes:
-        source = self.inputs[0]
-        weights = self.multiplication.weights.reshape(-1, source.height, source.width, source.channels)
-        rows = [pack_blocks(weights[:, row], 1) for row in range(source.height)]
-        tail = self.multiplication.tail(add, np.stack(rows), _DOT_LAYOUT, 1, 0, source.zero_point)
-        return bytes(16) + tail
+    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
+        rows = np.moveaxis(self.weights.values, 1, 0)  # [input rows, output channels, columns, input channels]
+        packed = np.stack([dot_blocks(np.ascontiguousarray(row), 1) for row in rows])
+        return _parameters(bytes(16), 0, _DOT_LAYOUT, packed, self.weights, add)
 
 
-def build_conv(operands: Operands) -> Conv:
-    """From CONV_2D."""
-    source, result, weights = _convolution_operands(operands)
-    shape = weights.shape
-    require(shape[3] > 0 and source.channels % shape[3] == 0, "its groups do not divide its input's channels")
-    groups = source.channels // shape[3]
-    require(
-        groups <= _MOST_GROUPS and shape[0] % groups == 0 and shape[0] == result.channels, "its weights do not fit it"
-    )
-    values, zero = _stored_weights(weights)
-    multiplication = _multiplication(operands, values, zero, shape[0])
-    window = op_window(operands.op)
-    return Conv(operands.op, (source,), result, int(multiplication.requantization.rule), window, multiplication)
-
-
-def build_depthwise(operands: Operands) -> Depthwise:
-    """From DEPTHWISE_CONV_2D."""
-    source, result, weights = _convolution_operands(operands)
-    channels = weights.shape[3]
-    fits = weights.shape[0] == 1 and channels == result.channels and channels % source.channels == 0
-    require(fits, "its weights do not fit it")
-    values, zero = _stored_weights(weights)
-    multiplication = _multiplication(operands, values[0].transpose(2, 0, 1), zero, channels)
-    window = op_window(operands.op)
-    return Depthwise(operands.op, (source,), result, int(multiplication.requantization.rule), window, multiplication)
-
-
-def build_fully_connected(operands: Operands) -> FullyConnected:
-    """From FULLY_CONNECTED that reads a whole item for each output item."""
-    source, result = operands.input(), operands.output()
-    weights = operands.constant(1)
-    require(int(getattr(operands.op.options, "weightsFormat", 0)) == 0, "its weights are shuffled")
-    require(len(weights.shape) == 2, "its weights have another rank than 2")
-    outputs, values = weights.shape
-    require(values == source.height * source.width * source.channels, "it does not read a whole item at a time")
-    require((result.height, result.width, result.channels) == (1, 1, outputs), "its output is not one row of values")
-    _check_types(operands, source, weights, outputs, axis=0)
-    stored, zero = _stored_weights(weights)
-    multiplication = _multiplication(operands, stored, zero, outputs)
-    return FullyConnected(operands.op, (source,), result, int(multiplication.requantization.rule), multiplication)
-
-
-def _convolution_operands(operands: Operands) -> tuple[RegionTensor, RegionTensor, Tensor]:
-    operands.require_rank_4()
-    source, result, weights = operands.input(), operands.output(), operands.constant(1)
-    window = op_window(operands.op)
+def build_conv(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """CONV of a CONV_2D."""
+    source, result = _checked(op, channel_axis=0)
+    values, zero = _stored_weights(op)
+    channels, _, _, inputs = values.shape
+    groups = source.shape[3] // max(inputs, 1)
+    fits = inputs > 0 and groups * inputs == source.shape[3] and channels % groups == 0
+    require(fits and channels == result.shape[3], "its weights do not fit its input and output")
+    weights = _weights(op, values, zero, channels, kernels, groups)
+    window = op_window(op)
     check_window(window)
-    require(window.rows.kernel <= MOST_KERNEL_ROWS, f"its kernel has more than {MOST_KERNEL_ROWS} rows")
-    axis = 3 if operands.op.opcode == "DEPTHWISE_CONV_2D" else 0
-    _check_types(operands, source, weights, weights.shape[axis], axis)
-    return source, result, weights
+    require(window.rows.kernel <= _MAX_KERNEL_ROWS, "its kernel has too many rows")
+    return Conv(op, (tensor_of(source),), tensor_of(result), weights.requantization.rule, window, weights)
 
 
-def _check_types(operands: Operands, source: RegionTensor, weights: Tensor, channels: int, axis: int) -> None:
-    """Types, scales and zero points that the runtime's kernels take."""
-    result = operands.output()
-    require(source.dtype == result.dtype and weights.dtype == source.dtype, "its types are mixed")
+def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """DEPTHWISE of a DEPTHWISE_CONV_2D."""
+    source, result = _checked(op, channel_axis=3)
+    values, zero = _stored_weights(op)
+    channels = values.shape[3]
+    fits = values.shape[0] == 1 and channels == result.shape[3] and channels % source.shape[3] == 0
+    require(fits, "its weights do not fit its input and output")
+    weights = _weights(op, values, zero, channels, kernels)
+    window = op_window(op)
+    check_window(window)
+    require(window.rows.kernel <= _MAX_KERNEL_ROWS, "its kernel has too many rows")
+    return Depthwise(op, (tensor_of(source),), tensor_of(result), weights.requantization.rule, window, weights)
+
+
+def build_fully_connected(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """FULLY_CONNECTED of an op that sees each batch item as one vector."""
+    source, result = _checked(op, channel_axis=0)
+    values, zero = _stored_weights(op)
+    channels, inputs = values.shape[0], int(np.prod(values.shape[1:], dtype=np.int64))
+    require(values.ndim == 2 and getattr(op.options, "weightsFormat", 0) == 0, "its weights are not a plain matrix")
+    require(int(np.prod(source.shape[1:], dtype=np.int64)) == inputs, "it does not take whole batch items")
+    require(len(result.shape) == 2 and result.shape[1] == channels, "its output is not [batch, channels]")
+    tensor = tensor_of(source)
+    shaped = values.reshape(channels, tensor.height, tensor.width, tensor.channels)
+    weights = _weights(op, shaped, zero, channels, kernels)
+    return FullyConnected(op, (tensor,), tensor_of(result), weights.requantization.rule, weights)
+
+
+def _checked(op: Op, channel_axis: int) -> tuple[Tensor, Tensor]:
+    """Input and output of an op whose quantization regions support."""
+    source, result = alike(op)
+    known_activation(op)
+    weights = operand(op, 1)
+    require(op.opcode == "FULLY_CONNECTED" or is_4d(source, weights, result), "its tensors are not of rank 4")
+    require(constants.is_constant(weights), "its weights are not constant")
+    require(weights.dtype == source.dtype or weights.dtype == np.int8, f"its weights are {weights.type_name}")
+    require(source.dtype == np.uint8 or weights.dtype == np.int8, "its weights are uint8 and its input int8")
     scales = constants.quantization(weights)
     require(scales is not None, "its weights are not quantized")
     assert scales is not None
-    require(
-        not scales.is_per_channel or (scales.axis == axis and len(scales.scales) == channels),
-        "its scales do not fit it",
-    )
-    low, high = (-128, 127) if weights.dtype == np.int8 else (0, 255)
-    zeros = scales.zero_points
-    require(bool((zeros == zeros[0]).all()) and low <= int(zeros[0]) <= high, "its weights have several zero points")
-    require(weights.dtype == np.uint8 or not zeros.any(), "its int8 weights have a zero point other than 0")
-    operands.require_known_activation()
-    bias = operands.op.inputs[2] if len(operands.op.inputs) > 2 else None
-    require(bias is None or bias.data is not None, "its bias is no constant")
+    if scales.is_per_channel:
+        require(scales.axis == channel_axis, "its weights have scales along another axis than the output's channels")
+        require(weights.dtype == np.int8 and not scales.zero_points.any(), "its weights have several zero points")
+    return source, quantized(result)
 
 
-def _stored_weights(weights: Tensor) -> tuple[np.ndarray, int]:
-    """int8 weights as a program holds them, and their zero point."""
-    values, scales = constants.constant(weights), constants.quantization(weights)
+def _stored_weights(op: Op) -> tuple[np.ndarray, int]:
+    """Weights as int8, uint8 ones XOR 0x80, and their zero point in that domain."""
+    tensor = operand(op, 1)
+    values, scales = constants.constant(tensor), constants.quantization(tensor)
     assert scales is not None
     zero = int(scales.zero_points[0])
     if values.dtype == np.uint8:
-        return (values ^ 0x80).view(np.int8), zero - 128
+        values, zero = (values ^ 0x80).view(np.int8), zero - 128
+    require(-128 <= zero <= 127, "its weights have a zero point outside their type")
     return values, zero
 
 
-def _multiplication(operands: Operands, weights: np.ndarray, zero: int, channels: int) -> Multiplication:
-    own = requantization(operands.op, channels, operands.kernels)
-    if own.shifts is not None:
-        require(
-            bool((own.shifts >= -31).all() and (own.shifts <= 30).all()), "its scales are out of the range of shifts"
-        )
-    require(bool(np.isfinite(own.scales.astype(np.float64)).all()), "its scales are out of range")
-    return Multiplication(weights, zero, constants.bias(operands.op, channels), own)
+def _weights(op: Op, values: np.ndarray, zero: int, channels: int, kernels: KernelSet, groups: int = 1) -> Weights:
+    source = operand(op, 0)
+    axes = (0, 1, 2) if op.opcode == "DEPTHWISE_CONV_2D" else (1, 2, 3)
+    sums = (values.astype(np.int64) - zero).sum(axis=axes)
+    folded = constants.bias(op, channels).astype(np.int64) - unsigned(source, zero_point_of(source)) * sums
+    wrapped = folded.astype(np.int32).astype(np.int64)
+    return Weights(values, zero, wrapped, requantization(op, channels, kernels), groups)

@@ -1,4 +1,4 @@
-"""Rows and columns under a window, for convolutions and poolings."""
+"""What kinds with a window have in common: rows and columns that they read, and the struct that says so."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fmtc_tflite.graph.operators.window import Window, WindowAxis
 from fmtc_tflite.regions.kinds.facts import require
 from fmtc_tflite.regions.ops import RegionOp
 
-MOST_KERNEL_ROWS = 256
-_MOST = 65535
+_STRUCT = struct.Struct("<8H")
+_MAX_U16 = (1 << 16) - 1
 
 
 @dataclass(frozen=True, eq=False)
 class WindowOp(RegionOp):
-    """An op whose output pixels read a window of its only input."""
+    """An op that reads a window of rows and columns around each output."""
 
     window: Window
 
@@ -26,22 +26,22 @@ class WindowOp(RegionOp):
         columns = self.window.columns
         return columns.clipped(first)[0], columns.clipped(end - 1)[1] + 1
 
+    @property
     def window_bytes(self) -> bytes:
-        """The 16 bytes that the parameters begin with."""
+        """The 16 bytes at the beginning of the parameters."""
         rows, columns = self.window.rows, self.window.columns
         pairs = [(axis.kernel, axis.stride, axis.dilation, axis.before) for axis in (rows, columns)]
-        return struct.pack("<8H", *(value for pair in zip(*pairs, strict=True) for value in pair))
+        return _STRUCT.pack(*(value for pair in zip(*pairs, strict=True) for value in pair))
 
 
 def check_window(window: Window) -> None:
-    """Raises OpRefusedError for windows that lie in padding alone, or that the format has no room for."""
+    """Refuses windows that a program cannot say, and those with outputs that lie in padding altogether."""
     for axis in (window.rows, window.columns):
-        require(_is_inside(axis, 0) and _is_inside(axis, axis.outputs - 1), "a window lies in the padding alone")
-        require(
-            max(axis.kernel, axis.stride, axis.dilation, axis.before, axis.after) <= _MOST, "its window is too large"
-        )
+        fits = max(axis.kernel, axis.stride, axis.dilation, axis.before) <= _MAX_U16
+        require(fits, "its window is too large")
+        require(all(_reads(axis, output) for output in (0, axis.outputs - 1)), "some of its windows lie in padding")
 
 
-def _is_inside(axis: WindowAxis, output: int) -> bool:
+def _reads(axis: WindowAxis, output: int) -> bool:
     first, last = axis.clipped(output)
     return first <= last
