@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import CODED_SUFFIX, COEFFICIENTS_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.region_ops import is_region
 from fmtc_tflite.graph.sites import find_sites
 
 
@@ -52,7 +53,7 @@ class CodedMap:
 
 def is_converted(model: Model) -> bool:
     """Whether the model contains ops of this package."""
-    return any(is_codec_op(op) for subgraph in model.subgraphs for op in subgraph.ops)
+    return any(is_codec_op(op) or is_region(op) for subgraph in model.subgraphs for op in subgraph.ops)
 
 
 def is_codec_op(op: Op) -> bool:
@@ -86,6 +87,22 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
 def coded_tensors(subgraph: Subgraph) -> dict[str, Tensor]:
     """Name of each stored feature map in the original model -> its coded tensor, in execution order."""
     return {m.name: m.coded for m in coded_maps(subgraph) if not m.is_folded}
+
+
+def check_coded_names(model: Model) -> None:
+    """Checks that subgraph 0's coded tensors have the names of feature maps, by which their sizes are reported.
+
+    Raises:
+        ModelFormatError: tensors that have been renamed since the conversion.
+    """
+    maps = coded_maps(model.subgraphs[0])
+    encoders, coded = sum(not m.is_folded for m in maps), coded_tensors(model.subgraphs[0])
+    unknown = {m.name for m in maps} - {*candidate_maps(model)}
+    if unknown or len(coded) < encoders:
+        raise ModelFormatError(
+            f"converted model: its {encoders} coded tensors stand for {len(coded)} feature maps by name, of which "
+            f"{len(unknown)} are unknown; the tensors were renamed, convert the model again"
+        )
 
 
 def candidate_maps(model: Model) -> dict[str, Tensor]:

@@ -56,8 +56,8 @@ def check_rewritable(model: Model) -> None:
     """
     if is_converted(model):
         raise UnsupportedModelError(
-            "the model is converted already (it has FMTC_ENCODE or FMTC_DECODE ops); convert the original, or get it "
-            "back with `fmtc-convert --restore`"
+            "the model is converted already (it has FMTC_ENCODE, FMTC_DECODE or FMTC_REGION ops); convert the "
+            "original, or get it back with `fmtc-convert --restore`"
         )
     for name, content in _INDEXING_METADATA.items():
         if name in model.metadata:

@@ -19,6 +19,7 @@ from math import prod
 from typing import Literal, get_args
 
 from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, SideInformation
+from fmtc_tflite.errors import BitstreamError, ModelFormatError
 from fmtc_tflite.graph.coded_maps import CodedMap, is_codec_op
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import DECODE, ENCODE
@@ -108,9 +109,9 @@ def codec_work(m: CodedMap) -> MapWork:
     """What coding a map takes: two look-ups per index for the entropy coder (state and token), one for the quantizer.
 
     Raises:
-      BitstreamError: side information that cannot be read.
+      ModelFormatError: side information that cannot be read, or is that of another feature map.
     """
-    info = SideInformation.from_bytes(b"" if m.side.data is None else m.side.data.tobytes())
+    info = _side_information(m)
     indices = prod(m.source.shape[:3]) * info.components
 
     def work(pixels: int, matrix: AffineTransform | None) -> CodecWork:
@@ -119,6 +120,22 @@ def codec_work(m: CodedMap) -> MapWork:
         return CodecWork(0, indices * (3 if (info.steps > STEP_ONE).any() else 2))
 
     return MapWork(work(prod(m.source.shape[:3]), info.analysis), work(prod(m.feature_map.shape[:3]), info.synthesis))
+
+
+def _side_information(m: CodedMap) -> SideInformation:
+    """Of a map's decoders: what is encoded must have its components, what is decoded its channels."""
+    try:
+        info = SideInformation.from_bytes(b"" if m.side.data is None else m.side.data.tobytes())
+    except BitstreamError as e:
+        raise ModelFormatError(f"tensor '{m.side.name}': {e}") from e
+    wanted = [(m.source, {info.components, info.channels}), *((result, {info.channels}) for result in m.decoded)]
+    for tensor, channels in wanted:
+        if tensor.shape[3] not in channels:
+            raise ModelFormatError(
+                f"tensor '{m.side.name}' describes a feature map of {info.channels} channels, '{tensor.name}' has "
+                f"{tensor.shape[3]}; convert the model again"
+            )
+    return info
 
 
 def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapping[Tensor, float]) -> Traffic:
