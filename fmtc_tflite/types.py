@@ -221,6 +221,22 @@ def check_paper_bits(bits: float) -> None:
         raise UsageError(f"--paper_bits {bits:g}: expected {low:g} to {high:g}, for the range of the main component")
 
 
+def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """'NAME:1,224,224,3' as a name and a shape.
+
+    Raises:
+      UsageError: it is none.
+    """
+    name, colon, shape = text.rpartition(":")
+    try:
+        sizes = tuple(int(size) for size in shape.split(","))
+    except ValueError:
+        sizes = ()
+    if not colon or not name or not sizes or min(sizes) < 1:
+        raise UsageError(f"--input_shape {text!r}: expected NAME:1,224,224,3, with positive sizes")
+    return name, sizes
+
+
 @dataclass(frozen=True)
 class EvaluateOptions:
     """What `evaluate` measures on, and how.

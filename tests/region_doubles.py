@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ class WindowDouble(RegionOp):
     def own_memory_bytes(self) -> int:
         return self.kernel * self.inputs[0].channels if self.above else 0
 
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return b""
 
 
@@ -81,7 +81,7 @@ class SumDouble(RegionOp):
     def own_memory_bytes(self) -> int:
         return 4 * self.output.channels
 
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return b""
 
 

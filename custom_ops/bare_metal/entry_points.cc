@@ -1,4 +1,4 @@
-// What a program calls, and no more: linked with the core alone, this tells the core's size.
+// What a program calls, and no more: linked with the codec alone, this tells the codec's size.
 #include "codec/codec.h"
 
 namespace fmtc {

@@ -1,4 +1,4 @@
-// Unaligned little-endian loads and stores, overflow-checked sizes, and carving of caller-owned memory.
+// Unaligned little-endian loads and stores, and sizes.
 #ifndef FMTC_BASE_BYTES_H_
 #define FMTC_BASE_BYTES_H_
 
@@ -33,14 +33,20 @@ inline void Store(uint8_t* p, T value) {
   memcpy(p, &value, sizeof(T));
 }
 
-// memmove; if small, without asking the C library for more than memcpy: right only if `to` is not below `from` or they
-// do not overlap, and never outside either.
+// memmove, or without the library what is right only if `to` is not below `from` or they do not overlap; never outside
+// either.
 inline void MoveBytes(uint8_t* to, const uint8_t* from, size_t n) {
-  if (!kSmall) {
+  if (kHasLibrary) {
     memmove(to, from, n);
   } else {
     while (n-- > 0) to[n] = from[n];
   }
+}
+
+inline bool Overlap(const void* a, size_t a_bytes, const void* b, size_t b_bytes) {
+  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a);
+  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b);
+  return a_begin < b_begin + b_bytes && b_begin < a_begin + a_bytes;
 }
 
 // *product = a * b; false on overflow.
@@ -52,27 +58,6 @@ inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
 inline uint32_t DivideRoundUp(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 inline size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// Hands out aligned pieces of one block. The sum of PieceBytes() of all pieces always suffices.
-class MemoryCarver {
- public:
-  static constexpr size_t kAlignment = 64;
-
-  explicit MemoryCarver(uint8_t* memory) : next_(memory) {}
-
-  static size_t PieceBytes(size_t bytes) { return bytes + kAlignment; }
-
-  template <typename T>
-  T* Take(size_t count) {
-    const uintptr_t address = reinterpret_cast<uintptr_t>(next_);
-    uint8_t* piece = next_ + (kAlignment - address % kAlignment) % kAlignment;
-    next_ = piece + count * sizeof(T);
-    return reinterpret_cast<T*>(piece);
-  }
-
- private:
-  uint8_t* next_;
-};
 
 }  // namespace fmtc
 

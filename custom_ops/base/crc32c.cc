@@ -44,7 +44,7 @@ constexpr SlicingTables kTables = MakeSlicingTables();
 }  // namespace
 
 uint32_t ExtendCrc32c(uint32_t crc, const uint8_t* data, size_t bytes) {
-  if (kSmall) return ExtendByBits(crc, data, bytes);
+  if (!kHasCrcTables) return ExtendByBits(crc, data, bytes);
   const auto& table = kTables.entry;
   uint32_t state = ~crc;
   for (; bytes >= 4; bytes -= 4, data += 4) {

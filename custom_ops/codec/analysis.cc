@@ -1,33 +1,28 @@
 #include "codec/analysis.h"
 
-#include "base/bytes.h"
 #include "base/features.h"
 
 namespace fmtc {
-namespace {
 
-size_t PixelElements(const Codec& codec) { return size_t{codec.analysis.input_pairs()} * 2 * kMatrixPixels; }
-
-}  // namespace
-
-size_t AnalysisMemorySize(const Codec& codec) {
+void LayOutAnalysis(const Codec& codec, Layout* layout, Analysis* analysis) {
+  if (!kHasStepTables) return;
   const SideInfo& info = codec.side_info;
-  if (kSmall) return 0;
-  if (info.has_analysis) return MemoryCarver::PieceBytes(sizeof(int16_t) * PixelElements(codec));
-  return info.max_level > 0 ? StepTablesBytes(info.components) : 0;
+  if (info.has_analysis) {
+    analysis->pixels = layout->Take<int16_t>(size_t{codec.analysis.input_pairs()} * 2 * kMatrixPixels);
+  } else if (info.max_level > 0) {
+    LayOutStepTables(info.components, layout, &analysis->steps);
+  }
 }
 
-void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis) {
+void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, Analysis* analysis) {
   analysis->codec = &codec;
   analysis->level = level;
   analysis->flip = type == ElementType::kUInt8 ? 0x80 : 0;
-  if (kSmall) return;
-  analysis->steps = codec.steps;
-  analysis->pixels = nullptr;
-  if (codec.side_info.has_analysis) {
-    analysis->pixels = MemoryCarver(memory).Take<int16_t>(PixelElements(codec));
-  } else if (level > 0) {
-    BuildStepTables(codec.side_info, level, memory, &analysis->steps);
+  if (!kHasStepTables) return;
+  if (codec.side_info.has_analysis || level == 0) {
+    analysis->steps = codec.steps;
+  } else {
+    BuildStepTables(codec.side_info, level, &analysis->steps);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/layout.h"
 #include "codec/codec.h"
 
 namespace fmtc {
@@ -18,9 +19,11 @@ struct Analysis {
   int16_t* pixels;  // matrix: kMatrixPixels pixels of input values, each filled up to whole pairs
 };
 
-// Bytes of memory that InitAnalysis needs.
-size_t AnalysisMemorySize(const Codec& codec);
-void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Analysis* analysis);
+// Takes the memory that analysis needs, which depends on the side information.
+void LayOutAnalysis(const Codec& codec, Layout* layout, Analysis* analysis);
+
+// Prepares an analysis that has its memory for a level.
+void InitAnalysis(const Codec& codec, ElementType type, uint32_t level, Analysis* analysis);
 
 // By the codec's kernels. `row`: width pixels of EncoderChannels() bytes. `indices`: width pixels of `components`
 // bytes.

@@ -1,18 +1,38 @@
 #include "codec/codec.h"
 
-#include <initializer_list>
-
-#include "base/bytes.h"
 #include "base/features.h"
+#include "base/layout.h"
 #include "codec/small_kernels.h"
 
 namespace fmtc {
 namespace {
 
-constexpr size_t kMemoryAlignment = 64;
+// What InitCodec builds.
+struct Memory {
+  ClassTables* tables;
+  uint32_t* place;
+  StepTables steps;
+  PackedMatrix analysis, synthesis;
+  int16_t* expansion;  // of a synthesis matrix in bytes
+};
 
-// The tables come first.
-size_t TableBytes(uint32_t num_classes) { return RoundUp(num_classes * sizeof(ClassTables), kMemoryAlignment); }
+void LayOutMemory(const SideInfoSizes& sizes, Layout* layout, Memory* memory) {
+  memory->tables = layout->Take<ClassTables>(sizes.num_classes);
+  memory->place = layout->Take<uint32_t>(sizes.components);
+  if (!kHasStepTables) return;
+  LayOutStepTables(sizes.components, layout, &memory->steps);
+  if (sizes.has_analysis()) LayOutMatrix(sizes.components, sizes.channels, layout, &memory->analysis);
+  if (sizes.has_compact_synthesis())
+    memory->expansion = layout->Take<int16_t>(size_t{sizes.channels} * sizes.components);
+  if (sizes.has_synthesis()) LayOutMatrix(sizes.channels, sizes.components, layout, &memory->synthesis);
+}
+
+size_t MemoryBytes(const SideInfoSizes& sizes) {
+  Layout layout;
+  Memory unused;
+  LayOutMemory(sizes, &layout, &unused);
+  return layout.bytes();
+}
 
 // Counting sort of the components by class.
 void PlaceComponents(Codec* codec, uint32_t* place) {
@@ -40,26 +60,22 @@ void ExpandSynthesis(int16_t* matrix, SideInfo* info) {
   }
 }
 
-// What InitCodec builds behind the tables.
-void BuildColumns(uint8_t* memory, Codec* codec) {
+void BuildTransforms(const Memory& memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
-  if (kSmall) return PlaceComponents(codec, reinterpret_cast<uint32_t*>(memory));
-  MemoryCarver carver(memory);
-  PlaceComponents(codec, carver.Take<uint32_t>(info.components));
-  uint8_t* const steps = carver.Take<uint8_t>(StepTablesBytes(info.components));
   codec->steps = {};
-  if (!codec->has_unit_steps || info.has_synthesis) BuildStepTables(info, 0, steps, &codec->steps);
   codec->analysis = codec->synthesis = {};
+  if (!codec->has_unit_steps || info.has_synthesis) {
+    codec->steps = memory.steps;
+    BuildStepTables(info, 0, &codec->steps);
+  }
   if (info.has_analysis) {
-    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.components, info.channels));
-    PackMatrix(info.analysis, info.analysis_bias, info.components, info.channels, packed, &codec->analysis);
+    codec->analysis = memory.analysis;
+    PackMatrix(info.analysis, info.analysis_bias, &codec->analysis);
   }
-  if (info.compact_synthesis != nullptr) {
-    ExpandSynthesis(carver.Take<int16_t>(size_t{info.channels} * info.components), &codec->side_info);
-  }
+  if (info.compact_synthesis != nullptr) ExpandSynthesis(memory.expansion, &codec->side_info);
   if (info.has_synthesis) {
-    uint8_t* const packed = carver.Take<uint8_t>(PackedMatrixBytes(info.channels, info.components));
-    PackMatrix(info.synthesis, info.synthesis_bias, info.channels, info.components, packed, &codec->synthesis);
+    codec->synthesis = memory.synthesis;
+    PackMatrix(info.synthesis, info.synthesis_bias, &codec->synthesis);
   }
 }
 
@@ -69,45 +85,33 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
   if (memory_bytes == nullptr) return Status::kInvalidArgument;
   SideInfoSizes sizes;
   const Status status = ReadSideInfoSizes(side_info, side_info_bytes, &sizes);
-  if (status != Status::kOk) return status;
-  *memory_bytes = TableBytes(sizes.num_classes) + MemoryCarver::PieceBytes(sizeof(uint32_t) * sizes.components);
-  if (kSmall) return Status::kOk;
-  *memory_bytes += MemoryCarver::PieceBytes(StepTablesBytes(sizes.components));
-  for (const bool has_matrix : {sizes.has_analysis, sizes.has_synthesis}) {
-    if (!has_matrix) continue;
-    // Packed, a matrix and its transpose differ in padding.
-    const size_t one = PackedMatrixBytes(sizes.components, sizes.channels);
-    const size_t other = PackedMatrixBytes(sizes.channels, sizes.components);
-    *memory_bytes += MemoryCarver::PieceBytes(one > other ? one : other);
-  }
-  if (sizes.has_compact_synthesis) {
-    *memory_bytes += MemoryCarver::PieceBytes(sizeof(int16_t) * sizes.channels * sizes.components);
-  }
-  return Status::kOk;
+  if (status == Status::kOk) *memory_bytes = MemoryBytes(sizes);
+  return status;
 }
 
 Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory, size_t memory_bytes, Codec* codec) {
   if (memory == nullptr || codec == nullptr) return Status::kInvalidArgument;
-  if (reinterpret_cast<uintptr_t>(memory) % kMemoryAlignment != 0) return Status::kInvalidArgument;
-  size_t needed = 0;
-  Status status = CodecMemorySize(side_info, side_info_bytes, &needed);
+  if (reinterpret_cast<uintptr_t>(memory) % Layout::kAlignment != 0) return Status::kInvalidArgument;
+  SideInfoSizes sizes;
+  const Status status = ParseSideInfo(side_info, side_info_bytes, &sizes, &codec->side_info);
   if (status != Status::kOk) return status;
-  if (memory_bytes < needed) return Status::kBufferTooSmall;
-  status = ParseSideInfo(side_info, side_info_bytes, &codec->side_info);
-  if (status != Status::kOk) return status;
+  if (memory_bytes < MemoryBytes(sizes)) return Status::kBufferTooSmall;
 
   const SideInfo& info = codec->side_info;
-  ClassTables* const tables = static_cast<ClassTables*>(memory);
-  for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &tables[j]);
-  codec->tables = tables;
-  codec->kernels = kSmall ? &SmallKernels() : &PlainKernels();
+  Layout layout(static_cast<uint8_t*>(memory));
+  Memory pieces;
+  LayOutMemory(sizes, &layout, &pieces);
+  for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &pieces.tables[j]);
+  codec->tables = pieces.tables;
+  codec->kernels = kHasStepTables ? &PlainKernels() : &SmallKernels();
   codec->has_prediction = false;
-  codec->has_unit_steps = !info.has_analysis;
+  if (kHasStepTables) codec->has_unit_steps = !info.has_analysis;  // others do not ask
   for (uint32_t j = 0; j < info.components; ++j) {
     codec->has_prediction |= info.ComponentPredictor(j) != 0;
-    if (!kSmall) codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;  // small kernels do not ask
+    if (kHasStepTables) codec->has_unit_steps &= info.ComponentStep(j) == kLosslessStep;
   }
-  BuildColumns(static_cast<uint8_t*>(memory) + TableBytes(info.num_classes), codec);
+  PlaceComponents(codec, pieces.place);
+  if (kHasStepTables) BuildTransforms(pieces, codec);
   return Status::kOk;
 }
 

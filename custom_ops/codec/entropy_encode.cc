@@ -7,7 +7,7 @@ namespace fmtc {
 namespace {
 
 bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
-  if (!kSmall) return values[0] == constant && memcmp(values, values + 1, n - 1) == 0;
+  if (kHasLibrary) return values[0] == constant && memcmp(values, values + 1, n - 1) == 0;
   while (n > 0 && *values++ == constant) --n;
   return n == 0;
 }

@@ -62,6 +62,13 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
   if (capacity > UINT32_MAX - 7) return Status::kInvalidArgument;
   plan->item_capacity = RoundUp(static_cast<size_t>(capacity), 8);
   if (uint64_t{plan->batch} * plan->item_capacity > UINT32_MAX) return Status::kInvalidArgument;
+  if (!kHasMatrices) {
+    // Both maps have as many values as there are indices, which are fewer than the bytes of all items.
+    plan->stride_height = plan->stride_width = 1;
+    plan->encoder_input_bytes = plan->decoder_output_bytes =
+        plan->batch * plan->height * static_cast<size_t>(plan->row_values);
+    return Status::kOk;
+  }
   if (!MapBytes(plan->batch, plan->height, plan->width, codec.side_info.EncoderChannels(),
                 &plan->encoder_input_bytes)) {
     return Status::kInvalidArgument;
@@ -71,7 +78,7 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
 
 Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan) {
   if (!IsDimension(stride_height, 1) || !IsDimension(stride_width, 1)) return Status::kInvalidArgument;
-  if (kSmall && (stride_height > 1 || stride_width > 1)) return Status::kInvalidArgument;
+  if (!kHasStride && (stride_height > 1 || stride_width > 1)) return Status::kInvalidArgument;
   plan->stride_height = static_cast<uint32_t>(stride_height);
   plan->stride_width = static_cast<uint32_t>(stride_width);
   const bool fits = MapBytes(plan->batch, OutputHeight(*plan), OutputWidth(*plan), codec.side_info.channels,

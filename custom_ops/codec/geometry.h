@@ -32,14 +32,14 @@ inline size_t SegmentTableBytes(const MapPlan& plan) {
 
 inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_segment_rows} * plan.row_values; }
 
-// Where a group begins; in the small core it is always the first one. Groups are counted over all batch items.
+// Where a group begins; without workers it is always the first one. Groups are counted over all batch items.
 struct GroupBegin {
   uint32_t item;
   uint32_t segment;  // of all items
   uint32_t row;      // of its item
 
   GroupBegin(const MapPlan& plan, uint32_t group) : item(0), segment(0), row(0) {
-    if (kSmall) return;
+    if (!kHasWorkers) return;
     item = group / plan.groups_per_item;
     const uint32_t in_item = ShareBegin(plan.segments_per_item, plan.groups_per_item, group % plan.groups_per_item);
     segment = item * plan.segments_per_item + in_item;
@@ -52,38 +52,56 @@ inline uint32_t TotalGroups(const MapPlan& plan) { return plan.batch * plan.grou
 // How many of the workers can have a group.
 inline uint32_t UsefulWorkers(const MapPlan& plan, uint32_t workers) {
   const uint32_t groups = TotalGroups(plan);
-  return kSmall || groups <= 1 || workers <= 1 ? 1 : workers < groups ? workers : groups;
+  return !kHasWorkers || groups <= 1 || workers <= 1 ? 1 : workers < groups ? workers : groups;
 }
 
 // What DECODE writes.
 inline uint32_t OutputHeight(const MapPlan& plan) {
-  return kSmall ? plan.height : DivideRoundUp(plan.height, plan.stride_height);
+  return kHasStride ? DivideRoundUp(plan.height, plan.stride_height) : plan.height;
 }
 inline uint32_t OutputWidth(const MapPlan& plan) {
-  return kSmall ? plan.width : DivideRoundUp(plan.width, plan.stride_width);
+  return kHasStride ? DivideRoundUp(plan.width, plan.stride_width) : plan.width;
 }
-// Rows that DECODE writes before the group.
-inline size_t OutputRowsBefore(const MapPlan& plan, const GroupBegin& begin) {
-  if (kSmall) return 0;
-  const uint32_t in_item = DivideRoundUp(begin.row, plan.stride_height);
+// Rows of the map before the group, or all of them behind the last one.
+inline size_t InputRowsBefore(const MapPlan& plan, uint32_t group) {
+  if (group == 0) return 0;
+  if (!kHasWorkers || group == TotalGroups(plan)) return size_t{plan.batch} * plan.height;
+  const GroupBegin begin(plan, group);
+  return size_t{begin.item} * plan.height + begin.row;
+}
+
+// Rows that DECODE writes before the group, or all of them behind the last one.
+inline size_t OutputRowsBefore(const MapPlan& plan, uint32_t group) {
+  if (group == 0) return 0;
+  if (!kHasWorkers || group == TotalGroups(plan)) return size_t{plan.batch} * OutputHeight(plan);
+  const GroupBegin begin(plan, group);
+  const uint32_t in_item = kHasStride ? DivideRoundUp(begin.row, plan.stride_height) : begin.row;
   return size_t{begin.item} * OutputHeight(plan) + in_item;
 }
 
 // Values of the map are its indices plus an offset, and kernels can predict them as they are; what these touch behind a
 // row is no more than another row.
 inline bool CanPredictValues(const Codec& codec, const MapPlan& plan, uint32_t level) {
-  return !kSmall && codec.kernels->predicts_values && codec.has_prediction && codec.has_unit_steps && level == 0 &&
-         codec.side_info.centres == nullptr && plan.row_values >= kValueSlack;
+  return kHasValuePrediction && codec.kernels->predicts_values && codec.has_prediction && codec.has_unit_steps &&
+         level == 0 && codec.side_info.centres == nullptr && plan.row_values >= kValueSlack;
 }
 inline uint8_t ValueOffset(const Codec& codec, ElementType type) {
   return static_cast<uint8_t>(codec.side_info.centre + (type == ElementType::kUInt8 ? 0x80 : 0));
 }
 
+// Rows of a map that follow one another in memory and stay as they are while others are decoded or encoded, so that
+// prediction of values may take them from there; up to the end, kernels may touch what does not matter behind a row.
+// Empty: each row may be somewhere else, and is not needed any more when it has been read or written.
+struct RowsInOrder {
+  const uint8_t* begin;
+  const uint8_t* end;
+};
+
 // Walks over the segments of the groups first ... end - 1, counted over all batch items, in order.
 class SegmentWalk {
  public:
   SegmentWalk(const MapPlan& plan, uint32_t first, uint32_t end) : plan_(plan), group_(first), end_(end) {
-    if (!kSmall) {
+    if (kHasWorkers) {
       segment_ = ShareBegin(plan.segments_per_item, plan.groups_per_item, first % plan.groups_per_item);
       first_row_ = ShareBegin(plan.height, plan.segments_per_item, segment_);
     }

@@ -1,5 +1,5 @@
 // The loops that exist in versions for different processors, as a table of functions. All versions compute the same to
-// the last bit; those in plain C++ are part of the core and define what that is.
+// the last bit; those in plain C++ are part of the codec and define what that is.
 //
 // Where a caller lets buffers overlap, values, tokens and component codes may change under a kernel. What it computes
 // does not matter then, but it never uses such a byte as an index that the table behind it does not have.
@@ -17,7 +17,7 @@ namespace fmtc {
 
 constexpr size_t kLanes = 64;
 // Segments that are decoded together at most, so that their chains of dependent operations overlap.
-constexpr size_t kMaxSegmentsTogether = kSmall ? 1 : 4;
+constexpr size_t kMaxSegmentsTogether = kHasInterleaving ? 4 : 1;
 // Bytes behind the values, tokens and rows given to kernels that may be read, and written with what they hold or with
 // what does not matter.
 constexpr size_t kValueSlack = 64;

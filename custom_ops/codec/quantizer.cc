@@ -1,6 +1,5 @@
 #include "codec/quantizer.h"
 
-#include "base/bytes.h"
 #include "codec/side_info.h"
 
 namespace fmtc {
@@ -71,45 +70,42 @@ StepDivisor MakeStepDivisor(uint32_t step) {
   return {static_cast<uint16_t>(((uint32_t{1} << (16 + t)) + step - 1) / step), static_cast<uint16_t>(1u << (16 - t))};
 }
 
-size_t StepTablesBytes(uint32_t components) {
-  const size_t columns = StepColumns(components);
-  return 6 * MemoryCarver::PieceBytes(sizeof(int16_t) * columns) + 5 * MemoryCarver::PieceBytes(columns);
+void LayOutStepTables(uint32_t components, Layout* layout, StepTables* tables) {
+  const uint32_t columns = StepColumns(components);
+  tables->centres = layout->Take<int16_t>(columns);
+  tables->halves = layout->Take<uint16_t>(columns);
+  tables->factors = layout->Take<uint16_t>(columns);
+  tables->scales = layout->Take<uint16_t>(columns);
+  tables->steps = layout->Take<uint16_t>(columns);
+  tables->bases = layout->Take<int16_t>(columns);
+  tables->zeros = layout->Take<uint8_t>(columns);
+  tables->ranges = layout->Take<uint8_t>(columns);
+  tables->roundings = layout->Take<uint8_t>(columns);
+  tables->fractions_below = layout->Take<uint8_t>(columns);
+  tables->fractions_above = layout->Take<uint8_t>(columns);
 }
 
-void BuildStepTables(const SideInfo& info, uint32_t level, uint8_t* memory, StepTables* tables) {
-  const uint32_t columns = StepColumns(info.components);
-  MemoryCarver carver(memory);
-  int16_t* const centres = carver.Take<int16_t>(columns);
-  uint16_t* const halves = carver.Take<uint16_t>(columns);
-  uint16_t* const factors = carver.Take<uint16_t>(columns);
-  uint16_t* const scales = carver.Take<uint16_t>(columns);
-  uint16_t* const steps = carver.Take<uint16_t>(columns);
-  int16_t* const bases = carver.Take<int16_t>(columns);
-  uint8_t* const zeros = carver.Take<uint8_t>(columns);
-  uint8_t* const ranges = carver.Take<uint8_t>(columns);
-  uint8_t* const roundings = carver.Take<uint8_t>(columns);
-  uint8_t* const fractions_below = carver.Take<uint8_t>(columns);
-  uint8_t* const fractions_above = carver.Take<uint8_t>(columns);
-  bool has_fractions = true;
+void BuildStepTables(const SideInfo& info, uint32_t level, StepTables* its_tables) {
+  StepTables tables = *its_tables;
+  tables.has_fractions = true;
   StepEntries entries;
-  for (uint32_t column = 0; column < columns; ++column) {
+  for (uint32_t column = 0; column < StepColumns(info.components); ++column) {
     const uint32_t j = column % info.components;
     const StepEntry& entry = entries.Of(info.ComponentCentre(j), info.ComponentStep(j) << level);
-    centres[column] = entry.centre;
-    halves[column] = entry.half;
-    factors[column] = entry.divisor.factor;
-    scales[column] = entry.divisor.scale;
-    steps[column] = entry.step;
-    bases[column] = entry.base;
-    zeros[column] = entry.zero;
-    ranges[column] = entry.range;
-    roundings[column] = entry.rounding;
-    fractions_below[column] = entry.fraction_below;
-    fractions_above[column] = entry.fraction_above;
-    has_fractions &= entry.has_fractions;
+    tables.centres[column] = entry.centre;
+    tables.halves[column] = entry.half;
+    tables.factors[column] = entry.divisor.factor;
+    tables.scales[column] = entry.divisor.scale;
+    tables.steps[column] = entry.step;
+    tables.bases[column] = entry.base;
+    tables.zeros[column] = entry.zero;
+    tables.ranges[column] = entry.range;
+    tables.roundings[column] = entry.rounding;
+    tables.fractions_below[column] = entry.fraction_below;
+    tables.fractions_above[column] = entry.fraction_above;
+    tables.has_fractions &= entry.has_fractions;
   }
-  *tables = {centres, halves, factors,   scales,          steps,           bases,
-             zeros,   ranges, roundings, fractions_below, fractions_above, has_fractions};
+  *its_tables = tables;
 }
 
 }  // namespace fmtc

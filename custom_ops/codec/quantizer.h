@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/layout.h"
+
 namespace fmtc {
 
 struct SideInfo;
@@ -40,17 +42,17 @@ inline int32_t QuantizeDifference(int32_t d, uint16_t half, StepDivisor divisor)
 // So that one multiplication does all that, the fractions stand for the rounding: the value is also
 // base + ((256 u + fraction) * 16 step >> 16), if `has_fractions`; all steps up to 256 have them, and multiples of 16.
 struct StepTables {
-  const int16_t* centres;
-  const uint16_t* halves;
-  const uint16_t* factors;
-  const uint16_t* scales;
-  const uint16_t* steps;           // 0 where all indices are
-  const int16_t* bases;            // the value of the smallest index, plus 128 and before rounding
-  const uint8_t* zeros;            // how many indices are negative
-  const uint8_t* ranges;           // the largest index less the smallest one
-  const uint8_t* roundings;        // 0 ... 15
-  const uint8_t* fractions_below;  // for u < zero
-  const uint8_t* fractions_above;
+  int16_t* centres;
+  uint16_t* halves;
+  uint16_t* factors;
+  uint16_t* scales;
+  uint16_t* steps;           // 0 where all indices are
+  int16_t* bases;            // the value of the smallest index, plus 128 and before rounding
+  uint8_t* zeros;            // how many indices are negative
+  uint8_t* ranges;           // the largest index less the smallest one
+  uint8_t* roundings;        // 0 ... 15
+  uint8_t* fractions_below;  // for u < zero
+  uint8_t* fractions_above;
   bool has_fractions;
 };
 
@@ -62,8 +64,11 @@ constexpr uint32_t StepColumns(uint32_t components) {
   return components >= kMaxVectorBytes ? components : (kMaxVectorBytes + components - 1) / components * components;
 }
 
-size_t StepTablesBytes(uint32_t components);
-void BuildStepTables(const SideInfo& info, uint32_t level, uint8_t* memory, StepTables* tables);
+// Takes the columns' memory.
+void LayOutStepTables(uint32_t components, Layout* layout, StepTables* tables);
+
+// Fills columns that have memory.
+void BuildStepTables(const SideInfo& info, uint32_t level, StepTables* tables);
 
 }  // namespace fmtc
 

@@ -55,12 +55,23 @@ Status AddResidualHistograms(const Codec& codec, const MapPlan& plan, ElementTyp
   if (histogram_entries != components * kEntriesPerComponent) return Status::kInvalidArgument;
   if (plan.batch == 0) return Status::kOk;
   if (input == nullptr || workspace == nullptr) return Status::kInvalidArgument;
-  if (workspace_bytes < EncodeWorkspaceSize(codec, plan)) return Status::kBufferTooSmall;
-
-  uint8_t* row = workspace;
-  uint8_t* above = row + plan.row_values;
+  const auto lay_out = [&](Layout* layout, uint8_t** rows, Analysis* analysis) {
+    rows[0] = layout->TakeBytes(plan.row_values);
+    rows[1] = layout->TakeBytes(plan.row_values);
+    LayOutAnalysis(codec, layout, analysis);
+  };
+  uint8_t* rows[2];
   Analysis analysis;
-  InitAnalysis(codec, type, 0, above + plan.row_values, &analysis);
+  Layout needed;
+  lay_out(&needed, rows, &analysis);
+  if (workspace_bytes < EncodeWorkspaceSize(codec, plan) || workspace_bytes < needed.bytes()) {
+    return Status::kBufferTooSmall;
+  }
+  Layout layout(workspace);
+  lay_out(&layout, rows, &analysis);
+  InitAnalysis(codec, type, 0, &analysis);
+  uint8_t* row = rows[0];
+  uint8_t* above = rows[1];
   for (SegmentWalk walk(plan, 0, TotalGroups(plan)); !walk.done(); walk.Next()) {
     for (uint32_t y = 0; y < walk.rows(); ++y) {
       AnalyzeRow(analysis, plan.width, input, row);

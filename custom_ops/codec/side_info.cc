@@ -12,16 +12,7 @@ constexpr size_t kHeaderBytes = 32;
 constexpr size_t kSectionAlignment = 16;
 constexpr uint32_t kMaxShift = 30;
 constexpr uint32_t kMaxExpansionShift = 40;
-
-enum Flag : uint8_t {
-  kAnalysisMatrix = 1,
-  kSynthesisMatrix = 2,
-  kCentrePerComponent = 4,
-  kStepPerComponent = 8,
-  kChecksum = 16,
-  kCompactSynthesis = 32,
-  kAllFlags = kSmall ? 31 : 63,
-};
+constexpr uint8_t kAllFlags = kHasMatrices ? 63 : 31;
 
 // Walks over the variable part; remembers that it ran over the end instead of failing at each step.
 class Cursor {
@@ -113,7 +104,7 @@ bool AreSumsBounded(const Element& element, const uint8_t* bias, uint32_t rows, 
 }
 
 bool AreMatricesBounded(const SideInfo& info) {
-  if (kSmall) return true;
+  if (!kHasMatrices) return true;
   const auto analysis = [&info](uint32_t i, uint32_t j) {
     return int64_t{Load<int16_t>(info.analysis + 2 * (size_t{i} * info.channels + j))};
   };
@@ -130,33 +121,34 @@ bool AreMatricesBounded(const SideInfo& info) {
 }
 
 bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
-  return !kSmall && has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
+  return has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
 }
 
-bool AreFixedFieldsValid(const uint8_t* data, const SideInfo& info) {
-  const uint8_t flags = data[5];
+bool AreFixedFieldsValid(uint8_t flags, const SideInfo& info) {
   if (flags > kAllFlags || info.max_level > kMaxLevel || info.hi < info.lo) return false;
-  const bool is_compact = !kSmall && (flags & kCompactSynthesis) != 0;
+  if (!kHasMatrices) {
+    return (info.analysis_shift | info.synthesis_shift | info.expansion_shift) == 0 && info.components == info.channels;
+  }
+  const bool is_compact = (flags & kCompactSynthesis) != 0;
   if (is_compact && info.has_analysis) return false;
   if (is_compact ? info.expansion_shift < 1 || info.expansion_shift > kMaxExpansionShift : info.expansion_shift != 0) {
     return false;
   }
   if (!IsShiftValid(info.has_analysis, info.analysis_shift, info.max_level)) return false;
   if (!IsShiftValid(info.has_synthesis, info.synthesis_shift, 0)) return false;
-  if (kSmall || !info.has_synthesis) return !info.has_analysis && info.components == info.channels;
+  if (!info.has_synthesis) return !info.has_analysis && info.components == info.channels;
   if (!info.has_analysis) return true;
   return (flags & (kCentrePerComponent | kStepPerComponent)) == 0 && info.centre == 0 && info.step == kLosslessStep;
 }
 
-void ReadFixedFields(const uint8_t* data, SideInfo* info) {
-  const uint8_t flags = data[5];
-  info->has_analysis = !kSmall && (flags & kAnalysisMatrix) != 0;
-  info->has_synthesis = !kSmall && (flags & kSynthesisMatrix) != 0;
-  info->has_checksum = (flags & kChecksum) != 0;
-  info->num_classes = data[6];
+void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* info) {
+  info->has_analysis = sizes.has_analysis();
+  info->has_synthesis = sizes.has_synthesis();
+  info->has_checksum = (sizes.flags & kChecksum) != 0;
+  info->num_classes = sizes.num_classes;
   info->max_level = data[7];
-  info->channels = Load<uint32_t>(data + 16);
-  info->components = Load<uint32_t>(data + 20);
+  info->channels = sizes.channels;
+  info->components = sizes.components;
   info->lo = static_cast<int8_t>(data[24]);
   info->hi = static_cast<int8_t>(data[25]);
   info->centre = static_cast<int8_t>(data[26]);
@@ -195,7 +187,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   }
   if (!cursor->SkipPadding()) return false;
   info->analysis = info->analysis_bias = info->synthesis = info->synthesis_bias = nullptr;
-  if (kSmall) return true;
+  if (!kHasMatrices) return true;
   info->compact_synthesis = info->multipliers = nullptr;
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
@@ -212,26 +204,23 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   if (Load<uint32_t>(data) != kMagic) return Status::kSideInfoCorrupt;
   if (data[4] > kFormatVersion) return Status::kSideInfoVersion;
   if (data[4] == 0) return Status::kSideInfoCorrupt;
-  sizes->num_classes = data[6];
-  sizes->components = Load<uint32_t>(data + 20);
-  sizes->channels = Load<uint32_t>(data + 16);
-  sizes->has_analysis = (data[5] & kAnalysisMatrix) != 0;
-  sizes->has_synthesis = (data[5] & kSynthesisMatrix) != 0;
-  sizes->has_compact_synthesis = !kSmall && (data[5] & kCompactSynthesis) != 0;
-  if (kSmall && (sizes->has_analysis || sizes->has_synthesis)) return Status::kSideInfoUnsupported;
+  sizes->flags = LoadOnce<uint8_t>(data + 5);
+  sizes->num_classes = LoadOnce<uint8_t>(data + 6);
+  sizes->components = LoadOnce<uint32_t>(data + 20);
+  sizes->channels = LoadOnce<uint32_t>(data + 16);
+  if (!kHasMatrices && (sizes->flags & (kAnalysisMatrix | kSynthesisMatrix)) != 0) return Status::kSideInfoUnsupported;
   const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
                      sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;
-  if (!valid || (sizes->has_compact_synthesis && !sizes->has_synthesis)) return Status::kSideInfoCorrupt;
-  if (kSmall) return Status::kOk;
-  const bool has_matrix = sizes->has_analysis || sizes->has_synthesis;
-  const uint64_t element_bytes = sizes->has_compact_synthesis ? sizeof(int8_t) : sizeof(int16_t);
+  if (!valid || (sizes->has_compact_synthesis() && !sizes->has_synthesis())) return Status::kSideInfoCorrupt;
+  if (!kHasMatrices) return Status::kOk;
+  const bool has_matrix = sizes->has_analysis() || sizes->has_synthesis();
+  const uint64_t element_bytes = sizes->has_compact_synthesis() ? sizeof(int8_t) : sizeof(int16_t);
   const uint64_t matrix_bytes = element_bytes * sizes->channels * sizes->components;
   return has_matrix && matrix_bytes > bytes ? Status::kSideInfoTruncated : Status::kOk;
 }
 
-Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info) {
-  SideInfoSizes sizes;
-  const Status status = ReadSideInfoSizes(data, bytes, &sizes);
+Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfoSizes* sizes, SideInfo* info) {
+  const Status status = ReadSideInfoSizes(data, bytes, sizes);
   if (status != Status::kOk) return status;
   const uint32_t length = Load<uint32_t>(data + 8);
   if (length > bytes) return Status::kSideInfoTruncated;
@@ -239,10 +228,10 @@ Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info) {
   const uint32_t crc = ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, bytes - 16);
   if (crc != Load<uint32_t>(data + 12)) return Status::kSideInfoCorrupt;
 
-  ReadFixedFields(data, info);
-  if (!AreFixedFieldsValid(data, *info)) return Status::kSideInfoCorrupt;
+  ReadFixedFields(data, *sizes, info);
+  if (!AreFixedFieldsValid(sizes->flags, *info)) return Status::kSideInfoCorrupt;
   Cursor cursor(data, bytes, kHeaderBytes);
-  const bool readable = ReadVariableFields(data[5], &cursor, info);
+  const bool readable = ReadVariableFields(sizes->flags, &cursor, info);
   if (cursor.overrun()) return Status::kSideInfoTruncated;
   if (!readable || !cursor.at_end()) return Status::kSideInfoCorrupt;
   return AreComponentsValid(*info) && AreMatricesBounded(*info) ? Status::kOk : Status::kSideInfoCorrupt;

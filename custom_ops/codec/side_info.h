@@ -21,6 +21,16 @@ constexpr uint32_t kLosslessStep = 16;  // steps are in 1/16 units
 constexpr uint32_t kMaxStep = 4080;
 constexpr uint32_t kMaxStepCode = 127;
 
+// Flags of side information.
+enum SideInfoFlag : uint8_t {
+  kAnalysisMatrix = 1,
+  kSynthesisMatrix = 2,
+  kCentrePerComponent = 4,
+  kStepPerComponent = 8,
+  kChecksum = 16,
+  kCompactSynthesis = 32,
+};
+
 // One class record, decoded except for what tables.h builds.
 struct ClassRecord {
   uint8_t offset;
@@ -72,7 +82,7 @@ struct SideInfo {
   }
   uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : StepOfCode(steps[j]); }
   // Last dimension of ENCODE's input: a folded map arrives as components.
-  uint32_t EncoderChannels() const { return !kSmall && has_analysis ? channels : components; }
+  uint32_t EncoderChannels() const { return kHasMatrices && has_analysis ? channels : components; }
 };
 
 // What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.
@@ -80,14 +90,18 @@ struct SideInfoSizes {
   uint32_t channels;
   uint32_t components;
   uint32_t num_classes;
-  bool has_analysis, has_synthesis, has_compact_synthesis;
+  uint8_t flags;
+
+  bool has_analysis() const { return kHasMatrices && (flags & kAnalysisMatrix) != 0; }
+  bool has_synthesis() const { return kHasMatrices && (flags & kSynthesisMatrix) != 0; }
+  bool has_compact_synthesis() const { return kHasMatrices && (flags & kCompactSynthesis) != 0; }
 };
 
 // Checks magic, version and the fields that sizes follow from.
 Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes);
 
-// Checks everything that FORMAT.md asks for.
-Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfo* info);
+// Checks everything that FORMAT.md asks for. `sizes` are those of `info`.
+Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfoSizes* sizes, SideInfo* info);
 
 }  // namespace fmtc
 

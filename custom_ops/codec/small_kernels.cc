@@ -20,7 +20,7 @@ int32_t Quantize(int32_t d, uint32_t step) {
 
 void AnalyzeRowSmall(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
   const SideInfo& info = analysis.codec->side_info;
-  if (!kSmall && info.has_analysis) {
+  if (kHasMatrices && info.has_analysis) {
     AnalyzeRowPlain(analysis, width, row, indices);
     return;
   }
@@ -50,7 +50,7 @@ uint8_t SynthesizeSmall(const Synthesis& synthesis, uint32_t j, uint8_t byte) {
 
 void SynthesizeRowSmall(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
   const SideInfo& info = synthesis.codec->side_info;
-  if (!kSmall && info.has_synthesis) {
+  if (kHasMatrices && info.has_synthesis) {
     SynthesizeRowPlain(synthesis, width, indices, row);
     return;
   }
@@ -138,20 +138,24 @@ void PixelsToPlanesSmall(PlaneShape shape, const uint32_t* place, const uint8_t*
   }
 }
 
+// Residuals of indices, or indices of residuals.
+__attribute__((noinline)) void PredictRow(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* in,
+                                          uint8_t* out, bool decodes) {
+  const Neighbours neighbours{decodes ? out : in, above, shape.components};
+  for (size_t at = 0; at < size_t{shape.width} * shape.components; ++at) {
+    const uint8_t prediction = neighbours.Predict(at, codes[at % shape.components] >> 4);
+    out[at] = static_cast<uint8_t>(decodes ? in[at] + prediction : in[at] - prediction);
+  }
+}
+
 void ResidualsOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* indices,
                          uint8_t* residuals) {
-  const Neighbours neighbours{indices, above, shape.components};
-  for (size_t at = 0; at < size_t{shape.width} * shape.components; ++at) {
-    residuals[at] = static_cast<uint8_t>(indices[at] - neighbours.Predict(at, codes[at % shape.components] >> 4));
-  }
+  PredictRow(shape, codes, above, indices, residuals, false);
 }
 
 void IndicesOfRowSmall(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                        uint8_t* indices) {
-  const Neighbours neighbours{indices, above, shape.components};
-  for (size_t at = 0; at < size_t{shape.width} * shape.components; ++at) {
-    indices[at] = static_cast<uint8_t>(residuals[at] + neighbours.Predict(at, codes[at % shape.components] >> 4));
-  }
+  PredictRow(shape, codes, above, residuals, indices, true);
 }
 
 constexpr Kernels MakeSmallKernels() {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/layout.h"
 #include "codec/codec.h"
 
 namespace fmtc {
@@ -18,9 +19,11 @@ struct Synthesis {
   int16_t* pixels;  // matrix: kMatrixPixels pixels of scaled indices, each filled up to whole pairs
 };
 
-// Bytes of memory that InitSynthesis needs.
-size_t SynthesisMemorySize(const Codec& codec);
-void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, uint8_t* memory, Synthesis* synthesis);
+// Takes the memory that synthesis needs, which depends on the side information.
+void LayOutSynthesis(const Codec& codec, Layout* layout, Synthesis* synthesis);
+
+// Prepares a synthesis that has its memory for a level.
+void InitSynthesis(const Codec& codec, ElementType type, uint32_t level, Synthesis* synthesis);
 
 // Synthesis is an addition of centres: no matrix, and step 1 at this level.
 inline bool AddsCentresOnly(const Codec& codec, uint32_t level) {

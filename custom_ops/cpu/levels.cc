@@ -67,8 +67,7 @@ bool FindCpuLevel(const char* name, CpuLevel* level) {
   for (int i = 0; kCpuLevels[i] != nullptr; ++i) {
     if (std::strcmp(name, kCpuLevels[i]) != 0) continue;
     *level = static_cast<CpuLevel>(i);
-    // The others of a small build would miss its tables.
-    return *level == CpuLevel::kScalar || (!kSmall && HasVectors(*level));
+    return *level == CpuLevel::kScalar || (kHasVectors && HasVectors(*level));
   }
   return false;
 }

@@ -135,7 +135,8 @@ void RunTranspose(const OpView& op, const RowAccess& access, const RowKernels&, 
   for (int32_t column = columns.first; column < columns.end; ++column) {
     const uint8_t* from = in + ptrdiff_t{p.column_stride} * column;
     uint8_t* to = access.Write(op.output(), step, column);
-    for (uint32_t c = 0; c < op.output().channels; ++c) to[c] = from[ptrdiff_t{p.channel_stride} * ptrdiff_t{c}] ^ flip;
+    for (uint32_t c = 0; c < op.output().channels; ++c)
+      to[c] = from[static_cast<ptrdiff_t>(c) * p.channel_stride] ^ flip;
   }
 }
 

@@ -5,7 +5,7 @@ namespace fmtc::region {
 namespace {
 
 // Columns at a time: a step's weights serve them all.
-constexpr int kTile = 4;
+constexpr int kTile = 2;
 
 constexpr int32_t RoundUpTo(int32_t value, int32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 

@@ -3,7 +3,7 @@
 namespace fmtc::region {
 namespace {
 
-RowKernels MakePlainRowKernels() {
+constexpr RowKernels MakePlainRowKernels() {
   RowKernels k{};
   k.conv[kDoubleRounding] = PlainConv<DoubleRounding>;
   k.conv[kHalfUp] = PlainConv<HalfUp>;
@@ -36,11 +36,10 @@ RowKernels MakePlainRowKernels() {
   return k;
 }
 
+constexpr RowKernels kPlainRowKernels = MakePlainRowKernels();
+
 }  // namespace
 
-const RowKernels& PlainRowKernels() {
-  static const RowKernels kernels = MakePlainRowKernels();
-  return kernels;
-}
+const RowKernels& PlainRowKernels() { return kPlainRowKernels; }
 
 }  // namespace fmtc::region

@@ -20,8 +20,8 @@ Status CheckMean(const OpView& op) {
   }
   const TensorRecord& output = op.output();
   bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(output) && output.height == 1 && output.width == 1 &&
-              output.channels == op.input(0).channels && AreZero(p.reserved) && p.zero >= INT16_MIN &&
-              p.zero <= INT16_MAX && PaddedTo16(output.channels) * sizeof(int32_t) <= op.op->memory_bytes;
+              output.channels == op.input(0).channels && AreZero(p.reserved) &&
+              PaddedTo16(output.channels) * sizeof(int32_t) <= op.op->memory_bytes;
   if (rule == kFloat32Rule) {
     fits = fits && std::isfinite(p.factor);
   } else {

@@ -7,13 +7,18 @@
 namespace fmtc::region {
 namespace {
 
-constexpr int32_t kMaxWeight = 2048;  // of integers, with which a sum fits
+// Of either sign; with them the sums fit. (At an edge runtimes weigh one value with 1.5 and -0.5.)
+constexpr int32_t kMaxWeight = 4096;
+constexpr float kMaxFloatWeight = 4.0f;
 
 bool FitsWeight(uint32_t bits, bool is_float) {
-  if (!is_float) return bits <= static_cast<uint32_t>(kMaxWeight);
+  if (!is_float) {
+    const int32_t weight = static_cast<int32_t>(bits);
+    return weight >= -kMaxWeight && weight <= kMaxWeight;
+  }
   float weight;
   memcpy(&weight, &bits, sizeof(weight));
-  return weight >= 0.0f && weight <= 1.0f;
+  return weight >= -kMaxFloatWeight && weight <= kMaxFloatWeight;
 }
 
 // Entries of an axis lie within the input and ascend.

@@ -41,11 +41,9 @@ inline int32_t ShiftLeft(int32_t value, int32_t shift) {
 inline int32_t LeftShiftOf(int32_t shift) { return shift > 0 ? shift : 0; }
 inline int32_t RightShiftOf(int32_t shift) { return shift < 0 ? -shift : 0; }
 
-// The upper half of twice the product, rounded half away from zero.
+// double_high of REGION.md, the upper half of twice the product: the text's two cases come to one, halves up.
 inline int32_t DoublingHighMultiply(int32_t a, int32_t b) {
-  const int64_t product = int64_t{a} * b;
-  const int64_t nudge = product >= 0 ? int64_t{1} << 30 : 1 - (int64_t{1} << 30);
-  return Saturate((product + nudge) / (int64_t{1} << 31));
+  return Saturate((int64_t{a} * b + (int64_t{1} << 30)) >> 31);
 }
 
 // value / 2^shift, rounded half away from zero; 0 <= shift <= 31.
@@ -67,8 +65,7 @@ inline int32_t MultiplyDoubleRounding(int32_t value, int32_t multiplier, int32_t
 
 // ruy's on x86: the second rounding is half up.
 inline int32_t MultiplyHalfUp(int32_t value, int32_t multiplier, int32_t shift) {
-  const int64_t product = int64_t{ShiftLeft(value, LeftShiftOf(shift))} * multiplier;
-  return ShiftHalfUp(Saturate((product + (int64_t{1} << 30)) >> 31), RightShiftOf(shift));
+  return ShiftHalfUp(DoublingHighMultiply(ShiftLeft(value, LeftShiftOf(shift)), multiplier), RightShiftOf(shift));
 }
 
 // XNNPACK's rndnu: the product is cut off, the shift, of 1 at least, rounds half up.

@@ -1,35 +1,31 @@
 #include "simd/packed_matrix.h"
 
-#include "base/bytes.h"
-
 namespace fmtc {
+namespace {
 
-size_t PackedMatrixBytes(uint32_t outputs, uint32_t inputs) {
-  const PackedMatrix shape{outputs, inputs, nullptr, nullptr};
-  const size_t rows = size_t{shape.groups()} * kMatrixGroup;
-  return MemoryCarver::PieceBytes(rows * shape.input_pairs() * 2 * sizeof(int16_t)) +
-         MemoryCarver::PieceBytes(rows * sizeof(int32_t));
+size_t PackedRows(const PackedMatrix& packed) { return size_t{packed.groups()} * kMatrixGroup; }
+size_t RowElements(const PackedMatrix& packed) { return size_t{packed.input_pairs()} * 2; }
+
+}  // namespace
+
+void LayOutMatrix(uint32_t outputs, uint32_t inputs, Layout* layout, PackedMatrix* packed) {
+  *packed = {outputs, inputs, nullptr, nullptr};
+  packed->pairs = layout->Take<int16_t>(PackedRows(*packed) * RowElements(*packed));
+  packed->bias = layout->Take<int32_t>(PackedRows(*packed));
 }
 
-void PackMatrix(const uint8_t* matrix, const uint8_t* bias, uint32_t outputs, uint32_t inputs, uint8_t* memory,
-                PackedMatrix* packed) {
-  *packed = {outputs, inputs, nullptr, nullptr};
-  const size_t rows = size_t{packed->groups()} * kMatrixGroup;
-  const size_t row_elements = size_t{packed->input_pairs()} * 2;
-  MemoryCarver carver(memory);
-  int16_t* const pairs = carver.Take<int16_t>(rows * row_elements);
-  int32_t* const biases = carver.Take<int32_t>(rows);
-  memset(pairs, 0, rows * row_elements * sizeof(int16_t));
-  memset(biases, 0, rows * sizeof(int32_t));
-  for (size_t i = 0; i < outputs; ++i) {
-    int16_t* const group = pairs + i / kMatrixGroup * kMatrixGroup * row_elements;
-    for (size_t j = 0; j < inputs; ++j, matrix += sizeof(int16_t)) {
+void PackMatrix(const uint8_t* matrix, const uint8_t* bias, PackedMatrix* packed) {
+  const size_t rows = PackedRows(*packed);
+  const size_t row_elements = RowElements(*packed);
+  memset(packed->pairs, 0, rows * row_elements * sizeof(int16_t));
+  memset(packed->bias, 0, rows * sizeof(int32_t));
+  for (size_t i = 0; i < packed->outputs; ++i) {
+    int16_t* const group = packed->pairs + i / kMatrixGroup * kMatrixGroup * row_elements;
+    for (size_t j = 0; j < packed->inputs; ++j, matrix += sizeof(int16_t)) {
       group[(j / 2 * kMatrixGroup + i % kMatrixGroup) * 2 + j % 2] = Load<int16_t>(matrix);
     }
-    biases[i] = Load<int32_t>(bias + sizeof(int32_t) * i);
+    packed->bias[i] = Load<int32_t>(bias + sizeof(int32_t) * i);
   }
-  packed->pairs = pairs;
-  packed->bias = biases;
 }
 
 }  // namespace fmtc

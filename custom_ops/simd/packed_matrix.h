@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "base/layout.h"
 
 namespace fmtc {
 
@@ -19,8 +20,8 @@ constexpr uint32_t kMatrixPixels = 8;
 // outputs of a group side by side: pairs[group][input / 2][output][input % 2]. Zeros fill up pairs and groups.
 struct PackedMatrix {
   uint32_t outputs, inputs;
-  const int16_t* pairs;
-  const int32_t* bias;  // [groups * kMatrixGroup]
+  int16_t* pairs;
+  int32_t* bias;  // [groups * kMatrixGroup]
 
   uint32_t groups() const { return (outputs + kMatrixGroup - 1) / kMatrixGroup; }
   uint32_t input_pairs() const { return inputs / 2 + inputs % 2; }
@@ -32,11 +33,12 @@ inline uint32_t ElementProduct(const uint8_t* element, int16_t value) {
   return static_cast<uint32_t>(Load<int16_t>(element) * int32_t{value});
 }
 
-size_t PackedMatrixBytes(uint32_t outputs, uint32_t inputs);
+// Takes the memory of a matrix of this shape.
+void LayOutMatrix(uint32_t outputs, uint32_t inputs, Layout* layout, PackedMatrix* packed);
 
-// `matrix`: [outputs][inputs] i16, `bias`: [outputs] i32, both as in the side information.
-void PackMatrix(const uint8_t* matrix, const uint8_t* bias, uint32_t outputs, uint32_t inputs, uint8_t* memory,
-                PackedMatrix* packed);
+// Packs into memory that was laid out. `matrix`: [outputs][inputs] i16, `bias`: [outputs] i32, both little-endian and
+// of any alignment.
+void PackMatrix(const uint8_t* matrix, const uint8_t* bias, PackedMatrix* packed);
 
 }  // namespace fmtc
 

@@ -201,8 +201,8 @@ ProgramBytes ProgramBuilder::Finish(uint32_t strips, bool windowed) {
 AlignedProgram::AlignedProgram(const ProgramBytes& bytes) : size_(bytes.size()) {
   // malloc aligns enough, and AddressSanitizer sees what is read behind so exact a block.
   static_assert(alignof(std::max_align_t) >= region::kProgramAlignment);
-  memory_ = static_cast<uint8_t*>(std::malloc(size_));
-  std::memcpy(memory_, bytes.data(), size_);
+  memory_ = static_cast<uint8_t*>(std::malloc(size_ > 0 ? size_ : 1));
+  if (size_ > 0) std::memcpy(memory_, bytes.data(), size_);
 }
 
 void RepairChecksum(ProgramBytes* program) {

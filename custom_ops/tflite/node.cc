@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/bytes.h"
+
 namespace fmtc {
 namespace {
 
@@ -30,9 +32,7 @@ bool IsReadOnly(const TfLiteTensor& tensor) {
 }
 
 bool Overlap(const TfLiteTensor& a, const TfLiteTensor& b) {
-  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data.data);
-  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data.data);
-  return a_begin < b_begin + b.bytes && b_begin < a_begin + a.bytes;
+  return Overlap(a.data.data, a.bytes, b.data.data, b.bytes);
 }
 
 void PrintDims(const TfLiteIntArray* dims, char* out, size_t capacity) {

@@ -11,10 +11,12 @@ from itertools import repeat
 import numpy as np
 
 from fmtc_tflite.data.dataset import Dataset
+from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.model_io import Tensor, load_model
+from fmtc_tflite.graph.region_ops import kernel_set_of
 from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.checked import CheckedInterpreter
@@ -26,14 +28,21 @@ _WARM_UP_RUNS = 3
 
 
 class Contender:
-    """One model, run with the runtime's default kernels.
+    """One model, run with the runtime's default kernels, or with those whose results a model's regions give.
 
     Default kernels, because that is what applications get, and because accuracies depend on them: XNNPACK rounds
     otherwise than the built-in kernels. It keeps intermediate tensors to itself, so those that are measured are made
     additional graph outputs of a copy of the model.
     """
 
-    def __init__(self, content: bytes, output_kind: str, num_threads: int | None, runtime: str | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        output_kind: str,
+        num_threads: int | None,
+        runtime: str | None,
+        kernels: str | None = None,
+    ) -> None:
         model = load_model(content)
         self.layout = Layout.of(model, output_kind)
         graph = model.subgraphs[0]
@@ -42,7 +51,9 @@ class Contender:
         graph.outputs = [*graph.outputs, *(tensor for key, tensor in wanted.items() if key not in known)]
         exposed = model.to_bytes()
         self._batch = graph.inputs[0].shape[0] if graph.inputs and graph.inputs[0].shape else 1
-        self._runner = ModelRunner(model, exposed, num_threads=num_threads, runtime=runtime, default_kernels=True)
+        self._runner = ModelRunner(
+            model, exposed, num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
+        )
 
     def run(self, sample: Mapping[str, np.ndarray]) -> Outputs:
         """What the model gives for one sample."""
@@ -102,7 +113,8 @@ class ShardWork:
                 contender.run(sample)
 
     def _open(self) -> list[Contender]:
-        return [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+        kernels = kernels_of(self.contents)
+        return [Contender(c, self.output_kind, self.num_threads, self.runtime, kernels) for c in self.contents]
 
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
@@ -133,17 +145,31 @@ class ShardWork:
         return part.read_label_maps(self.task.size)
 
 
+def kernels_of(contents: Sequence[bytes]) -> str | None:
+    """The kernels that models are run with: those that regions in one of them name, else None, the runtime's default.
+
+    Raises:
+      UsageError: the models name different ones.
+    """
+    named = {kernels for content in contents if (kernels := kernel_set_of(load_model(content))) is not None}
+    if len(named) > 1:
+        raise UsageError(f"the models' regions give the results of the kernels {' and '.join(sorted(named))}: "
+                         "evaluate models of one kind together")  # fmt: skip
+    return next(iter(named), None)
+
+
 def measure_latency(
     contents: Sequence[bytes], datasets: Sequence[Dataset], num_threads: int | None, runtime: str | None
 ) -> list[dict[str, float]]:
     """Time of `invoke()` of each model on the first samples, one model after the other on each sample.
 
-    In interpreters of their own, with the runtime's default kernels and the models as they are.
+    In interpreters of their own, with the kernels of `kernels_of` and the models as they are.
 
     Returns:
       For each model: median_ms and p95_ms per sample.
     """
-    runs = [_timed_run(content, num_threads, runtime) for content in contents]
+    kernels = kernels_of(contents)
+    runs = [_timed_run(content, num_threads, runtime, kernels) for content in contents]
     parts = [data.subset(np.arange(min(LATENCY_SAMPLES, len(data)))) for data in datasets]
     times: list[list[float]] = [[] for _ in runs]
     for position, samples in enumerate(zip(*parts, strict=True)):
@@ -155,7 +181,7 @@ def measure_latency(
 
 
 def _timed_run(
-    content: bytes, num_threads: int | None, runtime: str | None
+    content: bytes, num_threads: int | None, runtime: str | None, kernels: str | None
 ) -> Callable[[Mapping[str, np.ndarray]], float]:
     model = load_model(content)
     interpreter = CheckedInterpreter(
@@ -163,6 +189,7 @@ def _timed_run(
         model.subgraphs[0].op_labels,
         runtime=runtime,
         num_threads=num_threads,
+        kernels=kernels,
         attach_delegate=is_converted(model),
     )
     graph = model.subgraphs[0]

@@ -56,6 +56,15 @@ def load_model(source: str | Path | bytes) -> Model:
         raise ModelFormatError(f"{path}: {error}") from error
 
 
+def load_fragment(content: bytes) -> Model:
+    """Reads a model whose constants are still to be filled in. Load it again from its bytes when they are.
+
+    Raises:
+        ModelFormatError: no TFLite model, or a damaged one.
+    """
+    return _Loader(content).load(None, is_whole=False)
+
+
 def read_content(path: Path) -> bytes:
     """The bytes of a model file; no more than the first ones of what is none.
 
@@ -80,7 +89,7 @@ class _Loader:
         self._buffers: list[Buffer] = []
         self._codes: list[Any] = []
 
-    def load(self, path: Path | None) -> Model:
+    def load(self, path: Path | None, is_whole: bool = True) -> Model:
         raw = self._unpack()
         _require(bool(raw.subgraphs), "the model has no subgraph")
         self._codes = raw.operatorCodes or []
@@ -105,7 +114,8 @@ class _Loader:
             raw=raw,
         )
         _check_called_subgraphs(model)
-        check_model(model)
+        if is_whole:
+            check_model(model)
         return model
 
     def _unpack(self) -> Any:

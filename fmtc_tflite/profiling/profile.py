@@ -12,13 +12,15 @@ from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
+from fmtc_tflite.graph.region_ops import region_ops
+from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, plan_arena, region_scratch_bytes
 from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
 from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
 from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import Measurement
+from fmtc_tflite.regions.restoration import restore_regions
 
 AGREEMENT = 0.02  # planned and live arena
 
@@ -75,6 +77,10 @@ class ModelProfile:
     @property
     def is_converted(self) -> bool:
         return bool(self.coded)
+
+    @property
+    def has_regions(self) -> bool:
+        return bool(region_ops(self.model))
 
     @cached_property
     def sha256(self) -> str:
@@ -143,8 +149,8 @@ class ModelProfile:
 
     @cached_property
     def plan(self) -> ArenaPlan:
-        """The arena of the file's tensors alone."""
-        return plan_arena(self.model, scratch_bytes=no_scratch)
+        """The arena of the file's tensors alone, and of the scratch memory of regions."""
+        return plan_arena(self.model, scratch_bytes=region_scratch_bytes)
 
     @cached_property
     def plan_with_scratch(self) -> ArenaPlan:
@@ -184,19 +190,22 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
       UsageError: it is not converted, or cannot be recognised.
     """
     names = f"'{converted.path}' and '{original.path}'"
-    if not converted.is_converted:
+    if not converted.is_converted and not converted.has_regions:
         raise UsageError(
-            f"--compare {converted.path}: the model has no FMTC_ENCODE or FMTC_DECODE op; give one that fmtc-convert "
-            "wrote (the original comes first)"
+            f"--compare {converted.path}: the model has no FMTC_ENCODE, FMTC_DECODE or FMTC_REGION op; give one that "
+            "fmtc-convert wrote (the original comes first)"
         )
-    if original.is_converted:
+    if original.is_converted or original.has_regions:
         raise UsageError(f"{original.path} is converted itself; with --compare, give the original first")
     recorded = None if converted.record is None else converted.record.sha256
     if recorded == original.sha256:
         return "sha256 of the original in the converted model's fmtc_conversion metadata"
     try:
         restored = load_model(converted.content)
-        rewrite.restore(restored)
+        if converted.has_regions:
+            restored = restore_regions(restored)
+        else:
+            rewrite.restore(restored)
         if restored.to_bytes() == original.model.to_bytes():
             return "equal graph and constants after taking the codec's ops out"
         why = "without the codec's ops it is another model"

@@ -69,10 +69,11 @@ def find_candidates(
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
+        large = tuple(group for group in groups if _fused_ops(group) >= _LEAST_OPS)
         for group in groups:
-            if len(group.region.ops) < _LEAST_OPS:
+            if group not in large:
                 left_out |= dict.fromkeys(group.ops, "no supported op beside it to fuse it with")
-        return Candidates(tuple(g for g in groups if len(g.region.ops) >= _LEAST_OPS), left_out)
+        return Candidates(large, left_out)
 
 
 def is_reshape(op: Op) -> bool:
@@ -84,6 +85,10 @@ class _RefusedInGroup(Exception):
     def __init__(self, op: Op, reason: str) -> None:
         super().__init__(reason)
         self.op, self.reason = op, reason
+
+
+def _fused_ops(group: Group) -> int:
+    return sum(op.source is not None for op in group.region.ops)
 
 
 def _filtered(op: Op, include: str | None, exclude: str | None) -> str | None:
@@ -211,8 +216,6 @@ class _GroupBuilder:
         self._subgraph, self._ops, self._build = subgraph, ops, build
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
-        self._inputs: dict[RegionTensor, Tensor] = {}
-        self._written = {tensor for op in ops for tensor in op.outputs}
 
     def build(self) -> Group:
         region_ops = []
@@ -228,10 +231,11 @@ class _GroupBuilder:
                 region_ops.append(self._build(op, self._tensor))
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
+        inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
         ops, region_outputs = self._with_copies(region_ops, outputs)
-        region = Region(tuple(ops), tuple(self._inputs), tuple(region_outputs))
-        return Group(tuple(self._ops), tuple(self._inputs.values()), tuple(outputs), region)
+        region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
+        return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
 
     def _check_shapes(self, op: Op) -> None:
         for tensor in op.inputs:
@@ -244,9 +248,17 @@ class _GroupBuilder:
     def _tensor(self, tensor: Tensor) -> RegionTensor:
         if tensor not in self._tensors:
             self._tensors[tensor] = plain_tensor(tensor)
-            if tensor not in self._written:
-                self._inputs[self._tensors[tensor]] = self._before_reshapes(tensor)
         return self._tensors[tensor]
+
+    def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
+        """The region's inputs; an op may have given one another form than the graph's."""
+        written = {op.output for op in ops}
+        made = {tensor.source for tensor in written}
+        read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
+        for op in ops:
+            if op.source is not None and any(t in read and t.source in made for t in op.inputs):
+                raise _RefusedInGroup(op.source, "it reads all of a tensor at once that an op before it makes")
+        return {tensor: self._before_reshapes(tensor.source) for tensor in read}
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""

@@ -6,7 +6,7 @@ Each kind says itself which rows and columns it needs; nobody else asks for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -109,11 +109,12 @@ class RegionOp(ABC):
         return 0
 
     @abstractmethod
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         """The kind's parameter struct.
 
         Args:
           add: puts an array into the program at a multiple of the given alignment and returns its offset.
+          outside: inputs and outputs of the region, whose bytes are not in the unsigned domain.
         """
 
 

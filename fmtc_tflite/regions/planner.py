@@ -84,7 +84,7 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
         steps = tuple(len(ops) + step for step in stage.pull.steps)
         passes.append(ProgramPass(len(ops), len(stage.ops), steps))
         ops += stage.ops
-        records += [_op_record(op, numbers, plan.placement, writer) for op in stage.ops]
+        records += [_op_record(op, numbers, plan, writer) for op in stage.ops]
     program = writer.finish(
         kernel_set=kernel_set, scratch_bytes=plan.scratch_bytes, tensors=tensors, ops=records, passes=passes
     )
@@ -114,9 +114,7 @@ def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
     return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, phase=memory.phase)
 
 
-def _op_record(
-    op: RegionOp, numbers: dict[RegionTensor, int], placement: Placement, writer: ProgramWriter
-) -> ProgramOp:
+def _op_record(op: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter) -> ProgramOp:
     inputs = tuple(numbers[tensor] for tensor in op.inputs)
-    parameters = op.parameters(writer.add)
-    return ProgramOp(op.kind, op.rule, inputs, numbers[op.output], parameters, *placement.own.get(op, (0, 0)))
+    parameters = op.parameters(writer.add, {*plan.region.inputs, *plan.region.outputs})
+    return ProgramOp(op.kind, op.rule, inputs, numbers[op.output], parameters, *plan.placement.own.get(op, (0, 0)))

@@ -19,7 +19,7 @@ import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
-from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
@@ -97,7 +97,7 @@ def _restored(converted: Model, entry: bytes) -> Model:
         raise ModelFormatError(f"restore data of version {version}, expected {_VERSION}; update fmtc-tflite")
     inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], _MOST_BYTES)
     directory = json.loads(inflated[:head_bytes])
-    original = load_model(inflated[head_bytes:])
+    original = load_fragment(inflated[head_bytes:])
     programs = [Program.from_bytes(program_bytes(op)) for op in region_ops(converted)]
     for index, place in directory["kept"]:
         original.buffers[index].data = converted.buffers[place].data
@@ -116,7 +116,7 @@ def _restored(converted: Model, entry: bytes) -> Model:
     if _digest(original) != directory["sha256"]:
         raise ValueError("it does not fit the model, which was changed after its conversion")
     original.associated_files = converted.associated_files
-    return original
+    return load_model(original.to_bytes())
 
 
 def _digest(model: Model) -> str:

@@ -7,7 +7,7 @@ that need not be text. All parts of this package run models through `CheckedInte
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +31,7 @@ class CheckedInterpreter:
         ops: Sequence[tuple[str, str]] = (),
         *,
         runtime: str | None = None,
+        input_shapes: Mapping[int, tuple[int, ...]] | None = None,
         **options: Any,
     ) -> None:
         """Opens the model and allocates its tensors.
@@ -38,6 +39,7 @@ class CheckedInterpreter:
         Args:
           content: the model's bytes.
           ops: what messages call the ops of the first subgraph, in execution order: opcode, and a tensor it writes.
+          input_shapes: by tensor index, in the place of the file's.
           runtime, options: see load_interpreter.
 
         Raises:
@@ -49,6 +51,8 @@ class CheckedInterpreter:
         with self._at("opening"):
             self._interpreter = load_interpreter(model_content=content, runtime=runtime, **options)
         with self._at("preparing"):
+            for index, shape in (input_shapes or {}).items():
+                self._interpreter.resize_tensor_input(index, shape)
             self._interpreter.allocate_tensors()
 
     def set_input(self, index: int, value: np.ndarray) -> None:
@@ -91,6 +95,12 @@ class CheckedInterpreter:
         """The indices of all tensors, those that the runtime added included."""
         with self._at("reading"):
             return [detail["index"] for detail in self._interpreter.get_tensor_details()]
+
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """The shape of each tensor, by index, as the runtime has inferred it."""
+        with self._at("reading"):
+            details = self._interpreter.get_tensor_details()
+        return {detail["index"]: tuple(int(size) for size in detail["shape"]) for detail in details}
 
     @contextmanager
     def _at(self, doing: str) -> Iterator[None]:

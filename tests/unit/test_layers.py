@@ -35,7 +35,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "evaluation": ({"data", "fidelity", "graph", "inference", "runtime", "sharding"}, {"numpy", "tqdm"}),
     "profiling": (
-        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering", "runtime"},
+        {
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
+            "runtime",
+        },
         {"numpy", "tqdm"},
     ),
     "conversion": (
@@ -55,7 +58,17 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
     ),
     "api": (
-        {"comparison", "conversion", "evaluation", "files", "graph", "profiling", "rendering", "supervision"},
+        {
+            "comparison",
+            "conversion",
+            "evaluation",
+            "files",
+            "graph",
+            "profiling",
+            "regions",
+            "rendering",
+            "supervision",
+        },
         set(),
     ),
     "": ({"api", "profiling", "runtime"}, set()),

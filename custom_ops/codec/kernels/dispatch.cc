@@ -82,7 +82,7 @@ const Kernels* VectorKernels(CpuLevel) { return nullptr; }
 const Kernels* FindKernels(const char* level) {
   CpuLevel found;
   if (!FindCpuLevel(level, &found)) return nullptr;
-  if (found == CpuLevel::kScalar) return kSmall ? &SmallKernels() : &PlainKernels();
+  if (found == CpuLevel::kScalar) return kHasStepTables ? &PlainKernels() : &SmallKernels();
   return VectorKernels(found);
 }
 

@@ -209,7 +209,7 @@ def test_pairs_that_do_not_belong_together() -> None:
     original, other = model_builder.chain(), model_builder.chain((8, 8, 6))
     with pytest.raises(UsageError, match=r"do not belong together.*without the codec's ops it is another model"):
         profile(other, converted(original, report("features_0", "features_1", sha256="0" * 64)))
-    with pytest.raises(UsageError, match="has no FMTC_ENCODE or FMTC_DECODE op"):
+    with pytest.raises(UsageError, match="has no FMTC_ENCODE, FMTC_DECODE or FMTC_REGION op"):
         profile(original, original)
     with pytest.raises(UsageError, match="is converted itself"):
         profile(converted(original), converted(original))
