@@ -39,8 +39,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
     arena_before = plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
     kernel_set = KernelSet(kernels, _target())
-    found = find_candidates(subgraph, op_builder(kernel_set), options.include, options.exclude)
-    regions, left_out = plan_regions(subgraph, found, kernel_set.number)
+    build = op_builder(kernel_set)
+    found = find_candidates(subgraph, build, options.include, options.exclude)
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
     reshapes = [op for op in subgraph.ops if is_reshape(op)]

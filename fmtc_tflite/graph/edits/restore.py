@@ -12,17 +12,34 @@ def restore(model: Model) -> None:
     """Removes the ops of this package, with their tensors, constants and metadata, in place.
 
     Raises:
-        UnsupportedModelError: the model is not converted, or its transforms are folded into the weights.
+        UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or something else
+            uses what the ops write.
         ModelFormatError: an FMTC op without its counterpart.
     """
     if not is_converted(model):
         raise UnsupportedModelError("the model is not converted: it has no FMTC_ENCODE or FMTC_DECODE op to remove")
     constants = [buffer for subgraph in model.subgraphs for buffer in _restore_subgraph(subgraph)]
+    _check_uses(model)
     used = {id(op.code) for subgraph in model.subgraphs for op in subgraph.ops}
     ours = (ENCODE.encode(), DECODE.encode())
     model.operator_codes = [c for c in model.operator_codes if id(c) in used or c.customCode not in ours]
     model.drop_buffers(constants)
     model.metadata.pop(METADATA_NAME, None)
+
+
+def _check_uses(model: Model) -> None:
+    """No removed tensor is an end of a graph or signature, or another op's."""
+    kept = {id(tensor) for subgraph in model.subgraphs for tensor in subgraph.tensors}
+    uses = [t for s in model.signatures for _, t in s.inputs + s.outputs]
+    for subgraph in model.subgraphs:
+        uses += [*subgraph.inputs, *subgraph.outputs]
+        uses += [t for op in subgraph.ops for t in (*op.inputs, *op.outputs, *op.intermediates) if t is not None]
+    for tensor in uses:
+        if id(tensor) not in kept:
+            raise UnsupportedModelError(
+                f"tensor '{tensor.name}', which the codec's ops write, is used by others as well; use the original "
+                "model"
+            )
 
 
 def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:

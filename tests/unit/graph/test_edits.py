@@ -275,6 +275,15 @@ def test_restoring_a_damaged_model(change: Callable[[list[Any]], Any], message: 
         restore(load_model(model.to_bytes()))
 
 
+def test_coded_tensors_that_others_use() -> None:
+    model = converted(model_builder.chain())
+    coded = model.subgraphs[0].ops[1].outputs[0]
+    assert coded is not None
+    model.subgraphs[0].outputs.append(coded)
+    with pytest.raises(UnsupportedModelError, match=r"'features_0/fmtc_coded', .* is used by others as well"):
+        restore(load_model(model.to_bytes()))
+
+
 def test_names_that_are_no_text() -> None:
     builder = ModelBuilder()
     graph = builder.graph()
