@@ -15,14 +15,14 @@ from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
-from fmtc_tflite.evaluation.session import Evaluation
+from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.plots import check_available
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.rendering import check_available
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 

@@ -68,7 +68,7 @@ class ConvertOptions:
         margin; what does not fit is coded coarser. None = as large as is always enough, for the objective traffic.
       capacity_margin: that margin; 1.1 = a tenth more.
       disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
-      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper), to compare with.
+      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
     """
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fmtc_tflite.calibration.runner import signed
 from fmtc_tflite.graph.model_io import Op, Tensor
 from fmtc_tflite.graph.sites import activation_range
+from fmtc_tflite.inference.model_runner import signed
 
 Read = Callable[[Tensor], np.ndarray]
 Gradients = Iterator[tuple[Tensor, np.ndarray]]

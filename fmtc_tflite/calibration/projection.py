@@ -12,10 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
-from fmtc_tflite.calibration.runner import ModelRunner, signed
 from fmtc_tflite.coding.transform import eigenbasis
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.model_runner import ModelRunner, signed
 
 Read = Callable[[Tensor], np.ndarray]
 # Pixels for each dimension that a covariance needs at least; with fewer the basis would describe noise.

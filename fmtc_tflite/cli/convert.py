@@ -21,8 +21,8 @@ from absl import flags
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.report import format_report
 from fmtc_tflite.types import DEFAULT_MAX_KL, DEFAULT_PAPER_BITS, CalibrationOptions, ConvertOptions
 
 FLAGS = flags.FLAGS

@@ -1,6 +1,6 @@
 """The conversion that the options name."""
 
-from fmtc_tflite.conversion.paper import PaperConversion
+from fmtc_tflite.conversion.paper_preset import PaperConversion
 from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
 from fmtc_tflite.types import ConvertOptions
 

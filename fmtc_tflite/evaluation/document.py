@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
-from fmtc_tflite.evaluation.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
-from fmtc_tflite.evaluation.session import Evaluation, Timing
+from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
 from fmtc_tflite.graph.converted import candidate_maps, folded_maps, side_information
 from fmtc_tflite.graph.model_io import load_model
 

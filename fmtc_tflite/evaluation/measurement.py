@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
-from fmtc_tflite.evaluation.metrics import (
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.metrics import (
     Accumulator,
     Group,
     LabelRanks,
@@ -20,7 +19,8 @@ from fmtc_tflite.evaluation.metrics import (
     SampleMean,
     dequantize,
 )
-from fmtc_tflite.evaluation.task import Task
+from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.converted import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fmtc_tflite.graph.model import Model
 from fmtc_tflite.graph.rewrite import is_converted
-from fmtc_tflite.profiling.arena import ArenaPlan, plan_arena
+from fmtc_tflite.memory.arena import ArenaPlan, plan_arena
 from fmtc_tflite.runtime.interpreter import available_runtimes, load_interpreter
 
 

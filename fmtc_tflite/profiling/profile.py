@@ -9,16 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
-from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.profiling.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
-from fmtc_tflite.profiling.energy import EnergyProfile, energy_of
+from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
+from fmtc_tflite.memory.energy import EnergyProfile, energy_of
+from fmtc_tflite.memory.memory_system import MemorySystem
+from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
-from fmtc_tflite.profiling.measurement import Measurement
-from fmtc_tflite.profiling.memory_system import MemorySystem
-from fmtc_tflite.profiling.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+from fmtc_tflite.profiling.measured_sizes import Measurement
 
 AGREEMENT = 0.02  # planned and live arena
 

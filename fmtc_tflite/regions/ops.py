@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class RegionOp(ABC):
     output: RegionTensor
     rule: int
 
-    kind: int  # class attribute of each subclass: the number in REGION.md
+    kind: ClassVar[int]  # the number in REGION.md
 
     @property
     def steps(self) -> int:
@@ -87,7 +88,10 @@ class RegionOp(ABC):
 
     @property
     def own_memory_bytes(self) -> int:
-        """Scratch memory of its own: accumulators or a row of padding (for all columns)."""
+        """Scratch memory of its own: accumulators or a row of padding (for all columns).
+
+        Kept from step to step only where the op accumulates; other ops of a pass share theirs.
+        """
         return 0
 
     @property

@@ -273,9 +273,11 @@ class _Reader:
         return list(record.iter_unpack(self._slice(offset, count * record.size, what)))
 
     def _tensor(self, *record: int) -> ProgramTensor:
-        *fields, windowed, form, zero, phase, zero_too = record
+        place, type_, index, *memory, left, right, padding, windowed, form, zero, phase, zero_too = record
         _require(windowed <= 1 and form == 0 and not zero and not zero_too, "a tensor has an unknown form")
-        return ProgramTensor(*fields, windowed=bool(windowed), phase=phase)  # type: ignore[arg-type]
+        height, width, channels, offset, depth, row_bytes, pixel_bytes = memory
+        rows = (place, type_, index, height, width, channels, offset, depth, row_bytes, pixel_bytes)
+        return ProgramTensor(*rows, left, right, padding, bool(windowed), phase)
 
     def _op(self, kind: int, rule: int, input_count: int, output: int, zero: int, *rest: int) -> ProgramOp:
         inputs, parameters, parameter_bytes, memory_offset, memory_bytes, zero_too = rest

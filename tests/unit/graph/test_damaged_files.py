@@ -22,7 +22,7 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
 from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
-from fmtc_tflite.profiling.arena import plan_arena
+from fmtc_tflite.memory.arena import plan_arena
 from model_builder import GraphBuilder, ModelBuilder
 
 RESIDUAL = model_builder.residual()

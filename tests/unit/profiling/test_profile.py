@@ -24,8 +24,9 @@ from fmtc_tflite.profiling import live, plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
 from fmtc_tflite.profiling.options import ProfileOptions
-from fmtc_tflite.profiling.profile_report import format_profile, profile_csv
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.profiling.text_report import format_profile, profile_csv
+from fmtc_tflite.rendering import check_available
 from model_builder import ModelBuilder
 
 SCHEMA = json.loads((importlib.resources.files("fmtc_tflite") / "profile_schema.json").read_text())
@@ -269,7 +270,7 @@ def test_plots(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Non
 def test_plots_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs matplotlib.*pip install 'fmtc-tflite\[plots\]'"):
-        plots.check_available()
+        check_available()
 
 
 # --- real models ------------------------------------------------------------------------------------------------------
