@@ -1,4 +1,4 @@
-"""COPY (REGION.md 5.2): rows of an input of the region in the form that other ops read, or a tensor as an output."""
+"""COPY (REGION.md 5): rows of an input of the region in the form that other ops read, or a tensor as an output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 class Copy(RegionOp):
     """Reads what it writes, row by row."""
 
-    kind = 1
+    kind = 16
 
     @classmethod
     def of(cls, tensor: RegionTensor) -> Copy:
         """A copy of a tensor into a new one."""
-        return cls(None, (tensor,), replace(tensor), 0)
+        return cls(None, (tensor,), replace(tensor), 1)
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         return step, step

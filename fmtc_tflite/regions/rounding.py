@@ -83,9 +83,9 @@ def float64(acc: np.ndarray, f: np.ndarray | float) -> np.ndarray:
 
 def rndnu(acc: np.ndarray, m: np.ndarray | int, s: np.ndarray | int) -> np.ndarray:
     """Rule 5: XNNPACK's rndnu requantization, uint8 on aarch64."""
-    s = np.asarray(s, np.int64)
-    left = np.clip(acc << np.maximum(s, 0), _MIN, _MAX)
-    return shift_up(np.clip((2 * left * np.asarray(m, np.int64)) >> 32, _MIN, _MAX), np.maximum(-s, 0))
+    e = np.maximum(-np.asarray(s, np.int64), 1)
+    left = np.clip(acc << (e + s), _MIN, _MAX)
+    return shift_up((2 * left * np.asarray(m, np.int64)) >> 32, e)
 
 
 def half_away(values: np.ndarray) -> np.ndarray:
