@@ -39,6 +39,7 @@ def conversion_report(
     """
     return {
         "format_version": FORMAT_VERSION,
+        "execution": "ops",
         "model": {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)},
         "data": data,
         "objective": options.objective,

@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 
 from fmtc_tflite.data.dataset import Dataset
+from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.model_io import Tensor, load_model
+from fmtc_tflite.graph.region_ops import kernel_set_of
 from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.runtime.interpreter import load_interpreter
+from fmtc_tflite.runtime.checked import CheckedInterpreter
 
 # Fixed, so that results do not depend on the number of workers.
 SHARD_SAMPLES = 32
@@ -27,14 +28,21 @@ _WARM_UP_RUNS = 3
 
 
 class Contender:
-    """One model, run with the runtime's default kernels.
+    """One model, run with the runtime's default kernels, or with those whose results a model's regions give.
 
     Default kernels, because that is what applications get, and because accuracies depend on them: XNNPACK rounds
     otherwise than the built-in kernels. It keeps intermediate tensors to itself, so those that are measured are made
     additional graph outputs of a copy of the model.
     """
 
-    def __init__(self, content: bytes, output_kind: str, num_threads: int | None, runtime: str | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        output_kind: str,
+        num_threads: int | None,
+        runtime: str | None,
+        kernels: str | None = None,
+    ) -> None:
         model = load_model(content)
         self.layout = Layout.of(model, output_kind)
         graph = model.subgraphs[0]
@@ -43,7 +51,9 @@ class Contender:
         graph.outputs = [*graph.outputs, *(tensor for key, tensor in wanted.items() if key not in known)]
         exposed = model.to_bytes()
         self._batch = graph.inputs[0].shape[0] if graph.inputs and graph.inputs[0].shape else 1
-        self._runner = ModelRunner(model, exposed, num_threads=num_threads, runtime=runtime, default_kernels=True)
+        self._runner = ModelRunner(
+            model, exposed, num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
+        )
 
     def run(self, sample: Mapping[str, np.ndarray]) -> Outputs:
         """What the model gives for one sample."""
@@ -91,9 +101,24 @@ class ShardWork:
         positions = self.positions(shard)
         return f"shard {shard} (samples {positions[0]} to {positions[-1]})"
 
+    def try_models(self) -> None:
+        """Runs the first sample.
+
+        Raises:
+          FmtcError: a model that cannot be run, or data that do not fit it.
+        """
+        contenders = self._open()
+        for samples, _ in self._samples(self.positions(0)[:1]):
+            for contender, sample in zip(contenders, samples, strict=True):
+                contender.run(sample)
+
+    def _open(self) -> list[Contender]:
+        kernels = kernels_of(self.contents)
+        return [Contender(c, self.output_kind, self.num_threads, self.runtime, kernels) for c in self.contents]
+
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
-        contenders = [Contender(c, self.output_kind, self.num_threads, self.runtime) for c in self.contents]
+        contenders = self._open()
 
         def run_shard(shard: int) -> State:
             measurement = Measurement([contender.layout for contender in contenders], self.task)
@@ -120,17 +145,31 @@ class ShardWork:
         return part.read_label_maps(self.task.size)
 
 
+def kernels_of(contents: Sequence[bytes]) -> str | None:
+    """The kernels that models are run with: those that regions in one of them name, else None, the runtime's default.
+
+    Raises:
+      UsageError: the models name different ones.
+    """
+    named = {kernels for content in contents if (kernels := kernel_set_of(load_model(content))) is not None}
+    if len(named) > 1:
+        raise UsageError(f"the models' regions give the results of the kernels {' and '.join(sorted(named))}: "
+                         "evaluate models of one kind together")  # fmt: skip
+    return next(iter(named), None)
+
+
 def measure_latency(
     contents: Sequence[bytes], datasets: Sequence[Dataset], num_threads: int | None, runtime: str | None
 ) -> list[dict[str, float]]:
     """Time of `invoke()` of each model on the first samples, one model after the other on each sample.
 
-    In interpreters of their own, with the runtime's default kernels and the models as they are.
+    In interpreters of their own, with the kernels of `kernels_of` and the models as they are.
 
     Returns:
       For each model: median_ms and p95_ms per sample.
     """
-    runs = [_timed_run(content, num_threads, runtime) for content in contents]
+    kernels = kernels_of(contents)
+    runs = [_timed_run(content, num_threads, runtime, kernels) for content in contents]
     parts = [data.subset(np.arange(min(LATENCY_SAMPLES, len(data)))) for data in datasets]
     times: list[list[float]] = [[] for _ in runs]
     for position, samples in enumerate(zip(*parts, strict=True)):
@@ -142,19 +181,24 @@ def measure_latency(
 
 
 def _timed_run(
-    content: bytes, num_threads: int | None, runtime: str | None
+    content: bytes, num_threads: int | None, runtime: str | None, kernels: str | None
 ) -> Callable[[Mapping[str, np.ndarray]], float]:
     model = load_model(content)
-    interpreter: Any = load_interpreter(
-        runtime=runtime, num_threads=num_threads, model_content=content, attach_delegate=is_converted(model)
+    interpreter = CheckedInterpreter(
+        content,
+        model.subgraphs[0].op_labels,
+        runtime=runtime,
+        num_threads=num_threads,
+        kernels=kernels,
+        attach_delegate=is_converted(model),
     )
-    interpreter.allocate_tensors()
-    names = [tensor.name for tensor in model.subgraphs[0].inputs]
-    indices = [details["index"] for details in interpreter.get_input_details()]
+    graph = model.subgraphs[0]
+    index = {id(tensor): i for i, tensor in enumerate(graph.tensors)}
+    inputs = [(tensor.name, index[id(tensor)]) for tensor in graph.inputs]
 
     def run(sample: Mapping[str, np.ndarray]) -> float:
-        for name, index in zip(names, indices, strict=True):
-            interpreter.set_tensor(index, sample[name])
+        for name, number in inputs:
+            interpreter.set_input(number, sample[name])
         start = time.perf_counter()
         interpreter.invoke()
         return 1000 * (time.perf_counter() - start)

@@ -65,18 +65,12 @@ def is_written_once(site: Site) -> bool:
     return not site.has_other_writers
 
 
-def is_written_before_it_is_read(site: Site) -> bool:
-    """An op reads the tensor before it is written."""
-    return not site.is_read_early
-
-
 CANDIDATE_RULES: Sequence[Rule] = (is_quantized_to_8_bits, has_one_scale, is_internal, is_consumed)
 CODING_RULES: Sequence[Rule] = (
     has_known_shape,
     fits_the_bitstream,
     is_plain_activation,
     is_written_once,
-    is_written_before_it_is_read,
 )
 
 

@@ -40,7 +40,7 @@ class Site:
         activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
             (uint8 values minus 128).
         skipped_reason: why the map is left alone, None if it can be coded.
-        is_graph_boundary, has_other_writers, is_read_early: what the rules in `rules` ask about.
+        is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
     """
 
     tensor: Tensor
@@ -51,7 +51,6 @@ class Site:
     skipped_reason: str | None = None
     is_graph_boundary: bool = False
     has_other_writers: bool = False
-    is_read_early: bool = False
 
     @property
     def name(self) -> str:
@@ -124,7 +123,6 @@ def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], wor
         activation_range=activation_range(producer, tensor),
         is_graph_boundary=id(tensor) in boundary,
         has_other_writers=len(view.producers(tensor)) > 1 or id(tensor) in working_memory,
-        is_read_early=any(view.position(op) <= view.position(producer) for op in consumers),
     )
 
 

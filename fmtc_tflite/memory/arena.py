@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.region_ops import is_region, scratch_bytes
 
 ALIGNMENT_BYTES = 64
 
@@ -67,7 +68,9 @@ def tensor_bytes(tensor: Tensor) -> int:
 
 
 def kernel_scratch_bytes(op: Op) -> int:
-    """Working memory that the built-in kernel of an op takes in the arena: the im2col buffer of quantized CONV_2D."""
+    """Working memory of an op in the arena: of FMTC_REGION all, of built-in kernels the im2col of quantized CONV_2D."""
+    if is_region(op):
+        return scratch_bytes(op)
     if op.opcode != "CONV_2D" or len(op.inputs) < 2 or not op.outputs:
         return 0
     source, filters, result, options = op.inputs[0], op.inputs[1], op.outputs[0], op.options
@@ -82,6 +85,11 @@ def kernel_scratch_bytes(op: Op) -> int:
     if (height, width, *steps) == (1, 1, 1, 1, 1, 1):
         return 0
     return _volume((*result.shape[:3], height, width, source.shape[3])) * source.dtype.itemsize
+
+
+def region_scratch_bytes(op: Op) -> int:
+    """Working memory of FMTC_REGION ops alone, which belongs to the file and not to the kernels."""
+    return scratch_bytes(op) if is_region(op) else 0
 
 
 def no_scratch(op: Op) -> int:

@@ -19,9 +19,10 @@ from math import prod
 from typing import Literal, get_args
 
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.errors import BitstreamError, ModelFormatError
 from fmtc_tflite.graph.converted import is_stored_as_it_is
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
 from fmtc_tflite.memory.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information"]
@@ -157,7 +158,7 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
     """The coded feature maps of a converted graph, in execution order; empty for others.
 
     Raises:
-      BitstreamError: side information that cannot be read.
+      ModelFormatError: side information that cannot be read, or is that of another feature map.
     """
     sources: dict[Tensor, Tensor] = {}  # coded tensor -> what is encoded
     decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
@@ -165,10 +166,7 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
     for op in subgraph.ops:
         if op.opcode not in (ENCODE, DECODE):
             continue
-        source, side, result = op.inputs[0], op.inputs[1], op.outputs[0]
-        assert source is not None
-        assert side is not None
-        assert result is not None
+        source, side, result = operands(op)
         if op.opcode == ENCODE:
             sources[result] = source
             decoded[result, side] = []
@@ -176,13 +174,32 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
         else:
             decoded.setdefault((source, side), []).append(result)
     return [
-        CodedMap(sources[coded], coded, side, _parsed(side), tuple(results), (coded, side) not in encoders)
+        CodedMap(
+            sources[coded],
+            coded,
+            side,
+            _parsed(side, sources[coded], results),
+            tuple(results),
+            (coded, side) not in encoders,
+        )
         for (coded, side), results in decoded.items()
     ]
 
 
-def _parsed(side: Tensor) -> SideInformation:
-    return SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
+def _parsed(side: Tensor, source: Tensor, results: Iterable[Tensor]) -> SideInformation:
+    """Side information of a map: what is encoded must have its components, what is decoded its channels."""
+    try:
+        info = SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
+    except BitstreamError as e:
+        raise ModelFormatError(f"tensor '{side.name}': {e}") from e
+    wanted = [(source, {info.components, info.channels}), *((result, {info.channels}) for result in results)]
+    for tensor, channels in wanted:
+        if tensor.shape[3] not in channels:
+            raise ModelFormatError(
+                f"tensor '{side.name}' describes a feature map of {info.channels} channels, '{tensor.name}' has "
+                f"{tensor.shape[3]}; convert the model again"
+            )
+    return info
 
 
 def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapping[Tensor, float]) -> Traffic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -27,5 +27,5 @@ class Copy(RegionOp):
     def reads_region_inputs(self, operand: int) -> bool:
         return True
 
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return b""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, constants, multipliers
@@ -219,8 +218,5 @@ _XNNPACK = {
     "MEAN": _always,
     "MAX_POOL_2D": _takes_max_pool,
     "QUANTIZE": _takes_quantize,
-    "DEQUANTIZE": _always,
     "RESIZE_BILINEAR": _always,
 }
-
-NONE = schema.ActivationFunctionType.NONE

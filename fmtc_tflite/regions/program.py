@@ -15,10 +15,10 @@ import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.graph.region_ops import KERNEL_SETS
 
 MAGIC = b"FMRG"
 VERSION = 1
-KERNEL_SETS = ("xnnpack", "builtin", "reference")  # by their number in the header
 SCRATCH, INPUT, OUTPUT = 0, 1, 2  # places
 ELEMENT_BYTES = {1: 4, 2: 4, 3: 1, 4: 8, 9: 1}  # by TFLite's number of the type
 PROGRAM_ALIGNMENT, WEIGHT_ALIGNMENT, SCRATCH_ALIGNMENT, ROW_ALIGNMENT = 16, 64, 64, 16

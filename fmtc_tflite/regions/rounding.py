@@ -40,7 +40,7 @@ def truncated(values: np.ndarray, divisor: np.ndarray | int) -> np.ndarray:
 
 def double_high(a: np.ndarray, m: np.ndarray | int) -> np.ndarray:
     """(2 a m + 2^31) / 2^32, halves away from zero: SaturatingRoundingDoublingHighMul."""
-    product = a * np.int64(m) if np.isscalar(m) else a * np.asarray(m, np.int64)
+    product = a * np.asarray(m, np.int64)
     return truncated(product + np.where(product >= 0, 1 << 30, 1 - (1 << 30)), 1 << 31)
 
 

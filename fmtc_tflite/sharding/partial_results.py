@@ -40,7 +40,6 @@ class PartialResults:
           UsageError: it holds results of something else, other files, or another run is at work in it.
         """
         self._folder = folder
-        self._lock: IO[bytes] | None = None
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -50,11 +49,11 @@ class PartialResults:
         strangers = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
         if strangers:
             raise UsageError(f"{folder}: holds other files ({strangers[0]}); name an empty folder as --resume_dir")
-        self._acquire()
+        self._lock: IO[bytes] | None = self._acquire()
         try:
             self._check_identity(dict(identity))
         except BaseException:
-            self.close()
+            self._lock.close()
             raise
 
     def __enter__(self) -> PartialResults:
@@ -66,8 +65,10 @@ class PartialResults:
         self.close()
 
     def close(self) -> None:
-        """Lets other runs in."""
+        """Lets other runs in; a folder without results goes."""
         if self._lock is not None:
+            if self._folder.exists() and not self.finished:
+                self.remove()
             self._lock.close()
             self._lock = None
 
@@ -106,12 +107,13 @@ class PartialResults:
     def _path(self, shard: int) -> Path:
         return self._folder / f"shard_{shard:06}.npz"
 
-    def _acquire(self) -> None:
-        self._lock = (self._folder / _LOCK).open("wb")
+    def _acquire(self) -> IO[bytes]:
+        lock = (self._folder / _LOCK).open("wb")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
         except OSError as error:
-            self._lock.close()
+            lock.close()
             raise UsageError(f"{self._folder}: another run is at work there; wait for it to end") from error
 
     def _check_identity(self, identity: dict[str, Any]) -> None:

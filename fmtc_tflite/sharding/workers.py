@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import traceback
 from collections import deque
@@ -12,7 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from fmtc_tflite.errors import FmtcError
+from fmtc_tflite.errors import FmtcError, UnsupportedModelError
+from fmtc_tflite.supervision import CRASHES, HOW_TO_GO_ON, die_with, noted_models
 
 _ATTEMPTS = 2
 
@@ -33,7 +35,8 @@ def run_shards(
       describe: what messages call a shard.
 
     Raises:
-      FmtcError: a shard's worker died twice; or whatever the work raised.
+      UnsupportedModelError: a shard's worker crashed twice, as runtimes do on some damaged models.
+      FmtcError: a shard's worker died twice of something else; or whatever the work raised.
     """
     if num_workers == 1 or len(shards) <= 1:
         work = open_work() if shards else None
@@ -58,7 +61,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         # The models follow through the pipe: start() would hang for ever if the process died while it is given more
         # than an operating system's pipe holds.
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         self.shard: int | None = None
@@ -124,6 +127,11 @@ class _Pool:
         assert shard is not None
         self._remove(worker)
         if self._attempts[shard] >= _ATTEMPTS:
+            if code is not None and -code in CRASHES:
+                raise UnsupportedModelError(
+                    f"{noted_models()}: the runtime crashed {_ATTEMPTS} times in {self._describe(shard)} "
+                    f"({_cause(code)}); {HOW_TO_GO_ON}"
+                )
             raise FmtcError(
                 f"{self._describe(shard)}: its worker process died {_ATTEMPTS} times ({_cause(code)}); what is "
                 "finished is kept, and the same command goes on from there. Try fewer --num_workers"
@@ -143,8 +151,9 @@ def _cause(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, parent: int) -> None:
     """A worker's life: the work comes in, then shards; (result, None) or (None, error) go out, until the pipe ends."""
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     work = None
     with suppress(EOFError, OSError):

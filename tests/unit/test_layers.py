@@ -21,8 +21,9 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "rendering": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
-    "runtime": (set(), {"numpy"} | INTERPRETERS),
-    "sharding": ({"files"}, {"numpy"}),
+    "supervision": (set(), set()),
+    "runtime": ({"supervision"}, {"numpy"} | INTERPRETERS),
+    "sharding": ({"files", "supervision"}, {"numpy"}),
     "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
@@ -34,11 +35,17 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "evaluation": ({"data", "fidelity", "graph", "inference", "runtime", "sharding"}, {"numpy", "tqdm"}),
     "profiling": (
-        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering", "runtime"},
+        {
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
+            "runtime",
+        },
         {"numpy", "tqdm"},
     ),
     "conversion": (
-        {"calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "rendering"},
+        {
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
+            "runtime",
+        },
         {"numpy", "tqdm"},
     ),
     "comparison": (
@@ -50,9 +57,25 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"conversion", "data", "files", "graph", "inference"},
         {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
     ),
-    "api": ({"comparison", "conversion", "evaluation", "files", "graph", "profiling", "rendering"}, set()),
+    "api": (
+        {
+            "comparison",
+            "conversion",
+            "evaluation",
+            "files",
+            "graph",
+            "profiling",
+            "regions",
+            "rendering",
+            "supervision",
+        },
+        set(),
+    ),
     "": ({"api", "profiling", "runtime"}, set()),
-    "cli": ({"", "api", "comparison", "conversion", "evaluation", "memory", "profiling"}, {"absl", "tqdm"}),
+    "cli": (
+        {"", "api", "comparison", "conversion", "evaluation", "memory", "profiling", "supervision"},
+        {"absl", "tqdm"},
+    ),
 }
 
 

@@ -131,7 +131,7 @@ def test_uint8_counts() -> None:
     assert names(find_sites(model)) == ["before", "relu"]
 
 
-@pytest.mark.parametrize("scale", [[0.1, 0.2], 0.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [[0.1, 0.2], 0.0, -0.1])
 def test_quantization_must_be_per_tensor(scale: Any) -> None:
     model = around(lambda g, x: g.unary("RELU", x, name="map", scale=scale))
     assert reasons(model)["map"] == reason(rules.has_one_scale)
@@ -180,10 +180,8 @@ def _before(model: Model) -> Any:
         (lambda m: setattr(_before(m), "shape", (1, 4, 4, 65537)), rules.fits_the_bitstream),
         (lambda m: setattr(_before(m), "shape", (1, 1 << 15, 1 << 15, 2)), rules.fits_the_bitstream),
         (lambda m: setattr(_before(m), "is_variable", True), rules.is_plain_activation),
-        (lambda m: setattr(_before(m), "buffer", m.buffers[1]), rules.is_plain_activation),
         (lambda m: m.subgraphs[0].ops[1].outputs.append(_before(m)), rules.is_written_once),
         (lambda m: m.subgraphs[0].ops[1].intermediates.append(_before(m)), rules.is_written_once),
-        (lambda m: m.subgraphs[0].ops.reverse(), rules.is_written_before_it_is_read),
     ],
 )
 def test_candidates_that_cannot_be_coded(change: Callable[[Model], Any], rule: Callable[..., bool]) -> None:

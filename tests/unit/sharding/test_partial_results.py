@@ -29,9 +29,15 @@ def test_what_is_written_is_found_again(tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
-def test_another_evaluation_is_refused_and_told_what_differs(tmp_path: Path) -> None:
+def test_without_results_nothing_is_left(tmp_path: Path) -> None:
     with PartialResults(tmp_path / "p", IDENTITY):
-        pass
+        assert (tmp_path / "p").is_dir()
+    assert not (tmp_path / "p").exists()
+
+
+def test_another_evaluation_is_refused_and_told_what_differs(tmp_path: Path) -> None:
+    with PartialResults(tmp_path / "p", IDENTITY) as partial:
+        partial.write(0, {"x": np.zeros(1)})
     other = {**IDENTITY, "--model_file": "b" * 64, "--label_offset": 0}
     with pytest.raises(UsageError) as error, PartialResults(tmp_path / "p", other):
         pass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fmtc_tflite.errors import CalibrationError, FmtcError
+from fmtc_tflite.errors import CalibrationError, FmtcError, UnsupportedModelError
 from fmtc_tflite.sharding.workers import run_shards
 from sharded_work import Squares
 
@@ -35,6 +35,11 @@ def test_a_shard_that_kills_two_workers_is_named(tmp_path: Path) -> None:
         finished.update(run_shards(Squares(tmp_path, "die"), range(7), 2, lambda shard: f"shard {shard}"))
     # update() keeps what came before the error
     assert {0, 1, 2} <= set(finished)
+
+
+def test_a_runtime_that_crashes_in_workers_is_the_models_fault(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"crashed 2 times in shard 3 \(SIGSEGV\)"):
+        collect(Squares(tmp_path, "segfault"))
 
 
 def test_workers_that_die_at_once(tmp_path: Path) -> None:
