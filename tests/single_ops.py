@@ -2,8 +2,8 @@
 
     case = single_op("CONV_2D", seed)
 
-Scales are usual, powers of two (ties), or such that multipliers exceed 1; zero points lie anywhere or at the ends of the
-range; inputs are uniform, at the ends of the range, or near the zero point.
+Scales are usual, powers of two (ties), or such that multipliers exceed 1; zero points lie anywhere or at the ends of
+the range; inputs are uniform, at the ends of the range, or near the zero point.
 """
 
 from __future__ import annotations
