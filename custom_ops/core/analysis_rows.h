@@ -40,10 +40,10 @@ inline void TransformPixel(const Analysis& analysis, const uint8_t* values, uint
   const uint32_t shift = info.analysis_shift + analysis.level;
   const uint8_t* matrix = info.analysis;
   for (uint32_t j = 0; j < info.components; ++j, matrix += 2 * size_t{info.channels}) {
-    int32_t sum = Load<int32_t>(info.analysis_bias + 4 * size_t{j}) + (1 << (shift - 1));
-    for (uint32_t i = 0; i < info.channels; ++i) sum += Load<int16_t>(matrix + 2 * size_t{i}) * int32_t{pixel[i]};
-    sum >>= shift;
-    indices[j] = static_cast<uint8_t>(sum < -128 ? -128 : sum > 127 ? 127 : sum);
+    uint32_t sum = Load<uint32_t>(info.analysis_bias + 4 * size_t{j}) + (1u << (shift - 1));
+    for (uint32_t i = 0; i < info.channels; ++i) sum += ElementProduct(matrix + 2 * size_t{i}, pixel[i]);
+    const int32_t index = static_cast<int32_t>(sum) >> shift;
+    indices[j] = static_cast<uint8_t>(index < -128 ? -128 : index > 127 ? 127 : index);
   }
 }
 

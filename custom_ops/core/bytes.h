@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/small.h"
+
 namespace fmtc {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads and stores below assume a little-endian target");
@@ -17,9 +19,28 @@ inline T Load(const uint8_t* p) {
   return value;
 }
 
+// Load of what is checked before it is used: the compiler must keep the value, as the bytes may be somebody else's
+// meanwhile. (Tensors of a damaged model overlap; a coded tensor may be changed while it is decoded.)
+template <typename T>
+inline T LoadOnce(const uint8_t* p) {
+  T value = Load<T>(p);
+  __asm__("" : "+r"(value));
+  return value;
+}
+
 template <typename T>
 inline void Store(uint8_t* p, T value) {
   memcpy(p, &value, sizeof(T));
+}
+
+// memmove; if small, without asking the C library for more than memcpy: right only if `to` is not below `from` or they
+// do not overlap, and never outside either.
+inline void MoveBytes(uint8_t* to, const uint8_t* from, size_t n) {
+  if (!kSmall) {
+    memmove(to, from, n);
+  } else {
+    while (n-- > 0) to[n] = from[n];
+  }
 }
 
 // *product = a * b; false on overflow.

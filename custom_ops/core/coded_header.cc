@@ -31,9 +31,11 @@ Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, Code
   const SideInfo& info = codec.side_info;
   if (Load<uint32_t>(in) != kMagic) return Status::kStreamCorrupt;
   if (in[4] > kFormatVersion) return Status::kStreamVersion;
-  if (in[4] == 0 || in[5] != info.has_checksum || in[6] > info.max_level || in[7] != 0) return Status::kStreamCorrupt;
-  header->level = in[6];
-  header->payload_bytes = Load<uint32_t>(in + 8);
+  header->level = LoadOnce<uint8_t>(in + 6);
+  header->payload_bytes = LoadOnce<uint32_t>(in + 8);
+  if (in[4] == 0 || in[5] != info.has_checksum || header->level > info.max_level || in[7] != 0) {
+    return Status::kStreamCorrupt;
+  }
   if (header->payload_bytes < kCodedHeaderBytes) return Status::kStreamCorrupt;
   if (header->payload_bytes > bytes) return Status::kStreamTruncated;
   const uint32_t crc = info.has_checksum ? PayloadCrc(*codec.kernels, in, header->payload_bytes) : 0;

@@ -50,7 +50,7 @@ uint8_t* WriteRow(const Decoder& d, uint32_t y, const uint8_t* indices, uint8_t*
   if (!kSmall && plan.stride_width > 1) {
     const size_t pixel = d.codec->side_info.components;
     for (uint32_t x = 0; x < OutputWidth(plan); ++x) {
-      memcpy(d.kept + x * pixel, indices + size_t{x} * plan.stride_width * pixel, pixel);
+      MoveBytes(d.kept + x * pixel, indices + size_t{x} * plan.stride_width * pixel, pixel);
     }
     indices = d.kept;
   }
@@ -66,7 +66,7 @@ void PredictValues(const Decoder& d, bool is_first, const uint8_t* residuals, ui
   uint8_t* const row = is_last ? d.indices[0] : output;
   d.codec->kernels->indices_of_row(d.shape, d.codec->side_info.component_codes, is_first ? nullptr : output - bytes,
                                    residuals, row);
-  if (is_last) memcpy(output, row, bytes);
+  if (is_last) MoveBytes(output, row, bytes);
 }
 
 // From the residuals of the segment that the walk is at to rows of the map; returns where the next row goes.
@@ -94,21 +94,24 @@ uint8_t* FinishSegment(Decoder* d, const SegmentWalk& walk, const uint8_t* resid
   return output;
 }
 
-// Each segment has from one byte to one byte a value, and together with header and table they are the payload.
-bool AreSegmentLengthsValid(const MapPlan& plan, const uint8_t* payload, size_t payload_bytes) {
-  // All fits, since the sum of the items' capacities does (PlanMap).
-  size_t total = kCodedHeaderBytes + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  if (total > payload_bytes) return false;
-  const uint8_t* entry = payload + kCodedHeaderBytes;
-  for (uint32_t item = 0; item < plan.batch; ++item) {
-    for (uint32_t segment = 0; segment < plan.segments_per_item; ++segment, entry += sizeof(uint32_t)) {
-      const uint32_t length = Load<uint32_t>(entry);
-      if (length < 1 || length > SegmentRows(plan, segment) * plan.row_values) return false;
-      total += length;
-    }
+// What is left of a payload. Lengths are checked as they are taken, and nothing that was checked is read again: the
+// output may be the same memory.
+struct PayloadReader {
+  const uint8_t* entry;    // of the table of segment lengths
+  const uint8_t* segment;  // the one that the entry is for
+  const uint8_t* end;
+
+  // The next segment, of 1 to `most` bytes; false if it is none.
+  bool Take(size_t most, CodedSegment* taken) {
+    const size_t bytes = LoadOnce<uint32_t>(entry);
+    if (bytes < 1 || bytes > most || bytes > static_cast<size_t>(end - segment)) return false;
+    taken->data = segment;
+    taken->bytes = bytes;
+    entry += sizeof(uint32_t);
+    segment += bytes;
+    return true;
   }
-  return total == payload_bytes;
-}
+};
 
 // Segments of the same shape that follow one another.
 struct Batch {
@@ -125,27 +128,27 @@ void MoveFromEnd(const Decoder& d, const uint8_t* end, Batch* batch) {
   if (first == batch->count) return;
   const uint8_t* const begin = batch->segments[first].data;
   const size_t bytes = static_cast<size_t>(end - begin);
-  memcpy(d.rows, begin, bytes);
+  MoveBytes(d.rows, begin, bytes);
   memset(d.rows + bytes, 0, kReadSlack);
   for (size_t i = first; i < batch->count; ++i) {
     batch->segments[i].data = d.rows + (batch->segments[i].data - begin);
   }
 }
 
-// Takes segments from the walk, which is not done, the table entries and the payload.
-Batch TakeBatch(const Decoder& d, SegmentWalk walk, const uint8_t* entry, const uint8_t* segment) {
-  Batch batch{};
+// Takes segments from the walk, which is not done, and the payload; false if one has no valid length.
+bool TakeBatch(const Decoder& d, SegmentWalk walk, PayloadReader* payload, Batch* batch) {
   const uint32_t rows = walk.rows();
+  const size_t values = size_t{rows} * d.plan->row_values;
   uint8_t* residuals = d.residuals;
+  batch->count = 0;
   do {
-    const uint32_t bytes = Load<uint32_t>(entry);
-    batch.segments[batch.count++] = {segment, bytes, residuals};
-    entry += sizeof(uint32_t);
-    segment += bytes;
-    residuals += size_t{rows} * d.plan->row_values;
+    CodedSegment* const segment = &batch->segments[batch->count++];
+    if (!payload->Take(values, segment)) return false;
+    segment->residuals = residuals;
+    residuals += values;
     walk.Next();
-  } while (batch.count < kMaxSegmentsTogether && !walk.done() && walk.rows() == rows);
-  return batch;
+  } while (batch->count < kMaxSegmentsTogether && !walk.done() && walk.rows() == rows);
+  return true;
 }
 
 // A job for workers, each of which decodes groups that follow one another.
@@ -166,22 +169,23 @@ bool DecodeGroups(const DecodeJob& job, uint32_t first, uint32_t end, Decoder* d
   const MapPlan& plan = *job.plan;
   const GroupBegin begin(plan, first);
   const uint8_t* const table = job.payload + kCodedHeaderBytes;
-  const uint8_t* segment = table + sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
-  for (uint32_t i = 0; i < begin.segment; ++i) segment += Load<uint32_t>(table + sizeof(uint32_t) * size_t{i});
-  const uint8_t* entry = table + sizeof(uint32_t) * size_t{begin.segment};
+  PayloadReader payload{table, table + SegmentTableBytes(plan), job.payload + job.payload_bytes};
+  CodedSegment before;
+  for (uint32_t i = 0; i < begin.segment; ++i) {
+    if (!payload.Take(MaxSegmentValues(plan), &before)) return false;
+  }
   uint8_t* output = job.output + OutputRowsBefore(plan, begin) * OutputRowBytes(*decoder);
   decoder->output_end = job.output + OutputRowsBefore(plan, GroupBegin(plan, end)) * OutputRowBytes(*decoder);
   for (SegmentWalk walk(plan, first, end); !walk.done();) {
-    Batch batch = TakeBatch(*decoder, walk, entry, segment);
-    for (size_t i = 0; i < batch.count; ++i) segment += batch.segments[i].bytes;
-    entry += sizeof(uint32_t) * batch.count;
-    MoveFromEnd(*decoder, job.payload + job.payload_bytes, &batch);
+    Batch batch;
+    if (!TakeBatch(*decoder, walk, &payload, &batch)) return false;
+    MoveFromEnd(*decoder, payload.end, &batch);
     if (!DecodeSegments({job.codec, size_t{walk.rows()} * plan.width}, batch.segments, batch.count)) return false;
     for (size_t i = 0; i < batch.count; ++i, walk.Next()) {
       output = FinishSegment(decoder, walk, batch.segments[i].residuals, output);
     }
   }
-  return true;
+  return end < TotalGroups(plan) || payload.segment == payload.end;
 }
 
 // The constant level: every index is 0, so every row is the same.
@@ -251,7 +255,7 @@ Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const u
     FillConstant(decoder, output);
     return Status::kOk;
   }
-  if (!AreSegmentLengthsValid(plan, input, header.payload_bytes)) return Status::kStreamCorrupt;
+  if (header.payload_bytes < kCodedHeaderBytes + SegmentTableBytes(plan)) return Status::kStreamCorrupt;
   const uint32_t tasks = UsefulWorkers(plan, workers.count);
   DecodeJob job{&codec, &plan, type, header.level, input, header.payload_bytes, output, workspace, tasks, {false}};
   if (kSmall || tasks == 1) {

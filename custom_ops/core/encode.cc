@@ -34,7 +34,8 @@ void PredictRow(Encoder* e, bool is_first, const uint8_t* input, uint8_t* residu
     // Kernels read behind a row, and behind the last one there is nothing.
     const uint8_t* row = input;
     if (static_cast<size_t>(e->input_end - input) < e->plan->row_values + kValueSlack) {
-      row = static_cast<const uint8_t*>(memcpy(e->indices[0], input, e->plan->row_values));
+      MoveBytes(e->indices[0], input, e->plan->row_values);
+      row = e->indices[0];
     }
     const uint8_t* const above = is_first ? nullptr : input - e->plan->row_values;
     codec.kernels->residuals_of_row(e->shape, codes, above, row, residuals);
@@ -72,7 +73,6 @@ struct EncodeJob {
   uint32_t tasks;
 
   uint32_t FirstGroup(uint32_t task) const { return kSmall ? 0 : ShareBegin(TotalGroups(*plan), tasks, task); }
-  size_t TableBytes() const { return sizeof(uint32_t) * size_t{plan->batch} * plan->segments_per_item; }
   size_t RowsBefore(uint32_t group) const {
     if (kSmall) return 0;
     const GroupBegin begin(*plan, group);
@@ -80,9 +80,9 @@ struct EncodeJob {
   }
   // Where the segments of a task go at first: where they would be if all were raw.
   size_t TaskBegin(uint32_t task) const {
-    if (kSmall || task == 0) return kCodedHeaderBytes + TableBytes();
+    if (kSmall || task == 0) return kCodedHeaderBytes + SegmentTableBytes(*plan);
     if (task == tasks) return capacity;
-    return kCodedHeaderBytes + TableBytes() + RowsBefore(FirstGroup(task)) * plan->row_values;
+    return kCodedHeaderBytes + SegmentTableBytes(*plan) + RowsBefore(FirstGroup(task)) * plan->row_values;
   }
 };
 
@@ -104,7 +104,8 @@ size_t EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end_group, si
   return used;
 }
 
-// Moves the segments of all tasks to one another; the payload's length.
+// Moves the segments of all tasks to one another; the payload's length. A task has no more bytes than its part of the
+// output, whatever the table says meanwhile.
 size_t JoinTasks(const EncodeJob& job) {
   const uint8_t* const table = job.output + kCodedHeaderBytes;
   size_t used = job.TaskBegin(0);
@@ -114,6 +115,8 @@ size_t JoinTasks(const EncodeJob& job) {
                                                : GroupBegin(*job.plan, job.FirstGroup(task + 1)).segment;
     size_t bytes = 0;
     for (; segment < end; ++segment) bytes += Load<uint32_t>(table + sizeof(uint32_t) * size_t{segment});
+    const size_t most = job.TaskBegin(task + 1) - job.TaskBegin(task);
+    if (bytes > most) bytes = most;
     if (task > 0) memmove(job.output + used, job.output + job.TaskBegin(task), bytes);
     used += bytes;
   }

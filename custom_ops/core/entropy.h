@@ -29,7 +29,8 @@ struct SegmentShape {
 // num_values() + kValueSlack bytes.
 size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room);
 
-// A coded segment, behind which kReadSlack bytes are readable, and where its residuals go.
+// A coded segment of at least 1 and at most num_values() bytes, behind which kReadSlack bytes are readable, and where
+// its residuals go.
 struct CodedSegment {
   const uint8_t* data;
   size_t bytes;

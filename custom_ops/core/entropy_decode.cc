@@ -24,7 +24,7 @@ void UnpackStates(const uint8_t* packed, uint8_t* states) {
 
 bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
   if (bytes < kSegmentHeaderBytes) return false;
-  const uint32_t field = Load<uint32_t>(in + 1);
+  const uint32_t field = LoadOnce<uint32_t>(in + 1);
   const size_t token_bytes = field >> 3;
   if (token_bytes > bytes - kSegmentHeaderBytes) return false;
   UnpackStates(in + 5, lanes->states);
@@ -38,11 +38,10 @@ bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
 bool Open(const SegmentShape& shape, const CodedSegment& coded, OpenSegment* segment) {
   segment->is_coded = false;
   if (coded.bytes == shape.num_values()) {
-    memcpy(coded.residuals, coded.data, coded.bytes);
+    MoveBytes(coded.residuals, coded.data, coded.bytes);
     return true;
   }
-  if (coded.bytes < 1 || coded.bytes > shape.num_values()) return false;
-  const uint32_t mask = coded.data[0];
+  const uint32_t mask = LoadOnce<uint8_t>(coded.data);
   const uint32_t all_classes = (1u << shape.num_classes()) - 1;
   if (mask > all_classes) return false;
   for (uint32_t j = 0; j < shape.num_classes(); ++j) {

@@ -12,15 +12,6 @@ bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
   return n == 0;
 }
 
-// memmove; if small, without asking the C library for more than memcpy.
-void MoveUp(uint8_t* to, const uint8_t* from, size_t n) {
-  if (!kSmall) {
-    memmove(to, from, n);
-  } else {
-    while (n-- > 0) to[n] = from[n];
-  }
-}
-
 uint8_t FindConstantClasses(const SegmentShape& shape, const uint8_t* residuals) {
   uint32_t mask = 0;
   for (uint32_t j = 0; j < shape.num_classes(); ++j) {
@@ -45,7 +36,7 @@ bool SplitValues(const SegmentShape& shape, const uint8_t* residuals, uint8_t co
 
 // The last step costs nothing: it says where the lanes start.
 void StartLanes(const ClassTables& tables, const uint8_t* tokens, uint8_t* states) {
-  for (size_t lane = 0; lane < kLanes; ++lane) states[lane] = tables.encode.start_state[tokens[lane]];
+  for (size_t lane = 0; lane < kLanes; ++lane) states[lane] = tables.encode.start_state[tokens[lane] % kMaxTokens];
 }
 
 void EncodeTokens(const SegmentShape& shape, const uint8_t* tokens, uint8_t constant_mask, LaneEncoder* encoder) {
@@ -98,8 +89,8 @@ size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t*
   const size_t token_bytes = n - begin;
   if (raw.Room() < token_bytes) return 0;
   const size_t raw_bytes = static_cast<size_t>(raw.next - body);
-  MoveUp(body + token_bytes, body, raw_bytes);
-  memcpy(body, tokens + begin, token_bytes);
+  MoveBytes(body + token_bytes, body, raw_bytes);
+  MoveBytes(body, tokens + begin, token_bytes);
   WriteSegmentHeader(constant_mask, static_cast<uint32_t>(encoder.writer.position % 8), token_bytes, encoder.states,
                      out);
   return kSegmentHeaderBytes + token_bytes + raw_bytes;
@@ -112,7 +103,7 @@ size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_
   const size_t coded = EncodeCoded(shape, residuals, tokens, out, room < n - 1 ? room : n - 1);
   if (coded != 0) return coded;
   if (room < n) return 0;
-  memcpy(out, residuals, n);
+  MoveBytes(out, residuals, n);
   return n;
 }
 

@@ -25,6 +25,11 @@ inline uint32_t GroupSegments(const MapPlan& plan, uint32_t group) {
   return ShareOf(plan.segments_per_item, plan.groups_per_item, group);
 }
 
+// Of the table of segment lengths. Fits, since the sum of the items' capacities does (PlanMap).
+inline size_t SegmentTableBytes(const MapPlan& plan) {
+  return sizeof(uint32_t) * size_t{plan.batch} * plan.segments_per_item;
+}
+
 inline size_t MaxSegmentValues(const MapPlan& plan) { return size_t{plan.max_segment_rows} * plan.row_values; }
 
 // Where a group begins; in the small core it is always the first one. Groups are counted over all batch items.

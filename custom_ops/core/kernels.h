@@ -1,5 +1,8 @@
 // The loops that exist in versions for different processors, as a table of functions. All versions compute the same to
 // the last bit; those in plain C++ are part of the core and define what that is.
+//
+// Where a caller lets buffers overlap, values, tokens and component codes may change under a kernel. What it computes
+// does not matter then, but it never uses such a byte as an index that the table behind it does not have.
 #ifndef FMTC_CORE_KERNELS_H_
 #define FMTC_CORE_KERNELS_H_
 

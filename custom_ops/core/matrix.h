@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/bytes.h"
+
 namespace fmtc {
 
 // Outputs that are computed together, a group.
@@ -23,6 +25,12 @@ struct PackedMatrix {
   uint32_t groups() const { return (outputs + kMatrixGroup - 1) / kMatrixGroup; }
   uint32_t input_pairs() const { return inputs / 2 + inputs % 2; }
 };
+
+// An element of a stored matrix times a value, for sums modulo 2^32: those of side information that was checked fit 32
+// bits, but it may have changed since.
+inline uint32_t ElementProduct(const uint8_t* element, int16_t value) {
+  return static_cast<uint32_t>(Load<int16_t>(element) * int32_t{value});
+}
 
 size_t PackedMatrixBytes(uint32_t outputs, uint32_t inputs);
 

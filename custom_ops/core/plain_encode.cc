@@ -10,12 +10,13 @@ static_assert(kLanes % kBatch == 0, "a step is a whole number of batches");
 
 constexpr uint8_t kLowBits[] = {0, 1, 3, 7, 15, 31, 63};
 
-inline void EncodeToken(const ClassTables& tables, uint8_t token, uint8_t* state, TokenWriter* writer) {
+inline void EncodeToken(const ClassTables& tables, uint8_t its_token, uint8_t* state, TokenWriter* writer) {
   const EncodeTable& table = tables.encode;
+  const uint8_t token = its_token % kMaxTokens;
   const uint32_t x = *state;
   const uint32_t bits = table.most_bits[token] - (x < table.threshold[token] ? 1u : 0u);
   writer->Put(x & kLowBits[bits], bits);
-  *state = table.next_state[static_cast<uint8_t>((x >> bits) + table.state_offset[token])];
+  *state = table.next_state[((x >> bits) + table.state_offset[token]) % kNumStates];
 }
 
 // One step of up to 64 lanes, backwards.

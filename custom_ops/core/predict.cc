@@ -21,6 +21,7 @@ void Neighbours::PredictAll(size_t at, uint8_t* predictions) const {
 }
 
 uint8_t Neighbours::Predict(size_t at, uint32_t predictor) const {
+  if (predictor >= kNumPredictors) return 0;  // the side information has changed since it was checked
   uint8_t predictions[kNumPredictors];
   PredictAll(at, predictions);
   return predictions[predictor];

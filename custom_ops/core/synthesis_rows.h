@@ -74,9 +74,9 @@ inline void TransformPixel(const Synthesis& synthesis, const uint8_t* indices, u
   ScaleIndices(synthesis, info.components, indices, pixel);
   const uint8_t* matrix = info.synthesis;
   for (uint32_t i = 0; i < info.channels; ++i, matrix += 2 * size_t{info.components}) {
-    int32_t sum = Load<int32_t>(info.synthesis_bias + 4 * size_t{i}) + (1 << (info.synthesis_shift - 1));
-    for (uint32_t j = 0; j < info.components; ++j) sum += Load<int16_t>(matrix + 2 * size_t{j}) * int32_t{pixel[j]};
-    const int32_t value = Clamp(sum >> info.synthesis_shift, info.lo, info.hi);
+    uint32_t sum = Load<uint32_t>(info.synthesis_bias + 4 * size_t{i}) + (1u << (info.synthesis_shift - 1));
+    for (uint32_t j = 0; j < info.components; ++j) sum += ElementProduct(matrix + 2 * size_t{j}, pixel[j]);
+    const int32_t value = Clamp(static_cast<int32_t>(sum) >> info.synthesis_shift, info.lo, info.hi);
     values[i] = static_cast<uint8_t>(value) ^ synthesis.flip;
   }
 }

@@ -120,9 +120,9 @@ struct MatrixProduct {
 
   FMTC_INLINE uint8_t OneRow(uint32_t i, const int16_t* x) const {
     const uint8_t* row = matrix + 2 * size_t{columns} * i;
-    int32_t sum = Load<int32_t>(bias + 4 * size_t{i}) + (1 << (shift - 1));
-    for (uint32_t j = 0; j < columns; ++j) sum += Load<int16_t>(row + 2 * size_t{j}) * int32_t{x[j]};
-    sum >>= shift;
+    uint32_t bits = Load<uint32_t>(bias + 4 * size_t{i}) + (1u << (shift - 1));
+    for (uint32_t j = 0; j < columns; ++j) bits += ElementProduct(row + 2 * size_t{j}, x[j]);
+    const int32_t sum = static_cast<int32_t>(bits) >> shift;
     return static_cast<uint8_t>(sum < lo ? lo : sum > hi ? hi : sum) ^ flip;
   }
 };

@@ -49,6 +49,17 @@ bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* 
          IsTensorIndex(&context, state->output);
 }
 
+// Where nothing may be written: the runtime keeps a constant where the model is, which may be mapped from a file.
+bool IsReadOnly(const TfLiteTensor& tensor) {
+  return tensor.allocation_type == kTfLiteMmapRo || tensor.allocation_type == kTfLitePersistentRo;
+}
+
+bool Overlap(const TfLiteTensor& a, const TfLiteTensor& b) {
+  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data.data);
+  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data.data);
+  return a_begin < b_begin + b.bytes && b_begin < a_begin + a.bytes;
+}
+
 // The name of the op's feature map, for messages.
 void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, size_t capacity) {
   const char* name = state.options.tensor;
@@ -139,6 +150,14 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
     Fail(context, *state, "it must have 2 inputs and 1 output; convert the model again");
     return nullptr;
   }
+  if (IsReadOnly(context->tensors[state->output])) {
+    Fail(context, *state, "its output is a constant of the model; convert the model again");
+    return nullptr;
+  }
+  if (state->output == state->source || state->output == state->side_info) {
+    Fail(context, *state, "its output is one of its inputs; convert the model again");
+    return nullptr;
+  }
   if (state->options_problem != nullptr) {
     Fail(context, *state, "%s; convert the model again", state->options_problem);
     return nullptr;
@@ -199,6 +218,16 @@ TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int 
   return kTfLiteOk;
 }
 
+TfLiteStatus CheckMostCapacity(TfLiteContext* context, const OpState& state, int item_capacity) {
+  // Generous; a size that only exhausts memory is nobody's choice.
+  const uint64_t most = 2 * uint64_t{state.plan.item_capacity};
+  if (static_cast<uint64_t>(item_capacity) <= most) return kTfLiteOk;
+  return Fail(context, state,
+              "its coded tensor has %d bytes per item, a map of its shape needs at most %zu; "
+              "convert the model again",
+              item_capacity, state.plan.item_capacity);
+}
+
 void HoldWorkers(const TfLiteContext& context, OpState* state) {
   const Workers before = state->workers;
   state->workers = HoldThreadPool(context.recommended_num_threads);
@@ -238,6 +267,27 @@ TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState*
 
 TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims) {
   return Resize(context, state, state.output, rank, dims);
+}
+
+TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {
+  const int indices[] = {state.output, state.workspace, state.source, state.side_info};
+  for (int i = 0; i < 4; ++i) {
+    if (!IsTensorIndex(context, indices[i]) || context->tensors[indices[i]].data.data == nullptr) {
+      return Fail(context, state, "a tensor of it has no memory; its model is damaged, or was not prepared");
+    }
+  }
+  if (IsReadOnly(context->tensors[state.output])) {
+    return Fail(context, state, "its output is a constant of the model; convert the model again");
+  }
+  // The first two are written: they may share memory with none of the others.
+  for (int i = 0; i < 2; ++i) {
+    for (int j = i + 1; j < 4; ++j) {
+      if (!Overlap(context->tensors[indices[i]], context->tensors[indices[j]])) continue;
+      return Fail(context, state,
+                  "its tensors share memory, as those of ops in a wrong order do; convert the model again");
+    }
+  }
+  return kTfLiteOk;
 }
 
 }  // namespace fmtc
