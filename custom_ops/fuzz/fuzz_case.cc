@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "core/small.h"
+#include "base/features.h"
 #include "tests/expect.h"
+#include "tests/random_program.h"
 #include "tflite/thread_pool.h"
 
 namespace fmtc::fuzz {
@@ -107,6 +108,7 @@ FuzzCase::FuzzCase(uint32_t number) : number_(number) {
   ChooseWorkers(&random);
   type_ = OneIn(&random, 2) ? ElementType::kInt8 : ElementType::kUInt8;
   for (int i = 0; i < kMaps; ++i) AddMap(&random);
+  program_ = test::RandomProgram(number);
 }
 
 FuzzCase::~FuzzCase() {
@@ -124,7 +126,7 @@ void FuzzCase::PlanShape(Random* random) {
   const int32_t item_pixels = std::max(1, pixels / static_cast<int32_t>(IsLarge(number_) || batch == 0 ? 1 : batch));
   const int32_t width = Draw(random, 1, OneIn(random, 4) ? item_pixels : std::min(item_pixels, 12));
   EXPECT(PlanMap(codec(), batch, item_pixels / width, width, &plan_) == Status::kOk);
-  if (kSmall || !OneIn(random, 4)) return;
+  if (!kHasStride || !OneIn(random, 4)) return;
   const int64_t longest = OneIn(random, 4) ? INT32_MAX : 4;
   const int64_t stride_height = OneIn(random, 8) ? longest : Draw(random, 1, 4);
   EXPECT(SetDecoderStride(codec(), stride_height, OneIn(random, 8) ? longest : Draw(random, 1, 4), &plan_) ==

@@ -1,4 +1,4 @@
-// The one place that builds valid inputs: a codec, the shape of a map, maps, and what ENCODE makes of them.
+// The one place that builds valid inputs: a codec, the shape of a map, maps and what ENCODE makes of them, a region.
 #ifndef FMTC_FUZZ_FUZZ_CASE_H_
 #define FMTC_FUZZ_FUZZ_CASE_H_
 
@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 #include "tests/random_inputs.h"
 
 namespace fmtc::fuzz {
@@ -33,6 +33,7 @@ class FuzzCase {
   const Workers& workers() const { return workers_; }
   const std::vector<Bytes>& maps() const { return maps_; }
   const std::vector<Bytes>& coded() const { return coded_; }  // of each map, with room as the codec's levels allow
+  const Bytes& program() const { return program_; }           // of a region
   size_t full_capacity() const { return size_t{plan_.batch} * plan_.item_capacity; }
 
  private:
@@ -49,6 +50,7 @@ class FuzzCase {
   Workers workers_;
   bool has_pool_ = false;
   std::vector<Bytes> maps_, coded_;
+  Bytes program_;
 };
 
 }  // namespace fmtc::fuzz

@@ -5,9 +5,9 @@
 #include <map>
 #include <memory>
 
+#include "codec/kernels/dispatch.h"
 #include "fuzz/mutate.h"
 #include "fuzz/target.h"
-#include "kernels/dispatch.h"
 #include "tests/expect.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);

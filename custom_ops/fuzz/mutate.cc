@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "core/bytes.h"
-#include "core/crc32c.h"
-#include "core/entropy.h"
-#include "core/geometry.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "codec/entropy.h"
+#include "codec/geometry.h"
 
 namespace fmtc::fuzz {
 namespace {

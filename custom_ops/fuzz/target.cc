@@ -4,8 +4,9 @@
 #include <cstring>
 #include <string>
 
-#include "core/bytes.h"
-#include "core/side_info.h"
+#include "base/bytes.h"
+#include "codec/side_info.h"
+#include "fuzz/hostile_region.h"
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
@@ -279,6 +280,16 @@ bool RunOptions(const FuzzCase&, const Kernels*, Choices, const Bytes& bytes) {
   return true;
 }
 
+// --- region: programs of regions.
+
+Bytes MakeRegion(const FuzzCase& c, Choices*) { return c.program(); }
+
+void DamageRegion(const FuzzCase&, Choices* choices, Bytes* bytes) { MutateRegion(choices, bytes); }
+
+bool RunProgram(const FuzzCase&, const Kernels*, Choices choices, const Bytes& bytes) {
+  return RunRegion(choices, bytes);
+}
+
 }  // namespace
 
 const std::vector<Target> kTargets = {
@@ -288,6 +299,7 @@ const std::vector<Target> kTargets = {
     {"encode_overlap", true, MakeMap, MutateMap, RunEncodeOverlap},
     {"side_info", true, MakeSideInfo, MutateSideInfo, RunSideInfo},
     {"options", false, MakeOptions, MutateOptions, RunOptions},
+    {"region", false, MakeRegion, DamageRegion, RunProgram},
 };
 
 const Target* FindTarget(const char* name) {

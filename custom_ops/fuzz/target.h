@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/kernels.h"
+#include "codec/kernels.h"
 #include "fuzz/choices.h"
 #include "fuzz/fuzz_case.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/op_graph.h"

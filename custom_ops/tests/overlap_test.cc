@@ -9,10 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/geometry.h"
-#include "core/small.h"
+#include "base/bytes.h"
+#include "codec/codec.h"
+#include "codec/geometry.h"
+#include "tests/coded_map.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
 #include "tests/random_inputs.h"
@@ -20,6 +20,7 @@
 namespace fmtc {
 namespace {
 
+using test::CodedMapSample;
 using test::Draw;
 using test::Random;
 using Bytes = std::vector<uint8_t>;
@@ -27,39 +28,6 @@ using Bytes = std::vector<uint8_t>;
 // One after the other.
 constexpr uint32_t kWorkers = 3;
 Workers SerialWorkers(Random* random) { return {Draw(random, 0, 1) != 0 ? kWorkers : 1, nullptr}; }
-
-// A codec, a map of several segments and its coded form.
-struct Subject {
-  test::OwnedCodec owned;
-  MapPlan plan;
-  Bytes map, coded;
-
-  Subject(Random* random, const test::SideInfoSpec& spec) : owned(BuildSideInfo(spec)) {
-    EXPECT(owned.status() == Status::kOk);
-    // Rows of 200 values or more make segments of 40 rows or less; some maps have several groups.
-    const int32_t pixels = static_cast<int32_t>(200 / owned.codec().side_info.components + 1);
-    const int64_t height = Draw(random, 0, 5) == 0 ? Draw(random, 700, 900) : Draw(random, 1, 150);
-    EXPECT(PlanMap(owned.codec(), Draw(random, 1, 2), height, pixels, &plan) == Status::kOk);
-    map = test::RandomMap(random, plan.encoder_input_bytes);
-    coded.resize(plan.batch * plan.item_capacity);
-    Bytes workspace(EncodeWorkspaceSize(owned.codec(), plan));
-    size_t bytes = 0;
-    EXPECT(Encode(owned.codec(), plan, ElementType::kInt8, map.data(), map.size(), coded.data(), coded.size(), &bytes,
-                  workspace.data(), workspace.size()) == Status::kOk);
-    coded.resize(bytes);
-    if (!kSmall && Draw(random, 0, 1) != 0) {
-      EXPECT(SetDecoderStride(owned.codec(), Draw(random, 1, 3), Draw(random, 1, 3), &plan) == Status::kOk);
-    }
-  }
-};
-
-test::SideInfoSpec DrawSpec(Random* random) {
-  const auto transform = static_cast<test::Transform>(Draw(random, 0, 3));
-  const uint8_t max_level = static_cast<uint8_t>(Draw(random, 0, 1) * Draw(random, 1, kMaxLevel));
-  test::SideInfoSpec spec = RandomSpec(random, static_cast<uint32_t>(Draw(random, 1, 40)), transform, max_level);
-  spec.checksum = Draw(random, 0, 3) == 0;
-  return spec;
-}
 
 // A block in which buffers lie anywhere; at least one begins at its begin, and at least one ends at its end.
 class Block {
@@ -91,7 +59,7 @@ class Block {
 void TestDecode() {
   Random random(1);
   for (int i = 0; i < 150; ++i) {
-    const Subject subject(&random, DrawSpec(&random));
+    const CodedMapSample subject(&random, test::DrawSpec(&random, Draw(&random, 0, 3) == 0));
     const Bytes& coded = subject.coded;
     for (const Codec& codec : test::AtEveryLevel(subject.owned.codec())) {
       const Workers workers = SerialWorkers(&random);
@@ -109,7 +77,7 @@ void TestDecode() {
 void TestEncode() {
   Random random(2);
   for (int i = 0; i < 150; ++i) {
-    const Subject subject(&random, DrawSpec(&random));
+    const CodedMapSample subject(&random, test::DrawSpec(&random, Draw(&random, 0, 3) == 0));
     const Bytes& map = subject.map;
     for (const Codec& codec : test::AtEveryLevel(subject.owned.codec())) {
       const Workers workers = SerialWorkers(&random);
@@ -155,9 +123,7 @@ void TestOutputOverTable() {
 void TestInputThatChanges() {
   Random random(4);
   for (int i = 0; i < 12; ++i) {
-    test::SideInfoSpec spec = DrawSpec(&random);
-    spec.checksum = false;
-    const Subject subject(&random, spec);
+    const CodedMapSample subject(&random, test::DrawSpec(&random, false));
     Bytes coded = subject.coded;
     std::atomic<bool> done{false};
     std::thread writer([&] {

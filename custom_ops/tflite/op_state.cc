@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "tflite/node.h"
 #include "tflite/shared_codec.h"
 #include "tflite/thread_pool.h"
 
@@ -16,26 +17,6 @@ namespace {
 static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with calloc");
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
-
-// A dims array as TFLite wants it: it frees the memory with free().
-TfLiteIntArray* NewIntArray(int size, const int* values) {
-  const size_t values_bytes = static_cast<size_t>(size) * sizeof(int);
-  auto* array = static_cast<TfLiteIntArray*>(std::malloc(sizeof(int) + values_bytes));
-  if (array == nullptr) return nullptr;
-  array->size = size;
-  std::memcpy(array->data, values, values_bytes);
-  return array;
-}
-
-TfLiteStatus Resize(TfLiteContext* context, const OpState& state, int tensor, int rank, const int* dims) {
-  TfLiteIntArray* size = NewIntArray(rank, dims);
-  if (size == nullptr) return Fail(context, state, "out of memory");
-  return context->ResizeTensor(context, &context->tensors[tensor], size);
-}
-
-bool IsTensorIndex(const TfLiteContext* context, int index) {
-  return index >= 0 && static_cast<size_t>(index) < context->tensors_size;
-}
 
 // Takes the tensor indices from the node: two inputs, one output.
 bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* state) {
@@ -49,49 +30,12 @@ bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* 
          IsTensorIndex(&context, state->output);
 }
 
-// Where nothing may be written: the runtime keeps a constant where the model is, which may be mapped from a file.
-bool IsReadOnly(const TfLiteTensor& tensor) {
-  return tensor.allocation_type == kTfLiteMmapRo || tensor.allocation_type == kTfLitePersistentRo;
-}
-
-bool Overlap(const TfLiteTensor& a, const TfLiteTensor& b) {
-  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data.data);
-  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data.data);
-  return a_begin < b_begin + b.bytes && b_begin < a_begin + a.bytes;
-}
-
 // The name of the op's feature map, for messages.
 void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, size_t capacity) {
   const char* name = state.options.tensor;
   if (name[0] == '\0' && IsTensorIndex(context, state.output)) name = context->tensors[state.output].name;
   if (name == nullptr) name = "";
   CopyPrintable(name, std::strlen(name), out, capacity);
-}
-
-// "[1,224,224,3]"
-void PrintDims(const TfLiteIntArray* dims, char* out, size_t capacity) {
-  size_t used = static_cast<size_t>(std::snprintf(out, capacity, "["));
-  for (int i = 0; dims != nullptr && i < dims->size && used + 1 < capacity; ++i) {
-    used += static_cast<size_t>(std::snprintf(out + used, capacity - used, i > 0 ? ",%d" : "%d", dims->data[i]));
-  }
-  if (used + 1 < capacity) std::snprintf(out + used, capacity - used, "]");
-}
-
-const char* TypeName(TfLiteType type) {
-  switch (type) {
-    case kTfLiteFloat32:
-      return "float32";
-    case kTfLiteInt32:
-      return "int32";
-    case kTfLiteUInt8:
-      return "uint8";
-    case kTfLiteInt16:
-      return "int16";
-    case kTfLiteInt8:
-      return "int8";
-    default:
-      return "another type";
-  }
 }
 
 TfLiteStatus FailNewer(TfLiteContext* context, const OpState& state, int version) {
@@ -247,26 +191,13 @@ TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
 
 TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState* state, size_t bytes) {
   if (bytes > INT_MAX) return Fail(context, *state, "needs a workspace of %zu bytes; use a smaller batch", bytes);
-  if (state->workspace < 0) {
-    if (context->AddTensors(context, 1, &state->workspace) != kTfLiteOk) {
-      state->workspace = -1;
-      return Fail(context, *state, "cannot add its workspace");
-    }
-  }
-  TfLiteIntArray* temporaries = NewIntArray(1, &state->workspace);
-  if (temporaries == nullptr) return Fail(context, *state, "out of memory");
-  std::free(node->temporaries);
-  node->temporaries = temporaries;
-
-  TfLiteTensor* tensor = &context->tensors[state->workspace];
-  tensor->type = kTfLiteUInt8;
-  tensor->allocation_type = kTfLiteArenaRw;
-  const int dims[1] = {static_cast<int>(bytes)};
-  return Resize(context, *state, state->workspace, 1, dims);
+  if (RequestTemporary(context, node, bytes, &state->workspace)) return kTfLiteOk;
+  return Fail(context, *state, "cannot have its workspace of %zu bytes", bytes);
 }
 
 TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims) {
-  return Resize(context, state, state.output, rank, dims);
+  if (ResizeTensor(context, state.output, rank, dims)) return kTfLiteOk;
+  return Fail(context, state, "cannot resize its output");
 }
 
 TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {

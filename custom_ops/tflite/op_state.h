@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 #include "tflite/op_options.h"
 #include "tflite/tflite_abi.h"
 

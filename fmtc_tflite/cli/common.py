@@ -19,6 +19,7 @@ from fmtc_tflite.errors import (
     UsageError,
     VerificationError,
 )
+from fmtc_tflite.supervision import supervised
 
 EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_LIBRARY, EXIT_INTERRUPTED = (
     0,
@@ -56,7 +57,7 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
     for flag in flags.FLAGS.get_flags_for_module(module.__name__):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
-    app.run(lambda argv: sys.exit(_guarded(main, argv[1:])), flags_parser=_parse_flags)
+    app.run(lambda argv: sys.exit(supervised(lambda: _guarded(main, argv[1:]))), flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.inference.model_runner import ModelRunner
 
 _ZSTD_LEVEL = 19
 # Eyeriss (Chen et al., ISCA 2016): a value is preceded by the number of zeros before it, in five bits.

@@ -6,12 +6,17 @@ Each kind says itself which rows and columns it needs; nobody else asks for the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fmtc_tflite.graph.model import Op, Tensor
+
+
+class OpRefusedError(Exception):
+    """An op that cannot join a region; the message is the reason that users read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +58,7 @@ class RegionOp(ABC):
     output: RegionTensor
     rule: int
 
-    kind: int  # class attribute of each subclass: the number in REGION.md
+    kind: ClassVar[int]  # the number in REGION.md
 
     @property
     def steps(self) -> int:
@@ -86,8 +91,16 @@ class RegionOp(ABC):
         return False
 
     @property
+    def writes_region_outputs(self) -> bool:
+        """Whether the op can write an output of the region itself; else a COPY follows it."""
+        return False
+
+    @property
     def own_memory_bytes(self) -> int:
-        """Scratch memory of its own: accumulators or a row of padding (for all columns)."""
+        """Scratch memory of its own: accumulators or a row of padding (for all columns).
+
+        Kept from step to step only where the op accumulates; other ops of a pass share theirs.
+        """
         return 0
 
     @property
@@ -96,9 +109,16 @@ class RegionOp(ABC):
         return 0
 
     @abstractmethod
-    def parameters(self, add: Callable[[bytes, int], int]) -> bytes:
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         """The kind's parameter struct.
 
         Args:
           add: puts an array into the program at a multiple of the given alignment and returns its offset.
+          outside: inputs and outputs of the region, whose bytes are not in the unsigned domain.
         """
+
+
+# Makes the RegionOp of a graph's op, whose tensors it looks up with the given function: constants are in the graph's
+# tensors. A tensor behind a RESHAPE comes with the height, width and channels of the RESHAPE's input. Raises
+# OpRefusedError.
+OpBuilder = Callable[[Op, Callable[[Tensor], RegionTensor]], RegionOp]
