@@ -10,10 +10,10 @@ from fmtc_tflite.conversion.region_document import region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
+from fmtc_tflite.graph.convertible import check_rewritable
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.rewrite import check_rewritable
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
