@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import candidate_maps
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.inference.model_runner import ModelRunner
 

@@ -18,7 +18,7 @@ from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice, best_pick
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import CodingError, RecipeError
-from fmtc_tflite.graph.plan import RotatedConvolution
+from fmtc_tflite.graph.edits.rotate import RotatedConvolution
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 

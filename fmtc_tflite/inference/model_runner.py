@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.memory_need import check_memory
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 
