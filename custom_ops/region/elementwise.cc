@@ -157,14 +157,52 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   kernels.add[op.op->rule](row);
 }
 
+constexpr Kind MakeTable() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(TableParameters);
+  kind.check = CheckTable;
+  kind.run = RunTable;
+  return kind;
+}
+
+constexpr Kind MakeQuantize() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(QuantizeParameters);
+  kind.check = CheckQuantize;
+  kind.run = RunQuantize;
+  return kind;
+}
+
+constexpr Kind MakeAdd() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(AddParameters);
+  kind.max_inputs = 2;
+  kind.check = CheckAdd;
+  kind.run = RunAdd;
+  return kind;
+}
+
+constexpr Kind MakeCopy() {
+  Kind kind;
+  kind.check = CheckCopy;
+  kind.run = RunCopy;
+  return kind;
+}
+
+constexpr Kind MakeDequantize() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(DequantizeParameters);
+  kind.check = CheckDequantize;
+  kind.run = RunDequantize;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kTableKind = {"TABLE", sizeof(TableParameters), 1, 1, Never, CheckTable, SameRow, SameColumns, RunTable};
-const Kind kQuantizeKind = {"QUANTIZE", sizeof(QuantizeParameters), 1, 1, Never, CheckQuantize, SameRow, SameColumns,
-                            RunQuantize};
-const Kind kAddKind = {"ADD", sizeof(AddParameters), 1, 2, Never, CheckAdd, SameRow, SameColumns, RunAdd};
-const Kind kCopyKind = {"COPY", 0, 1, 1, Never, CheckCopy, SameRow, SameColumns, RunCopy};
-const Kind kDequantizeKind = {
-    "DEQUANTIZE", sizeof(DequantizeParameters), 1, 1, Never, CheckDequantize, SameRow, SameColumns, RunDequantize};
+const Kind kTableKind = MakeTable();
+const Kind kQuantizeKind = MakeQuantize();
+const Kind kAddKind = MakeAdd();
+const Kind kCopyKind = MakeCopy();
+const Kind kDequantizeKind = MakeDequantize();
 
 }  // namespace fmtc::region

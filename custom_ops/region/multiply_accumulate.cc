@@ -229,12 +229,40 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels, access.Write(output, 0, 0));
 }
 
+constexpr Kind MakeConv() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckConv;
+  kind.rows = WindowRows;
+  kind.columns = WindowColumns;
+  kind.run = RunConv;
+  return kind;
+}
+
+constexpr Kind MakeDepthwise() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckDepthwise;
+  kind.rows = WindowRows;
+  kind.columns = WindowColumns;
+  kind.run = RunDepthwise;
+  return kind;
+}
+
+constexpr Kind MakeFullyConnected() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckFullyConnected;
+  kind.accumulates = Always;
+  kind.columns = AllColumns;
+  kind.run = RunFullyConnected;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kConvKind = {"CONV", sizeof(MacParameters), 1, 1, Never, CheckConv, WindowRows, WindowColumns, RunConv};
-const Kind kDepthwiseKind = {"DEPTHWISE", sizeof(MacParameters), 1,           1, Never, CheckDepthwise,
-                             WindowRows,  WindowColumns,         RunDepthwise};
-const Kind kFullyConnectedKind = {"FULLY_CONNECTED", sizeof(MacParameters), 1, 1, Always, CheckFullyConnected, SameRow,
-                                  AllColumns,        RunFullyConnected};
+const Kind kConvKind = MakeConv();
+const Kind kDepthwiseKind = MakeDepthwise();
+const Kind kFullyConnectedKind = MakeFullyConnected();
 
 }  // namespace fmtc::region

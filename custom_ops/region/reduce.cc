@@ -161,13 +161,42 @@ void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& ker
   if (step + 1 == static_cast<int32_t>(op.input(0).height)) FinishMaxima(row, maxima);
 }
 
+constexpr Kind MakeMean() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MeanParameters);
+  kind.check = CheckMean;
+  kind.accumulates = Always;
+  kind.columns = AllColumns;
+  kind.run = RunMean;
+  return kind;
+}
+
+constexpr Kind MakeAveragePool() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(PoolParameters);
+  kind.check = CheckAveragePool;
+  kind.accumulates = PoolAccumulates;
+  kind.rows = PoolRows;
+  kind.columns = PoolColumns;
+  kind.run = RunAveragePool;
+  return kind;
+}
+
+constexpr Kind MakeMaxPool() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(PoolParameters);
+  kind.check = CheckMaxPool;
+  kind.accumulates = PoolAccumulates;
+  kind.rows = PoolRows;
+  kind.columns = PoolColumns;
+  kind.run = RunMaxPool;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kMeanKind = {"MEAN", sizeof(MeanParameters), 1, 1, Always, CheckMean, SameRow, AllColumns, RunMean};
-const Kind kAveragePoolKind = {"AVERAGE_POOL",  sizeof(PoolParameters), 1,        1,
-                               PoolAccumulates, CheckAveragePool,       PoolRows, PoolColumns,
-                               RunAveragePool};
-const Kind kMaxPoolKind = {
-    "MAX_POOL", sizeof(PoolParameters), 1, 1, PoolAccumulates, CheckMaxPool, PoolRows, PoolColumns, RunMaxPool};
+const Kind kMeanKind = MakeMean();
+const Kind kAveragePoolKind = MakeAveragePool();
+const Kind kMaxPoolKind = MakeMaxPool();
 
 }  // namespace fmtc::region
