@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.conversion import pipeline
+from fmtc_tflite.conversion import source
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.source import open_source
 from fmtc_tflite.errors import UsageError
@@ -85,7 +85,7 @@ def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
 
 
 def test_what_runs_after_the_statistics_is_bounded(used: ConvertOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_MOST_SAMPLES", 4)
+    monkeypatch.setattr(source, "_MOST_SAMPLES", 4)
     samples = open_source(MODEL, used).samples
     assert [len(part) for part in (samples.build, samples.tables, samples.held_back)] == [10, 4, 4]
 
