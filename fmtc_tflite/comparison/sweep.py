@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.dataset import open_calibration_data
 from fmtc_tflite.comparison.options import ComparisonOptions, Point
@@ -25,6 +24,7 @@ from fmtc_tflite.evaluation.partial import PartialResults
 from fmtc_tflite.evaluation.session import Evaluation
 from fmtc_tflite.evaluation.workers import run_shards
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.progress import progress
 
 COMPARISON_VERSION = 1
 _FIGURES = (
@@ -144,7 +144,7 @@ def run_comparison(content: bytes, path: str, options: ComparisonOptions, keep: 
         if kept is not None:
             found = {task: _from_state(kept.read(task)) for task in sorted(kept.finished)}
         waiting = [task for task in tasks if task not in found]
-        with tqdm(total=len(tasks), initial=len(found), desc="points", disable=None) as bar:
+        with progress(None, "points", total=len(tasks), initial=len(found), leave=True) as bar:
             for task, result in run_shards(work, waiting, options.evaluation.num_workers, work.describe):
                 found[task] = result
                 if kept is not None:

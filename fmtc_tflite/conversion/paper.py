@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import Components, Read, before_activation, convolve, measure_components
@@ -26,6 +25,7 @@ from fmtc_tflite.evaluation.meters import fidelity_sources
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import ENCODE
 from fmtc_tflite.profiling.baselines import huffman_lengths, shannon_bits
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 from fmtc_tflite.verify import Comparison, compare
 
@@ -156,7 +156,7 @@ class PaperConversion(Conversion):
         """What the rows store if a map is transformed alone, on the samples that build tables."""
         found = [ValueStatistics(len(layer.rows.component)) for layer in layers]
         runner = ModelRunner(self.model, self.content, num_threads=self.options.num_threads)
-        for sample in tqdm(self.samples.build, desc="coefficients", disable=None, leave=False):
+        for sample in progress(self.samples.build, "coefficients"):
             runner.run(sample)
             for layer, statistics in zip(layers, found, strict=True):
                 statistics.add(layer.stored(runner.read))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.errors import UsageError
+from fmtc_tflite.text import printable_document
 
 PICTURES = ("arena.png", "traffic.png", "energy.png")
 
@@ -28,6 +29,7 @@ def check_available() -> None:
 
 def draw(document: dict[str, Any]) -> dict[str, bytes]:
     """PNG content of each of PICTURES."""
+    document = printable_document(document)
     figures = (_arena(document), _traffic(document), _energy(document))
     return {name: png_bytes(figure) for name, figure in zip(PICTURES, figures, strict=True)}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.profiling.report import shorten
+from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 16
 _MICRO = 1e6  # pJ in a uJ, and bytes in a MB
@@ -19,6 +20,7 @@ _MODEL_TEXTS = {
 
 def format_profile(document: dict[str, Any]) -> str:
     """The profile as compact tables."""
+    document = printable_document(document)
     model, name = document["models"][-1], document["traffic_model"]
     lines = [_headline(model, document["data"]), *(f"note            {note}" for note in model["notes"]), ""]
     lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
@@ -172,6 +174,7 @@ def _comparison(document: dict[str, Any]) -> list[str]:
 
 def profile_csv(document: dict[str, Any]) -> str:
     """A line for each op of the profiled model: traffic and energy in both models, and the size of what it writes."""
+    document = printable_document(document)
     model = document["models"][-1]
     maps = {m["tensor"]: m for m in model["feature_maps"]}
     rows = [_csv_row(op, maps) for op in model["ops"]]

@@ -12,13 +12,16 @@ PACKAGE = "fmtc_tflite"
 SCHEMA = "ai_edge_litert.schema_py_generated"
 INTERPRETERS = {"ai_edge_litert.interpreter", "tensorflow", "tflite_runtime"}
 
-_RUNS_MODELS = ({"calibration", "coding", "evaluation", "graph", "runtime"}, {"numpy", "tqdm"})
+_RUNS_MODELS = ({"calibration", "coding", "evaluation", "graph", "progress", "runtime"}, {"numpy"})
 # Part of the package -> (parts, and packages beside the standard library, that it may import). The longest name
-# that matches a module holds. Every part may import itself, `types` and `errors`; the package itself is "".
+# that matches a module holds. Every part may import itself, `types`, `errors` and `text`; the package itself is
+# "".
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "types": (set(), {"numpy"}),
     "errors": (set(), set()),
     "files": (set(), set()),
+    "text": (set(), set()),
+    "progress": (set(), {"tqdm"}),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
     "runtime": (set(), {"numpy"} | INTERPRETERS),
@@ -46,19 +49,19 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
     ),
     "conversion": (
-        {"calibration", "coding", "evaluation", "graph", "profiling", "runtime", "verify"},
-        {"numpy", "tqdm"},
+        {"calibration", "coding", "evaluation", "graph", "profiling", "progress", "runtime", "verify"},
+        {"numpy"},
     ),
     "comparison": (
-        {"calibration", "conversion", "evaluation", "graph", "profiling"},
-        {"numpy", "tqdm"},
+        {"calibration", "conversion", "evaluation", "graph", "profiling", "progress"},
+        {"numpy"},
     ),
     "api": (
         {"calibration", "comparison", "conversion", "evaluation", "files", "graph", "profiling", "runtime", "verify"},
         {"numpy"},
     ),
     "": ({"api", "profiling", "runtime"}, set()),
-    "cli": ({"", "api", "comparison", "conversion", "evaluation", "profiling"}, {"absl", "tqdm"}),
+    "cli": ({"", "api", "comparison", "conversion", "evaluation", "files", "profiling"}, {"absl"}),
 }
 
 
@@ -96,7 +99,7 @@ def is_within(name: str, allowed: str) -> bool:
 def violations(module: str, names: set[str]) -> list[str]:
     layer = layer_of(module)
     parts, packages = LAYERS[layer]
-    own = {layer, layer.partition(".")[0], "types", "errors"}
+    own = {layer, layer.partition(".")[0], "types", "errors", "text"}
     found = []
     for name in sorted(names):
         top = name.partition(".")[0]
