@@ -16,14 +16,17 @@ from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
-from fmtc_tflite.evaluation.session import Evaluation
+from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph import rewrite
-from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.model_io import load_model, read_content
+from fmtc_tflite.graph.region_ops import region_ops
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.plots import check_available
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.regions.restoration import restore_regions
+from fmtc_tflite.rendering import check_available
+from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 
@@ -82,7 +85,7 @@ def convert_demo(options: ConvertOptions | None = None) -> ConversionResult:
 
 
 def restore(model: str | Path, output: str | Path | None = None, *, overwrite: bool = False) -> Path:
-    """Takes encode and decode ops out of a converted model and writes the original graph.
+    """Takes the ops of this package out of a converted model and writes the original graph.
 
     Args:
       model: the converted file.
@@ -90,14 +93,18 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
       overwrite: replace an existing output.
 
     Raises:
-      UnsupportedModelError: the model is not converted, or its transforms are folded into the weights.
+      UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or it keeps no
+        data to restore its regions from.
     """
     source = Path(model)
     target = Path(output) if output is not None else source.with_name(f"{source.stem}_restored.tflite")
     content = read_model_file(source)
     check_writable([target], overwrite, [source])
     restored = load_model(content)
-    rewrite.restore(restored)
+    if region_ops(restored):
+        restored = restore_regions(restored)
+    else:
+        rewrite.restore(restored)
     write_all([(target, restored.to_bytes())], overwrite)
     return target
 
@@ -141,6 +148,7 @@ def evaluate(
         if options.beam is not None:
             timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
         else:
+            evaluation.shard_work().try_models()  # before anything is kept of a model that cannot run
             folder = partial_results_folder(json_file, resume_dir)
             partial = stack.enter_context(evaluation.partial_results(folder))
             timing = evaluation.run(partial)
@@ -240,10 +248,13 @@ def read_model_file(path: Path) -> bytes:
     """The bytes of a model file.
 
     Raises:
-      ModelFormatError: missing, a folder, or unreadable.
+      ModelFormatError: missing, a folder, unreadable, or no TFLite model.
     """
+    note_model(str(path))
     try:
-        return path.read_bytes()
+        return read_content(path)
+    except ModelFormatError as e:
+        raise ModelFormatError(f"{path}: {e}") from e
     except OSError as e:
         raise ModelFormatError(f"cannot read the model {path}: {e.strerror}; check the path") from e
 

@@ -28,17 +28,17 @@ import numpy as np
 
 from fmtc_tflite import __version__, errors
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.calibration.base import Dataset
-from fmtc_tflite.calibration.dataset import open_calibration_data
 from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, State, ValueStatistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity, tensor_key
-from fmtc_tflite.calibration.tfds_reader import TFDS_PREFIX
+from fmtc_tflite.data.dataset import Dataset
+from fmtc_tflite.data.opening import open_calibration_data
+from fmtc_tflite.data.tfds_reader import TFDS_PREFIX
 from fmtc_tflite.errors import FmtcError, UsageError
-from fmtc_tflite.evaluation.partial import describe_changes
-from fmtc_tflite.evaluation.session import Evaluation, Timing
+from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.sharding.partial_results import describe_changes
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 logging.disable(logging.WARNING)  # it warns at each import where Google's clients are not installed

@@ -18,6 +18,8 @@ PAPER_BITS_RANGE = (2.0, 10.0)
 
 Objective = Literal["traffic", "arena"]
 Preset = Literal["default", "paper"]
+Execution = Literal["ops", "regions"]
+Kernels = Literal["auto", "xnnpack", "builtin", "reference"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
 
 
@@ -68,8 +70,12 @@ class ConvertOptions:
         margin; what does not fit is coded coarser. None = as large as is always enough, for the objective traffic.
       capacity_margin: that margin; 1.1 = a tenth more.
       disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
-      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper), to compare with.
+      preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
+      execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
+        for the least peak arena, bit-exact.
+      kernels: whose results regions give; auto = what the runtime at hand does by default.
+      input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
     calibration: CalibrationOptions = CalibrationOptions()
@@ -89,6 +95,9 @@ class ConvertOptions:
     disable: frozenset[str] = frozenset()
     preset: Preset = "default"
     paper_bits: float | None = None
+    execution: Execution = "ops"
+    kernels: Kernels = "auto"
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def is_lossless(self) -> bool:
@@ -154,6 +163,7 @@ class ConvertOptions:
         if unknown:
             raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
+        self._check_execution(given)
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
             try:
                 re.compile(pattern or "")
@@ -171,6 +181,25 @@ class ConvertOptions:
                 "--capacity_percentile and --capacity_margin need lossy maps: what is coded losslessly must always "
                 "fit; pass --calibration_data and no --lossless, or drop them"
             )
+
+    def _check_execution(self, bounds: list[str]) -> None:
+        """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
+        if self.execution == "ops":
+            if self.kernels != "auto":
+                raise UsageError(f"--kernels {self.kernels} belongs to --execution regions; pass both or neither")
+            return
+        if bounds:
+            raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
+        others = {
+            "--preset paper": self.preset == "paper",
+            "--objective arena": self.objective == "arena",
+            "--recipe": self.recipe is not None,
+            "--calibration_store": self.calibration.store is not None,
+            "--beam": self.calibration.beam is not None,
+        }
+        for name, given in others.items():
+            if given:
+                raise UsageError(f"{name} has no meaning with --execution regions, which codes nothing; leave it out")
 
     def _check_preset(self, bounds: list[str]) -> None:
         if self.preset == "default":
@@ -190,6 +219,22 @@ def check_paper_bits(bits: float) -> None:
     low, high = PAPER_BITS_RANGE
     if not low <= bits <= high:
         raise UsageError(f"--paper_bits {bits:g}: expected {low:g} to {high:g}, for the range of the main component")
+
+
+def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """'NAME:1,224,224,3' as a name and a shape.
+
+    Raises:
+      UsageError: it is none.
+    """
+    name, colon, shape = text.rpartition(":")
+    try:
+        sizes = tuple(int(size) for size in shape.split(","))
+    except ValueError:
+        sizes = ()
+    if not colon or not name or not sizes or min(sizes) < 1:
+        raise UsageError(f"--input_shape {text!r}: expected NAME:1,224,224,3, with positive sizes")
+    return name, sizes
 
 
 @dataclass(frozen=True)

@@ -286,3 +286,46 @@ def with_control_flow() -> bytes:
     graph.op("IF", [condition, before], [after], schema.IfOptionsT(thenSubgraphIndex=1, elseSubgraphIndex=2))
     graph.output(graph.conv(after, 4))
     return builder.build()
+
+
+def operators() -> bytes:
+    """An int8 classifier with one of each operator that the package looks into."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("x", [1, 16, 16, 3]), 8, 3, activation="RELU6", name="stem", zero_point=-128)
+    weights = builder.rng.integers(-127, 128, (1, 3, 3, 8)).astype(np.int8)
+    bias = builder.rng.integers(-100, 100, 8).astype(np.int32)
+    constants = [graph.constant("depthwise/w", weights, 0.01), graph.constant("depthwise/b", bias, x.scale * 0.01)]
+    y = graph.tensor("depthwise", x.shape, scale=x.scale)
+    stride_one = schema.DepthwiseConv2DOptionsT(strideW=1, strideH=1, depthMultiplier=1)
+    graph.op("DEPTHWISE_CONV_2D", [x, *constants], [y], stride_one, version=3)
+    pool = schema.Pool2DOptionsT(padding=schema.Padding.VALID, strideW=2, strideH=2, filterWidth=2, filterHeight=2)
+    pooled = graph.tensor("pooled", [1, 8, 8, 8], scale=x.scale)
+    graph.op("AVERAGE_POOL_2D", [y], [pooled], pool, version=2)
+    padded = graph.tensor("padded", [1, 10, 9, 8], scale=x.scale)
+    amounts = np.array([[0, 0], [1, 1], [0, 1], [0, 0]], np.int32)
+    graph.op("PAD", [pooled, graph.constant("amounts", amounts, 0)], [padded], schema.PadOptionsT(), version=2)
+    sliced = graph.tensor("sliced", [1, 5, 8, 8], scale=x.scale)
+    ranges = [graph.constant(f"range_{i}", np.array(v, np.int32), 0) for i, v in enumerate(_RANGES)]
+    graph.op("STRIDED_SLICE", [padded, *ranges], [sliced], schema.StridedSliceOptionsT(), version=2)
+    resized = graph.tensor("resized", [1, 8, 8, 8], scale=x.scale)
+    size = graph.constant("size", np.array([8, 8], np.int32), 0)
+    graph.op("RESIZE_BILINEAR", [sliced, size], [resized], schema.ResizeBilinearOptionsT(), version=2)
+    joined = graph.tensor("joined", [1, 8, 8, 16], scale=x.scale)
+    graph.op("CONCATENATION", [resized, pooled], [joined], schema.ConcatenationOptionsT(axis=3), version=2)
+    wide = graph.conv(joined, 24, name="wide", activation="RELU", zero_point=-128)
+    gated = graph.binary("MUL", wide, wide, schema.MulOptionsT(), name="gated")
+    rest = graph.binary("SUB", wide, gated, schema.SubOptionsT(), name="rest")
+    top = graph.max_pool(rest, 2, name="top")
+    features = graph.tensor("features", [1, 24], scale=x.scale)
+    axes = graph.constant("axes", np.array([1, 2], np.int32), 0)
+    graph.op("MEAN", [top, axes], [features], schema.ReducerOptionsT(), version=2)
+    dense = graph.constant("dense", builder.rng.integers(-127, 128, (10, 24)).astype(np.int8), 0.01)
+    logits = graph.tensor("logits", [1, 10])
+    graph.op("FULLY_CONNECTED", [features, dense, None], [logits], schema.FullyConnectedOptionsT(), version=4)
+    scores = graph.unary("SOFTMAX", logits, schema.SoftmaxOptionsT(beta=1.0), "scores", scale=1 / 256, zero_point=-128)
+    graph.output(scores)
+    return builder.build()
+
+
+_RANGES = ([0, 0, 0, 0], [1, 10, 8, 8], [1, 2, 1, 1])

@@ -17,7 +17,7 @@ class Squares:
 
     Attributes:
       folder: for a note that the special shard was tried.
-      special: 'die' always, 'die_once', 'fail' with an error of the package, 'crash' with another, or None.
+      special: 'die', 'segfault', 'die_once', 'fail' with an error of the package, 'crash' with another, or None.
     """
 
     folder: Path
@@ -36,6 +36,8 @@ class Squares:
                 raise CalibrationError("a bad sample")
             if self.special == "crash":
                 raise ZeroDivisionError("a defect")
+            if self.special == "segfault":
+                os.kill(os.getpid(), signal.SIGSEGV)
             if self.special == "die" or not note.exists():
                 note.touch()
                 os.kill(os.getpid(), signal.SIGKILL)

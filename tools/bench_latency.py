@@ -33,10 +33,10 @@ from absl import flags
 
 import fmtc_tflite
 from fmtc_tflite import CalibrationOptions, ConvertOptions
-from fmtc_tflite.calibration.dataset import input_specs_from_model, open_dataset
 from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import RuntimeLibraryError, UsageError
-from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 

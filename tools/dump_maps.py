@@ -13,13 +13,13 @@ from pathlib import Path
 
 from absl import flags
 
-from fmtc_tflite.calibration.dataset import input_specs_from_model, open_dataset
-from fmtc_tflite.calibration.runner import ModelRunner, signed
 from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation.preprocess import Preprocessing
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner, signed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("calibration_data", None, "Real inputs, as of fmtc-convert.", required=True)

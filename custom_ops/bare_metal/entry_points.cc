@@ -1,5 +1,5 @@
-// What a program calls, and no more: linked with the core alone, this tells the core's size.
-#include "core/codec.h"
+// What a program calls, and no more: linked with the codec alone, this tells the codec's size.
+#include "codec/codec.h"
 
 namespace fmtc {
 

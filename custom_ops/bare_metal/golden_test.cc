@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "bare_metal/board.h"
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/small.h"
+#include "base/bytes.h"
+#include "base/features.h"
+#include "codec/codec.h"
 
 asm(".section .rodata.golden, \"a\"\n"
     ".global golden_begin, golden_end\n"
@@ -113,7 +113,7 @@ Status Run(const Case& c) {
 // False on any other end than the one that the build should come to.
 bool Report(const Case& c, Status status) {
   constexpr uint8_t kMatrixFlags = 3;
-  const bool is_refused = fmtc::kSmall && (c.side_info.data[5] & kMatrixFlags) != 0;
+  const bool is_refused = !fmtc::kHasMatrices && (c.side_info.data[5] & kMatrixFlags) != 0;
   for (uint32_t i = 0; i < c.name.bytes; ++i) {
     const char letter[] = {static_cast<char>(c.name.data[i]), '\0'};
     fmtc::Print(letter);

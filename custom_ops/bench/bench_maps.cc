@@ -7,7 +7,7 @@
 #include <numeric>
 #include <random>
 
-#include "core/residual_histograms.h"
+#include "codec/residual_histograms.h"
 
 namespace fmtc::bench {
 namespace {

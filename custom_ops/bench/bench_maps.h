@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 #include "tests/side_info_builder.h"
 
 namespace fmtc::bench {

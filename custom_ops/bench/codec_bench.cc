@@ -20,15 +20,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "bench/bench_maps.h"
 #include "bench/network.h"
 #include "bench/rivals.h"
 #include "bench/timing.h"
-#include "core/analysis.h"
-#include "core/bytes.h"
-#include "core/entropy.h"
-#include "core/geometry.h"
-#include "core/synthesis.h"
+#include "codec/analysis.h"
+#include "codec/entropy.h"
+#include "codec/geometry.h"
+#include "codec/synthesis.h"
 #include "tests/levels.h"
 
 namespace fmtc::bench {
@@ -75,10 +75,13 @@ class Subject {
     rows_.resize(n_ + kValueSlack);
     tokens_.resize(n_ + kValueSlack);
     recoded_.resize(n_);
-    analysis_memory_.resize(AnalysisMemorySize(codec_));
-    synthesis_memory_.resize(SynthesisMemorySize(codec_));
-    InitAnalysis(codec_, kType, 0, analysis_memory_.data(), &analysis_);
-    InitSynthesis(codec_, kType, 0, synthesis_memory_.data(), &synthesis_);
+    Layout needed;
+    LayOutTransforms(&needed);
+    transform_memory_.resize(needed.bytes());
+    Layout layout(transform_memory_.data());
+    LayOutTransforms(&layout);
+    InitAnalysis(codec_, kType, 0, &analysis_);
+    InitSynthesis(codec_, kType, 0, &synthesis_);
     ListSegments();
     EntropyDecode();
   }
@@ -103,6 +106,11 @@ class Subject {
   }
 
  private:
+  void LayOutTransforms(Layout* layout) {
+    LayOutAnalysis(codec_, layout, &analysis_);
+    LayOutSynthesis(codec_, layout, &synthesis_);
+  }
+
   void Encode() {
     Check(fmtc::Encode(codec_, plan_, kType, map_.values.data(), n_, coded_.data(), plan_.item_capacity,
                        &payload_bytes_, workspace_.data(), workspace_.size()));
@@ -197,8 +205,7 @@ class Subject {
   size_t n_;
   size_t payload_bytes_ = 0;
   volatile uint32_t checksum_ = 0;
-  Bytes coded_, decoded_, workspace_, residuals_, padded_, rows_, tokens_, recoded_, analysis_memory_,
-      synthesis_memory_;
+  Bytes coded_, decoded_, workspace_, residuals_, padded_, rows_, tokens_, recoded_, transform_memory_;
   Analysis analysis_;
   Synthesis synthesis_;
   std::vector<Segment> segments_;

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/bytes.h"
 #include "bench/bench_maps.h"
-#include "core/bytes.h"
 
 #if defined(FMTC_HAVE_ZSTD)
 #include <zstd.h>

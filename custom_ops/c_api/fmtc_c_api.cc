@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/residual_histograms.h"
-#include "kernels/dispatch.h"
+#include "base/bytes.h"
+#include "codec/codec.h"
+#include "codec/kernels/dispatch.h"
+#include "codec/residual_histograms.h"
 
 struct fmtc_codec {
   fmtc::Codec codec;

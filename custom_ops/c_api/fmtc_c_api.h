@@ -51,6 +51,34 @@ FMTC_EXPORT int32_t fmtc_decode(fmtc_codec* codec, const uint8_t* in, size_t in_
 FMTC_EXPORT int32_t fmtc_residual_histograms(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint32_t* hist,
                                              size_t hist_entries);
 
+/* A region's program (REGION.md), checked once; then it runs on any inputs. */
+typedef struct fmtc_region fmtc_region;
+
+/* What a run tells about the inside of a region; each pointer may be null. Tensors and ops are numbered as in the
+ * program. */
+typedef struct fmtc_region_trace {
+  /* For each tensor, null or memory for height x width x channels values of its own type: the last item's. */
+  uint8_t* const* tensors;
+  /* For each op, what is added: nanoseconds in its steps, and bytes of the values that they wrote. */
+  uint64_t* nanoseconds;
+  uint64_t* bytes_written;
+} fmtc_region_trace;
+
+/* `program` lies at a multiple of 16 and must outlive the object. *out is null on failure. */
+FMTC_EXPORT int32_t fmtc_region_create(const uint8_t* program, size_t bytes, fmtc_region** out);
+FMTC_EXPORT void fmtc_region_destroy(fmtc_region* region);
+
+FMTC_EXPORT size_t fmtc_region_scratch_bytes(const fmtc_region* region);
+/* Bytes of one batch item of an input or output; 0 if there is none of this number. */
+FMTC_EXPORT size_t fmtc_region_input_bytes(const fmtc_region* region, int32_t input);
+FMTC_EXPORT size_t fmtc_region_output_bytes(const fmtc_region* region, int32_t output);
+
+/* Runs `batch` items, which stand one after another in each input and output. `scratch` has fmtc_region_scratch_bytes()
+ * bytes, lies at a multiple of 16 and overlaps nothing else. `trace` may be null. */
+FMTC_EXPORT int32_t fmtc_region_run(fmtc_region* region, const uint8_t* const* inputs, uint8_t* const* outputs,
+                                    int64_t batch, uint8_t* scratch, size_t scratch_bytes,
+                                    const fmtc_region_trace* trace);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,4 @@
-# Cross-compiles the core for a Cortex-M4 with Debian's gcc-arm-none-eabi, and runs its test on an emulated board:
+# Cross-compiles the codec for a Cortex-M4 with Debian's gcc-arm-none-eabi, and runs its test on an emulated board:
 #   cmake -S custom_ops -B BUILD -DCMAKE_TOOLCHAIN_FILE=cmake/arm-none-eabi.cmake -DCMAKE_BUILD_TYPE=MinSizeRel
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR cortex-m4)

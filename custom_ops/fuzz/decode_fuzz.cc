@@ -2,9 +2,9 @@
 // own.
 //
 // Input: one byte that chooses codec and shape, one whose lowest bit asks for a repaired header, the coded tensor.
-#include "core/bytes.h"
-#include "core/codec.h"
-#include "core/geometry.h"
+#include "base/bytes.h"
+#include "codec/codec.h"
+#include "codec/geometry.h"
 #include "fuzz/fuzz_codec.h"
 #include "fuzz/fuzz_target.h"
 #include "tests/levels.h"

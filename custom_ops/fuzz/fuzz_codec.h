@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 #include "tests/expect.h"
 #include "tests/random_inputs.h"
 

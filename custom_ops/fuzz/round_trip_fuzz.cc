@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/bytes.h"
-#include "core/codec.h"
+#include "base/bytes.h"
+#include "codec/codec.h"
 #include "fuzz/fuzz_codec.h"
 #include "fuzz/fuzz_target.h"
 #include "tests/expected_output.h"

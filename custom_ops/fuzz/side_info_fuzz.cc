@@ -1,6 +1,6 @@
 // Arbitrary side information: it is refused, or it makes a codec that works.
-#include "core/bytes.h"
-#include "core/codec.h"
+#include "base/bytes.h"
+#include "codec/codec.h"
 #include "fuzz/fuzz_target.h"
 #include "tests/expect.h"
 #include "tests/random_inputs.h"

@@ -1,14 +1,14 @@
 // Whole maps: decoding gives what the definitions of FORMAT.md say, within the capacity, and damage is survived.
-#include "core/codec.h"
+#include "codec/codec.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include "core/bytes.h"
-#include "core/geometry.h"
-#include "core/small.h"
+#include "base/bytes.h"
+#include "base/features.h"
+#include "codec/geometry.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
 #include "tests/random_inputs.h"

@@ -1,5 +1,5 @@
 // CRC-32C: the check value, every length, and continuation at any place.
-#include "core/crc32c.h"
+#include "base/crc32c.h"
 
 #include <cstdint>
 #include <vector>

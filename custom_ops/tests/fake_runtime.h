@@ -1,7 +1,7 @@
 // A stand-in for the TensorFlow Lite interpreter: one graph of custom ops, which a resolver or a delegate registers.
 //
-// It is nastier than the real one: tensors move on AddTensors, and their data is unaligned and of exact size, so that
-// AddressSanitizer sees every step outside.
+// It is nastier than the real one: tensors move on AddTensors, and their data is unaligned, unless a test asks for the
+// real one's alignment, and of exact size, so that AddressSanitizer sees every step outside.
 #ifndef FMTC_TESTS_FAKE_RUNTIME_H_
 #define FMTC_TESTS_FAKE_RUNTIME_H_
 
@@ -99,6 +99,9 @@ class FakeRuntime {
 
   TfLiteStatus ApplyDelegate(TfLiteDelegate* delegate) { return delegate->Prepare(&context_, delegate); }
 
+  // Tensors from now on lie where the real one has them: at multiples of 16 at least.
+  void AlignTensors() { shift_ = 0; }
+
   void SetNumThreads(int threads) { context_.recommended_num_threads = threads; }
 
   TfLiteStatus Prepare() {
@@ -158,9 +161,10 @@ class FakeRuntime {
     std::free(tensor->dims);
     tensor->dims = dims;
     tensor->bytes = 1;
+    if (tensor->type == kTfLiteFloat32 || tensor->type == kTfLiteInt32) tensor->bytes = 4;
     for (int i = 0; i < dims->size; ++i) tensor->bytes *= static_cast<size_t>(dims->data[i]);
-    self->storage_.push_back(std::make_unique<uint8_t[]>(tensor->bytes + 1));
-    tensor->data.uint8 = self->storage_.back().get() + 1;
+    self->storage_.push_back(std::make_unique<uint8_t[]>(tensor->bytes + self->shift_));
+    tensor->data.uint8 = self->storage_.back().get() + self->shift_;
     return kTfLiteOk;
   }
 
@@ -197,6 +201,7 @@ class FakeRuntime {
   std::vector<std::unique_ptr<uint8_t[]>> storage_;
   std::vector<std::unique_ptr<Op>> ops_;
   TfLiteIntArray* plan_ = nullptr;
+  size_t shift_ = 1;  // from where an array begins to a tensor's data
   std::string error_;
 };
 

@@ -4,12 +4,12 @@
 #include <cstring>
 #include <vector>
 
-#include "core/codec.h"
-#include "core/crc32c.h"
-#include "core/entropy.h"
-#include "core/small.h"
-#include "core/small_kernels.h"
-#include "kernels/dispatch.h"
+#include "base/crc32c.h"
+#include "base/features.h"
+#include "codec/codec.h"
+#include "codec/entropy.h"
+#include "codec/kernels/dispatch.h"
+#include "codec/small_kernels.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
 #include "tests/random_inputs.h"
@@ -30,6 +30,12 @@ void TestDispatch() {
   EXPECT(FindKernels("") == nullptr);
   EXPECT(FindKernels("avx1024") == nullptr);
   EXPECT(ChosenKernels().kernels == FindKernels(ChosenKernels().level));
+}
+
+bool HasAll(const Kernels& k) {
+  return k.analyze_row != nullptr && k.synthesize_row != nullptr && k.decode_run != nullptr && k.split_run != nullptr &&
+         k.encode_run != nullptr && k.planes_to_pixels != nullptr && k.pixels_to_planes != nullptr &&
+         k.residuals_of_row != nullptr && k.indices_of_row != nullptr && k.extend_crc32c != nullptr;
 }
 
 void TestCrc(const Kernels& kernels) {
@@ -209,6 +215,7 @@ void TestMaps() {
 int main() {
   fmtc::TestDispatch();
   for (const fmtc::Kernels* kernels : fmtc::test::AllKernels()) {
+    EXPECT(fmtc::HasAll(*kernels));
     fmtc::TestCrc(*kernels);
     fmtc::TestPlanes(*kernels);
     fmtc::TestPrediction(*kernels, 0);

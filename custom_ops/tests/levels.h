@@ -4,10 +4,10 @@
 
 #include <vector>
 
-#include "core/codec.h"
-#include "core/small.h"
-#include "core/small_kernels.h"
-#include "kernels/dispatch.h"
+#include "base/features.h"
+#include "codec/codec.h"
+#include "codec/kernels/dispatch.h"
+#include "codec/small_kernels.h"
 
 namespace fmtc::test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/side_info.h"
+#include "codec/side_info.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/flex_map.h"

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "core/side_info.h"
+#include "codec/side_info.h"
 #include "tests/expect.h"
 #include "tests/flex_map.h"
 

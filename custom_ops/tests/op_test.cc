@@ -1,5 +1,6 @@
 // FMTC_ENCODE and FMTC_DECODE in a fake interpreter, registered with a resolver (register.h) and as delegate kernels.
 #include <algorithm>
+#include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -8,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/op_graph.h"
@@ -156,6 +157,20 @@ void TestTensorErrors(bool with_delegate) {
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': its coded tensor has 328 bytes per item, needs 336; "
                      "convert the model again");
+  model = OpGraph();
+  model.item_capacity = 2 * 336;
+  FakeRuntime enough;
+  Build(&model, &enough, with_delegate);
+  EXPECT(enough.Prepare() == kTfLiteOk);
+  for (const int too_much : {2 * 336 + 1, INT_MAX}) {
+    model.item_capacity = 16;  // the fake runtime allocates at once
+    FakeRuntime runtime;
+    Build(&model, &runtime, with_delegate);
+    runtime.tensor(model.coded).dims->data[1] = too_much;
+    EXPECT(runtime.Prepare() == kTfLiteError);
+    EXPECT_ERROR(runtime, "FMTC_ENCODE 'conv1/relu': its coded tensor has " + std::to_string(too_much) +
+                              " bytes per item, a map of its shape needs at most 336; convert the model again");
+  }
   for (const std::vector<int>& inputs : {std::vector<int>{1}, {1, -1}, {1, 99}, {0, 1, 2}}) {
     model = OpGraph();
     model.encode_inputs = inputs;
@@ -193,6 +208,86 @@ void TestSmallCapacityWithLevels(bool with_delegate) {
   EXPECT(runtime.Prepare() == kTfLiteOk);
   Fill(&runtime, model.input);
   EXPECT(runtime.Invoke() == kTfLiteOk);  // the constant level
+}
+
+// The runtime plans memory for the order in which it gets the ops, and writes where it is told to.
+void TestWhatInvokeCannotTrust(bool with_delegate) {
+  const char* const shared = "its tensors share memory, as those of ops in a wrong order do; convert the model again";
+  const auto expect_refused = [&](const char* op, const char* message, const auto& change) {
+    FakeRuntime runtime;
+    OpGraph model;
+    Build(&model, &runtime, with_delegate);
+    EXPECT(runtime.Prepare() == kTfLiteOk);
+    Fill(&runtime, model.input);
+    change(&runtime, model);
+    EXPECT(runtime.Invoke() == kTfLiteError);
+    EXPECT_ERROR(runtime, std::string(op) + " 'conv1/relu': " + message);
+  };
+  const auto place = [](int to, int from, long distance) {
+    return [=](FakeRuntime* runtime, const OpGraph& model) {
+      const int tensors[] = {model.input, model.coded, model.output, model.side, 4, 5};
+      runtime->tensor(tensors[to]).data.uint8 = runtime->data(tensors[from]) + distance;
+    };
+  };
+  constexpr int kInput = 0, kCoded = 1, kOutput = 2, kSide = 3, kEncodeWorkspace = 4, kDecodeWorkspace = 5;
+  for (long distance : {0, 8, -8}) {
+    expect_refused("FMTC_ENCODE", shared, place(kCoded, kInput, distance));
+    expect_refused("FMTC_ENCODE", shared, place(kCoded, kSide, distance));
+    expect_refused("FMTC_ENCODE", shared, place(kEncodeWorkspace, kInput, distance));
+    expect_refused("FMTC_ENCODE", shared, place(kCoded, kEncodeWorkspace, distance));
+    expect_refused("FMTC_DECODE", shared, place(kOutput, kCoded, distance));
+    expect_refused("FMTC_DECODE", shared, place(kOutput, kSide, distance));
+    expect_refused("FMTC_DECODE", shared, place(kDecodeWorkspace, kCoded, distance));
+    expect_refused("FMTC_DECODE", shared, place(kOutput, kDecodeWorkspace, distance));
+  }
+  const char* const no_memory = "a tensor of it has no memory; its model is damaged, or was not prepared";
+  expect_refused("FMTC_ENCODE", no_memory,
+                 [](FakeRuntime* runtime, const OpGraph& model) { runtime->tensor(model.coded).data = {}; });
+  expect_refused("FMTC_DECODE", no_memory, [](FakeRuntime* runtime, const OpGraph&) { runtime->tensor(5).data = {}; });
+  const char* const constant = "its output is a constant of the model; convert the model again";
+  expect_refused("FMTC_DECODE", constant, [](FakeRuntime* runtime, const OpGraph& model) {
+    runtime->tensor(model.output).allocation_type = kTfLiteMmapRo;
+  });
+  // What another op has resized.
+  const char* const size =
+      "invalid argument: null pointer, or a size that is negative, too large or not the feature map's";
+  expect_refused("FMTC_ENCODE", (std::string("cannot encode: ") + size).c_str(),
+                 [](FakeRuntime* runtime, const OpGraph& model) {
+                   runtime->Resize(model.input, {1, 9, 7, 6});
+                 });
+  expect_refused("FMTC_DECODE", (std::string("cannot decode: ") + size).c_str(),
+                 [](FakeRuntime* runtime, const OpGraph& model) {
+                   runtime->Resize(model.output, {1, 9, 7, 4});
+                 });
+  expect_refused("FMTC_ENCODE",
+                 "cannot encode: buffer too small: output, memory or workspace is smaller than the codec asks for",
+                 [](FakeRuntime* runtime, const OpGraph&) { runtime->Resize(4, {100}); });
+  FakeRuntime runtime;
+  OpGraph model;
+  Build(&model, &runtime, with_delegate);
+  EXPECT(runtime.Invoke() == kTfLiteError);
+  EXPECT_ERROR(runtime, std::string("FMTC_ENCODE 'conv1/relu': ") + no_memory);
+}
+
+void TestOutputsThatCannotBe(bool with_delegate) {
+  for (const TfLiteAllocationType type : {kTfLiteMmapRo, kTfLitePersistentRo}) {
+    FakeRuntime runtime;
+    OpGraph model;
+    Build(&model, &runtime, with_delegate);
+    runtime.tensor(model.coded).allocation_type = type;
+    EXPECT(runtime.Prepare() == kTfLiteError);
+    EXPECT_ERROR(runtime, "FMTC_ENCODE 'conv1/relu': its output is a constant of the model; convert the model again");
+  }
+  FakeRuntime runtime;
+  FakeResolver resolver;
+  AddFmtcOps(&resolver);
+  const int side = runtime.AddConstant(MakeSideInfo(5), "side");
+  const int map = runtime.AddTensor(kTfLiteInt8, {1, 9, 7, 5}, "map");
+  const std::vector<uint8_t> options = test::MakeOptions(9, 7, 5, "int8").Bytes();
+  runtime.AddOp("FMTC_ENCODE", {map, side}, {map}, options, with_delegate ? nullptr : &resolver);
+  if (with_delegate) runtime.ApplyDelegate(tflite_plugin_create_delegate(nullptr, nullptr, 0, nullptr));
+  EXPECT(runtime.Prepare() == kTfLiteError);
+  EXPECT_ERROR(runtime, "FMTC_ENCODE 'conv1/relu': its output is one of its inputs; convert the model again");
 }
 
 // Damages the coded tensor between the two ops, by running the decoder in a graph of its own.
@@ -263,7 +358,7 @@ void TestDelegateRefusesOptions() {
 int main() {
   for (auto* test : {fmtc::TestRoundTrip, fmtc::TestBatchIsFollowed, fmtc::TestOptionErrors, fmtc::TestSideInfoErrors,
                      fmtc::TestTensorErrors, fmtc::TestOtherShapesAreRefused, fmtc::TestSmallCapacityWithLevels,
-                     fmtc::TestCorruptCodedBytes}) {
+                     fmtc::TestWhatInvokeCannotTrust, fmtc::TestOutputsThatCannotBe, fmtc::TestCorruptCodedBytes}) {
     fmtc::ForBothPaths(test);
   }
   fmtc::TestDelegateLeavesOtherOps();

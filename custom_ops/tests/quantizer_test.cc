@@ -1,13 +1,13 @@
 // The step quantizer against its definition: every value, every centre, every step.
-#include "core/quantizer.h"
+#include "codec/quantizer.h"
 
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
-#include "core/analysis.h"
-#include "core/small.h"
-#include "core/synthesis.h"
+#include "base/features.h"
+#include "codec/analysis.h"
+#include "codec/synthesis.h"
 #include "tests/expect.h"
 #include "tests/levels.h"
 #include "tests/random_inputs.h"
@@ -86,12 +86,21 @@ class AllValuesAndCentres {
     const OwnedCodec codec(BuildSideInfo(spec_));
     EXPECT(codec.status() == Status::kOk);
     for (const Codec& level_codec : test::AtEveryLevel(codec.codec())) {
-      memory_.resize(AnalysisMemorySize(level_codec) + SynthesisMemorySize(level_codec));
       Analysis analysis;
-      InitAnalysis(level_codec, type_, level, memory_.data(), &analysis);
+      Layout needed;
+      LayOutAnalysis(level_codec, &needed, &analysis);
+      memory_.resize(needed.bytes());
+      Layout layout(memory_.data());
+      LayOutAnalysis(level_codec, &layout, &analysis);
+      InitAnalysis(level_codec, type_, level, &analysis);
       AnalyzeRow(analysis, kNumValues, input_.data(), indices_.data());
       Synthesis synthesis;
-      InitSynthesis(level_codec, type_, level, memory_.data(), &synthesis);
+      Layout needed_for_synthesis;
+      LayOutSynthesis(level_codec, &needed_for_synthesis, &synthesis);
+      memory_.resize(needed_for_synthesis.bytes());
+      Layout synthesis_layout(memory_.data());
+      LayOutSynthesis(level_codec, &synthesis_layout, &synthesis);
+      InitSynthesis(level_codec, type_, level, &synthesis);
       SynthesizeRow(synthesis, kNumValues, indices_.data(), output_.data());
       CompareWithDefinition(step << level);
     }

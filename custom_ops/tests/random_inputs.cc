@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/small.h"
+#include "base/features.h"
 
 namespace fmtc::test {
 namespace {

@@ -8,9 +8,10 @@
 int main() {
   fmtc::test::FakeResolver resolver;
   fmtc::AddFmtcOps(&resolver);
-  EXPECT(resolver.ops.size() == 2);
+  EXPECT(resolver.ops.size() == 3);
   EXPECT(resolver.ops.at("FMTC_ENCODE") == FmtcRegisterEncode());
   EXPECT(resolver.ops.at("FMTC_DECODE") == FmtcRegisterDecode());
+  EXPECT(resolver.ops.at("FMTC_REGION") == FmtcRegisterRegion());
 
   fmtc::test::FakeRuntime runtime;
   fmtc::test::OpGraph graph;

@@ -7,9 +7,9 @@
 #include <memory>
 #include <utility>
 
-#include "core/bytes.h"
-#include "core/crc32c.h"
-#include "kernels/dispatch.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "codec/kernels/dispatch.h"
 
 namespace fmtc::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 
 namespace fmtc::test {
 

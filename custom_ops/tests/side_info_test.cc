@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/codec.h"
-#include "core/small.h"
+#include "base/features.h"
+#include "codec/codec.h"
 #include "tests/expect.h"
 #include "tests/random_inputs.h"
 
@@ -38,7 +38,8 @@ void TestFieldsAreRead() {
   spec.max_level = 3;
   const Bytes bytes = BuildSideInfo(spec);
   SideInfo info;
-  EXPECT(ParseSideInfo(bytes.data(), bytes.size(), &info) == Status::kOk);
+  SideInfoSizes sizes;
+  EXPECT(ParseSideInfo(bytes.data(), bytes.size(), &sizes, &info) == Status::kOk);
   EXPECT(info.channels == 5 && info.components == 5 && info.num_classes == 2 && info.max_level == 3);
   EXPECT(info.lo == -100 && info.hi == 90 && info.has_checksum && !info.has_analysis && !info.has_synthesis);
   for (uint32_t j = 0; j < 5; ++j) {

@@ -1,5 +1,5 @@
 // Tables of a class: states, tokens and the inverse relation of encoder and decoder.
-#include "core/tables.h"
+#include "codec/tables.h"
 
 #include <cstdint>
 

@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "core/codec.h"
-#include "core/geometry.h"
+#include "codec/codec.h"
+#include "codec/geometry.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/levels.h"

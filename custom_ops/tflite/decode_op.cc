@@ -1,4 +1,4 @@
-#include "core/bytes.h"
+#include "base/bytes.h"
 #include "tflite/op_state.h"
 #include "tflite/register.h"
 
@@ -20,7 +20,9 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   const int width = static_cast<int>(DivideRoundUp(options.width, options.stride_width));
   if (CheckFeatureMap(context, *state, state->output, height, width, channels) != kTfLiteOk) return kTfLiteError;
   const int batch = context->tensors[state->source].dims->data[0];
+  const int item_capacity = context->tensors[state->source].dims->data[1];
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
+  if (CheckMostCapacity(context, *state, item_capacity) != kTfLiteOk) return kTfLiteError;
 
   HoldWorkers(*context, state);
   const size_t workspace_bytes = DecodeWorkspaceSize(*state->codec, state->plan, state->workers.count);
@@ -31,7 +33,8 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
 
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const OpState& state = *static_cast<const OpState*>(node->user_data);
-  if (state.plan.batch == 0) return kTfLiteOk;
+  if (state.codec != nullptr && state.plan.batch == 0) return kTfLiteOk;
+  if (CheckMemory(context, state) != kTfLiteOk) return kTfLiteError;
   const TfLiteTensor& coded = context->tensors[state.source];
   const TfLiteTensor& map = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];

@@ -1,10 +1,10 @@
 // The external delegate: two C functions that every TensorFlow Lite runtime can load from this library. The delegate
-// gives the FMTC ops, which the runtime does not know, the kernels of encode_op and decode_op.
+// gives the FMTC ops, which the runtime does not know, the kernels of encode_op, decode_op and region_op.
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
 
-#include "kernels/dispatch.h"
+#include "codec/kernels/dispatch.h"
 #include "tflite/op_options.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
@@ -17,7 +17,7 @@ namespace {
 // The op of this name, or null.
 const TfLiteRegistration* FindOp(const char* custom_name) {
   if (custom_name == nullptr) return nullptr;
-  for (const TfLiteRegistration* op : {FmtcRegisterEncode(), FmtcRegisterDecode()}) {
+  for (const TfLiteRegistration* op : {FmtcRegisterEncode(), FmtcRegisterDecode(), FmtcRegisterRegion()}) {
     if (std::strcmp(custom_name, op->custom_name) == 0) return op;
   }
   return nullptr;

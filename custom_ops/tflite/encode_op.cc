@@ -32,6 +32,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   const int item_capacity = context->tensors[state->output].dims->data[1];
   if (PlanBatch(context, state, batch) != kTfLiteOk) return kTfLiteError;
   if (CheckCapacity(context, *state, static_cast<size_t>(item_capacity)) != kTfLiteOk) return kTfLiteError;
+  if (CheckMostCapacity(context, *state, item_capacity) != kTfLiteOk) return kTfLiteError;
 
   HoldWorkers(*context, state);
   const size_t workspace_bytes = EncodeWorkspaceSize(*state->codec, state->plan, state->workers.count);
@@ -42,7 +43,8 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
 
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const OpState& state = *static_cast<const OpState*>(node->user_data);
-  if (state.plan.batch == 0) return kTfLiteOk;
+  if (state.codec != nullptr && state.plan.batch == 0) return kTfLiteOk;
+  if (CheckMemory(context, state) != kTfLiteOk) return kTfLiteError;
   const TfLiteTensor& map = context->tensors[state.source];
   const TfLiteTensor& coded = context->tensors[state.output];
   const TfLiteTensor& workspace = context->tensors[state.workspace];

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 
 namespace fmtc {
 

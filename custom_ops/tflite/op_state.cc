@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "tflite/node.h"
 #include "tflite/shared_codec.h"
 #include "tflite/thread_pool.h"
 
@@ -16,26 +17,6 @@ namespace {
 static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with calloc");
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
-
-// A dims array as TFLite wants it: it frees the memory with free().
-TfLiteIntArray* NewIntArray(int size, const int* values) {
-  const size_t values_bytes = static_cast<size_t>(size) * sizeof(int);
-  auto* array = static_cast<TfLiteIntArray*>(std::malloc(sizeof(int) + values_bytes));
-  if (array == nullptr) return nullptr;
-  array->size = size;
-  std::memcpy(array->data, values, values_bytes);
-  return array;
-}
-
-TfLiteStatus Resize(TfLiteContext* context, const OpState& state, int tensor, int rank, const int* dims) {
-  TfLiteIntArray* size = NewIntArray(rank, dims);
-  if (size == nullptr) return Fail(context, state, "out of memory");
-  return context->ResizeTensor(context, &context->tensors[tensor], size);
-}
-
-bool IsTensorIndex(const TfLiteContext* context, int index) {
-  return index >= 0 && static_cast<size_t>(index) < context->tensors_size;
-}
 
 // Takes the tensor indices from the node: two inputs, one output.
 bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* state) {
@@ -55,32 +36,6 @@ void PrintTensorName(TfLiteContext* context, const OpState& state, char* out, si
   if (name[0] == '\0' && IsTensorIndex(context, state.output)) name = context->tensors[state.output].name;
   if (name == nullptr) name = "";
   CopyPrintable(name, std::strlen(name), out, capacity);
-}
-
-// "[1,224,224,3]"
-void PrintDims(const TfLiteIntArray* dims, char* out, size_t capacity) {
-  size_t used = static_cast<size_t>(std::snprintf(out, capacity, "["));
-  for (int i = 0; dims != nullptr && i < dims->size && used + 1 < capacity; ++i) {
-    used += static_cast<size_t>(std::snprintf(out + used, capacity - used, i > 0 ? ",%d" : "%d", dims->data[i]));
-  }
-  if (used + 1 < capacity) std::snprintf(out + used, capacity - used, "]");
-}
-
-const char* TypeName(TfLiteType type) {
-  switch (type) {
-    case kTfLiteFloat32:
-      return "float32";
-    case kTfLiteInt32:
-      return "int32";
-    case kTfLiteUInt8:
-      return "uint8";
-    case kTfLiteInt16:
-      return "int16";
-    case kTfLiteInt8:
-      return "int8";
-    default:
-      return "another type";
-  }
 }
 
 TfLiteStatus FailNewer(TfLiteContext* context, const OpState& state, int version) {
@@ -137,6 +92,14 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
   }
   if (!BindTensors(*context, *node, state)) {
     Fail(context, *state, "it must have 2 inputs and 1 output; convert the model again");
+    return nullptr;
+  }
+  if (IsReadOnly(context->tensors[state->output])) {
+    Fail(context, *state, "its output is a constant of the model; convert the model again");
+    return nullptr;
+  }
+  if (state->output == state->source || state->output == state->side_info) {
+    Fail(context, *state, "its output is one of its inputs; convert the model again");
     return nullptr;
   }
   if (state->options_problem != nullptr) {
@@ -199,6 +162,16 @@ TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int 
   return kTfLiteOk;
 }
 
+TfLiteStatus CheckMostCapacity(TfLiteContext* context, const OpState& state, int item_capacity) {
+  // Generous; a size that only exhausts memory is nobody's choice.
+  const uint64_t most = 2 * uint64_t{state.plan.item_capacity};
+  if (static_cast<uint64_t>(item_capacity) <= most) return kTfLiteOk;
+  return Fail(context, state,
+              "its coded tensor has %d bytes per item, a map of its shape needs at most %zu; "
+              "convert the model again",
+              item_capacity, state.plan.item_capacity);
+}
+
 void HoldWorkers(const TfLiteContext& context, OpState* state) {
   const Workers before = state->workers;
   state->workers = HoldThreadPool(context.recommended_num_threads);
@@ -218,26 +191,34 @@ TfLiteStatus PlanBatch(TfLiteContext* context, OpState* state, int batch) {
 
 TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState* state, size_t bytes) {
   if (bytes > INT_MAX) return Fail(context, *state, "needs a workspace of %zu bytes; use a smaller batch", bytes);
-  if (state->workspace < 0) {
-    if (context->AddTensors(context, 1, &state->workspace) != kTfLiteOk) {
-      state->workspace = -1;
-      return Fail(context, *state, "cannot add its workspace");
-    }
-  }
-  TfLiteIntArray* temporaries = NewIntArray(1, &state->workspace);
-  if (temporaries == nullptr) return Fail(context, *state, "out of memory");
-  std::free(node->temporaries);
-  node->temporaries = temporaries;
-
-  TfLiteTensor* tensor = &context->tensors[state->workspace];
-  tensor->type = kTfLiteUInt8;
-  tensor->allocation_type = kTfLiteArenaRw;
-  const int dims[1] = {static_cast<int>(bytes)};
-  return Resize(context, *state, state->workspace, 1, dims);
+  if (RequestTemporary(context, node, bytes, &state->workspace)) return kTfLiteOk;
+  return Fail(context, *state, "cannot have its workspace of %zu bytes", bytes);
 }
 
 TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims) {
-  return Resize(context, state, state.output, rank, dims);
+  if (ResizeTensor(context, state.output, rank, dims)) return kTfLiteOk;
+  return Fail(context, state, "cannot resize its output");
+}
+
+TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {
+  const int indices[] = {state.output, state.workspace, state.source, state.side_info};
+  for (int i = 0; i < 4; ++i) {
+    if (!IsTensorIndex(context, indices[i]) || context->tensors[indices[i]].data.data == nullptr) {
+      return Fail(context, state, "a tensor of it has no memory; its model is damaged, or was not prepared");
+    }
+  }
+  if (IsReadOnly(context->tensors[state.output])) {
+    return Fail(context, state, "its output is a constant of the model; convert the model again");
+  }
+  // The first two are written: they may share memory with none of the others.
+  for (int i = 0; i < 2; ++i) {
+    for (int j = i + 1; j < 4; ++j) {
+      if (!Overlap(context->tensors[indices[i]], context->tensors[indices[j]])) continue;
+      return Fail(context, state,
+                  "its tensors share memory, as those of ops in a wrong order do; convert the model again");
+    }
+  }
+  return kTfLiteOk;
 }
 
 }  // namespace fmtc

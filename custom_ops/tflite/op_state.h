@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "core/codec.h"
+#include "codec/codec.h"
 #include "tflite/op_options.h"
 #include "tflite/tflite_abi.h"
 
@@ -68,6 +68,10 @@ TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int t
 // Checks that the tensor is uint8 [any, item capacity].
 TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int tensor);
 
+// Checks, when the map is planned, that the coded tensor has no more bytes per item than a map of this shape can be
+// given for a reason.
+TfLiteStatus CheckMostCapacity(TfLiteContext* context, const OpState& state, int item_capacity);
+
 // As many workers as the interpreter has threads.
 void HoldWorkers(const TfLiteContext& context, OpState* state);
 
@@ -79,6 +83,10 @@ TfLiteStatus RequestWorkspace(TfLiteContext* context, TfLiteNode* node, OpState*
 
 // Gives the output these dimensions.
 TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank, const int* dims);
+
+// The first step of Invoke: whether what Prepare saw still holds. The runtime plans memory by the order of the ops, and
+// a damaged model's is any; its tensors then have none, or share it.
+TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state);
 
 }  // namespace fmtc
 

@@ -1,5 +1,6 @@
-// Registers FMTC_ENCODE and FMTC_DECODE with an op resolver, for programs that link TensorFlow Lite statically and
-// want no delegate. Header-only, and needs no TFLite header itself. The ops are in `fmtc_register` (CMake) and
+// Registers FMTC_ENCODE, FMTC_DECODE and FMTC_REGION with an op resolver, for programs that link TensorFlow Lite
+// statically and want no delegate. Header-only, and needs no TFLite header itself. The ops are in `fmtc_register`
+// (CMake) and
 // `//custom_ops:register` (Bazel).
 //
 //   tflite::ops::builtin::BuiltinOpResolver resolver;
@@ -15,6 +16,7 @@ extern "C" {
 // The ops' registrations. They are static and never change.
 TfLiteRegistration* FmtcRegisterEncode(void);
 TfLiteRegistration* FmtcRegisterDecode(void);
+TfLiteRegistration* FmtcRegisterRegion(void);
 }
 
 namespace fmtc {
@@ -24,6 +26,7 @@ template <class Resolver>
 void AddFmtcOps(Resolver* resolver) {
   resolver->AddCustom("FMTC_ENCODE", FmtcRegisterEncode());
   resolver->AddCustom("FMTC_DECODE", FmtcRegisterDecode());
+  resolver->AddCustom("FMTC_REGION", FmtcRegisterRegion());
 }
 
 }  // namespace fmtc

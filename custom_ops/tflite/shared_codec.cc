@@ -4,8 +4,8 @@
 #include <mutex>
 #include <type_traits>
 
-#include "core/bytes.h"
-#include "kernels/dispatch.h"
+#include "base/bytes.h"
+#include "codec/kernels/dispatch.h"
 
 namespace fmtc {
 namespace {

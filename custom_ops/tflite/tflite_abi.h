@@ -39,6 +39,7 @@ enum TfLiteAllocationType {
   kTfLiteArenaRw = 2,
   kTfLiteArenaRwPersistent = 3,
   kTfLiteDynamic = 4,
+  kTfLitePersistentRo = 5,
   kTfLiteCustom = 6,
 };
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/workers.h"
+#include "base/workers.h"
 
 namespace fmtc {
 

@@ -1,1 +1,1 @@
-"""Where tables, steps and transforms come from: sample sources and the statistics taken over them."""
+"""What conversions measure on the original model: statistics, sensitivities, components."""

@@ -5,31 +5,47 @@ activation inputs. Rounding is passed through; what an activation or the integer
 """
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 import numpy as np
 
-from fmtc_tflite.calibration.runner import signed
+from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model_io import Op, Tensor
+from fmtc_tflite.graph.operators.constants import axes, constant, paddings, strided_slices
+from fmtc_tflite.graph.operators.window import op_window, operand, result_of
 from fmtc_tflite.graph.sites import activation_range
+from fmtc_tflite.inference.model_runner import signed
 
 Read = Callable[[Tensor], np.ndarray]
 Gradients = Iterator[tuple[Tensor, np.ndarray]]
-_SAME = 0  # schema.Padding.SAME
+
+
+class _UnknownForm(Exception):
+    """The op does something that its adjoint does not cover."""
 
 
 def real_weights(tensor: Tensor) -> np.ndarray:
-    """Dequantized constant, float32 of the tensor's shape; per-tensor or per-channel quantization."""
-    assert tensor.data is not None
-    assert tensor.dtype is not None
-    values = tensor.data.view(tensor.dtype).reshape(tensor.shape).astype(np.float32)
+    """Dequantized constant, float32 of the tensor's shape; per-tensor or per-channel quantization.
+
+    Raises:
+      ModelFormatError: no constant of a plain type, or scales that do not fit its shape.
+    """
+    values = constant(tensor).astype(np.float32)
     parameters = tensor.quantization
     if parameters is None or parameters.scale is None or len(parameters.scale) == 0:
         return values
-    shape = [1] * values.ndim
-    if len(parameters.scale) > 1:
-        shape[parameters.quantizedDimension] = -1
-    scale = np.asarray(parameters.scale, np.float32).reshape(shape)
-    return (values - np.asarray(parameters.zeroPoint, np.float32).reshape(shape)) * scale
+    shape, axis = [1] * values.ndim, int(parameters.quantizedDimension)
+    scale, zero_point = np.asarray(parameters.scale, np.float32), np.zeros(1, np.float32)
+    if parameters.zeroPoint is not None and len(parameters.zeroPoint):
+        zero_point = np.asarray(parameters.zeroPoint, np.float32)
+    if len(scale) > 1:
+        if not 0 <= axis < values.ndim or len(scale) != values.shape[axis] or len(zero_point) not in (1, len(scale)):
+            raise ModelFormatError(
+                f"tensor '{tensor.name}' {list(tensor.shape)} has {len(scale)} scales and {len(zero_point)} zero "
+                f"points for dimension {axis}"
+            )
+        shape[axis] = -1
+    return (values - zero_point.reshape(shape if len(zero_point) > 1 else [1] * values.ndim)) * scale.reshape(shape)
 
 
 def clipped_gradient(op: Op, output: Tensor, gradient: np.ndarray, read: Read) -> np.ndarray:
@@ -41,8 +57,8 @@ def clipped_gradient(op: Op, output: Tensor, gradient: np.ndarray, read: Read) -
     return gradient * ((q > lo) & (q < hi))
 
 
-def input_gradients(op: Op, gradient: np.ndarray, read: Read) -> Gradients | None:
-    """Gradients for the op's activation inputs; None for an operator that is not known here.
+def input_gradients(op: Op, gradient: np.ndarray, read: Read) -> list[tuple[Tensor, np.ndarray]] | None:
+    """Gradients for the op's activation inputs; None for an operator, or a form of one, that is not known here.
 
     Args:
       op: the operator.
@@ -50,7 +66,13 @@ def input_gradients(op: Op, gradient: np.ndarray, read: Read) -> Gradients | Non
       read: gives a tensor's integers as they were computed.
     """
     adjoint = _ADJOINTS.get(op.opcode)
-    return None if adjoint is None else adjoint(op, gradient, read)
+    if adjoint is None or gradient.shape != result_of(op).shape:
+        return None
+    try:
+        found = list(adjoint(op, gradient, read))
+    except (_UnknownForm, ModelFormatError):
+        return None
+    return found if all(value.shape == tensor.shape for tensor, value in found) else None
 
 
 def _activation(tensor: Tensor | None) -> bool:
@@ -61,27 +83,19 @@ def _inputs(op: Op) -> list[Tensor]:
     return [t for t in op.inputs if t is not None]
 
 
-def _same_padding(size: int, kernel: int, stride: int, dilation: int) -> int:
-    out = -(-size // stride)
-    return max((out - 1) * stride + (kernel - 1) * dilation + 1 - size, 0) // 2
-
-
-def _window(op: Op, shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """(stride, dilation, padding in front) of each spatial axis."""
-    o = op.options
-    steps = ((o.strideH, getattr(o, "dilationHFactor", 1)), (o.strideW, getattr(o, "dilationWFactor", 1)))
-    pads = [
-        _same_padding(n, k, s, d) if o.padding == _SAME else 0
-        for n, k, (s, d) in zip(shape[1:3], kernel, steps, strict=True)
-    ]
-    return (steps[0], steps[1], (pads[0], pads[1]))
+def _require(condition: bool) -> None:
+    if not condition:
+        raise _UnknownForm
 
 
 class SlidingWindow:
     """The padded input of a convolution or pooling, zeros at first, and where each tap of the window lies in it."""
 
     def __init__(self, op: Op, shape: tuple[int, ...], kernel: tuple[int, int], out: tuple[int, ...]) -> None:
-        (self.sh, self.dh), (self.sw, self.dw), (self.ph, self.pw) = _window(op, shape, kernel)
+        rows, columns = (window := op_window(op)).rows, window.columns
+        (self.sh, self.dh, self.ph), (self.sw, self.dw, self.pw) = (
+            (axis.stride, axis.dilation, axis.before) for axis in (rows, columns)
+        )
         self.shape, self.out = shape, out
         height = max((out[1] - 1) * self.sh + (kernel[0] - 1) * self.dh + 1, shape[1] + self.ph)
         width = max((out[2] - 1) * self.sw + (kernel[1] - 1) * self.dw + 1, shape[2] + self.pw)
@@ -99,7 +113,8 @@ class SlidingWindow:
 
 
 def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = _inputs(op)[0], real_weights(_inputs(op)[1])
+    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    _require(weights.ndim == 4 and weights.shape[0] == gradient.shape[3] and weights.shape[3:] == x.shape[3:])
     kernel = (weights.shape[1], weights.shape[2])
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     for a in range(kernel[0]):
@@ -109,7 +124,10 @@ def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = _inputs(op)[0], real_weights(_inputs(op)[1])[0]
+    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    _require(weights.ndim == 4 and weights.shape[0] == 1 and weights.shape[3] == gradient.shape[3])
+    _require(len(x.shape) == 4 and weights.shape[3] % max(x.shape[3], 1) == 0)
+    weights = weights[0]
     scatter = SlidingWindow(op, x.shape, (weights.shape[0], weights.shape[1]), gradient.shape)
     for a in range(weights.shape[0]):
         for b in range(weights.shape[1]):
@@ -119,26 +137,32 @@ def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _fully_connected(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = _inputs(op)[0], real_weights(_inputs(op)[1])
-    yield x, (gradient.reshape(-1, gradient.shape[-1]) @ weights).reshape(x.shape)
+    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    _require(weights.ndim == 2 and gradient.shape[-1:] == weights.shape[:1])
+    found = gradient.reshape(-1, gradient.shape[-1]) @ weights
+    _require(found.size == prod(x.shape))
+    yield x, found.reshape(x.shape)
 
 
 def _reduced(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Undoes numpy broadcasting by summing."""
-    axes = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axes, keepdims=True) if axes else gradient
+    _require(len(shape) <= gradient.ndim)
+    full = (1,) * (gradient.ndim - len(shape)) + shape
+    _require(all(own in (1, size) for own, size in zip(full, gradient.shape, strict=True)))
+    summed = tuple(i for i, n in enumerate(full) if n == 1 and gradient.shape[i] != 1)
+    return (gradient.sum(summed, keepdims=True) if summed else gradient).reshape(shape)
 
 
 def _add(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    for tensor, sign in zip(_inputs(op), (1.0, -1.0 if op.opcode == "SUB" else 1.0), strict=False):
-        if _activation(tensor) and len(tensor.shape) == gradient.ndim:
+    for tensor, sign in zip(_inputs(op), (1.0, -1.0 if op.opcode == "SUB" else 1.0), strict=True):
+        if _activation(tensor):
             yield tensor, sign * _reduced(gradient, tensor.shape)
 
 
 def _mul(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     factors = [_real(t, read) for t in _inputs(op)]
     for tensor, other in zip(_inputs(op), factors[::-1], strict=True):
-        if _activation(tensor) and len(tensor.shape) == gradient.ndim:
+        if _activation(tensor):
             yield tensor, _reduced(gradient * other, tensor.shape)
 
 
@@ -149,17 +173,16 @@ def _real(tensor: Tensor, read: Read) -> np.ndarray:
 
 
 def _mean(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x = _inputs(op)[0]
-    axes = _inputs(op)[1].data
-    assert axes is not None
+    x = operand(op, 0)
     shape = list(x.shape)
-    for axis in axes.view(np.int32).tolist():
+    for axis in axes(op, len(shape)):
         shape[axis] = 1
-    yield x, np.broadcast_to(gradient.reshape(shape), x.shape) * np.float32(np.prod(shape) / np.prod(x.shape))
+    _require(gradient.size == prod(shape))
+    yield x, np.broadcast_to(gradient.reshape(shape), x.shape) * np.float32(prod(shape) / max(prod(x.shape), 1))
 
 
 def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, kernel = _inputs(op)[0], (op.options.filterHeight, op.options.filterWidth)
+    x, kernel = operand(op, 0), (op.options.filterHeight, op.options.filterWidth)
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     for a in range(kernel[0]):
         for b in range(kernel[1]):
@@ -168,9 +191,8 @@ def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _max_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, kernel = _inputs(op)[0], (op.options.filterHeight, op.options.filterWidth)
-    output = op.outputs[0]
-    assert output is not None
+    x, kernel = operand(op, 0), (op.options.filterHeight, op.options.filterWidth)
+    output = result_of(op)
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     values = np.full(scatter.padded.shape, -np.inf, np.float32)
     values[scatter.interior] = read(x)
@@ -185,38 +207,39 @@ def _max_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _reshape(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    yield _inputs(op)[0], gradient.reshape(_inputs(op)[0].shape)
+    x = operand(op, 0)
+    _require(gradient.size == prod(x.shape))
+    yield x, gradient.reshape(x.shape)
 
 
 def _pad(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    amounts = _inputs(op)[1].data
-    assert amounts is not None
-    pairs = amounts.view(np.int32).reshape(-1, 2).tolist()
-    yield _inputs(op)[0], gradient[tuple(slice(a, n - b) for n, (a, b) in zip(gradient.shape, pairs, strict=True))]
+    pairs = paddings(op, gradient.ndim)
+    yield (
+        operand(op, 0),
+        gradient[tuple(slice(a, n - b) for n, (a, b) in zip(gradient.shape, pairs, strict=True))],
+    )
 
 
 def _strided_slice(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, o = _inputs(op)[0], op.options
-    begin, end, stride = (t.data.view(np.int32).tolist() for t in _inputs(op)[1:4] if t.data is not None)
-    if o.ellipsisMask or o.newAxisMask or o.shrinkAxisMask:
-        return
+    x, parts = operand(op, 0), strided_slices(op)
+    if parts is None:
+        raise _UnknownForm
     full = np.zeros(x.shape, np.float32)
-    index = tuple(
-        slice(None if o.beginMask >> i & 1 else b, None if o.endMask >> i & 1 else e, s)
-        for i, (b, e, s) in enumerate(zip(begin, end, stride, strict=True))
-    )
-    full[index] = gradient
+    _require(full[tuple(parts)].shape == gradient.shape)
+    full[tuple(parts)] = gradient
     yield x, full
 
 
 def _concatenation(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     axis = op.options.axis
+    _require(all(-len(t.shape) <= axis < len(t.shape) == gradient.ndim for t in _inputs(op)))
     sizes = [t.shape[axis] for t in _inputs(op)]
     yield from zip(_inputs(op), np.split(gradient, np.cumsum(sizes)[:-1], axis), strict=True)
 
 
 def _resize_bilinear(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x = _inputs(op)[0]
+    x = operand(op, 0)
+    _require(len(x.shape) == gradient.ndim == 4)
     rows, columns = (_interpolation(op, x.shape[i], gradient.shape[i]) for i in (1, 2))
     yield x, np.einsum("nyxc,yh,xw->nhwc", gradient, rows, columns, optimize=True)
 

@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from fmtc_tflite.calibration.runner import ModelRunner, signed
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
 from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.model_runner import ModelRunner, signed
 from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.library import NativeCodec
 

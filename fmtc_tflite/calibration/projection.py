@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
-from fmtc_tflite.calibration.runner import ModelRunner, signed
 from fmtc_tflite.coding.transform import eigenbasis
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
+from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.model_runner import ModelRunner, signed
 from fmtc_tflite.progress import progress
 
 Read = Callable[[Tensor], np.ndarray]
@@ -50,24 +51,21 @@ def linear_producer(site: Site) -> LinearProducer | None:
     """The producer of an int8 map if it is a plain CONV_2D with constant int8 weights; else None."""
     op, target = site.producer, site.tensor
     source, weights, *rest = [*op.inputs, None, None][:4]
-    if op.opcode != "CONV_2D" or source is None or weights is None or source.data is not None or weights.data is None:
+    if op.opcode != "CONV_2D" or source is None or weights is None or source.data is not None:
+        return None
+    if not is_constant(weights) or len(weights.shape) != 4 or len(source.shape) != 4:
         return None
     if not (source.dtype == target.dtype == weights.dtype == np.int8) or source.scale is None or target.scale is None:
         return None
     parameters = weights.quantization
-    if (
-        parameters is None
-        or parameters.scale is None
-        or np.any(parameters.zeroPoint)
-        or weights.raw.sparsity is not None
-    ):
+    if parameters is None or parameters.scale is None or np.any(parameters.zeroPoint):
         return None
     if weights.shape[3] != source.shape[3] or len(parameters.scale) not in (1, weights.shape[0]):
         return None
     bias = rest[0]
     offset: np.ndarray = np.zeros(weights.shape[0])
     if bias is not None:
-        if bias.data is None or bias.dtype != np.int32:
+        if not is_constant(bias) or bias.dtype != np.int32 or bias.data is None or bias.shape != weights.shape[:1]:
             return None
         offset = bias.data.view(np.int32) * np.asarray(parameters.scale, np.float64) * source.scale
     return LinearProducer(

@@ -16,13 +16,13 @@ import numpy as np
 
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.statistics import State
-from fmtc_tflite.evaluation.fidelity import FidelitySource, find_fidelity_source
-from fmtc_tflite.evaluation.metrics import dequantize, log_softmax
+from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
+from fmtc_tflite.fidelity.source import FidelitySource, find_fidelity_source
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 
 _LEAST_PROBABILITY = 1e-3  # below it, the resolution of quantized probabilities is what counts

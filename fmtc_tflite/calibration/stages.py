@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.calibration import passes
-from fmtc_tflite.calibration.base import Dataset
 from fmtc_tflite.calibration.sensitivity import Sensitivity, measure_sensitivities
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.calibration.store import Arrays, CalibrationStore, tensor_key
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import Site, find_sites
 

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite import files
-from fmtc_tflite.calibration.base import Dataset
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.evaluation.partial import describe_changes
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.runtime.interpreter import available_runtimes
+from fmtc_tflite.sharding.partial_results import describe_changes
 from fmtc_tflite.types import CalibrationOptions
 
 # To be raised whenever the layout changes, or what a stage measures under the same parameters.

@@ -28,6 +28,7 @@ from fmtc_tflite.errors import (
     VerificationError,
     reason,
 )
+from fmtc_tflite.supervision import supervised
 from fmtc_tflite.text import printable, printable_lines
 
 EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_LIBRARY, EXIT_INTERRUPTED = (
@@ -68,7 +69,7 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
     for flag in flags.FLAGS.get_flags_for_module(module.__name__):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
-    app.run(lambda argv: _leave(_guarded(lambda: main(argv[1:]))), flags_parser=_parse_flags)
+    app.run(lambda argv: _leave(supervised(lambda: _guarded(lambda: main(argv[1:])))), flags_parser=_parse_flags)
 
 
 def show(text: str) -> None:

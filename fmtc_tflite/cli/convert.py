@@ -21,9 +21,16 @@ from absl import flags
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.region_document import format_region_report
+from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.report import format_report
-from fmtc_tflite.types import DEFAULT_MAX_KL, DEFAULT_PAPER_BITS, CalibrationOptions, ConvertOptions
+from fmtc_tflite.types import (
+    DEFAULT_MAX_KL,
+    DEFAULT_PAPER_BITS,
+    CalibrationOptions,
+    ConvertOptions,
+    parse_input_shape,
+)
 
 FLAGS = flags.FLAGS
 
@@ -69,6 +76,24 @@ flags.DEFINE_enum(
     "traffic",
     ["traffic", "arena"],
     "traffic codes every feature map that gets smaller; arena only those that lower the planned peak memory.",
+)
+flags.DEFINE_enum(
+    "execution",
+    "ops",
+    ["ops", "regions"],
+    "ops puts FMTC_ENCODE and FMTC_DECODE around feature maps; regions puts one op in the place of a group of ops, for "
+    "the least peak memory, bit-exact (a CPU then needs no more than a few rows of most maps).",
+)
+flags.DEFINE_enum(
+    "kernels",
+    "auto",
+    ["auto", "xnnpack", "builtin", "reference"],
+    "With --execution regions: whose results to equal; auto is what the installed runtime uses by default.",
+)
+flags.DEFINE_multi_string(
+    "input_shape",
+    [],
+    "NAME:1,224,224,3 gives an input this shape, where the file leaves it open or has another one; may be repeated.",
 )
 flags.DEFINE_enum(
     "preset",
@@ -125,6 +150,9 @@ def _options() -> ConvertOptions:
         num_threads=FLAGS.num_threads,
         preset=FLAGS.preset,
         paper_bits=FLAGS.paper_bits,
+        execution=FLAGS.execution,
+        kernels=FLAGS.kernels,
+        input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )
 
 
@@ -134,15 +162,22 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     if FLAGS.json:
         common.show(json.dumps(result.report, indent=1))
         return
-    common.show(format_report(result.report))
+    if options.execution == "regions":
+        common.show(format_region_report(result.report))
+    else:
+        common.show(format_report(result.report))
+        _explain(result, options)
+    if target is not None:
+        common.show(f"written         {target}")
+
+
+def _explain(result: ConversionResult, options: ConvertOptions) -> None:
     if result.report["data"] == "synthetic":
         common.show("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
     elif options.preset == "paper":
         common.show("preset          paper: to compare with; the loss is measured, not bounded")
     elif not result.report["fidelity"]["bit_exact"]:
         common.show(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
-    if target is not None:
-        common.show(f"written         {target}")
 
 
 def _check_mode(arguments: list[str]) -> None:

@@ -23,7 +23,7 @@ from absl import flags
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.evaluation_report import format_evaluation
+from fmtc_tflite.evaluation.text_report import format_evaluation
 from fmtc_tflite.types import EvaluateOptions
 
 FLAGS = flags.FLAGS

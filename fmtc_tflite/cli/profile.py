@@ -20,11 +20,11 @@ from absl import flags
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.memory_system import DEFAULT_MEMORY_SYSTEM, known_memory_systems
+from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM, known_memory_systems
+from fmtc_tflite.memory.traffic import TRAFFIC_MODELS
 from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.profile_report import format_profile
-from fmtc_tflite.profiling.traffic import TRAFFIC_MODELS
+from fmtc_tflite.profiling.text_report import format_profile
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 FLAGS = flags.FLAGS

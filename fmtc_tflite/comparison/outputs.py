@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from fmtc_tflite.profiling.plots import new_figure, png_bytes
+from fmtc_tflite.rendering import new_figure, png_bytes
 from fmtc_tflite.text import printable_document
 
 _COLUMNS = (

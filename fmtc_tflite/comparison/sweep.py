@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.dataset import open_calibration_data
 from fmtc_tflite.comparison.options import ComparisonOptions, Point
 from fmtc_tflite.comparison.peers import measure_peers
 from fmtc_tflite.comparison.summary import ablation, against_paper
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.evaluation.document import evaluation_report
-from fmtc_tflite.evaluation.partial import PartialResults
-from fmtc_tflite.evaluation.session import Evaluation
-from fmtc_tflite.evaluation.workers import run_shards
+from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.progress import progress
+from fmtc_tflite.sharding.partial_results import PartialResults
+from fmtc_tflite.sharding.workers import run_shards
 
 COMPARISON_VERSION = 1
 _FIGURES = (

@@ -6,7 +6,7 @@ from fmtc_tflite.conversion.build import build_converted, only
 from fmtc_tflite.conversion.treatment import SitePlan
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.profiling.arena import ArenaPlan, no_scratch, plan_arena
+from fmtc_tflite.memory.arena import ArenaPlan, no_scratch, plan_arena
 
 # Coarseness at which maps are chosen, before the final one is known.
 PLANNING_COARSENESS = 1.0

@@ -11,11 +11,11 @@ from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
 from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import skipped_subgraphs
-from fmtc_tflite.profiling.arena import no_scratch, plan_arena
+from fmtc_tflite.memory.arena import no_scratch, plan_arena
 from fmtc_tflite.types import ConvertOptions
-from fmtc_tflite.verify import Comparison
 
 
 def conversion_report(
@@ -39,6 +39,7 @@ def conversion_report(
     """
     return {
         "format_version": FORMAT_VERSION,
+        "execution": "ops",
         "model": {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)},
         "data": data,
         "objective": options.objective,

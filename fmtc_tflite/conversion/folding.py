@@ -15,6 +15,7 @@ from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, CompactMatri
 from fmtc_tflite.coding.transform import fixed_point
 from fmtc_tflite.errors import CodingError
 from fmtc_tflite.graph.model_io import Tensor
+from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
 
 
@@ -24,7 +25,12 @@ def can_fold(site: Site) -> bool:
     if op.opcode != "CONV_2D" or len(op.inputs) < 2:
         return False
     source, weights = op.inputs[0], op.inputs[1]
-    if source is None or weights is None or weights.data is None or source.data is not None:
+    if source is None or weights is None or not is_constant(weights) or source.data is not None:
+        return False
+    if len(weights.shape) != 4 or len(source.shape) != 4 or not _has_plain_scales(weights):
+        return False
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    if bias is not None and (not is_constant(bias) or bias.dtype != np.int32 or bias.shape != weights.shape[:1]):
         return False
     # Padding never adds a pixel for a kernel of one: output (y, x) is input (y * stride, x * stride).
     strides = op.options.strideH, op.options.strideW
@@ -36,6 +42,16 @@ def can_fold(site: Site) -> bool:
         and weights.shape[3] == source.shape[3] <= target.shape[3]
         and bool(source.scale)
     )
+
+
+def _has_plain_scales(weights: Tensor) -> bool:
+    """Whether 8-bit weights have one positive scale, or one for each output channel, and zero points to match."""
+    parameters = weights.quantization
+    if weights.dtype not in (np.int8, np.uint8) or parameters is None or parameters.details is not None:
+        return False
+    counts = [0 if values is None else len(values) for values in (parameters.scale, parameters.zeroPoint)]
+    per_channel = counts[0] == weights.shape[0] and parameters.quantizedDimension == 0
+    return (counts[0] == 1 or per_channel) and counts[0] == counts[1] and bool(np.min(parameters.scale) > 0)
 
 
 def side_information_bits(site: Site) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.calibration import stages
-from fmtc_tflite.calibration.dataset import Dataset
 from fmtc_tflite.calibration.sensitivity import Sensitivity
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import Arrays, CalibrationStore
@@ -22,10 +21,11 @@ from fmtc_tflite.conversion.choices import (
     weight_for_cost,
 )
 from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
+from fmtc_tflite.data.opening import Dataset
+from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
-from fmtc_tflite.verify import FidelityTrial
 
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
 _LEVEL_VALUES = 7_000_000_000

@@ -13,17 +13,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_calibration_data
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
-from fmtc_tflite.calibration.synthetic import SyntheticDataset
 from fmtc_tflite.coding import allocation, entropy_model
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.conversion import arena_objective
-from fmtc_tflite.conversion.budgets import set_budget
-from fmtc_tflite.conversion.build import build_converted
-from fmtc_tflite.conversion.constraints import (
+from fmtc_tflite.conversion.bounds import (
     AccuracyBound,
     Constraint,
     FidelityBound,
@@ -31,6 +26,8 @@ from fmtc_tflite.conversion.constraints import (
     fidelity_trial,
     find_labels,
 )
+from fmtc_tflite.conversion.budgets import set_budget
+from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.document import conversion_report, totals, without_paths
 from fmtc_tflite.conversion.levels import correct_levels, sensitivity_choices
 from fmtc_tflite.conversion.treatment import (
@@ -40,14 +37,17 @@ from fmtc_tflite.conversion.treatment import (
     raw_capacity,
     set_quantization,
 )
+from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_calibration_data
+from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import NothingToDoError, VerificationError
-from fmtc_tflite.evaluation.meters import fidelity_sources
+from fmtc_tflite.fidelity.meters import fidelity_sources
+from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import ConvertOptions, Treatment
-from fmtc_tflite.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 
 _RATE_SAMPLES = 16  # for each step of a search by rate
 _SYNTHETIC_SAMPLES = 24

@@ -1,1 +1,1 @@
-"""Preprocessing, metrics and fidelity measures: the one implementation that all tools share."""
+"""`fmtc-eval`: one model, or two side by side, over data."""

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
-from fmtc_tflite.evaluation.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
-from fmtc_tflite.evaluation.session import Evaluation, Timing
+from fmtc_tflite.evaluation.shards import kernels_of
+from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
 from fmtc_tflite.graph.converted import candidate_maps, folded_maps, side_information
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.text import printable
@@ -40,7 +41,7 @@ def evaluation_report(evaluation: Evaluation, timing: Timing, paths: Sequence[st
         "data": _data(evaluation),
         "runtime": {
             "name": evaluation.identity()["--runtime"],
-            "kernels": _KERNELS,
+            "kernels": kernels_of(evaluation.contents) or _KERNELS,
             "num_threads": evaluation.options.num_threads,
         },
         "timing": _timing(timing, None if evaluation.options.beam is not None else evaluation.options.num_workers),

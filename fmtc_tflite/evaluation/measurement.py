@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.evaluation.fidelity import FidelitySource
-from fmtc_tflite.evaluation.meters import CodedMeter, FidelityMeter, fidelity_sources
-from fmtc_tflite.evaluation.metrics import (
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.metrics import (
     Accumulator,
     Group,
     LabelRanks,
@@ -20,8 +19,9 @@ from fmtc_tflite.evaluation.metrics import (
     SampleMean,
     dequantize,
 )
-from fmtc_tflite.evaluation.task import Task
-from fmtc_tflite.graph.converted import coded_tensors
+from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.task import Task
+from fmtc_tflite.graph.converted import check_coded_names, coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor
 
 
@@ -50,6 +50,12 @@ class Layout:
 
     @classmethod
     def of(cls, model: Model, output_kind: str) -> Layout:
+        """The layout of a model.
+
+        Raises:
+          ModelFormatError, UnsupportedModelError: see check_coded_names, find_fidelity_source.
+        """
+        check_coded_names(model)
         main = model.subgraphs[0]
         return cls(tuple(main.outputs), tuple(fidelity_sources(model, output_kind)), coded_tensors(main))
 

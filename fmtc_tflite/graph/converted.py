@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Subgraph, Tensor
 from fmtc_tflite.graph.rewrite import CODED_SUFFIX, COEFFICIENTS_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
 from fmtc_tflite.graph.sites import find_sites
@@ -11,6 +12,22 @@ def coded_tensors(subgraph: Subgraph) -> dict[str, Tensor]:
     """Name of each stored feature map in the original model -> its coded tensor, in execution order."""
     coded = [op.outputs[0] for op in subgraph.ops if op.opcode == ENCODE and op.outputs[0] is not None]
     return {tensor.name.removesuffix(CODED_SUFFIX): tensor for tensor in coded}
+
+
+def check_coded_names(model: Model) -> None:
+    """Checks that subgraph 0's coded tensors have the names of feature maps, by which their sizes are reported.
+
+    Raises:
+      ModelFormatError: tensors that have been renamed since the conversion.
+    """
+    subgraph = model.subgraphs[0]
+    encoders, coded = sum(op.opcode == ENCODE for op in subgraph.ops), coded_tensors(subgraph)
+    unknown = {*coded, *folded_maps(subgraph)} - {*candidate_maps(model)}
+    if unknown or len(coded) < encoders:
+        raise ModelFormatError(
+            f"converted model: its {encoders} coded tensors stand for {len(coded)} feature maps by name, of which "
+            f"{len(unknown)} are unknown; the tensors were renamed, convert the model again"
+        )
 
 
 def side_information(subgraph: Subgraph) -> list[Tensor]:

@@ -101,15 +101,23 @@ def check_structure(data: bytes) -> int:
     Raises:
         ModelFormatError: not a TFLite file, truncated, or damaged.
     """
-    if len(data) < 8 or data[4:8] != FILE_IDENTIFIER:
-        found = data[4:8].hex(" ") or "nothing"
-        raise ModelFormatError(
-            f"not a TFLite model: expected the identifier 'TFL3' at byte 4, found {found} in a file of {len(data)} "
-            "bytes; pass a .tflite file"
-        )
+    check_identifier(data)
     checker = _Checker(data)
     checker.reference(0, "Model", "model")
     return checker.end
+
+
+def check_identifier(start: bytes) -> None:
+    """Checks the first eight bytes of a file, or all that it has.
+
+    Raises:
+        ModelFormatError: not a TFLite file.
+    """
+    if len(start) < 8 or start[4:8] != FILE_IDENTIFIER:
+        found = start[4:8].hex(" ") or f"a file of {len(start)} bytes"
+        raise ModelFormatError(
+            f"not a TFLite model: expected the identifier 'TFL3' at byte 4, found {found}; pass a .tflite file"
+        )
 
 
 class MeteredBytes(bytes):

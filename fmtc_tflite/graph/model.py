@@ -146,6 +146,11 @@ class Subgraph:
     outputs: list[Tensor]
     raw: Any = field(default_factory=schema.SubGraphT)
 
+    @property
+    def op_labels(self) -> list[tuple[str, str]]:
+        """What messages call the ops: opcode, and name of the first tensor that is written."""
+        return [(op.opcode, next((t.name for t in op.outputs if t is not None), "")) for op in self.ops]
+
 
 @dataclass(eq=False)
 class Signature:

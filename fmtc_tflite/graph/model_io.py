@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.associated_files import read_associated_files
-from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_objects, check_structure
+from fmtc_tflite.graph.flatbuffer_check import MeteredBytes, check_identifier, check_objects, check_structure
 from fmtc_tflite.graph.model import (
     Buffer,
     MetadataEntry,
@@ -27,8 +27,12 @@ from fmtc_tflite.graph.model import (
     Tensor,
     decode_text,
 )
+from fmtc_tflite.graph.model_check import check_model
 
 __all__ = ["Buffer", "MetadataEntry", "Model", "Op", "Signature", "Subgraph", "Tensor", "load_model"]
+
+MAX_FILE_BYTES = (1 << 31) - 1  # offsets in a flatbuffer have 31 bits
+_CHUNK_BYTES = 1 << 24
 
 _Item = TypeVar("_Item")
 
@@ -47,9 +51,35 @@ def load_model(source: str | Path | bytes) -> Model:
         return _Loader(source).load(None)
     path = Path(source)
     try:
-        return _Loader(path.read_bytes()).load(path)
+        return _Loader(read_content(path)).load(path)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from error
+
+
+def load_fragment(content: bytes) -> Model:
+    """Reads a model whose constants are still to be filled in. Load it again from its bytes when they are.
+
+    Raises:
+        ModelFormatError: no TFLite model, or a damaged one.
+    """
+    return _Loader(content).load(None, is_whole=False)
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a model file; no more than the first ones of what is none.
+
+    Raises:
+        ModelFormatError: not a TFLite file, or larger than the format allows.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = bytearray(file.read(8))
+        check_identifier(bytes(content))
+        while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK_BYTES)):
+            content += chunk
+    if len(content) > MAX_FILE_BYTES:
+        raise ModelFormatError(f"larger than {MAX_FILE_BYTES} bytes, which a TFLite model cannot be")
+    return bytes(content)
 
 
 class _Loader:
@@ -59,7 +89,7 @@ class _Loader:
         self._buffers: list[Buffer] = []
         self._codes: list[Any] = []
 
-    def load(self, path: Path | None) -> Model:
+    def load(self, path: Path | None, is_whole: bool = True) -> Model:
         raw = self._unpack()
         _require(bool(raw.subgraphs), "the model has no subgraph")
         self._codes = raw.operatorCodes or []
@@ -84,6 +114,8 @@ class _Loader:
             raw=raw,
         )
         _check_called_subgraphs(model)
+        if is_whole:
+            check_model(model)
         return model
 
     def _unpack(self) -> Any:

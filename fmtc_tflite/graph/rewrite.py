@@ -16,6 +16,7 @@ from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.plan import InsertionPlan, RotatedConvolution, SiteInsertion, plan_decodes
+from fmtc_tflite.graph.region_ops import is_region
 from fmtc_tflite.graph.sites import Site
 
 ENCODE = "FMTC_ENCODE"
@@ -36,7 +37,7 @@ _INDEXING_METADATA = {
 
 def is_converted(model: Model) -> bool:
     """Whether the model contains ops of this package."""
-    return any(op.opcode in (ENCODE, DECODE) for subgraph in model.subgraphs for op in subgraph.ops)
+    return any(op.opcode in (ENCODE, DECODE) or is_region(op) for subgraph in model.subgraphs for op in subgraph.ops)
 
 
 def check_rewritable(model: Model) -> None:
@@ -47,8 +48,8 @@ def check_rewritable(model: Model) -> None:
     """
     if is_converted(model):
         raise UnsupportedModelError(
-            "the model is converted already (it has FMTC_ENCODE or FMTC_DECODE ops); convert the original, or get it "
-            "back with `fmtc-convert --restore`"
+            "the model is converted already (it has FMTC_ENCODE, FMTC_DECODE or FMTC_REGION ops); convert the "
+            "original, or get it back with `fmtc-convert --restore`"
         )
     for name, content in _INDEXING_METADATA.items():
         if name in model.metadata:

@@ -13,9 +13,9 @@ from math import prod
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.graph.constraints import CANDIDATE_RULES, CODING_RULES, first_broken_rule
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.rules import CANDIDATE_RULES, CODING_RULES, first_broken_rule
 
 _ACTIVATION = schema.ActivationFunctionType
 _FUSED_RANGES: dict[int, tuple[float, float]] = {
@@ -40,7 +40,7 @@ class Site:
         activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
             (uint8 values minus 128).
         skipped_reason: why the map is left alone, None if it can be coded.
-        is_graph_boundary, has_other_writers, is_read_early: what the rules in `constraints` ask about.
+        is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
     """
 
     tensor: Tensor
@@ -51,7 +51,6 @@ class Site:
     skipped_reason: str | None = None
     is_graph_boundary: bool = False
     has_other_writers: bool = False
-    is_read_early: bool = False
 
     @property
     def name(self) -> str:
@@ -124,7 +123,6 @@ def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], wor
         activation_range=activation_range(producer, tensor),
         is_graph_boundary=id(tensor) in boundary,
         has_other_writers=len(view.producers(tensor)) > 1 or id(tensor) in working_memory,
-        is_read_early=any(view.position(op) <= view.position(producer) for op in consumers),
     )
 
 

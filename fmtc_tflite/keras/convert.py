@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.dataset import input_specs_from_model
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.data.opening import input_specs_from_model
+from fmtc_tflite.data.preprocess import quantize_real
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError
-from fmtc_tflite.evaluation.preprocess import quantize_real
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.keras.extra import check_model, tf

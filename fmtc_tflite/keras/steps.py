@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.keras.extra import keras
 
 _SAMPLES = 4

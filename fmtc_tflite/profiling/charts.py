@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from fmtc_tflite.profiling.report import shorten
+from fmtc_tflite.rendering import shorten
 
 _WIDTH = 1120
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 14, 30

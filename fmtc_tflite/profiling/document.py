@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtc_tflite.graph.model_io import Op, Tensor
-from fmtc_tflite.profiling.arena import tensor_bytes
+from fmtc_tflite.memory.arena import tensor_bytes
+from fmtc_tflite.memory.energy import Energy, EnergyProfile, energy_of, transfer_pj
+from fmtc_tflite.memory.memory_system import MemorySystem
+from fmtc_tflite.memory.traffic import KINDS, TRAFFIC_MODELS, OpTraffic, Traffic, TrafficModel
 from fmtc_tflite.profiling.baselines import SCHEMES
-from fmtc_tflite.profiling.energy import Energy, EnergyProfile, energy_of, transfer_pj
-from fmtc_tflite.profiling.memory_system import MemorySystem
 from fmtc_tflite.profiling.profile import ModelProfile
-from fmtc_tflite.profiling.traffic import KINDS, TRAFFIC_MODELS, OpTraffic, Traffic, TrafficModel
 
 PROFILE_VERSION = 1
 _OURS = "fmtc"

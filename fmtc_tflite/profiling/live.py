@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from fmtc_tflite.graph.model import Model
+from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.rewrite import is_converted
-from fmtc_tflite.profiling.arena import ArenaPlan, plan_arena
-from fmtc_tflite.runtime.interpreter import available_runtimes, load_interpreter
+from fmtc_tflite.memory.arena import ArenaPlan, plan_arena, tensor_bytes
+from fmtc_tflite.runtime.checked import CheckedInterpreter
+from fmtc_tflite.runtime.interpreter import available_runtimes
 
 
 @dataclass(frozen=True)
@@ -35,29 +34,29 @@ def measure_arena(model: Model, content: bytes) -> LiveArena:
 
     Raises:
       RuntimeLibraryError: no runtime; or the model is converted and the native library is missing.
-      RuntimeError, ValueError: from the runtime, on a model that it cannot run (ops that it does not have).
+      UnsupportedModelError: the runtime cannot run the model (ops that it does not have, a damaged file).
     """
-    interpreter = load_interpreter(
-        model_content=content, builtin_kernels_only=True, attach_delegate=is_converted(model)
+    interpreter = CheckedInterpreter(
+        content, model.subgraphs[0].op_labels, builtin_kernels_only=True, attach_delegate=is_converted(model)
     )
-    interpreter.allocate_tensors()
     tensors = model.subgraphs[0].tensors
     places: dict[int, tuple[int, int]] = {}
-    for detail in interpreter.get_tensor_details():
-        index = detail["index"]
-        if index < len(tensors) and (tensors[index].data is not None or tensors[index].is_variable):
+    for index in interpreter.tensor_indices():
+        if index < len(tensors) and not _lies_in_arena(tensors[index]):
             continue
-        try:
-            array: np.ndarray = interpreter.tensor(index)()
-        except ValueError:  # no memory
-            continue
-        if array.nbytes:
+        array = interpreter.view(index)
+        if array is not None and array.nbytes:
             places[index] = (array.__array_interface__["data"][0], array.nbytes)
     inside = _in_arena(places, plan_arena(model))
     scratch = sorted((size for index, (_, size) in inside.items() if index >= len(tensors)), reverse=True)
     start = min((address for address, _ in inside.values()), default=0)
     end = max((address + size for address, size in inside.values()), default=0)
     return LiveArena(end - start, scratch, available_runtimes()[0])
+
+
+def _lies_in_arena(tensor: Tensor) -> bool:
+    """Whether the runtime may plan memory for it; to view a resource handle, which has no values, crashes runtimes."""
+    return tensor.data is None and not tensor.is_variable and tensor_bytes(tensor) > 0
 
 
 def _in_arena(places: dict[int, tuple[int, int]], plan: ArenaPlan) -> dict[int, tuple[int, int]]:

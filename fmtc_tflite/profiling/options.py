@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.profiling.memory_system import DEFAULT_MEMORY_SYSTEM
-from fmtc_tflite.profiling.traffic import TRAFFIC_MODELS, TrafficModel
+from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
+from fmtc_tflite.memory.traffic import TRAFFIC_MODELS, TrafficModel
 from fmtc_tflite.types import DEFAULT_PAPER_BITS, check_paper_bits
 
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile

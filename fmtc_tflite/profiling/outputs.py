@@ -11,7 +11,8 @@ from typing import Any
 from fmtc_tflite.profiling import plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
-from fmtc_tflite.profiling.profile_report import profile_csv
+from fmtc_tflite.profiling.text_report import profile_csv
+from fmtc_tflite.rendering import check_available
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ProfileOutputs:
     def check(self) -> None:
         """Raises UsageError if pictures are asked for and matplotlib is missing."""
         if self.plots is not None:
-            plots.check_available()
+            check_available()
 
     def render(self, document: dict[str, Any]) -> list[tuple[Path, bytes]]:
         """Content of every file."""

@@ -9,11 +9,11 @@ from itertools import islice
 import numpy as np
 
 from fmtc_tflite.calibration.projection import Components, measure_components
-from fmtc_tflite.calibration.runner import ModelRunner
+from fmtc_tflite.coding.code_lengths import huffman_lengths
 from fmtc_tflite.coding.paper import uniform_step
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.sites import find_sites
-from fmtc_tflite.profiling.baselines import huffman_lengths
+from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 
 # The scheme takes far longer than a run of the model; a mean size needs no more.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.errors import UsageError
+from fmtc_tflite.rendering import new_figure, png_bytes
 from fmtc_tflite.text import printable_document
 
 PICTURES = ("arena.png", "traffic.png", "energy.png")
@@ -19,31 +16,11 @@ _COLOURS = {"feature_map": "#1f77a8", "coded": "#0e8f7e", "decoded": "#d98b2b", 
 _ENERGY_COLOURS = {"feature maps": "#1f77a8", "weights": "#8a94a3", "codec": "#c2528b"}
 
 
-def check_available() -> None:
-    """Raises UsageError if matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "drawing pictures needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`"
-        )
-
-
 def draw(document: dict[str, Any]) -> dict[str, bytes]:
     """PNG content of each of PICTURES."""
     document = printable_document(document)
     figures = (_arena(document), _traffic(document), _energy(document))
     return {name: png_bytes(figure) for name, figure in zip(PICTURES, figures, strict=True)}
-
-
-def new_figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure, inches wide and high."""
-    return importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
-
-
-def png_bytes(figure: Any) -> bytes:
-    """A matplotlib figure as a PNG file."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
-    return content.getvalue()
 
 
 def _name(model: dict[str, Any]) -> str:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
-from fmtc_tflite.evaluation.metrics import ByteStatistics
+from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph import rewrite
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.profiling.arena import ArenaPlan, kernel_scratch_bytes, no_scratch, plan_arena
-from fmtc_tflite.profiling.energy import EnergyProfile, energy_of
+from fmtc_tflite.graph.region_ops import region_ops
+from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, plan_arena, region_scratch_bytes
+from fmtc_tflite.memory.energy import EnergyProfile, energy_of
+from fmtc_tflite.memory.memory_system import MemorySystem
+from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
-from fmtc_tflite.profiling.measurement import Measurement
-from fmtc_tflite.profiling.memory_system import MemorySystem
-from fmtc_tflite.profiling.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+from fmtc_tflite.profiling.measured_sizes import Measurement
+from fmtc_tflite.regions.restoration import restore_regions
 
 AGREEMENT = 0.02  # planned and live arena
 
@@ -32,6 +34,9 @@ class ModelProfile:
       system: the memory system.
       measurement: of a run on data, if there was one.
       notes: what a reader of the figures must know.
+
+    Raises:
+      ModelFormatError: the file, or what the converter left in it, is damaged.
     """
 
     content: bytes
@@ -44,6 +49,7 @@ class ModelProfile:
         self.model: Model = load_model(self.content)
         self.subgraph: Subgraph = self.model.subgraphs[0]
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
+        self.record: ConversionRecord | None = read_conversion_record(self.model)
         self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
         self._check_shapes()
         others = len(self.model.subgraphs) - 1
@@ -72,6 +78,10 @@ class ModelProfile:
     def is_converted(self) -> bool:
         return bool(self.coded)
 
+    @property
+    def has_regions(self) -> bool:
+        return bool(region_ops(self.model))
+
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
@@ -79,23 +89,13 @@ class ModelProfile:
     # --- coded sizes --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def metadata(self) -> dict[str, Any] | None:
-        """The conversion's report in the model, if it has one that can be read."""
-        try:
-            report = json.loads(self.model.metadata[rewrite.METADATA_NAME])
-            return report if isinstance(report, dict) else None
-        except (KeyError, ValueError):
-            return None
-
-    @cached_property
     def coded_statistics(self) -> dict[Tensor, dict[str, Any]]:
         """coded_bytes of each coded map, by its `coded` tensor; empty where nobody measured them."""
         if self.measurement is not None:
             return {tensor: s.to_dict() for tensor, s in self.measurement.coded_bytes.items()}
-        sites = (self.metadata or {}).get("sites", [])
-        known = {s.get("tensor"): s["coded_bytes"] for s in sites if s.get("coded_bytes") and not s.get("subgraph")}
+        known = {} if self.record is None else self.record.coded_bytes
         stored = [m for m in self.coded if not m.is_folded]
-        found = {m.coded: known[m.name] for m in stored if m.name in known}
+        found = {m.coded: known[m.name].to_dict() for m in stored if m.name in known}
         return found if len(found) == len(stored) else {}
 
     @property
@@ -110,12 +110,12 @@ class ModelProfile:
     @cached_property
     def network_statistics(self) -> dict[str, Any] | None:
         """coded_bytes of all coded maps together."""
+        network: ByteStatistics | None = None
         if self.measurement is not None:
-            network: ByteStatistics | None = self.measurement.network_coded_bytes
-            return None if network is None else network.to_dict()
-        if self.coded_basis != "metadata" or len(self.model.subgraphs) > 1:
-            return None
-        return (self.metadata or {})["totals"]["coded_bytes"]
+            network = self.measurement.network_coded_bytes
+        elif self.coded_basis == "metadata" and self.record is not None and len(self.model.subgraphs) == 1:
+            network = self.record.network_coded_bytes
+        return None if network is None else network.to_dict()
 
     @cached_property
     def coded_bytes(self) -> dict[Tensor, float]:
@@ -149,8 +149,8 @@ class ModelProfile:
 
     @cached_property
     def plan(self) -> ArenaPlan:
-        """The arena of the file's tensors alone."""
-        return plan_arena(self.model, scratch_bytes=no_scratch)
+        """The arena of the file's tensors alone, and of the scratch memory of regions."""
+        return plan_arena(self.model, scratch_bytes=region_scratch_bytes)
 
     @cached_property
     def plan_with_scratch(self) -> ArenaPlan:
@@ -162,7 +162,7 @@ class ModelProfile:
         """The arena of a live interpreter, or why there is none."""
         try:
             return measure_arena(self.model, self.content)
-        except (FmtcError, RuntimeError, ValueError) as e:
+        except FmtcError as e:
             return " ".join(str(e).split())
 
     @property
@@ -190,19 +190,22 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
       UsageError: it is not converted, or cannot be recognised.
     """
     names = f"'{converted.path}' and '{original.path}'"
-    if not converted.is_converted:
+    if not converted.is_converted and not converted.has_regions:
         raise UsageError(
-            f"--compare {converted.path}: the model has no FMTC_ENCODE or FMTC_DECODE op; give one that fmtc-convert "
-            "wrote (the original comes first)"
+            f"--compare {converted.path}: the model has no FMTC_ENCODE, FMTC_DECODE or FMTC_REGION op; give one that "
+            "fmtc-convert wrote (the original comes first)"
         )
-    if original.is_converted:
+    if original.is_converted or original.has_regions:
         raise UsageError(f"{original.path} is converted itself; with --compare, give the original first")
-    recorded = ((converted.metadata or {}).get("model") or {}).get("sha256")
+    recorded = None if converted.record is None else converted.record.sha256
     if recorded == original.sha256:
         return "sha256 of the original in the converted model's fmtc_conversion metadata"
     try:
         restored = load_model(converted.content)
-        rewrite.restore(restored)
+        if converted.has_regions:
+            restored = restore_regions(restored)
+        else:
+            rewrite.restore(restored)
         if restored.to_bytes() == original.model.to_bytes():
             return "equal graph and constants after taking the codec's ops out"
         why = "without the codec's ops it is another model"

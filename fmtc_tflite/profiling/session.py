@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fmtc_tflite.calibration.dataset import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.evaluation.preprocess import Preprocessing
+from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.profiling.document import profile_document
-from fmtc_tflite.profiling.measurement import measure
-from fmtc_tflite.profiling.memory_system import load_memory_system
+from fmtc_tflite.profiling.measured_sizes import measure
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.profile import ModelProfile, recognise
 

@@ -39,6 +39,10 @@ _RUNTIMES: dict[str, Callable[[], _RuntimeApi]] = {
 }
 
 
+# The resolver type of each set of kernels, None for the runtime's default.
+KERNEL_SETS = {"xnnpack": None, "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+
+
 def _is_installed(runtime: str) -> bool:
     return importlib.util.find_spec(runtime) is not None
 
@@ -46,6 +50,12 @@ def _is_installed(runtime: str) -> bool:
 def available_runtimes() -> tuple[str, ...]:
     """Names of the installed runtimes, in the order in which load_interpreter prefers them."""
     return tuple(filter(_is_installed, _RUNTIMES))
+
+
+def default_kernels(runtime: str | None = None) -> str:
+    """The set of KERNEL_SETS that a runtime runs 8-bit models with by default (None: the first that is installed)."""
+    name = runtime or next(iter(available_runtimes()), "")
+    return "builtin" if name == "tflite_runtime" else "xnnpack"  # the last tflite-runtime leaves them to the built-ins
 
 
 def delegate_path() -> str:
@@ -65,9 +75,10 @@ def load_interpreter(
     model_content: bytes | None = None,
     preserve_all_tensors: bool = False,
     builtin_kernels_only: bool = False,
+    kernels: str | None = None,
     attach_delegate: bool = True,
 ) -> Any:
-    """Opens a model, converted or not, with the delegate that runs FMTC_ENCODE and FMTC_DECODE.
+    """Opens a model, converted or not, with the delegate that runs the ops of this package.
 
     Args:
       model_path: the `.tflite` file; or give `model_content`.
@@ -77,6 +88,8 @@ def load_interpreter(
       preserve_all_tensors: keep every intermediate tensor readable after `invoke()`. Implies `builtin_kernels_only`,
         because other delegates keep their tensors to themselves.
       builtin_kernels_only: run without the runtime's default delegates (XNNPACK).
+      kernels: run with the kernels of this set, of KERNEL_SETS: 'xnnpack' is the runtime's default with delegates,
+        'builtin' the same as `builtin_kernels_only`, 'reference' the reference kernels.
       attach_delegate: False opens the model as a program without this package would.
 
     Returns:
@@ -91,8 +104,13 @@ def load_interpreter(
         raise UsageError("load_interpreter needs either model_path or model_content")
     api = _load_api(runtime)
     options: dict[str, Any] = {"num_threads": num_threads, "experimental_preserve_all_tensors": preserve_all_tensors}
-    if builtin_kernels_only or preserve_all_tensors:
-        options["experimental_op_resolver_type"] = api.op_resolver_type.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    if kernels is None:
+        kernels = "builtin" if builtin_kernels_only or preserve_all_tensors else "xnnpack"
+    if kernels not in KERNEL_SETS:
+        raise UsageError(f"unknown kernels {kernels!r}; choose one of {', '.join(KERNEL_SETS)}")
+    resolver = KERNEL_SETS[kernels]
+    if resolver is not None:
+        options["experimental_op_resolver_type"] = getattr(api.op_resolver_type, resolver)
     if attach_delegate:
         load_library()  # checks that it loads, and that it and this package fit together
         options["experimental_delegates"] = [_load_delegate(api.load_delegate, delegate_path())]
@@ -106,7 +124,10 @@ def load_interpreter(
 @functools.cache
 def _load_delegate(load: Callable[[str], Any], path: str) -> Any:
     """The runtime's delegate object. It has no state, so that one serves all interpreters."""
-    return load(path)
+    try:
+        return load(path)
+    except (RuntimeError, ValueError, OSError) as e:
+        raise RuntimeLibraryError(" ".join(str(e).split())) from e
 
 
 def _load_api(runtime: str | None) -> _RuntimeApi:

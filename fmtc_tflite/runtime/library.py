@@ -20,7 +20,7 @@ _ABI_VERSION = 1
 _LIBRARY_NAME = "libfmtc_tflite.so"
 _ENVIRONMENT_VARIABLE = "FMTC_LIBRARY"
 _NUM_PREDICTORS = 5
-# Statuses of custom_ops/core/status.h that say that the bytes are bad, not the call.
+# Statuses of custom_ops/base/status.h that say that the bytes are bad, not the call.
 _BITSTREAM_STATUSES = range(3, 10)
 _CPU_LEVEL_STATUS = 11
 
@@ -70,6 +70,8 @@ def load_library() -> ctypes.CDLL:
         library.fmtc_abi_version.argtypes = []
         library.fmtc_abi_version.restype = ctypes.c_int32
         version = library.fmtc_abi_version()
+        if version == _ABI_VERSION:
+            _declare_functions(library)
     except (OSError, AttributeError) as error:
         raise RuntimeLibraryError(
             f"native library {path}: {error}; expected a {_LIBRARY_NAME} built for this machine, "
@@ -80,7 +82,6 @@ def load_library() -> ctypes.CDLL:
             f"native library {path}: got ABI version {version}, expected {_ABI_VERSION}; reinstall so that library "
             f"and Python package come from the same release"
         )
-    _declare_functions(library)
     return library
 
 
@@ -101,6 +102,12 @@ def _declare_functions(library: ctypes.CDLL) -> None:
         "fmtc_encode": (status, [pointer, pointer, size, pointer, size, ctypes.POINTER(size)]),
         "fmtc_decode": (status, [pointer, pointer, size, pointer, size]),
         "fmtc_residual_histograms": (status, [pointer, pointer, size, pointer, size]),
+        "fmtc_region_create": (status, [pointer, size, ctypes.POINTER(pointer)]),
+        "fmtc_region_destroy": (None, [pointer]),
+        "fmtc_region_scratch_bytes": (size, [pointer]),
+        "fmtc_region_input_bytes": (size, [pointer, ctypes.c_int32]),
+        "fmtc_region_output_bytes": (size, [pointer, ctypes.c_int32]),
+        "fmtc_region_run": (status, [pointer, pointer, pointer, ctypes.c_int64, pointer, size, pointer]),
     }
     for name, (restype, argtypes) in signatures.items():
         function = getattr(library, name)

@@ -214,8 +214,12 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, tmp_path: Path, pair: list[str 
 
 def workers_of(process: subprocess.Popen) -> list[int]:
     """Worker processes of the tool, by the function that `spawn` starts them with."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (work,) = children_of(process.pid)
+    return [pid for pid in children_of(work) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.skipif(not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="needs /proc with children")

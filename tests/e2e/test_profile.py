@@ -16,7 +16,7 @@ import pytest
 
 import fmtc_tflite
 import model_builder
-from fmtc_tflite.profiling.memory_system import known_memory_systems
+from fmtc_tflite.memory.memory_system import known_memory_systems
 
 SCRIPTS = Path(sys.executable).parent
 PACKAGE = importlib.resources.files("fmtc_tflite")

@@ -23,10 +23,10 @@ from PIL import Image
 
 from fmtc_tflite import api
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.calibration.dataset import open_calibration_data
 from fmtc_tflite.calibration.sensitivity import SensitivityStatistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.calibration.store import CalibrationStore
+from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.errors import CalibrationError, FmtcError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites

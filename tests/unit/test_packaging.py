@@ -40,7 +40,7 @@ def test_version_is_the_same_everywhere(repository: Path, file: str, pattern: st
 
 def build_sources(text: str) -> set[str]:
     without_comments = re.sub(r"#.*", "", text)
-    return set(re.findall(r"[\w/]+\.(?:cc|h)\b", without_comments))
+    return set(re.findall(r"[\w/-]+\.(?:cc|h)\b", without_comments))
 
 
 def test_cmake_and_bazel_name_every_source(repository: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.calibration.projection import before_activation, linear_producer, measure_components
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from model_builder import ModelBuilder
 
 

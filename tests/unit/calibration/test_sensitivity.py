@@ -9,11 +9,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.calibration.adjoints import input_gradients
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics, measure_sensitivities
-from fmtc_tflite.evaluation.metrics import log_softmax
+from fmtc_tflite.fidelity.metrics import log_softmax
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from model_builder import GraphBuilder, ModelBuilder, Ref
 
 SHAPE = (1, 7, 9, 4)

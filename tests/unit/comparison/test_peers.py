@@ -13,7 +13,7 @@ from fmtc_tflite.comparison import peers
 from fmtc_tflite.comparison.peers import measure_peers, run_length_bits
 from fmtc_tflite.graph.converted import candidate_maps
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.profiling.measurement import measure
+from fmtc_tflite.profiling.measured_sizes import measure
 
 CONTENT = (importlib.resources.files("fmtc_tflite") / "demo" / "demo_int8.tflite").read_bytes()
 

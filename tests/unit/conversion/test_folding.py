@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import coded_models
-from fmtc_tflite.calibration.runner import ModelRunner
 from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.errors import UnsupportedModelError
@@ -17,6 +16,7 @@ from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
 from fmtc_tflite.graph.rewrite import apply, restore
 from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.inference.model_runner import ModelRunner
 from model_builder import ModelBuilder
 
 IMAGE = np.random.default_rng(0).integers(-128, 128, (1, 10, 13, 3)).astype(np.int8)

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given
 from hypothesis import strategies as st
 
+import coded_models
 import model_builder
 from fmtc_tflite.errors import FmtcError, ModelFormatError
 from fmtc_tflite.graph.convertible import check_convertible
@@ -22,8 +23,8 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
 from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
-from fmtc_tflite.profiling.arena import plan_arena
-from model_builder import GraphBuilder, ModelBuilder
+from fmtc_tflite.memory.arena import plan_arena
+from model_builder import GraphBuilder, ModelBuilder, Ref
 
 RESIDUAL = model_builder.residual()
 
@@ -155,9 +156,133 @@ def test_inconsistent(change: Callable[[schema.ModelT, GraphBuilder], Any], mess
         load_model(broken(change))
 
 
-def test_operator_without_options_is_sound() -> None:
-    model = load_model(broken(lambda m, g: setattr(_first(m), "builtinOptions", None)))
-    assert model.subgraphs[0].ops[0].options is None
+def _tensor(model: schema.ModelT, name: str) -> schema.TensorT:
+    return next(t for t in model.subgraphs[0].tensors if t.name == name.encode())
+
+
+def _weights(model: schema.ModelT) -> schema.TensorT:
+    return _tensor(model, "conv_0/weights")
+
+
+def _without_options(model: schema.ModelT, graph: GraphBuilder) -> None:
+    _first(model).builtinOptions, _first(model).builtinOptionsType = None, 0
+
+
+def _with_other_options(model: schema.ModelT, graph: GraphBuilder) -> None:
+    _first(model).builtinOptions = schema.AddOptionsT()
+    _first(model).builtinOptionsType = schema.BuiltinOptions.AddOptions
+
+
+def _decode(graph: GraphBuilder) -> schema.OperatorT:
+    coded, side = graph.input("coded", [1, 64], "UINT8"), graph.tensor("side", [4], "UINT8", data=bytes(4))
+    return graph.op("FMTC_DECODE", [coded, side], [graph.tensor("decoded", [1, 4, 4, 2])])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_without_options, r"op 0 \(CONV_2D\) of subgraph 0 has no options, expected Conv2DOptions"),
+        (_with_other_options, "has AddOptions, expected Conv2DOptions"),
+        (lambda m, g: setattr(_first(m).builtinOptions, "strideH", 0), "has strideH 0, expected 1 or more"),
+        (lambda m, g: setattr(_first(m).builtinOptions, "strideW", -2), "has strideW -2"),
+        (lambda m, g: _first(m).inputs.append(0), "has 4 inputs, 0 of them absent, expected 2 to 3"),
+        (lambda m, g: _first(m).inputs.__setitem__(1, -1), "has 3 inputs, 1 of them absent, expected 2 to 3"),
+        (lambda m, g: _first(m).outputs.clear(), "has no output"),
+        (lambda m, g: setattr(_weights(m), "shape", [2, 1, 1, -2]), "expected no negative sizes"),
+        (lambda m, g: setattr(m.subgraphs[0].tensors[0], "shape", [1 << 30] * 3), "larger than any memory"),
+        (lambda m, g: setattr(_weights(m), "shape", [2, 1, 1, 3]), "has 4 bytes, its shape .* and type INT8 need 6"),
+        (lambda m, g: setattr(_weights(m).quantization, "scale", [np.nan]), "'conv_0/weights' has a scale that is no"),
+        (lambda m, g: setattr(_weights(m).quantization, "scale", [-np.inf]), "has a scale that is no finite number"),
+        (lambda m, g: setattr(_weights(m).quantization, "zeroPoint", [0, 0]), "has 1 scales and 2 zero points"),
+        (lambda m, g: setattr(_weights(m), "buffer", 0), "reads 'conv_0/weights' before any op has written it"),
+        (lambda m, g: m.subgraphs[0].operators.clear(), "no op writes 'conv_2d_0', an output of subgraph 0"),
+        (lambda m, g: setattr(_tensor(m, "conv_2d_0"), "buffer", g.builder.buffer(bytes(32))), "writes .* a constant"),
+        (lambda m, g: setattr(_decode(g), "inputs", [0]), r"\(FMTC_DECODE\) of subgraph 0 has 1 inputs"),
+    ],
+)
+def test_what_no_runtime_could_run(change: Callable[[schema.ModelT, GraphBuilder], Any], message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        load_model(broken(change))
+
+
+def coded(change: Callable[[list[Any]], Any]) -> bytes:
+    """A converted model, changed; gets the ops: CONV_2D, FMTC_ENCODE, FMTC_DECODE, CONV_2D."""
+    model = coded_models.converted(model_builder.chain((4, 4), size=8))
+    change(model.subgraphs[0].ops)
+    return model.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ops: setattr(ops[1].inputs[1], "type", schema.TensorType.INT8), "expected a constant of bytes"),
+        (lambda ops: setattr(ops[1].inputs[0], "type", schema.TensorType.INT16), "FMTC_ENCODE.* codes .* INT16"),
+        (lambda ops: setattr(ops[2].outputs[0], "shape", (1, 8, 32)), r"FMTC_DECODE.* codes .* \[1, 8, 32\]"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (1, 2, 200)), r"has the coded tensor .* \[1, 2, 200\]"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (2, 272)), r"\[2, 272\] for .* expected \[1, at most"),
+        (lambda ops: setattr(ops[1].outputs[0], "shape", (1, (1 << 31) - 1)), "at most 624"),
+        (lambda ops: ops.__setitem__(2, _decode_of(ops, ops[3].inputs[2])), "INT32"),
+    ],
+)
+def test_damaged_codec_ops(change: Callable[[list[Any]], Any], message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        load_model(coded(change))
+
+
+def test_decoding_what_was_not_encoded() -> None:
+    model = load_model(coded(lambda ops: None))
+    coded_tensor = model.subgraphs[0].ops.pop(1).outputs[0]
+    assert coded_tensor is not None
+    model.subgraphs[0].inputs.append(coded_tensor)
+    with pytest.raises(ModelFormatError, match="which no FMTC_ENCODE has written before"):
+        load_model(model.to_bytes())
+
+
+def _decode_of(ops: list[Any], source: Any) -> Any:
+    ops[2].inputs[0] = source
+    return ops[2]
+
+
+def test_ops_out_of_order() -> None:
+    model = load_model(model_builder.chain())
+    model.subgraphs[0].ops.reverse()
+    with pytest.raises(ModelFormatError, match="reads 'features_1' before any op has written it"):
+        load_model(model.to_bytes())
+
+
+def unusual_models() -> dict[str, Callable[[schema.ModelT, GraphBuilder], Any]]:
+    """Rare, but sound."""
+
+    def variable(model: schema.ModelT, graph: GraphBuilder) -> None:
+        state = graph.tensor("state", [1, 4, 4, 2], is_variable=True)
+        graph.add(state, Ref(0, (1, 4, 4, 2), "INT8", 0.05, 0))
+
+    def working_memory(model: schema.ModelT, graph: GraphBuilder) -> None:
+        graph.op("ethos-u", [graph.tensor("scratch", [64], "UINT8")], [graph.tensor("result", [1, 4])])
+
+    def empty(model: schema.ModelT, graph: GraphBuilder) -> None:
+        graph.op(
+            "CONCATENATION", [graph.tensor("none", [0, 4])], [graph.tensor("r", [0, 4])], schema.ConcatenationOptionsT()
+        )
+
+    return {
+        "a convolution without bias": lambda m, g: _first(m).inputs.pop(),
+        "an absent bias": lambda m, g: _first(m).inputs.__setitem__(2, -1),
+        "a graph input as output": lambda m, g: m.subgraphs[0].outputs.append(0),
+        "a constant as output": lambda m, g: m.subgraphs[0].outputs.append(_first(m).inputs[1]),
+        "zero points without scales": lambda m, g: setattr(_weights(m).quantization, "scale", []),
+        "a wrong quantized dimension": lambda m, g: setattr(_weights(m).quantization, "quantizedDimension", 7),
+        "more bytes than needed": lambda m, g: setattr(m.buffers[_weights(m).buffer], "data", np.zeros(99, np.uint8)),
+        "a scale of zero": lambda m, g: setattr(_weights(m).quantization, "scale", [0.0]),
+        "a variable": variable,
+        "working memory of a custom op": working_memory,
+        "a tensor without values": empty,
+    }
+
+
+@pytest.mark.parametrize("name", unusual_models())
+def test_unusual_models_are_read(name: str) -> None:
+    load_model(broken(unusual_models()[name]))
 
 
 # Small files that would unfold into something huge

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import model_builder
 from fmtc_tflite.errors import ModelFormatError
-from fmtc_tflite.graph import writer
+from fmtc_tflite.graph import model_io, writer
 from fmtc_tflite.graph.model_io import load_model
 from model_builder import ModelBuilder
 
@@ -201,6 +203,31 @@ def test_path_is_kept_and_named_in_errors(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense, and more of it")
     with pytest.raises(ModelFormatError, match=r"model\.tflite: not a TFLite model"):
         load_model(str(path))
+
+
+def test_no_more_is_read_than_a_model_can_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = model_builder.chain()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    monkeypatch.setattr(model_io, "MAX_FILE_BYTES", len(content))
+    load_model(path)
+    path.write_bytes(content + b"\0")
+    with pytest.raises(ModelFormatError, match=f"larger than {len(content)} bytes"):
+        load_model(path)
+
+
+def test_devices_without_end_are_no_models() -> None:
+    with pytest.raises(ModelFormatError, match=r"/dev/zero: not a TFLite model: .* found 00 00 00 00"):
+        load_model("/dev/zero")
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    pipe, content = tmp_path / "pipe", model_builder.chain()
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    assert len(load_model(pipe).subgraphs[0].ops) == 3
+    writer.join()
 
 
 def test_metadata_is_a_mapping() -> None:

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import model_builder
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError
-from fmtc_tflite.graph import constraints
+from fmtc_tflite.graph import rules
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, load_model
@@ -122,7 +122,7 @@ def reason(rule: Callable[..., bool]) -> str:
 
 def test_float_maps_are_excluded() -> None:
     model = around(lambda g, x: g.quantize(g.dequantize(x, name="float"), name="again"))
-    assert reasons(model)["float"] == reason(constraints.is_quantized_to_8_bits)
+    assert reasons(model)["float"] == reason(rules.is_quantized_to_8_bits)
     assert names(find_sites(model)) == ["before", "again"]
 
 
@@ -131,16 +131,16 @@ def test_uint8_counts() -> None:
     assert names(find_sites(model)) == ["before", "relu"]
 
 
-@pytest.mark.parametrize("scale", [[0.1, 0.2], 0.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [[0.1, 0.2], 0.0, -0.1])
 def test_quantization_must_be_per_tensor(scale: Any) -> None:
     model = around(lambda g, x: g.unary("RELU", x, name="map", scale=scale))
-    assert reasons(model)["map"] == reason(constraints.has_one_scale)
+    assert reasons(model)["map"] == reason(rules.has_one_scale)
 
 
 def test_missing_quantization() -> None:
     model = around(lambda g, x: x)
     model.subgraphs[0].ops[0].outputs[0].quantization = None  # type: ignore[union-attr]
-    assert reasons(load_model(model.to_bytes()))["before"] == reason(constraints.has_one_scale)
+    assert reasons(load_model(model.to_bytes()))["before"] == reason(rules.has_one_scale)
 
 
 def test_boundaries_and_unused_maps_are_excluded() -> None:
@@ -152,10 +152,10 @@ def test_boundaries_and_unused_maps_are_excluded() -> None:
     graph.output(x)
     y = graph.output(graph.conv(inner, 2, name="y"))
     builder.signature("s", graph, {}, {"y": y, "inner": inner})
-    boundary = reason(constraints.is_internal)
+    boundary = reason(rules.is_internal)
     assert reasons(load_model(builder.build())) == {
         "output that is read, too": boundary,
-        "unused": reason(constraints.is_consumed),
+        "unused": reason(rules.is_consumed),
         "named by a signature": boundary,
         "y": boundary,
     }
@@ -176,14 +176,12 @@ def _before(model: Model) -> Any:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        (lambda m: setattr(_before(m), "shape", (0, 4, 4, 2)), constraints.has_known_shape),
-        (lambda m: setattr(_before(m), "shape", (1, 4, 4, 65537)), constraints.fits_the_bitstream),
-        (lambda m: setattr(_before(m), "shape", (1, 1 << 15, 1 << 15, 2)), constraints.fits_the_bitstream),
-        (lambda m: setattr(_before(m), "is_variable", True), constraints.is_plain_activation),
-        (lambda m: setattr(_before(m), "buffer", m.buffers[1]), constraints.is_plain_activation),
-        (lambda m: m.subgraphs[0].ops[1].outputs.append(_before(m)), constraints.is_written_once),
-        (lambda m: m.subgraphs[0].ops[1].intermediates.append(_before(m)), constraints.is_written_once),
-        (lambda m: m.subgraphs[0].ops.reverse(), constraints.is_written_before_it_is_read),
+        (lambda m: setattr(_before(m), "shape", (0, 4, 4, 2)), rules.has_known_shape),
+        (lambda m: setattr(_before(m), "shape", (1, 4, 4, 65537)), rules.fits_the_bitstream),
+        (lambda m: setattr(_before(m), "shape", (1, 1 << 15, 1 << 15, 2)), rules.fits_the_bitstream),
+        (lambda m: setattr(_before(m), "is_variable", True), rules.is_plain_activation),
+        (lambda m: m.subgraphs[0].ops[1].outputs.append(_before(m)), rules.is_written_once),
+        (lambda m: m.subgraphs[0].ops[1].intermediates.append(_before(m)), rules.is_written_once),
     ],
 )
 def test_candidates_that_cannot_be_coded(change: Callable[[Model], Any], rule: Callable[..., bool]) -> None:
@@ -191,7 +189,7 @@ def test_candidates_that_cannot_be_coded(change: Callable[[Model], Any], rule: C
 
 
 def test_every_rule_has_a_reason() -> None:
-    for rule in [*constraints.CANDIDATE_RULES, *constraints.CODING_RULES]:
+    for rule in [*rules.CANDIDATE_RULES, *rules.CODING_RULES]:
         assert reason(rule).endswith("."), rule
 
 

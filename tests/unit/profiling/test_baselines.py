@@ -7,7 +7,8 @@ import heapq
 import numpy as np
 import pytest
 
-from fmtc_tflite.profiling.baselines import MapHistogram, huffman_lengths, shannon_bits
+from fmtc_tflite.coding.code_lengths import huffman_lengths, shannon_bits
+from fmtc_tflite.profiling.baselines import MapHistogram
 
 
 def sizes(*maps: np.ndarray, zero_value: int) -> dict[str, float]:

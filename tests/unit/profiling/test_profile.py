@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import coded_models
 import model_builder
-from fmtc_tflite.errors import RuntimeLibraryError, UnsupportedModelError, UsageError
+from fmtc_tflite.errors import ModelFormatError, RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.rewrite import METADATA_NAME
-from fmtc_tflite.profiling import live, plots
+from fmtc_tflite.profiling import plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data
 from fmtc_tflite.profiling.options import ProfileOptions
-from fmtc_tflite.profiling.profile_report import format_profile, profile_csv
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.profiling.text_report import format_profile, profile_csv
+from fmtc_tflite.rendering import check_available
+from fmtc_tflite.runtime import checked
 from model_builder import ModelBuilder
 
 SCHEMA = json.loads((importlib.resources.files("fmtc_tflite") / "profile_schema.json").read_text())
@@ -40,8 +43,8 @@ def _without_native_library(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeLibraryError("the native library is missing")
         return original(**options)
 
-    original = live.load_interpreter
-    monkeypatch.setattr(live, "load_interpreter", load)
+    original = checked.load_interpreter
+    monkeypatch.setattr(checked, "load_interpreter", load)
 
 
 def profile(*contents: bytes, **options: Any) -> dict[str, Any]:
@@ -121,10 +124,60 @@ def test_without_sizes_the_capacity_bounds_them(metadata: dict[str, Any] | None)
     assert ours["bits_per_value"] > 8
 
 
-def test_damaged_metadata_is_no_error() -> None:
+def _sites(coded_bytes: object) -> bytes:
+    return json.dumps({"sites": [{"tensor": "features_0", "coded_bytes": coded_bytes}]}).encode()
+
+
+SIZE = {"mean": 600.5, "p50": 600, "p99": None, "max": 650, "num_samples": 20}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (b"\xff{", "not of the form"),
+        (b"[" * 200_000, "RecursionError"),
+        (b"[]", "the report is a list, expected a dict"),
+        (b'{"sites": 7}', "sites is a int"),
+        (b'{"sites": [7]}', "a site is a int"),
+        (b'{"sites": [{}]}', None),
+        (b'{"model": {"sha256": 1}}', "sha256 is a int"),
+        (b'{"totals": []}', "totals is a list"),
+        (b'{"totals": {"coded_bytes": {}}}', "coded_bytes has mean None"),
+        (_sites(SIZE), None),
+        (_sites([1]), "coded_bytes is a list"),
+        (_sites({**SIZE, "mean": "600"}), "coded_bytes has mean '600', expected a number of bytes"),
+        (_sites({**SIZE, "mean": -1}), "coded_bytes has mean -1"),
+        (_sites({**SIZE, "max": float("nan")}), "coded_bytes has max nan"),
+        (_sites({**SIZE, "num_samples": True}), "coded_bytes has num_samples True"),
+    ],
+)
+def test_damaged_metadata(metadata: bytes, message: str | None) -> None:
     model = coded_models.converted(model_builder.chain())
-    model.metadata[METADATA_NAME] = b"\xff{"
-    assert profile(model.to_bytes())["models"][0]["coded_sizes"]["basis"] == "capacity"
+    model.metadata[METADATA_NAME] = metadata
+    if message is None:
+        assert profile(model.to_bytes())["models"][0]["coded_sizes"]["basis"] == "capacity"
+        return
+    with pytest.raises(ModelFormatError, match="metadata 'fmtc_conversion' is damaged: .*" + message):
+        profile(model.to_bytes())
+
+
+def test_side_information_of_another_map() -> None:
+    model = coded_models.converted(model_builder.chain((8, 4, 8)))
+    encoders = [op for op in model.subgraphs[0].ops if op.opcode == "FMTC_ENCODE"]
+    for op in model.subgraphs[0].ops:
+        if op.opcode.startswith("FMTC_"):
+            op.inputs[1] = encoders[0].inputs[1]
+    with pytest.raises(ModelFormatError, match="describes a feature map of 8 channels, 'features_1' has 4"):
+        profile(model.to_bytes())
+
+
+def test_damaged_side_information() -> None:
+    model = coded_models.converted(model_builder.chain())
+    side = next(op for op in model.subgraphs[0].ops if op.opcode == "FMTC_ENCODE").inputs[1]
+    assert side is not None
+    side.buffer.data = np.zeros_like(side.data)
+    with pytest.raises(ModelFormatError, match=f"tensor '{side.name}': side information"):
+        profile(model.to_bytes())
 
 
 def test_codec_cost_can_be_left_out() -> None:
@@ -156,7 +209,7 @@ def test_pairs_that_do_not_belong_together() -> None:
     original, other = model_builder.chain(), model_builder.chain((8, 8, 6))
     with pytest.raises(UsageError, match=r"do not belong together.*without the codec's ops it is another model"):
         profile(other, converted(original, report("features_0", "features_1", sha256="0" * 64)))
-    with pytest.raises(UsageError, match="has no FMTC_ENCODE or FMTC_DECODE op"):
+    with pytest.raises(UsageError, match="has no FMTC_ENCODE, FMTC_DECODE or FMTC_REGION op"):
         profile(original, original)
     with pytest.raises(UsageError, match="is converted itself"):
         profile(converted(original), converted(original))
@@ -269,7 +322,7 @@ def test_plots(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Non
 def test_plots_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs matplotlib.*pip install 'fmtc-tflite\[plots\]'"):
-        plots.check_available()
+        check_available()
 
 
 # --- real models ------------------------------------------------------------------------------------------------------

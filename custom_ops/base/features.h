@@ -1,0 +1,26 @@
+// The one build option of the codec: FMTC_SMALL, code size before speed, for microcontrollers. Bytes are the same.
+#ifndef FMTC_BASE_FEATURES_H_
+#define FMTC_BASE_FEATURES_H_
+
+namespace fmtc {
+
+#if defined(FMTC_SMALL)
+constexpr bool kSmall = true;
+#else
+constexpr bool kSmall = false;
+#endif
+
+// What a small build leaves out, by the names under which code asks for it.
+constexpr bool kHasMatrices = !kSmall;         // without them, side information of a KLT or a folded map is refused
+constexpr bool kHasStride = !kSmall;           // of DECODE
+constexpr bool kHasWorkers = !kSmall;          // which begin at other groups than the first one
+constexpr bool kHasInterleaving = !kSmall;     // of segments that are decoded together
+constexpr bool kHasVectors = !kSmall;          // and kernels for them
+constexpr bool kHasStepTables = !kSmall;       // of the quantizer; all kernels but the small ones need them
+constexpr bool kHasValuePrediction = !kSmall;  // Kernels::predicts_values
+constexpr bool kHasCrcTables = !kSmall;
+constexpr bool kHasLibrary = !kSmall;  // more of the C library than memcpy and memset
+
+}  // namespace fmtc
+
+#endif  // FMTC_BASE_FEATURES_H_

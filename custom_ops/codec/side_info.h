@@ -1,0 +1,108 @@
+// Side information of one feature map: reading and checking (FORMAT.md section 2).
+#ifndef FMTC_CODEC_SIDE_INFO_H_
+#define FMTC_CODEC_SIDE_INFO_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/features.h"
+#include "base/status.h"
+#include "codec/tables.h"
+
+namespace fmtc {
+
+constexpr int kFormatVersion = 1;
+constexpr uint32_t kMaxClasses = 8;
+constexpr uint32_t kMaxChannels = 65536;
+constexpr uint32_t kMaxLevel = 5;
+constexpr uint32_t kNumPredictors = 5;
+constexpr uint32_t kLosslessStep = 16;  // steps are in 1/16 units
+constexpr uint32_t kMaxStep = 4080;
+constexpr uint32_t kMaxStepCode = 127;
+
+// Flags of side information.
+enum SideInfoFlag : uint8_t {
+  kAnalysisMatrix = 1,
+  kSynthesisMatrix = 2,
+  kCentrePerComponent = 4,
+  kStepPerComponent = 8,
+  kChecksum = 16,
+  kCompactSynthesis = 32,
+};
+
+// One class record, decoded except for what tables.h builds.
+struct ClassRecord {
+  uint8_t offset;
+  uint8_t constant;
+  uint8_t num_tokens;
+  const uint8_t* widths;  // log2, two in a byte, low nibble first
+  const uint8_t* counts;  // [num_tokens], sum 64
+
+  uint32_t WidthLog2(uint32_t token) const { return widths[token / 2] >> (token % 2 * 4) & 15; }
+};
+
+// A step per component is stored in one byte: four bits of mantissa and three of exponent.
+inline uint32_t StepOfCode(uint8_t code) { return (16u + (code & 15u)) << (code >> 4); }
+
+// A checked view of side information; the pointers point into it and may be unaligned.
+struct SideInfo {
+  uint32_t channels;    // of the feature map
+  uint32_t components;  // that are coded
+  uint32_t num_classes;
+  uint32_t max_level;  // the constant level; 0: no levels
+  bool has_analysis;   // analysis matrix
+  bool has_synthesis;  // synthesis matrix
+  bool has_checksum;   // in coded tensors
+  int8_t lo, hi;       // limits of decoded values
+  int8_t centre;       // of all components if `centres` is null
+  uint16_t step;       // of all components if `steps` is null
+  uint8_t analysis_shift, synthesis_shift;
+  const uint8_t* component_codes;  // [components] class in bits 0-3, predictor in bits 4-7
+  const uint8_t* centres;          // [components] i8, or null
+  const uint8_t* steps;            // [components] step codes, or null
+  ClassRecord classes[kMaxClasses];
+  const uint8_t* analysis;        // [components][channels] i16, or null
+  const uint8_t* analysis_bias;   // [components] i32, or null
+  const uint8_t* synthesis;       // [channels][components] i16, or null; see compact_synthesis
+  const uint8_t* synthesis_bias;  // [channels] i32, or null
+  // A synthesis matrix in bytes: [channels][components] i8, or null. InitCodec points `synthesis` to its expansion.
+  const uint8_t* compact_synthesis;
+  const uint8_t* multipliers;  // [channels] u16, with compact_synthesis
+  uint8_t expansion_shift;
+
+  uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & 15; }
+  uint32_t ComponentPredictor(uint32_t j) const { return component_codes[j] >> 4; }
+  int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
+  // Element (i, j) of the expansion of `compact_synthesis`.
+  int64_t ExpandedSynthesis(uint32_t i, uint32_t j) const {
+    const int64_t weight = static_cast<int8_t>(compact_synthesis[size_t{i} * components + j]);
+    const int64_t scaled = weight * Load<uint16_t>(multipliers + 2 * size_t{i}) * ComponentStep(j);
+    return (scaled + (int64_t{1} << (expansion_shift - 1))) >> expansion_shift;
+  }
+  uint32_t ComponentStep(uint32_t j) const { return steps == nullptr ? step : StepOfCode(steps[j]); }
+  // Last dimension of ENCODE's input: a folded map arrives as components.
+  uint32_t EncoderChannels() const { return kHasMatrices && has_analysis ? channels : components; }
+};
+
+// What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.
+struct SideInfoSizes {
+  uint32_t channels;
+  uint32_t components;
+  uint32_t num_classes;
+  uint8_t flags;
+
+  bool has_analysis() const { return kHasMatrices && (flags & kAnalysisMatrix) != 0; }
+  bool has_synthesis() const { return kHasMatrices && (flags & kSynthesisMatrix) != 0; }
+  bool has_compact_synthesis() const { return kHasMatrices && (flags & kCompactSynthesis) != 0; }
+};
+
+// Checks magic, version and the fields that sizes follow from.
+Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes);
+
+// Checks everything that FORMAT.md asks for. `sizes` are those of `info`.
+Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfoSizes* sizes, SideInfo* info);
+
+}  // namespace fmtc
+
+#endif  // FMTC_CODEC_SIDE_INFO_H_

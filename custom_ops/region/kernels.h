@@ -1,0 +1,106 @@
+// The loops over a row of the region executor. The plain ones define the results; versions for a processor's
+// instructions replace entries of the table and give the same bytes.
+//
+// Every function trusts its arguments: the program that they come from was checked. Outputs may overlay inputs.
+#ifndef FMTC_REGION_KERNELS_H_
+#define FMTC_REGION_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "region/parameters.h"
+#include "region/rounding.h"
+
+namespace fmtc::region {
+
+// More than this a kernel cannot reach over: the rows' pointers are on the stack.
+constexpr int kMaxKernelRows = 256;
+
+// Output channels whose weights stand together, and values of k that do.
+constexpr int kChannelBlock = 16;
+constexpr int kStepValues = 4;
+
+// What lies under a row of the kernel.
+struct KernelRow {
+  const uint8_t* first;    // the pixel under the first tap of the first output column
+  ptrdiff_t column_bytes;  // from an output column's first tap to the next one's; 0 in a row of padding
+};
+
+// A row of a convolution, or an input row of a fully connected op, which is one tap after another for one column.
+struct MacRow {
+  const KernelRow* rows;
+  int32_t kernel_rows, kernel_columns;
+  ptrdiff_t tap_bytes;   // from a tap to the next in a row
+  int32_t in_channels;   // of a group
+  int32_t out_channels;  // of a group
+  int32_t groups;
+  int32_t multiplier;  // of depth
+  const int8_t* weights;
+  int32_t weight_zero;
+  Requantization requantization;
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t columns;
+};
+
+struct AddRow {
+  const uint8_t* a;
+  const uint8_t* b;
+  ptrdiff_t a_pixel_bytes, b_pixel_bytes;  // 0: the same channels for every column
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
+  const AddParameters* parameters;
+};
+
+struct PoolRow {
+  const uint8_t* const* rows;  // at column `rows_column`, of the kernel rows within the input
+  int32_t num_rows;
+  int32_t rows_column;
+  int32_t width;         // of the input
+  int32_t first_column;  // under the first tap of the first output column
+  int32_t kernel_columns, stride;
+  ptrdiff_t pixel_bytes;
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
+  OutputRange range;
+};
+
+struct BilinearRow {
+  const uint8_t* rows[2];  // at column `rows_column`
+  int32_t rows_column;
+  ptrdiff_t pixel_bytes;
+  const BilinearEntry* row;      // of the output row
+  const BilinearEntry* columns;  // of the first output column
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, num_columns;
+  int32_t offset;
+};
+
+struct RowKernels {
+  // By rule; null where the kind has no such rule.
+  void (*conv[kNumRules])(const MacRow& row);
+  void (*depthwise[kNumRules])(const MacRow& row);
+  void (*requantize[kNumRules])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
+  void (*add[3])(const AddRow& row);
+  void (*bilinear[5])(const BilinearRow& row);
+
+  // acc[channel] += the products of the row's taps for its one column.
+  void (*add_products)(const MacRow& row, int32_t* acc);
+  // acc[channel] += the values of all columns.
+  void (*add_columns)(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, int32_t channels, int32_t* acc);
+  void (*average)(const PoolRow& row);
+  void (*maximum)(const PoolRow& row);
+  // For each column and channel, the sum or the largest of the values so far and those under the window.
+  void (*add_windows)(const PoolRow& row, int32_t* sums);
+  void (*raise_maxima)(const PoolRow& row, uint8_t* maxima);
+  void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
+};
+
+const RowKernels& PlainRowKernels();
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KERNELS_H_

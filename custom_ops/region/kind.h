@@ -1,0 +1,75 @@
+// What an op of a kind is to the checker and to the executor. Nobody else asks for the kind.
+#ifndef FMTC_REGION_KIND_H_
+#define FMTC_REGION_KIND_H_
+
+#include "region/kernels.h"
+#include "region/program.h"
+#include "region/rows.h"
+
+namespace fmtc::region {
+
+// Inputs that an op may have, so that checking a program takes time in proportion to its bytes.
+constexpr uint16_t kMaxInputs = 256;
+
+struct Kind {
+  const char* name;
+  uint32_t parameter_bytes;
+  uint16_t min_inputs, max_inputs;
+
+  // Whether step y adds row y of the only input, and the last step writes the only row.
+  bool (*accumulates)(const OpView& op);
+  // Whether rule, parameters, arrays, shapes, types, places and memory are what the functions below rely on. The
+  // records themselves are sound.
+  Status (*check)(const OpView& op);
+  // Rows of an input that a step reads.
+  Range (*rows)(const OpView& op, int operand, int32_t step);
+  // Columns of an input that columns of the output need; beyond the input where the op reads padding columns.
+  Range (*columns)(const OpView& op, int operand, Range columns);
+  void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step);
+};
+
+extern const Kind kConvKind, kDepthwiseKind, kFullyConnectedKind;
+extern const Kind kTableKind, kQuantizeKind, kAddKind, kCopyKind, kDequantizeKind;
+extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
+extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
+extern const Kind kResizeBilinearKind, kResizeNearestKind;
+
+// Null if there is none of this number.
+const Kind* FindKind(uint8_t number);
+
+inline int32_t NumSteps(const OpView& op, const Kind& kind) {
+  return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);
+}
+
+inline bool Always(const OpView&) { return true; }
+inline bool Never(const OpView&) { return false; }
+
+// For kinds whose step y reads row y, and column x for column x.
+inline Range SameRow(const OpView&, int, int32_t step) { return {step, step + 1}; }
+inline Range SameColumns(const OpView&, int, Range columns) { return columns; }
+// For kinds that add up whole rows.
+inline Range AllColumns(const OpView& op, int operand, Range) {
+  return {0, static_cast<int32_t>(op.input(operand).width)};
+}
+
+inline Status ValidIf(bool valid) { return valid ? Status::kOk : Status::kProgramInvalid; }
+
+inline bool IsScratch8Bit(const TensorRecord& tensor) { return tensor.place == kScratch && Is8Bit(tensor); }
+
+inline bool HasShape(const TensorRecord& a, const TensorRecord& b) {
+  return a.height == b.height && a.width == b.width && a.channels == b.channels;
+}
+
+template <size_t kCount, typename T>
+bool AreZero(const T (&values)[kCount]) {
+  for (const T& value : values) {
+    if (value != 0) return false;
+  }
+  return true;
+}
+
+inline uint64_t PaddedTo16(uint64_t channels) { return (channels + 15) / 16 * 16; }
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KIND_H_

@@ -1,0 +1,175 @@
+// PAD, SLICE, TRANSPOSE and CONCATENATION: values that change their places only.
+#include <cstring>
+
+#include "region/kind.h"
+
+namespace fmtc::region {
+namespace {
+
+// Copies pixels of `channels` bytes; the rows may overlay each other.
+void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t channels, uint8_t* out,
+                ptrdiff_t out_bytes) {
+  for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, channels);
+}
+
+// Clipped to the input; where nothing is left, its nearest row or column.
+Range NearestInside(int64_t first, int64_t end, uint32_t size) {
+  const int64_t last = int64_t{size} - 1;
+  const int64_t from = first < 0 ? 0 : (first > last ? last : first);
+  const int64_t to = end - 1 > last ? last : (end - 1 < from ? from : end - 1);
+  return {static_cast<int32_t>(from), static_cast<int32_t>(to + 1)};
+}
+
+bool IsRuleOne(const OpView& op) { return op.op->rule == 1; }
+
+Status CheckPad(const OpView& op) {
+  const PadParameters& p = op.parameters<PadParameters>();
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  return ValidIf(AreZero(p.reserved) && IsScratch8Bit(in) && IsScratch8Bit(out) &&
+                 uint64_t{p.above} + in.height <= out.height && uint64_t{p.left} + in.width <= out.width &&
+                 uint64_t{p.channels_before} + in.channels <= out.channels);
+}
+
+Range PadRows(const OpView& op, int, int32_t step) {
+  const int64_t row = int64_t{step} - op.parameters<PadParameters>().above;
+  return NearestInside(row, row + 1, op.input(0).height);
+}
+
+Range PadColumns(const OpView& op, int, Range columns) {
+  const int64_t left = op.parameters<PadParameters>().left;
+  return NearestInside(columns.first - left, columns.end - left, op.input(0).width);
+}
+
+void RunPad(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const PadParameters& p = op.parameters<PadParameters>();
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  const Range columns = access.Window(op);
+  const int64_t row = int64_t{step} - p.above;
+  const bool row_inside = row >= 0 && row < int64_t{in.height};
+  for (int32_t column = columns.first; column < columns.end; ++column) {
+    uint8_t* to = access.Write(out, step, column);
+    const int64_t x = int64_t{column} - p.left;
+    if (!row_inside || x < 0 || x >= int64_t{in.width}) {
+      memset(to, p.value, out.channels);
+      continue;
+    }
+    const uint8_t* from = access.Read(in, static_cast<int32_t>(row), static_cast<int32_t>(x));
+    memmove(to + p.channels_before, from, in.channels);
+    memset(to, p.value, p.channels_before);
+    const size_t behind = size_t{p.channels_before} + in.channels;
+    memset(to + behind, p.value, out.channels - behind);
+  }
+}
+
+bool FitsAxis(uint32_t first, uint32_t step, uint32_t in, uint32_t out) {
+  return step >= 1 && first + uint64_t{step} * (out - 1) < in;
+}
+
+Status CheckSlice(const OpView& op) {
+  const SliceParameters& p = op.parameters<SliceParameters>();
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  return ValidIf(IsScratch8Bit(in) && IsScratch8Bit(out) && in.channels == out.channels &&
+                 FitsAxis(p.first_row, p.row_step, in.height, out.height) &&
+                 FitsAxis(p.first_column, p.column_step, in.width, out.width));
+}
+
+Range SliceRows(const OpView& op, int, int32_t step) {
+  const SliceParameters& p = op.parameters<SliceParameters>();
+  const int32_t row = static_cast<int32_t>(p.first_row + p.row_step * static_cast<uint32_t>(step));
+  return {row, row + 1};
+}
+
+Range SliceColumns(const OpView& op, int, Range columns) {
+  const SliceParameters& p = op.parameters<SliceParameters>();
+  const uint32_t first = p.first_column + p.column_step * static_cast<uint32_t>(columns.first);
+  const uint32_t last = p.first_column + p.column_step * static_cast<uint32_t>(columns.end - 1);
+  return {static_cast<int32_t>(first), static_cast<int32_t>(last) + 1};
+}
+
+void RunSlice(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  const Range columns = access.Window(op);
+  const uint8_t* from = access.Read(in, SliceRows(op, 0, step).first, SliceColumns(op, 0, columns).first);
+  const ptrdiff_t in_bytes =
+      static_cast<ptrdiff_t>(in.pixel_bytes) * static_cast<ptrdiff_t>(op.parameters<SliceParameters>().column_step);
+  CopyPixels(from, in_bytes, columns.end - columns.first, in.channels, access.Write(out, step, columns.first),
+             out.pixel_bytes);
+}
+
+// Adds what an axis of `size` contributes to the least and the greatest element.
+void Extend(int32_t stride, uint32_t size, int64_t* least, int64_t* greatest) {
+  const int64_t reach = int64_t{stride} * (int64_t{size} - 1);
+  *(reach < 0 ? least : greatest) += reach;
+}
+
+Status CheckTranspose(const OpView& op) {
+  const TransposeParameters& p = op.parameters<TransposeParameters>();
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  if (p.reserved != 0 || in.place != kInput || !Is8Bit(in) || in.height != 1 || in.width != 1 || !IsScratch8Bit(out)) {
+    return Status::kProgramInvalid;
+  }
+  int64_t least = 0, greatest = 0;
+  Extend(p.row_stride, out.height, &least, &greatest);
+  if (least < 0 || greatest > INT32_MAX) return Status::kProgramInvalid;
+  Extend(p.column_stride, out.width, &least, &greatest);
+  if (least < 0 || greatest > INT32_MAX) return Status::kProgramInvalid;
+  Extend(p.channel_stride, out.channels, &least, &greatest);
+  return ValidIf(least == 0 && greatest < int64_t{in.channels});
+}
+
+Range FirstRow(const OpView&, int, int32_t) { return {0, 1}; }
+
+void RunTranspose(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const TransposeParameters& p = op.parameters<TransposeParameters>();
+  const uint8_t* in = access.Read(op.input(0), 0, 0) + ptrdiff_t{p.row_stride} * step;
+  const uint8_t flip = SignFlip(op.input(0));
+  const Range columns = access.Window(op);
+  for (int32_t column = columns.first; column < columns.end; ++column) {
+    const uint8_t* from = in + ptrdiff_t{p.column_stride} * column;
+    uint8_t* to = access.Write(op.output(), step, column);
+    for (uint32_t c = 0; c < op.output().channels; ++c)
+      to[c] = from[static_cast<ptrdiff_t>(c) * p.channel_stride] ^ flip;
+  }
+}
+
+Status CheckConcatenation(const OpView& op) {
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  const TensorRecord& out = op.output();
+  uint64_t channels = 0;
+  for (int i = 0; i < op.op->inputs; ++i) {
+    const TensorRecord& in = op.input(i);
+    if (!IsScratch8Bit(in) || in.height != out.height || in.width != out.width) return Status::kProgramInvalid;
+    channels += in.channels;
+  }
+  return ValidIf(IsScratch8Bit(out) && channels == out.channels);
+}
+
+void RunConcatenation(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Range columns = access.Window(op);
+  uint8_t* to = access.Write(op.output(), step, columns.first);
+  for (int i = 0; i < op.op->inputs; ++i) {
+    const TensorRecord& in = op.input(i);
+    CopyPixels(access.Read(in, step, columns.first), in.pixel_bytes, columns.end - columns.first, in.channels, to,
+               op.output().pixel_bytes);
+    to += in.channels;
+  }
+}
+
+}  // namespace
+
+const Kind kPadKind = {"PAD", sizeof(PadParameters), 1, 1, Never, CheckPad, PadRows, PadColumns, RunPad};
+const Kind kSliceKind = {"SLICE", sizeof(SliceParameters), 1, 1, Never, CheckSlice, SliceRows, SliceColumns, RunSlice};
+const Kind kTransposeKind = {
+    "TRANSPOSE", sizeof(TransposeParameters), 1, 1, Never, CheckTranspose, FirstRow, AllColumns, RunTranspose};
+const Kind kConcatenationKind = {"CONCATENATION",    0,       1,           kMaxInputs,      Never,
+                                 CheckConcatenation, SameRow, SameColumns, RunConcatenation};
+
+}  // namespace fmtc::region

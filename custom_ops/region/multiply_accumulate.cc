@@ -1,0 +1,237 @@
+// CONV, DEPTHWISE and FULLY_CONNECTED.
+#include <cstring>
+
+#include "base/bytes.h"
+#include "region/kind.h"
+#include "region/window.h"
+
+namespace fmtc::region {
+namespace {
+
+constexpr uint8_t kDotLayout = 0;      // [channels / 16][k / 4][16][4]
+constexpr uint8_t kChannelLayout = 1;  // [kernel rows][kernel columns][channels]
+constexpr uint32_t kWeightsAlignment = 64;
+constexpr uint32_t kMaxFactorBits = 0x7F800000;  // of float32: from here on infinite, not a number or negative
+constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
+
+uint64_t PaddedTo4(uint64_t channels) { return (channels + 3) / 4 * 4; }
+
+// Entries of the arrays of an entry for each output channel.
+uint64_t NumEntries(const OpView& op) {
+  const uint64_t groups = op.parameters<MacParameters>().groups;
+  return groups * PaddedTo16(op.output().channels / groups);
+}
+
+bool FitsMultipliers(const OpView& op, uint64_t entries) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const Program& program = *op.program;
+  const uint8_t rule = op.op->rule;
+  const uint32_t bytes = rule == kFloat64Rule ? 8 : 4;
+  if (!program.Has(p.multipliers_offset, entries, bytes, 4)) return false;
+  const uint8_t* multipliers = program.At<uint8_t>(p.multipliers_offset);
+  const bool has_shifts = rule != kFloat32Rule && rule != kFloat64Rule;
+  if (has_shifts ? !program.Has(p.shifts_offset, entries, 1, 1) : p.shifts_offset != 0) return false;
+  for (uint64_t i = 0; i < entries; ++i) {
+    if (rule == kFloat64Rule) {
+      if (Load<uint64_t>(multipliers + 8 * i) >= kMaxDoubleBits) return false;
+    } else if (Load<uint32_t>(multipliers + 4 * i) >= (has_shifts ? 0x80000000 : kMaxFactorBits)) {
+      return false;
+    }
+    const int8_t shift = has_shifts ? program.At<int8_t>(p.shifts_offset)[i] : int8_t{0};
+    if (shift < kMinShift || shift > kMaxShift) return false;
+  }
+  return true;
+}
+
+// The optional arrays: for each row of blocks of 16 channels, its k-steps in another order.
+bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  if (p.order_offset == 0 && p.safe_offset == 0) return true;
+  uint64_t entries;
+  if (!CheckedMultiply(blocks, steps, &entries) || !op.program->Has(p.order_offset, entries, 2, 2) ||
+      !op.program->Has(p.safe_offset, blocks, 2, 2)) {
+    return false;
+  }
+  const uint16_t* order = op.program->At<uint16_t>(p.order_offset);
+  const uint16_t* safe = op.program->At<uint16_t>(p.safe_offset);
+  for (uint64_t i = 0; i < entries; ++i) {
+    if (order[i] >= steps) return false;
+  }
+  for (uint64_t i = 0; i < blocks; ++i) {
+    if (safe[i] > steps) return false;
+  }
+  return true;
+}
+
+// What the three kinds have in common. `k`: weights of an output channel, `rows`: input rows that have weights of their
+// own.
+Status CheckMac(const OpView& op, uint8_t layout, uint64_t k, uint64_t rows) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const uint8_t rule = op.op->rule;
+  if (rule < kDoubleRounding || rule > kRndnu || p.layout != layout) return Status::kProgramUnsupported;
+  if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
+  const TensorRecord& input = op.input(0);
+  if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
+    return Status::kProgramInvalid;
+  }
+  const uint64_t entries = NumEntries(op);
+  uint64_t rows_weights, weights;
+  const bool counts = CheckedMultiply(entries, k, &rows_weights) && CheckedMultiply(rows_weights, rows, &weights);
+  if (!counts || !op.program->Has(p.weights_offset, weights, 1, kWeightsAlignment) ||
+      !op.program->Has(p.biases_offset, entries, 4, 4) || !FitsMultipliers(op, entries) ||
+      (p.sums_offset != 0 && !op.program->Has(p.sums_offset, entries, 4, 4))) {
+    return Status::kProgramInvalid;
+  }
+  if (layout == kDotLayout) return ValidIf(FitsOrder(op, entries / kChannelBlock * rows, k / kStepValues));
+  return ValidIf(p.order_offset == 0 && p.safe_offset == 0);
+}
+
+// Memory for a row of padding, if any step reads one.
+bool FitsPaddingRow(const OpView& op) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  const TensorRecord& input = op.input(0);
+  const Range last = RowsUnder(w, static_cast<int32_t>(op.output().height) - 1);
+  if (last.first >= last.end) return false;
+  if (w.above == 0 && last.end <= static_cast<int32_t>(input.height)) return true;
+  return SpanBytes(w, input) <= op.op->memory_bytes;
+}
+
+bool FitsKernel(const OpView& op) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  return w.kernel_rows <= kMaxKernelRows && FitsWindow(w, op.input(0), op.output()) && FitsPaddingRow(op);
+}
+
+Status CheckConv(const OpView& op) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const TensorRecord& input = op.input(0);
+  if (p.groups == 0 || uint64_t{p.group_channels} * p.groups != input.channels ||
+      op.output().channels % p.groups != 0 || !FitsKernel(op)) {
+    return Status::kProgramInvalid;
+  }
+  const uint64_t taps = uint64_t{p.window.kernel_rows} * p.window.kernel_columns;
+  return CheckMac(op, kDotLayout, taps * PaddedTo4(p.group_channels), 1);
+}
+
+Status CheckDepthwise(const OpView& op) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  if (p.groups != 1 || p.group_channels == 0 ||
+      uint64_t{p.group_channels} * op.input(0).channels != op.output().channels || !FitsKernel(op)) {
+    return Status::kProgramInvalid;
+  }
+  return CheckMac(op, kChannelLayout, uint64_t{p.window.kernel_rows} * p.window.kernel_columns, 1);
+}
+
+Status CheckFullyConnected(const OpView& op) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const TensorRecord& input = op.input(0);
+  uint16_t window[8];
+  memcpy(window, &p.window, sizeof(window));
+  if (!AreZero(window) || p.groups != 1 || p.group_channels != 0 || op.output().width != 1) {
+    return Status::kProgramInvalid;
+  }
+  if (PaddedTo16(op.output().channels) * sizeof(int32_t) > op.op->memory_bytes) return Status::kProgramInvalid;
+  return CheckMac(op, kDotLayout, input.width * PaddedTo4(input.channels), input.height);
+}
+
+Range WindowRows(const OpView& op, int, int32_t step) {
+  return Clip(RowsUnder(op.parameters<MacParameters>().window, step), op.input(0).height);
+}
+
+Range WindowColumns(const OpView& op, int, Range columns) {
+  return ColumnsUnder(op.parameters<MacParameters>().window, columns);
+}
+
+MacRow MakeRow(const OpView& op) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const Program& program = *op.program;
+  MacRow row{};
+  row.groups = p.groups;
+  row.multiplier = 1;
+  row.weights = program.At<int8_t>(p.weights_offset);
+  row.weight_zero = p.weight_zero;
+  row.requantization.biases = program.At<int32_t>(p.biases_offset);
+  row.requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
+  row.requantization.shifts = program.At<int8_t>(p.shifts_offset);
+  row.requantization.range = {p.zero, p.low, p.high};
+  row.in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
+  row.out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
+  return row;
+}
+
+using MacFunction = void (*)(const MacRow&);
+
+// Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
+void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, KernelRow* rows) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  const TensorRecord& input = op.input(0);
+  const int32_t first_row = RowsUnder(w, step).first;
+  const int32_t first_column = ColumnsUnder(w, columns).first;
+  const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
+  bool has_padding = false;
+  for (int32_t i = 0; i < w.kernel_rows; ++i) {
+    const int32_t row = first_row + i * w.row_dilation;
+    if (row >= 0 && row < static_cast<int32_t>(input.height)) {
+      rows[i] = {access.Read(input, row, first_column), column_bytes};
+    } else {
+      rows[i] = {access.OwnMemory(op), 0};
+      has_padding = true;
+    }
+  }
+  if (has_padding) memset(access.OwnMemory(op), input.padding, SpanBytes(w, input));
+}
+
+void RunWindows(const OpView& op, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  const ptrdiff_t pixel = op.input(0).pixel_bytes;
+  const Range columns = access.Window(op);
+  KernelRow rows[kMaxKernelRows];
+  FindRows(op, access, step, columns, rows);
+  row->rows = rows;
+  row->kernel_rows = w.kernel_rows;
+  row->kernel_columns = w.kernel_columns;
+  row->tap_bytes = w.column_dilation * pixel;
+  row->out = access.Write(op.output(), step, columns.first);
+  row->out_pixel_bytes = op.output().pixel_bytes;
+  row->columns = columns.end - columns.first;
+  function(*row);
+}
+
+void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  MacRow row = MakeRow(op);
+  RunWindows(op, access, kernels.conv[op.op->rule], step, &row);
+}
+
+void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  MacRow row = MakeRow(op);
+  row.multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
+  RunWindows(op, access, kernels.depthwise[op.op->rule], step, &row);
+}
+
+void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const TensorRecord& input = op.input(0);
+  const TensorRecord& output = op.output();
+  MacRow row = MakeRow(op);
+  const size_t entries = static_cast<size_t>(NumEntries(op));
+  int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
+  if (step == 0) memcpy(acc, row.requantization.biases, entries * sizeof(int32_t));
+  const KernelRow kernel_row{access.Read(input, step, 0), 0};
+  row.rows = &kernel_row;
+  row.kernel_rows = 1;
+  row.kernel_columns = static_cast<int32_t>(input.width);
+  row.tap_bytes = input.pixel_bytes;
+  row.weights += static_cast<size_t>(step) * input.width * static_cast<size_t>(PaddedTo4(input.channels)) * entries;
+  row.columns = 1;
+  kernels.add_products(row, acc);
+  if (step + 1 < static_cast<int32_t>(input.height)) return;
+  kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels, access.Write(output, 0, 0));
+}
+
+}  // namespace
+
+const Kind kConvKind = {"CONV", sizeof(MacParameters), 1, 1, Never, CheckConv, WindowRows, WindowColumns, RunConv};
+const Kind kDepthwiseKind = {"DEPTHWISE", sizeof(MacParameters), 1,           1, Never, CheckDepthwise,
+                             WindowRows,  WindowColumns,         RunDepthwise};
+const Kind kFullyConnectedKind = {"FULLY_CONNECTED", sizeof(MacParameters), 1, 1, Always, CheckFullyConnected, SameRow,
+                                  AllColumns,        RunFullyConnected};
+
+}  // namespace fmtc::region

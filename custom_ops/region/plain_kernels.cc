@@ -1,0 +1,45 @@
+#include "region/plain_kernels.h"
+
+namespace fmtc::region {
+namespace {
+
+constexpr RowKernels MakePlainRowKernels() {
+  RowKernels k{};
+  k.conv[kDoubleRounding] = PlainConv<DoubleRounding>;
+  k.conv[kHalfUp] = PlainConv<HalfUp>;
+  k.conv[kFloat32Rule] = PlainConv<Float32>;
+  k.conv[kFloat64Rule] = PlainConv<Float64>;
+  k.conv[kRndnu] = PlainConv<Rndnu>;
+  k.depthwise[kDoubleRounding] = PlainDepthwise<DoubleRounding>;
+  k.depthwise[kHalfUp] = PlainDepthwise<HalfUp>;
+  k.depthwise[kFloat32Rule] = PlainDepthwise<Float32>;
+  k.depthwise[kFloat64Rule] = PlainDepthwise<Float64>;
+  k.depthwise[kRndnu] = PlainDepthwise<Rndnu>;
+  k.requantize[kDoubleRounding] = PlainRequantize<DoubleRounding>;
+  k.requantize[kHalfUp] = PlainRequantize<HalfUp>;
+  k.requantize[kFloat32Rule] = PlainRequantize<Float32>;
+  k.requantize[kFloat64Rule] = PlainRequantize<Float64>;
+  k.requantize[kRndnu] = PlainRequantize<Rndnu>;
+  k.add[1] = PlainAddDoubleRounding;
+  k.add[2] = PlainAddFixedPoint;
+  k.bilinear[1] = PlainBilinearReference;
+  k.bilinear[2] = PlainBilinearFixedPoint;
+  k.bilinear[3] = PlainBilinearFloatInTurn;
+  k.bilinear[4] = PlainBilinearFloatPaired;
+  k.add_products = PlainAddProducts;
+  k.add_columns = PlainAddColumns;
+  k.average = PlainAverage;
+  k.maximum = PlainMaximum;
+  k.add_windows = PlainAddWindows;
+  k.raise_maxima = PlainRaiseMaxima;
+  k.look_up = PlainLookUp;
+  return k;
+}
+
+constexpr RowKernels kPlainRowKernels = MakePlainRowKernels();
+
+}  // namespace
+
+const RowKernels& PlainRowKernels() { return kPlainRowKernels; }
+
+}  // namespace fmtc::region

@@ -1,0 +1,101 @@
+#include "region/program.h"
+
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace fmtc::region {
+namespace {
+
+constexpr size_t kChecksumOffset = offsetof(Header, checksum);
+
+uint32_t Checksum(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend_crc32c) {
+  constexpr uint8_t kZeros[sizeof(uint32_t)] = {};
+  constexpr size_t kBehind = kChecksumOffset + sizeof(uint32_t);
+  uint32_t crc = extend_crc32c(0, bytes, kChecksumOffset);
+  crc = extend_crc32c(crc, kZeros, sizeof(kZeros));
+  return extend_crc32c(crc, bytes + kBehind, size - kBehind);
+}
+
+template <typename T>
+bool HasRecords(const Program& program, uint32_t offset, uint32_t count) {
+  return count > 0 && program.Has(offset, count, sizeof(T), 4);
+}
+
+size_t PieceBytes(size_t count, size_t element_bytes) { return RoundUp(count * element_bytes, sizeof(int64_t)); }
+
+}  // namespace
+
+bool Program::Has(uint32_t offset, uint64_t count, uint64_t element_bytes, uint32_t alignment) const {
+  uint64_t size;
+  if (!CheckedMultiply(count, element_bytes, &size)) return false;
+  return offset >= sizeof(Header) && offset % alignment == 0 && offset <= header->bytes &&
+         size <= header->bytes - offset;
+}
+
+Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend_crc32c, Program* program) {
+  if (bytes == nullptr) return Status::kInvalidArgument;
+  if (reinterpret_cast<uintptr_t>(bytes) % kProgramAlignment != 0) return Status::kProgramUnaligned;
+  if (size < sizeof(Header)) return Status::kProgramTruncated;
+  *program = {};
+  program->bytes = bytes;
+  program->header = program->At<Header>(0);
+  const Header& header = *program->header;
+  if (header.magic != kMagic) return Status::kProgramCorrupt;
+  if (header.version > kVersion) return Status::kProgramVersion;
+  if (header.bytes > size) return Status::kProgramTruncated;
+  if (header.bytes != size || size % kProgramAlignment != 0) return Status::kProgramCorrupt;
+  if (Checksum(bytes, size, extend_crc32c) != header.checksum) return Status::kProgramChecksum;
+
+  const bool reserved_zero = header.reserved0 == 0 && header.reserved1 == 0 && header.reserved2[0] == 0 &&
+                             header.reserved2[1] == 0 && header.reserved2[2] == 0;
+  if (header.version == 0 || !reserved_zero || header.inputs == 0 || header.outputs == 0 ||
+      header.scratch_bytes % 64 != 0 || header.scratch_bytes > INT32_MAX || header.ops == kNoOp ||
+      !HasRecords<TensorRecord>(*program, header.tensors_offset, header.tensors) ||
+      !HasRecords<OpRecord>(*program, header.ops_offset, header.ops) ||
+      !HasRecords<PassRecord>(*program, header.passes_offset, header.passes) ||
+      !HasRecords<uint16_t>(*program, header.steps_offset, header.steps)) {
+    return Status::kProgramCorrupt;
+  }
+  program->tensors = program->At<TensorRecord>(header.tensors_offset);
+  program->ops = program->At<OpRecord>(header.ops_offset);
+  program->passes = program->At<PassRecord>(header.passes_offset);
+  program->steps = program->At<uint16_t>(header.steps_offset);
+  return Status::kOk;
+}
+
+size_t StateBytes(const Program& program) {
+  const Header& header = *program.header;
+  return PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(int32_t)) +
+         PieceBytes(header.inputs, sizeof(uint16_t)) + PieceBytes(header.outputs, sizeof(uint16_t));
+}
+
+State CarveState(const Program& program, uint8_t* memory) {
+  const Header& header = *program.header;
+  State state;
+  state.tensors = reinterpret_cast<TensorState*>(memory);
+  memory += PieceBytes(header.tensors, sizeof(TensorState));
+  state.next_step = reinterpret_cast<int32_t*>(memory);
+  memory += PieceBytes(header.ops, sizeof(int32_t));
+  state.input_tensors = reinterpret_cast<uint16_t*>(memory);
+  memory += PieceBytes(header.inputs, sizeof(uint16_t));
+  state.output_tensors = reinterpret_cast<uint16_t*>(memory);
+  return state;
+}
+
+uint32_t ElementBytes(uint8_t type) {
+  switch (type) {
+    case kUInt8:
+    case kInt8:
+      return 1;
+    case kFloat32:
+    case kInt32:
+      return 4;
+    case kInt64:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace fmtc::region

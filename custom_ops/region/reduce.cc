@@ -1,0 +1,170 @@
+// MEAN, AVERAGE_POOL and MAX_POOL.
+#include <cmath>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "region/kind.h"
+#include "region/window.h"
+
+namespace fmtc::region {
+namespace {
+
+constexpr uint8_t kMixedRule = 6;            // rule 2 for whole blocks of 16 channels, rule 1 for the others
+constexpr uint32_t kMaxPoolTaps = 1u << 22;  // whose sum of values fits 32 bits
+
+Status CheckMean(const OpView& op) {
+  const MeanParameters& p = op.parameters<MeanParameters>();
+  const uint8_t rule = op.op->rule;
+  if (rule != kDoubleRounding && rule != kHalfUp && rule != kFloat32Rule && rule != kMixedRule) {
+    return Status::kProgramUnsupported;
+  }
+  const TensorRecord& output = op.output();
+  bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(output) && output.height == 1 && output.width == 1 &&
+              output.channels == op.input(0).channels && AreZero(p.reserved) &&
+              PaddedTo16(output.channels) * sizeof(int32_t) <= op.op->memory_bytes;
+  if (rule == kFloat32Rule) {
+    fits = fits && std::isfinite(p.factor);
+  } else {
+    fits = fits && p.shift >= kMinShift && p.shift <= kMaxShift;
+  }
+  return ValidIf(fits);
+}
+
+int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
+  if (rule == kFloat32Rule) return MultiplyFloat32(acc, p.factor);
+  if (rule == kHalfUp) return MultiplyHalfUp(acc, p.multiplier, p.shift);
+  return MultiplyDoubleRounding(acc, p.multiplier, p.shift);
+}
+
+void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const MeanParameters& p = op.parameters<MeanParameters>();
+  const TensorRecord& input = op.input(0);
+  const int32_t channels = static_cast<int32_t>(input.channels);
+  int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
+  if (step == 0) {
+    for (int32_t c = 0; c < channels; ++c) acc[c] = p.start;
+  }
+  kernels.add_columns(access.Read(input, step, 0), input.pixel_bytes, static_cast<int32_t>(input.width), channels, acc);
+  if (step + 1 < static_cast<int32_t>(input.height)) return;
+  const OutputRange range{p.zero, p.low, p.high};
+  uint8_t* out = access.Write(op.output(), 0, 0);
+  for (int32_t c = 0; c < channels; ++c) {
+    uint8_t rule = op.op->rule;
+    if (rule == kMixedRule) rule = c < channels - channels % 16 ? kHalfUp : kDoubleRounding;
+    out[c] = AddZeroAndClamp(Multiply(p, rule, acc[c]), range);
+  }
+}
+
+// A pool whose only output row reads every input row.
+bool PoolAccumulates(const OpView& op) {
+  if (op.output().height != 1) return false;
+  const uint32_t height = op.input(0).height;
+  const Range rows = Clip(RowsUnder(op.parameters<PoolParameters>().window, 0), height);
+  return rows.first == 0 && rows.end == static_cast<int32_t>(height);
+}
+
+Status CheckPool(const OpView& op, uint32_t sum_bytes) {
+  const PoolParameters& p = op.parameters<PoolParameters>();
+  const WindowParameters& w = p.window;
+  if (op.op->rule != 1) return Status::kProgramUnsupported;
+  const bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(op.output()) && AreZero(p.reserved) &&
+                    op.input(0).channels == op.output().channels && FitsWindow(w, op.input(0), op.output()) &&
+                    w.row_dilation == 1 && w.column_dilation == 1 &&
+                    uint32_t{w.kernel_rows} * w.kernel_columns <= kMaxPoolTaps;
+  if (!fits) return Status::kProgramInvalid;
+  if (!PoolAccumulates(op)) return ValidIf(w.kernel_rows <= kMaxKernelRows);
+  uint64_t values, bytes;
+  return ValidIf(CheckedMultiply(op.output().width, op.output().channels, &values) &&
+                 CheckedMultiply(values, sum_bytes, &bytes) && bytes <= op.op->memory_bytes);
+}
+
+Status CheckAveragePool(const OpView& op) { return CheckPool(op, sizeof(int32_t)); }
+Status CheckMaxPool(const OpView& op) {
+  if (op.parameters<PoolParameters>().offset != 0) return Status::kProgramInvalid;
+  return CheckPool(op, 1);
+}
+
+Range PoolRows(const OpView& op, int, int32_t step) {
+  if (PoolAccumulates(op)) return {step, step + 1};
+  return Clip(RowsUnder(op.parameters<PoolParameters>().window, step), op.input(0).height);
+}
+
+Range PoolColumns(const OpView& op, int, Range columns) {
+  return Clip(ColumnsUnder(op.parameters<PoolParameters>().window, columns), op.input(0).width);
+}
+
+// The row of a step, of `rows` of the input.
+PoolRow MakePoolRow(const OpView& op, const RowAccess& access, int32_t step, const uint8_t** rows) {
+  const PoolParameters& p = op.parameters<PoolParameters>();
+  const TensorRecord& input = op.input(0);
+  const Range columns = access.Window(op);
+  PoolRow row{};
+  row.rows = rows;
+  row.rows_column = PoolColumns(op, 0, columns).first;
+  const Range under = PoolRows(op, 0, step);
+  row.num_rows = under.end - under.first;
+  for (int32_t i = 0; i < row.num_rows; ++i) rows[i] = access.Read(input, under.first + i, row.rows_column);
+  row.width = static_cast<int32_t>(input.width);
+  row.first_column = ColumnsUnder(p.window, columns).first;
+  row.kernel_columns = p.window.kernel_columns;
+  row.stride = p.window.column_stride;
+  row.pixel_bytes = input.pixel_bytes;
+  row.out = access.Write(op.output(), PoolAccumulates(op) ? 0 : step, columns.first);
+  row.out_pixel_bytes = op.output().pixel_bytes;
+  row.channels = static_cast<int32_t>(input.channels);
+  row.columns = columns.end - columns.first;
+  row.range = {p.offset, p.low, p.high};
+  return row;
+}
+
+// What an accumulating pool's last step writes.
+void FinishAverages(const OpView& op, const PoolRow& row, Range columns, const int32_t* sums) {
+  for (int32_t x = 0; x < row.columns; ++x) {
+    const Range under = PoolColumns(op, 0, {columns.first + x, columns.first + x + 1});
+    const int32_t rows = static_cast<int32_t>(op.input(0).height);
+    const int32_t count = rows * (under.end - under.first);
+    uint8_t* out = row.out + x * row.out_pixel_bytes;
+    for (int32_t c = 0; c < row.channels; ++c) {
+      out[c] = AddZeroAndClamp(MeanHalfAway(*sums++, count, row.range.zero), row.range);
+    }
+  }
+}
+
+void FinishMaxima(const PoolRow& row, const uint8_t* maxima) {
+  for (int32_t x = 0; x < row.columns; ++x) {
+    uint8_t* out = row.out + x * row.out_pixel_bytes;
+    for (int32_t c = 0; c < row.channels; ++c) out[c] = AddZeroAndClamp(*maxima++, row.range);
+  }
+}
+
+void RunAveragePool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const uint8_t* rows[kMaxKernelRows];
+  const PoolRow row = MakePoolRow(op, access, step, rows);
+  if (!PoolAccumulates(op)) return kernels.average(row);
+  int32_t* sums = reinterpret_cast<int32_t*>(access.OwnMemory(op));
+  const size_t values = static_cast<size_t>(row.columns) * static_cast<size_t>(row.channels);
+  if (step == 0) memset(sums, 0, values * sizeof(int32_t));
+  kernels.add_windows(row, sums);
+  if (step + 1 == static_cast<int32_t>(op.input(0).height)) FinishAverages(op, row, access.Window(op), sums);
+}
+
+void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const uint8_t* rows[kMaxKernelRows];
+  const PoolRow row = MakePoolRow(op, access, step, rows);
+  if (!PoolAccumulates(op)) return kernels.maximum(row);
+  uint8_t* maxima = access.OwnMemory(op);
+  if (step == 0) memset(maxima, 0, static_cast<size_t>(row.columns) * static_cast<size_t>(row.channels));
+  kernels.raise_maxima(row, maxima);
+  if (step + 1 == static_cast<int32_t>(op.input(0).height)) FinishMaxima(row, maxima);
+}
+
+}  // namespace
+
+const Kind kMeanKind = {"MEAN", sizeof(MeanParameters), 1, 1, Always, CheckMean, SameRow, AllColumns, RunMean};
+const Kind kAveragePoolKind = {"AVERAGE_POOL",  sizeof(PoolParameters), 1,        1,
+                               PoolAccumulates, CheckAveragePool,       PoolRows, PoolColumns,
+                               RunAveragePool};
+const Kind kMaxPoolKind = {
+    "MAX_POOL", sizeof(PoolParameters), 1, 1, PoolAccumulates, CheckMaxPool, PoolRows, PoolColumns, RunMaxPool};
+
+}  // namespace fmtc::region

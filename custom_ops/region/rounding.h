@@ -1,0 +1,148 @@
+// The ways in which runtimes bring an accumulator to 8 bits (REGION.md section 4): each a policy for row functions.
+#ifndef FMTC_REGION_ROUNDING_H_
+#define FMTC_REGION_ROUNDING_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace fmtc::region {
+
+// Numbers of the rules of section 4; other kinds number theirs likewise, from 1 on.
+enum Rule : uint8_t { kDoubleRounding = 1, kHalfUp = 2, kFloat32Rule = 3, kFloat64Rule = 4, kRndnu = 5 };
+constexpr int kNumRules = 6;  // as an array has them
+
+constexpr int32_t kMinShift = -31;
+constexpr int32_t kMaxShift = 30;
+
+// Zero point, least and greatest value, all in the unsigned domain.
+struct OutputRange {
+  int32_t zero;
+  int32_t low;
+  int32_t high;
+};
+
+inline uint8_t AddZeroAndClamp(int32_t value, const OutputRange& range) {
+  const int64_t sum = int64_t{value} + range.zero;
+  const int64_t raised = sum < range.low ? range.low : sum;
+  return static_cast<uint8_t>(raised > range.high ? range.high : raised);
+}
+
+inline int32_t Saturate(int64_t value) {
+  if (value < INT32_MIN) return INT32_MIN;
+  return value > INT32_MAX ? INT32_MAX : static_cast<int32_t>(value);
+}
+
+// 32 bits that wrap around, as the runtimes' do.
+inline int32_t ShiftLeft(int32_t value, int32_t shift) {
+  return static_cast<int32_t>(static_cast<uint32_t>(value) << shift);
+}
+
+inline int32_t LeftShiftOf(int32_t shift) { return shift > 0 ? shift : 0; }
+inline int32_t RightShiftOf(int32_t shift) { return shift < 0 ? -shift : 0; }
+
+// double_high of REGION.md, the upper half of twice the product: the text's two cases come to one, halves up.
+inline int32_t DoublingHighMultiply(int32_t a, int32_t b) {
+  return Saturate((int64_t{a} * b + (int64_t{1} << 30)) >> 31);
+}
+
+// value / 2^shift, rounded half away from zero; 0 <= shift <= 31.
+inline int32_t ShiftHalfAway(int32_t value, int32_t shift) {
+  const int32_t mask = static_cast<int32_t>((int64_t{1} << shift) - 1);
+  const int32_t threshold = (mask >> 1) + (value < 0);
+  return (value >> shift) + ((value & mask) > threshold);
+}
+
+// value / 2^shift, rounded half up; 0 <= shift <= 31.
+inline int32_t ShiftHalfUp(int32_t value, int32_t shift) {
+  return static_cast<int32_t>((int64_t{value} + ((int64_t{1} << shift) >> 1)) >> shift);
+}
+
+// The reference kernels': two roundings, both half away from zero.
+inline int32_t MultiplyDoubleRounding(int32_t value, int32_t multiplier, int32_t shift) {
+  return ShiftHalfAway(DoublingHighMultiply(ShiftLeft(value, LeftShiftOf(shift)), multiplier), RightShiftOf(shift));
+}
+
+// ruy's on x86: the second rounding is half up.
+inline int32_t MultiplyHalfUp(int32_t value, int32_t multiplier, int32_t shift) {
+  return ShiftHalfUp(DoublingHighMultiply(ShiftLeft(value, LeftShiftOf(shift)), multiplier), RightShiftOf(shift));
+}
+
+// XNNPACK's rndnu: the product is cut off, the shift, of 1 at least, rounds half up.
+inline int32_t MultiplyRndnu(int32_t value, int32_t multiplier, int32_t shift) {
+  const int32_t right = shift < -1 ? -shift : 1;
+  const int32_t shifted = Saturate(int64_t{value} * (int64_t{1} << (right + shift)));
+  return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), right);
+}
+
+// XNNPACK's fp32, ties to even.
+inline int32_t MultiplyFloat32(int32_t value, float multiplier) {
+  const float product = static_cast<float>(value) * multiplier;
+  if (!(product > -2147483648.0f)) return INT32_MIN;
+  return product < 2147483648.0f ? static_cast<int32_t>(std::nearbyint(product)) : INT32_MAX;
+}
+
+// Halves away from zero.
+inline int32_t MultiplyFloat64(int32_t value, double multiplier) {
+  const double product = static_cast<double>(value) * multiplier;
+  if (!(product > -2147483648.0)) return INT32_MIN;
+  return product < 2147483647.0 ? static_cast<int32_t>(std::round(product)) : INT32_MAX;
+}
+
+// The mean of values less their zero point, halves away from zero.
+inline int32_t MeanHalfAway(int32_t sum, int32_t count, int32_t zero) {
+  const int64_t acc = int64_t{sum} - int64_t{count} * zero;
+  return static_cast<int32_t>(acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count);
+}
+
+// How accumulators become output values; arrays of one entry for each channel, padded as the kind says.
+struct Requantization {
+  const int32_t* biases;
+  const uint8_t* multipliers;  // of the rule's type; of 8 bytes they may lie at multiples of 4
+  const int8_t* shifts;
+  OutputRange range;
+};
+
+// The policies: the value of channel c.
+template <int32_t (*kMultiply)(int32_t, int32_t, int32_t)>
+struct Integer {
+  static uint8_t Apply(int32_t acc, const Requantization& r, int c) {
+    int32_t multiplier;
+    memcpy(&multiplier, r.multipliers + 4 * c, sizeof(multiplier));
+    return AddZeroAndClamp(kMultiply(acc, multiplier, r.shifts[c]), r.range);
+  }
+};
+using DoubleRounding = Integer<MultiplyDoubleRounding>;
+using HalfUp = Integer<MultiplyHalfUp>;
+using Rndnu = Integer<MultiplyRndnu>;
+
+// Clamping the product to the range first keeps the sum exact, and its low bits are then the rounded number.
+struct Float32 {
+  static uint8_t Apply(int32_t acc, const Requantization& r, int c) {
+    float multiplier;
+    memcpy(&multiplier, r.multipliers + 4 * c, sizeof(multiplier));
+    float product = static_cast<float>(acc) * multiplier;
+    const float low = static_cast<float>(r.range.low - r.range.zero);
+    const float high = static_cast<float>(r.range.high - r.range.zero);
+    product = product < low ? low : product;
+    product = product > high ? high : product;
+    constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
+    constexpr int32_t kMagicBits = 0x4B400000;
+    const float sum = product + kMagic;
+    int32_t bits;
+    memcpy(&bits, &sum, sizeof(bits));
+    return static_cast<uint8_t>(bits - kMagicBits + r.range.zero);
+  }
+};
+
+struct Float64 {
+  static uint8_t Apply(int32_t acc, const Requantization& r, int c) {
+    double multiplier;
+    memcpy(&multiplier, r.multipliers + 8 * c, sizeof(multiplier));
+    return AddZeroAndClamp(MultiplyFloat64(acc, multiplier), r.range);
+  }
+};
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_ROUNDING_H_

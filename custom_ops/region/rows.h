@@ -1,0 +1,59 @@
+// Where rows lie while a region runs.
+#ifndef FMTC_REGION_ROWS_H_
+#define FMTC_REGION_ROWS_H_
+
+#include "region/program.h"
+
+namespace fmtc::region {
+
+struct RowAccess {
+  const Program* program;
+  const State* state;
+  uint8_t* scratch;
+  const uint8_t* const* inputs;
+  uint8_t* const* outputs;
+  int32_t item;
+  int32_t batch;
+
+  const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
+
+  // Columns that the step writes.
+  Range Window(const OpView& op) const { return state->tensors[op.op->output].window; }
+
+  // Bytes from the start of a row's memory to a column.
+  ptrdiff_t ColumnOffset(const TensorRecord& tensor, int32_t column) const {
+    const int32_t origin = tensor.windowed ? StateOf(tensor).window.first : 0;
+    return ptrdiff_t{tensor.left + column - origin} * static_cast<ptrdiff_t>(tensor.pixel_bytes);
+  }
+
+  // Bytes from the start of the tensor's memory to a pixel.
+  ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
+    const uint32_t slot = (static_cast<uint32_t>(row) + tensor.phase) % tensor.depth;
+    return static_cast<ptrdiff_t>(size_t{slot} * tensor.row_bytes) + ColumnOffset(tensor, column);
+  }
+
+  const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {
+    const uint8_t* base = scratch + tensor.offset;
+    if (tensor.place == kInput) base = inputs[tensor.number] + ItemOffset(tensor);
+    return base + PixelOffset(tensor, row, column);
+  }
+
+  uint8_t* Write(const TensorRecord& tensor, int32_t row, int32_t column) const {
+    uint8_t* base = scratch + tensor.offset;
+    if (tensor.place == kOutput) base = outputs[tensor.number] + ItemOffset(tensor);
+    return base + PixelOffset(tensor, row, column);
+  }
+
+  size_t ItemOffset(const TensorRecord& tensor) const { return static_cast<size_t>(item) * ItemBytes(tensor); }
+
+  uint8_t* OwnMemory(const OpView& op) const { return scratch + op.op->memory_offset; }
+};
+
+// What to XOR a tensor's bytes with to have them in the unsigned domain, and back.
+inline uint8_t SignFlip(const TensorRecord& tensor) {
+  return tensor.type == kInt8 && tensor.place != kScratch ? uint8_t{0x80} : uint8_t{0};
+}
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_ROWS_H_

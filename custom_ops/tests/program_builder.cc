@@ -1,0 +1,215 @@
+#include "tests/program_builder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "region/kind.h"
+
+namespace fmtc::test {
+
+using region::Kind;
+using region::OpRecord;
+using region::OpView;
+using region::Range;
+using region::TensorRecord;
+using region::Window;
+
+namespace {
+
+bool ReadsTensor(const OpView& op, uint16_t tensor) {
+  const uint16_t* inputs = op.program->At<uint16_t>(op.op->inputs_offset);
+  return std::find(inputs, inputs + op.op->inputs, tensor) != inputs + op.op->inputs;
+}
+
+}  // namespace
+
+uint16_t ProgramBuilder::AddTensor(uint8_t place, uint8_t type, uint32_t height, uint32_t width, uint32_t channels) {
+  TensorRecord t{};
+  t.place = place;
+  t.type = type;
+  if (place == region::kInput) t.number = num_inputs_++;
+  if (place == region::kOutput) t.number = num_outputs_++;
+  t.height = height;
+  t.width = width;
+  t.channels = channels;
+  t.depth = height;
+  t.pixel_bytes = channels * region::ElementBytes(type);
+  t.row_bytes = t.pixel_bytes * width;
+  tensors_.push_back(t);
+  return static_cast<uint16_t>(tensors_.size() - 1);
+}
+
+uint32_t ProgramBuilder::AddArray(const void* data, size_t bytes, uint32_t alignment) {
+  content_.resize(RoundUp(content_.size(), alignment));
+  const size_t offset = content_.size();
+  content_.resize(offset + bytes);
+  if (bytes > 0) std::memcpy(content_.data() + offset, data, bytes);
+  return static_cast<uint32_t>(offset);
+}
+
+void ProgramBuilder::AddOpRecord(uint8_t kind, uint8_t rule, const std::vector<uint16_t>& inputs, uint16_t output,
+                                 uint32_t parameters, uint32_t parameter_bytes, size_t memory_bytes) {
+  OpRecord op{};
+  op.kind = kind;
+  op.rule = rule;
+  op.inputs = static_cast<uint16_t>(inputs.size());
+  op.output = output;
+  op.inputs_offset = AddArray(inputs.data(), inputs.size() * sizeof(uint16_t));
+  op.parameters_offset = parameters;
+  op.parameter_bytes = parameter_bytes;
+  op.memory_bytes = static_cast<uint32_t>(RoundUp(memory_bytes, 16));
+  ops_.push_back(op);
+}
+
+region::Program ProgramBuilder::View() const {
+  region::Program program{};
+  program.bytes = content_.data();
+  program.tensors = tensors_.data();
+  program.ops = ops_.data();
+  return program;
+}
+
+void ProgramBuilder::MakeRing(uint16_t tensor) {
+  const region::Program program = View();
+  int32_t depth = 0, readers = 0;
+  for (const OpRecord& record : ops_) {
+    const OpView op{&program, &record};
+    if (!ReadsTensor(op, tensor)) continue;
+    ++readers;
+    const Kind& kind = *region::FindKind(record.kind);
+    int32_t written = 0;
+    for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
+      const Range rows = kind.rows(op, 0, step);
+      written = std::max(written, rows.end);
+      depth = std::max(depth, written - rows.first);
+    }
+  }
+  if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);
+}
+
+// Every tensor in scratch gets memory of its own, and every op.
+void ProgramBuilder::Place() {
+  size_t end = 0;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    TensorRecord& t = tensors_[i];
+    if (t.place != region::kScratch) continue;
+    MakeRing(static_cast<uint16_t>(i));
+    const size_t columns = size_t{t.left} + t.width + t.right;
+    t.row_bytes = static_cast<uint32_t>(RoundUp(columns * t.pixel_bytes, 16));
+    t.offset = static_cast<uint32_t>(end);
+    end += size_t{t.depth} * t.row_bytes;
+  }
+  for (OpRecord& op : ops_) {
+    op.memory_offset = static_cast<uint32_t>(end);
+    end += op.memory_bytes;
+  }
+  scratch_bytes_ = static_cast<uint32_t>(RoundUp(end, 64));
+}
+
+// Columns of each op's output that columns of the outputs need, strip number `strip` of `strips`.
+std::vector<Window> ProgramBuilder::WindowsOf(uint32_t strip, uint32_t strips) const {
+  const region::Program program = View();
+  std::vector<Range> needed(tensors_.size(), Range{INT32_MAX, 0});
+  std::vector<Window> windows(ops_.size());
+  for (size_t i = ops_.size(); i-- > 0;) {
+    const OpView op{&program, &ops_[i]};
+    Range columns = needed[op.op->output];
+    if (op.output().place == region::kOutput) {
+      const uint32_t width = op.output().width;
+      columns = {static_cast<int32_t>(width * strip / strips), static_cast<int32_t>(width * (strip + 1) / strips)};
+    }
+    windows[i] = {static_cast<uint16_t>(columns.first), static_cast<uint16_t>(columns.end)};
+    for (int operand = 0; operand < op.op->inputs; ++operand) {
+      const TensorRecord& input = op.input(operand);
+      const Range read = region::FindKind(op.op->kind)->columns(op, operand, columns);
+      Range& all = needed[static_cast<size_t>(&input - tensors_.data())];
+      all.first = std::min(all.first, std::max(read.first, 0));
+      all.end = std::max(all.end, std::min(read.end, static_cast<int32_t>(input.width)));
+    }
+  }
+  return windows;
+}
+
+// Every op takes a step when another one needs the row.
+std::vector<uint16_t> ProgramBuilder::StepsOf() const {
+  const region::Program program = View();
+  std::vector<int32_t> next(ops_.size()), written(tensors_.size());
+  std::vector<size_t> writer(tensors_.size(), ops_.size());
+  for (size_t i = 0; i < ops_.size(); ++i) writer[ops_[i].output] = i;
+  std::vector<uint16_t> steps;
+  const std::function<void(size_t)> take = [&](size_t i) {
+    const OpView op{&program, &ops_[i]};
+    const Kind& kind = *region::FindKind(op.op->kind);
+    for (int operand = 0; operand < op.op->inputs; ++operand) {
+      const TensorRecord& input = op.input(operand);
+      if (input.place == region::kInput) continue;
+      const size_t tensor = static_cast<size_t>(&input - tensors_.data());
+      while (written[tensor] < kind.rows(op, operand, next[i]).end) take(writer[tensor]);
+    }
+    steps.push_back(static_cast<uint16_t>(i));
+    ++next[i];
+    if (!kind.accumulates(op) || next[i] == region::NumSteps(op, kind)) ++written[op.op->output];
+  };
+  for (size_t i = ops_.size(); i-- > 0;) {
+    const OpView op{&program, &ops_[i]};
+    while (next[i] < region::NumSteps(op, *region::FindKind(op.op->kind))) take(i);
+  }
+  return steps;
+}
+
+ProgramBytes ProgramBuilder::Finish(uint32_t strips, bool windowed) {
+  content_.resize(RoundUp(content_.size(), 4));
+  for (TensorRecord& t : tensors_) {
+    if (t.place == region::kOutput) strips = std::min(strips, t.width);
+    if (t.place == region::kScratch && windowed) t.windowed = 1;
+  }
+  Place();
+  const std::vector<uint16_t> steps = StepsOf();
+  std::vector<uint16_t> all_steps;
+  std::vector<region::PassRecord> passes;
+  for (uint32_t strip = 0; strip < strips; ++strip) {
+    const std::vector<Window> windows = WindowsOf(strip, strips);
+    const uint32_t offset = AddArray(windows.data(), windows.size() * sizeof(Window));
+    passes.push_back({0, static_cast<uint16_t>(ops_.size()), static_cast<uint32_t>(all_steps.size()),
+                      static_cast<uint32_t>(steps.size()), strips == 1 ? 0 : offset});
+    all_steps.insert(all_steps.end(), steps.begin(), steps.end());
+  }
+  region::Header header{};
+  header.magic = region::kMagic;
+  header.version = region::kVersion;
+  header.tensors = static_cast<uint16_t>(tensors_.size());
+  header.ops = static_cast<uint16_t>(ops_.size());
+  header.passes = static_cast<uint16_t>(passes.size());
+  header.inputs = num_inputs_;
+  header.outputs = num_outputs_;
+  header.scratch_bytes = scratch_bytes_;
+  header.tensors_offset = AddArray(tensors_.data(), tensors_.size() * sizeof(TensorRecord));
+  header.ops_offset = AddArray(ops_.data(), ops_.size() * sizeof(OpRecord));
+  header.passes_offset = AddArray(passes.data(), passes.size() * sizeof(region::PassRecord));
+  header.steps_offset = AddArray(all_steps.data(), all_steps.size() * sizeof(uint16_t));
+  header.steps = static_cast<uint32_t>(all_steps.size());
+  content_.resize(RoundUp(content_.size(), region::kProgramAlignment));
+  header.bytes = static_cast<uint32_t>(content_.size());
+  std::memcpy(content_.data(), &header, sizeof(header));
+  RepairChecksum(&content_);
+  return content_;
+}
+
+AlignedProgram::AlignedProgram(const ProgramBytes& bytes) : size_(bytes.size()) {
+  // malloc aligns enough, and AddressSanitizer sees what is read behind so exact a block.
+  static_assert(alignof(std::max_align_t) >= region::kProgramAlignment);
+  memory_ = static_cast<uint8_t*>(std::malloc(size_ > 0 ? size_ : 1));
+  if (size_ > 0) std::memcpy(memory_, bytes.data(), size_);
+}
+
+void RepairChecksum(ProgramBytes* program) {
+  if (program->size() < sizeof(region::Header)) return;
+  constexpr size_t kOffset = offsetof(region::Header, checksum);
+  Store(program->data() + kOffset, uint32_t{0});
+  Store(program->data() + kOffset, ExtendCrc32c(0, program->data(), program->size()));
+}
+
+}  // namespace fmtc::test

@@ -1,0 +1,397 @@
+#include "tests/random_program.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "region/kind.h"
+#include "region/parameters.h"
+#include "region/window.h"
+#include "tests/random_inputs.h"
+
+namespace fmtc::test {
+namespace {
+
+using namespace region;
+
+constexpr uint32_t kMaxSide = 12;
+constexpr uint32_t kMaxChannels = 24;
+
+// Adds ops one behind another.
+class RandomChain {
+ public:
+  explicit RandomChain(uint32_t seed) : random_(seed) {}
+
+  ProgramBytes Build() {
+    Begin();
+    for (int left = Draw(0, 4); left > 0; --left) AddAny();
+    if (Draw(0, 3) == 0) End(last_);
+    for (int left = Draw(0, 2); left > 0; --left) AddAny();
+    End(last_);
+    return builder_.Finish(Draw(0, 2) == 0 ? Number(2, 3) : 1, Draw(0, 1) != 0);
+  }
+
+ private:
+  int32_t Draw(int32_t low, int32_t high) { return test::Draw(&random_, low, high); }
+  uint32_t Number(int32_t low, int32_t high) { return static_cast<uint32_t>(Draw(low, high)); }
+  uint16_t Short(int32_t low, int32_t high) { return static_cast<uint16_t>(Draw(low, high)); }
+  uint8_t Byte(int32_t low = 0, int32_t high = 255) { return static_cast<uint8_t>(Draw(low, high)); }
+  uint8_t EightBit() { return Draw(0, 1) != 0 ? kInt8 : kUInt8; }
+
+  const TensorRecord& last() { return builder_.tensor(last_); }
+
+  uint16_t AddScratch(uint32_t height, uint32_t width, uint32_t channels) {
+    const uint16_t index = builder_.AddTensor(kScratch, EightBit(), height, width, channels);
+    TensorRecord& t = builder_.tensor(index);
+    if (Draw(0, 1) != 0) t.pixel_bytes = static_cast<uint32_t>(RoundUp(channels, 4));
+    t.padding = Byte();
+    return index;
+  }
+  uint16_t AddScratchLike(uint16_t tensor) {
+    const TensorRecord& t = builder_.tensor(tensor);
+    return AddScratch(t.height, t.width, t.channels);
+  }
+
+  template <typename T>
+  std::vector<T> Values(size_t count, int32_t low, int32_t high) {
+    std::vector<T> values(count);
+    for (T& value : values) value = static_cast<T>(Draw(low, high));
+    return values;
+  }
+
+  // The first op reads the region's input.
+  void Begin() {
+    const uint32_t height = Number(1, kMaxSide), width = Number(1, kMaxSide), channels = Number(1, 8);
+    const int32_t choice = Draw(0, 3);
+    last_ = AddScratch(height, width, channels);
+    if (choice == 0) {
+      const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
+      const int32_t plane = static_cast<int32_t>(height * width);
+      builder_.AddOp(kTranspose, 1, {input}, last_, TransposeParameters{static_cast<int32_t>(width), 1, plane, 0});
+      return;
+    }
+    const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
+    const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
+    if (choice == 1) {
+      QuantizeParameters p{0.05f, 20.0f, Byte(), Byte(0, 100), Byte(101), 0, 0};
+      builder_.AddOp(kQuantize, Byte(1, 3), {input}, last_, p);
+    } else if (choice == 2) {
+      AddTableOp(input, last_);
+    } else {
+      builder_.AddOp(kCopy, 1, {input}, last_);
+    }
+  }
+
+  void AddTableOp(uint16_t from, uint16_t to) {
+    const std::vector<uint8_t> values = Values<uint8_t>(256, 0, 255);
+    TableParameters p;
+    std::memcpy(p.values, values.data(), sizeof(p.values));
+    builder_.AddOp(kTable, 1, {from}, to, p);
+  }
+
+  // The region's output takes a tensor.
+  void End(uint16_t from) {
+    const TensorRecord t = builder_.tensor(from);
+    const int32_t choice = Draw(0, 2);
+    const uint8_t type = choice == 0 ? uint8_t{kFloat32} : EightBit();
+    const uint16_t output = builder_.AddTensor(kOutput, type, t.height, t.width, t.channels);
+    if (choice == 0) {
+      builder_.AddOp(kDequantize, 1, {from}, output, DequantizeParameters{0.1f, Byte(), {}});
+    } else if (choice == 1) {
+      AddTableOp(from, output);
+    } else {
+      builder_.AddOp(kCopy, 1, {from}, output);
+    }
+  }
+
+  void AddAny() {
+    switch (Draw(0, 11)) {
+      case 0:
+      case 1:
+        return AddWindowOp(kConv);
+      case 2:
+      case 3:
+        return AddWindowOp(kDepthwise);
+      case 4:
+        return AddFullyConnected();
+      case 5:
+        return AddSum();
+      case 6:
+        return AddMean();
+      case 7:
+        return AddPool();
+      case 8:
+        return AddMove();
+      case 9:
+        return AddConcatenation();
+      case 10:
+        return AddResize();
+      default:
+        const uint16_t to = AddScratchLike(last_);
+        AddTableOp(last_, to);
+        last_ = to;
+    }
+  }
+
+  WindowParameters AnyWindow(bool dilates) {
+    WindowParameters w{};
+    w.kernel_rows = Short(1, 4);
+    w.kernel_columns = Short(1, 4);
+    w.row_stride = Short(1, 3);
+    w.column_stride = Short(1, 3);
+    w.row_dilation = dilates ? Short(1, 2) : uint16_t{1};
+    w.column_dilation = dilates ? Short(1, 2) : uint16_t{1};
+    w.above = Short(0, (w.kernel_rows - 1) * w.row_dilation);
+    w.left = Short(0, (w.kernel_columns - 1) * w.column_dilation);
+    return w;
+  }
+
+  // As many outputs as have a window that meets the input, with `after` padding behind it.
+  uint32_t OutputSize(uint32_t input, uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t before) {
+    const uint32_t reach = (kernel - 1) * dilation;
+    const uint32_t after = Number(0, static_cast<int32_t>(reach));
+    const uint32_t padded = input + before + after;
+    const uint32_t fitting = padded > reach ? (padded - reach - 1) / stride + 1 : 1;
+    const uint32_t meeting = (input + before - 1) / stride + 1;
+    return std::min(fitting, meeting);
+  }
+
+  // Rules and arrays of accumulators for so many padded channels.
+  uint8_t AddRequantization(size_t entries, MacParameters* p) {
+    const uint8_t rule = Byte(1, 5);
+    p->zero = Byte();
+    p->low = Byte(0, 128);
+    p->high = Byte(128);
+    p->biases_offset = builder_.AddArray(Values<int32_t>(entries, -20000, 20000));
+    if (rule == kFloat32Rule) {
+      std::vector<float> factors(entries);
+      for (float& f : factors) f = static_cast<float>(Draw(1, 1000)) * 1e-5f;
+      p->multipliers_offset = builder_.AddArray(factors);
+    } else if (rule == kFloat64Rule) {
+      std::vector<double> factors(entries);
+      for (double& f : factors) f = Draw(1, 1000) * 1e-5;
+      p->multipliers_offset = builder_.AddArray(factors);
+    } else {
+      p->multipliers_offset = builder_.AddArray(Values<int32_t>(entries, 1 << 30, INT32_MAX));
+      p->shifts_offset = builder_.AddArray(Values<int8_t>(entries, -14, Draw(0, 1) != 0 ? -5 : 3));
+    }
+    return rule;
+  }
+
+  // Weights in layout 0: those of what lies between a tap's channels and the next multiple of 4 are 0.
+  std::vector<int8_t> DotWeights(size_t entries, size_t k, size_t tap_channels) {
+    std::vector<int8_t> weights = Values<int8_t>(entries * k, -128, 127);
+    const size_t tap = RoundUp(tap_channels, 4);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const size_t place = i / (kChannelBlock * kStepValues) * kStepValues + i % kStepValues;
+      if (place % tap >= tap_channels) weights[i] = 0;
+    }
+    return weights;
+  }
+
+  // What CONV, DEPTHWISE and FULLY_CONNECTED read.
+  void PadPixel() {
+    TensorRecord& t = builder_.tensor(last_);
+    t.pixel_bytes = static_cast<uint32_t>(RoundUp(t.channels, 4));
+  }
+
+  void AddWindowOp(uint8_t kind) {
+    PadPixel();
+    MacParameters p{};
+    p.window = AnyWindow(true);
+    const WindowParameters& w = p.window;
+    const uint32_t in_channels = last().channels;
+    p.groups = 1;
+    uint32_t channels;
+    if (kind == kConv) {
+      while (Draw(0, 2) == 0 && in_channels % (p.groups * 2u) == 0) p.groups = static_cast<uint16_t>(p.groups * 2);
+      p.group_channels = in_channels / p.groups;
+      channels = p.groups * Number(1, std::max(1, 20 / p.groups));
+    } else {
+      p.group_channels = in_channels <= 8 ? Number(1, 3) : 1;
+      channels = in_channels * p.group_channels;
+      p.layout = 1;
+    }
+    const size_t entries = p.groups * RoundUp(channels / p.groups, 16);
+    const size_t taps = size_t{w.kernel_rows} * w.kernel_columns;
+    const size_t k = kind == kConv ? taps * RoundUp(p.group_channels, 4) : taps;
+    p.weight_zero = Draw(0, 1) != 0 ? int8_t{0} : static_cast<int8_t>(Draw(-128, 127));
+    const std::vector<int8_t> weights =
+        kind == kConv ? DotWeights(entries, k, p.group_channels) : Values<int8_t>(entries * k, -128, 127);
+    p.weights_offset = builder_.AddArray(weights, 64);
+    const uint8_t rule = AddRequantization(entries, &p);
+    const uint32_t height = OutputSize(last().height, w.kernel_rows, w.row_stride, w.row_dilation, w.above);
+    const uint32_t width = OutputSize(last().width, w.kernel_columns, w.column_stride, w.column_dilation, w.left);
+    PadColumns(w, width);
+    const uint16_t to = AddScratch(height, width, channels);
+    builder_.AddOp(kind, rule, {last_}, to, p, SpanBytes(w, last()));
+    last_ = to;
+  }
+
+  // Padding columns for windows of so many output columns.
+  void PadColumns(const WindowParameters& w, uint32_t width) {
+    TensorRecord& t = builder_.tensor(last_);
+    const Range under = ColumnsUnder(w, {0, static_cast<int32_t>(width)});
+    const int32_t right = under.end - static_cast<int32_t>(t.width);
+    t.left = std::max(t.left, w.left);
+    if (right > t.right) t.right = static_cast<uint16_t>(right);
+  }
+
+  void AddFullyConnected() {
+    PadPixel();
+    MacParameters p{};
+    p.groups = 1;
+    const uint32_t channels = Number(1, 20);
+    const size_t entries = RoundUp(channels, 16);
+    const size_t k = size_t{last().height} * last().width * RoundUp(last().channels, 4);
+    p.weight_zero = Draw(0, 1) != 0 ? int8_t{0} : static_cast<int8_t>(Draw(-128, 127));
+    p.weights_offset = builder_.AddArray(DotWeights(entries, k, last().channels), 64);
+    const uint8_t rule = AddRequantization(entries, &p);
+    const uint16_t to = AddScratch(1, 1, channels);
+    builder_.AddOp(kFullyConnected, rule, {last_}, to, p, entries * sizeof(int32_t));
+    last_ = to;
+  }
+
+  // Of the last tensor with itself, or with constants.
+  void AddSum() {
+    AddParameters p{};
+    p.zero_a = Draw(0, 255);
+    p.zero_b = Draw(0, 255);
+    p.zero = Byte();
+    p.low = Byte(0, 128);
+    p.high = Byte(128);
+    const uint8_t rule = Byte(1, 2);
+    if (rule == 1) {
+      p.multiplier_a = Draw(1 << 30, INT32_MAX);
+      p.multiplier_b = Draw(1 << 30, INT32_MAX);
+      p.multiplier_sum = Draw(1 << 30, INT32_MAX);
+      p.shift_a = static_cast<int8_t>(Draw(-3, 0));
+      p.shift_b = static_cast<int8_t>(Draw(-3, 0));
+      p.shift_sum = static_cast<int8_t>(Draw(-20, -15));
+    } else {
+      p.multiplier_a = Draw(-(1 << 21), 1 << 21);
+      p.multiplier_b = Draw(0, 1 << 21);
+      p.shift = Byte(18, 22);
+    }
+    std::vector<uint16_t> inputs = {last_, last_};
+    if (Draw(0, 1) != 0) {
+      inputs.pop_back();
+      p.constants_offset = builder_.AddArray(Values<uint8_t>(RoundUp(last().channels, 16), 0, 255));
+    }
+    const uint16_t to = AddScratchLike(last_);
+    builder_.AddOp(kAdd, rule, inputs, to, p);
+    last_ = to;
+  }
+
+  void AddMean() {
+    MeanParameters p{};
+    p.start = Draw(-50000, 50000);
+    p.multiplier = Draw(1 << 28, INT32_MAX);
+    p.shift = Draw(-12, 0);
+    p.factor = static_cast<float>(Draw(1, 1000)) * 1e-4f;
+    p.zero = Draw(-300, 300);
+    p.low = Byte(0, 128);
+    p.high = Byte(128);
+    constexpr uint8_t kRules[] = {1, 2, 3, 6};
+    const uint16_t to = AddScratch(1, 1, last().channels);
+    builder_.AddOp(kMean, kRules[Draw(0, 3)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
+    last_ = to;
+  }
+
+  void AddPool() {
+    PoolParameters p{};
+    p.window = AnyWindow(false);
+    WindowParameters& w = p.window;
+    if (Draw(0, 3) == 0) w.kernel_rows = static_cast<uint16_t>(last().height), w.above = 0;
+    const uint8_t kind = Draw(0, 1) != 0 ? kAveragePool : kMaxPool;
+    if (kind == kAveragePool) p.offset = Byte();
+    p.low = Byte(0, 128);
+    p.high = Byte(128);
+    const uint32_t height = OutputSize(last().height, w.kernel_rows, w.row_stride, 1, w.above);
+    const uint32_t width = OutputSize(last().width, w.kernel_columns, w.column_stride, 1, w.left);
+    const uint16_t to = AddScratch(height, width, last().channels);
+    builder_.AddOp(kind, 1, {last_}, to, p, size_t{width} * last().channels * sizeof(int32_t));
+    last_ = to;
+  }
+
+  void AddMove() {
+    const TensorRecord t = last();
+    uint16_t to;
+    if (Draw(0, 1) != 0) {
+      const PadParameters p{Number(0, 2), Number(0, 2), Number(0, 2), Byte(), {}};
+      to = AddScratch(p.above + t.height + Number(0, 2), p.left + t.width + Number(0, 2),
+                      p.channels_before + t.channels + Number(0, 2));
+      builder_.AddOp(kPad, 1, {last_}, to, p);
+    } else {
+      SliceParameters p{};
+      p.first_row = Number(0, static_cast<int32_t>(t.height) - 1);
+      p.row_step = Number(1, 2);
+      p.first_column = Number(0, static_cast<int32_t>(t.width) - 1);
+      p.column_step = Number(1, 2);
+      to = AddScratch((t.height - 1 - p.first_row) / p.row_step + 1, (t.width - 1 - p.first_column) / p.column_step + 1,
+                      t.channels);
+      builder_.AddOp(kSlice, 1, {last_}, to, p);
+    }
+    last_ = to;
+  }
+
+  void AddConcatenation() {
+    const TensorRecord t = last();
+    if (t.channels * 3 > kMaxChannels) return;
+    const size_t times = Number(1, 3);
+    const uint16_t to = AddScratch(t.height, t.width, static_cast<uint32_t>(t.channels * times));
+    builder_.AddOp(kConcatenation, 1, std::vector<uint16_t>(times, last_), to);
+    last_ = to;
+  }
+
+  std::vector<BilinearEntry> Entries(uint32_t count, uint32_t size, bool is_float) {
+    std::vector<BilinearEntry> entries;
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t place = i * size / count;
+      BilinearEntry e{place, std::min(place + 1, size - 1), {}};
+      const int32_t weight = Draw(0, 1024);
+      const float fraction = static_cast<float>(weight) / 1024.0f;
+      const float weights[2] = {1.0f - fraction, fraction};
+      if (is_float) {
+        std::memcpy(e.weights, weights, sizeof(weights));
+      } else {
+        e.weights[0] = static_cast<uint32_t>(1024 - weight);
+        e.weights[1] = static_cast<uint32_t>(weight);
+      }
+      entries.push_back(e);
+    }
+    return entries;
+  }
+
+  void AddResize() {
+    const TensorRecord t = last();
+    const uint32_t height = Number(1, kMaxSide), width = Number(1, kMaxSide);
+    const uint16_t to = AddScratch(height, width, t.channels);
+    ResizeParameters p{};
+    const uint8_t rule = Byte(1, 4);
+    if (Draw(0, 2) == 0) {
+      std::vector<uint32_t> rows(height), columns(width);
+      for (uint32_t i = 0; i < height; ++i) rows[i] = i * t.height / height;
+      for (uint32_t i = 0; i < width; ++i) columns[i] = i * t.width / width;
+      p.rows_offset = builder_.AddArray(rows);
+      p.columns_offset = builder_.AddArray(columns);
+      builder_.AddOp(kResizeNearest, 1, {last_}, to, p);
+    } else {
+      p.offset = Byte();
+      p.rows_offset = builder_.AddArray(Entries(height, t.height, rule >= 3));
+      p.columns_offset = builder_.AddArray(Entries(width, t.width, rule >= 3));
+      builder_.AddOp(kResizeBilinear, rule, {last_}, to, p);
+    }
+    last_ = to;
+  }
+
+  Random random_;
+  ProgramBuilder builder_;
+  uint16_t last_ = 0;
+};
+
+}  // namespace
+
+ProgramBytes RandomProgram(uint32_t seed) { return RandomChain(seed).Build(); }
+
+}  // namespace fmtc::test

@@ -1,0 +1,109 @@
+// Programs of regions: valid ones run and give the same whatever scratch memory held; others are refused.
+#include "region/region.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "base/crc32c.h"
+#include "tests/expect.h"
+#include "tests/random_program.h"
+#include "tests/region_runner.h"
+
+namespace fmtc {
+namespace {
+
+using test::OwnedRegion;
+using test::ProgramBytes;
+using Bytes = std::vector<uint8_t>;
+
+void TestRandomProgramsRun() {
+  std::set<int> kinds;
+  for (uint32_t seed = 0; seed < 3000; ++seed) {
+    const ProgramBytes bytes = test::RandomProgram(seed);
+    OwnedRegion region(bytes);
+    if (region.status() != Status::kOk) {
+      std::fprintf(stderr, "seed %u: %s\n", seed, StatusMessage(region.status()));
+    }
+    EXPECT(region.status() == Status::kOk);
+    for (int i = 0; i < region.program().header->ops; ++i) kinds.insert(region.program().ops[i].kind);
+    const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
+    const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
+    EXPECT(region.Run(2, inputs, 0xFF) == outputs);
+  }
+  EXPECT(kinds.size() == 17);
+}
+
+void TestHeaderIsChecked() {
+  const ProgramBytes good = test::RandomProgram(7);
+  EXPECT(OwnedRegion(good).status() == Status::kOk);
+  const auto status_with = [&good](size_t offset, uint8_t value, bool repair) {
+    ProgramBytes bytes = good;
+    bytes[offset] = value;
+    if (repair) test::RepairChecksum(&bytes);
+    return OwnedRegion(bytes).status();
+  };
+  EXPECT(status_with(0, 'f', true) == Status::kProgramCorrupt);
+  EXPECT(status_with(4, 2, true) == Status::kProgramVersion);
+  EXPECT(status_with(4, 0, true) == Status::kProgramCorrupt);
+  EXPECT(status_with(7, 1, true) == Status::kProgramCorrupt);
+  EXPECT(status_with(70, static_cast<uint8_t>(good[70] ^ 1), false) == Status::kProgramChecksum);
+  EXPECT(OwnedRegion(ProgramBytes(good.begin(), good.end() - 16)).status() == Status::kProgramTruncated);
+  EXPECT(OwnedRegion(ProgramBytes(good.begin(), good.begin() + 32)).status() == Status::kProgramTruncated);
+  ProgramBytes longer = good;
+  longer.resize(longer.size() + 16);
+  EXPECT(OwnedRegion(longer).status() == Status::kProgramCorrupt);
+
+  region::Program program;
+  EXPECT(region::OpenProgram(nullptr, 64, ExtendCrc32c, &program) == Status::kInvalidArgument);
+  alignas(16) uint8_t memory[80] = {};
+  EXPECT(region::OpenProgram(memory + 1, 64, ExtendCrc32c, &program) == Status::kProgramUnaligned);
+}
+
+// Two copies through a ring of one row.
+ProgramBytes Copies(const std::vector<uint16_t>& steps) {
+  test::ProgramBuilder builder;
+  const uint16_t input = builder.AddTensor(region::kInput, region::kInt8, 2, 3, 5);
+  const uint16_t ring = builder.AddTensor(region::kScratch, region::kInt8, 2, 3, 5);
+  const uint16_t output = builder.AddTensor(region::kOutput, region::kUInt8, 2, 3, 5);
+  builder.AddOp(region::kCopy, 1, {input}, ring);
+  builder.AddOp(region::kCopy, 1, {ring}, output);
+  ProgramBytes bytes = builder.Finish();
+  const auto* header = reinterpret_cast<const region::Header*>(bytes.data());
+  EXPECT(header->steps == 4);
+  std::memcpy(bytes.data() + header->steps_offset, steps.data(), steps.size() * sizeof(uint16_t));
+  test::RepairChecksum(&bytes);
+  return bytes;
+}
+
+void TestScheduleIsPlayed() {
+  EXPECT(OwnedRegion(Copies({0, 1, 0, 1})).status() == Status::kOk);
+  const std::vector<std::vector<uint16_t>> wrong = {
+      {1, 0, 0, 1},  // reads a row before it is written
+      {0, 0, 1, 1},  // or after another one took its place
+      {0, 1, 0, 0},  // a step too many, and one too few
+      {0, 1, 2, 1},  // no such op
+  };
+  for (const std::vector<uint16_t>& steps : wrong) {
+    EXPECT(OwnedRegion(Copies(steps)).status() == Status::kProgramSchedule);
+  }
+}
+
+void TestCopiesChangeSigns() {
+  OwnedRegion region(Copies({0, 1, 0, 1}));
+  const std::vector<Bytes> inputs = region.RandomInputs(3, 1);
+  Bytes expected = inputs[0];
+  for (uint8_t& value : expected) value ^= 0x80;
+  EXPECT(region.Run(3, inputs, 0)[0] == expected);
+}
+
+}  // namespace
+}  // namespace fmtc
+
+int main() {
+  fmtc::TestRandomProgramsRun();
+  fmtc::TestHeaderIsChecked();
+  fmtc::TestScheduleIsPlayed();
+  fmtc::TestCopiesChangeSigns();
+  return 0;
+}

@@ -1,0 +1,114 @@
+"""The report of a conversion with regions: as data (fmtc_tflite/report_schema.json) and as text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.conversion.region_verification import RegionVerification
+from fmtc_tflite.graph.model import Op
+from fmtc_tflite.regions.program import VERSION
+from fmtc_tflite.rendering import shorten
+from fmtc_tflite.types import ConvertOptions
+
+_TABLE_STAGES = 40
+
+
+def region_report(
+    contents: tuple[bytes, bytes],
+    regions: Sequence[PlannedRegion],
+    left_out: Mapping[Op, str],
+    verification: RegionVerification,
+    arenas: tuple[int, int],
+    options: ConvertOptions,
+) -> dict[str, Any]:
+    """The report as JSON-serialisable data, without paths.
+
+    Args:
+      contents: original and converted file.
+      left_out: ops outside regions, with reasons.
+      arenas: planned, of both.
+    """
+    original, converted = contents
+    return {
+        "format_version": VERSION,
+        "execution": "regions",
+        "kernels": verification.kernels,
+        "model": {
+            "sha256": hashlib.sha256(original).hexdigest(),
+            "size_bytes": len(original),
+            "converted_size_bytes": len(converted),
+        },
+        "data": "synthetic" if options.calibration.data is None else "calibration",
+        "regions": [_region(each) for each in regions],
+        "left_out": [{"op": op.opcode, "tensor": _written(op), "reason": reason} for op, reason in left_out.items()],
+        "fidelity": {"bit_exact": True, "num_samples": verification.num_samples},
+        "arena": {"original_planned_bytes": arenas[0], "converted_planned_bytes": arenas[1]},
+    }
+
+
+def _written(op: Op) -> str:
+    return next((tensor.name for tensor in op.outputs if tensor is not None), "")
+
+
+def _region(region: PlannedRegion) -> dict[str, Any]:
+    plan = region.plan
+    return {
+        "ops": [op.opcode for op in region.group.ops],
+        "inputs": [tensor.name for tensor in region.group.inputs],
+        "outputs": [tensor.name for tensor in region.group.outputs],
+        "scratch_bytes": plan.scratch_bytes,
+        "program_bytes": len(region.program.content),
+        "stored_bytes": plan.stored_bytes,
+        "original_arena_bytes": region.original_arena_bytes,
+        "arena_bytes": region.arena_bytes,
+        "cuts": [{"tensor": cut.source.name, "bytes": cut.bytes} for cut in plan.cuts],
+        "stages": [
+            {
+                "ops": sum(op.source is not None for op in stage.ops),
+                "last": plan.region.ops[stage.end - 1].output.source.name,
+                "scratch_bytes": stage.scratch_bytes,
+                "ring_bytes": sum(stage.pull.depths[t] * form.row_bytes for t, form in stage.rings.items()),
+                "overlaid_bytes": sum(overlay.saved_bytes for overlay in stage.overlays),
+            }
+            for stage in plan.stages
+        ],
+    }
+
+
+def format_region_report(document: dict[str, Any]) -> str:
+    """The report as a table of stages, then the network."""
+    lines = []
+    for number, region in enumerate(document["regions"]):
+        lines.append(
+            f"region {number}: {len(region['ops'])} ops in {len(region['stages'])} stages, {region['scratch_bytes']:,} "
+            f"bytes of scratch memory, {region['stored_bytes']:,} bytes stored"
+        )
+        lines.append(f"  {'stage ends at':44} {'ops':>4} {'rings':>10} {'overlaid':>10} {'scratch':>10}")
+        for stage in region["stages"][:_TABLE_STAGES]:
+            lines.append(
+                f"  {shorten(stage['last'], 44):44} {stage['ops']:>4} {stage['ring_bytes']:>10,} "
+                f"{stage['overlaid_bytes']:>10,} {stage['scratch_bytes']:>10,}"
+            )
+        if len(region["stages"]) > _TABLE_STAGES:
+            lines.append(f"  ... and {len(region['stages']) - _TABLE_STAGES} more; the JSON report has all of them")
+    return "\n".join([*lines, "", *_summary(document)])
+
+
+def _summary(document: dict[str, Any]) -> list[str]:
+    arena, model, fidelity = document["arena"], document["model"], document["fidelity"]
+    fused = sum(len(region["ops"]) for region in document["regions"])
+    reasons = Counter((entry["op"], entry["reason"]) for entry in document["left_out"])
+    outside = [f"  outside {count:3}   {op}: {reason}" for (op, reason), count in reasons.items()]
+    before, after = arena["original_planned_bytes"], arena["converted_planned_bytes"]
+    share = f", {100 * after / before:.1f} %" if before else ""
+    return [
+        f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
+        *outside,
+        f"planned arena   {before:,} -> {after:,} bytes{share}",
+        f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
+        f"fidelity        bit-exact on {fidelity['num_samples']} inputs under the kernels {document['kernels']}",
+    ]

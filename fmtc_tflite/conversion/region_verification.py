@@ -1,0 +1,106 @@
+"""Original and model with regions side by side under one set of kernels: every output byte must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
+from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.synthetic import SyntheticDataset
+from fmtc_tflite.errors import VerificationError
+from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
+from fmtc_tflite.types import ConvertOptions
+
+_SYNTHETIC_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class RegionVerification:
+    """All outputs were equal on all samples."""
+
+    kernels: str
+    num_samples: int
+
+
+def verify_regions(content: bytes, converted: bytes, kernels: str, options: ConvertOptions) -> RegionVerification:
+    """Runs both models on extremes, noise, synthetic inputs and the user's own.
+
+    Raises:
+      VerificationError: an output differs.
+      UnsupportedModelError: the runtime refuses a model.
+    """
+    models = load_model(content), load_model(converted)
+    runners = [
+        ModelRunner(model, data, num_threads=options.num_threads, kernels=kernels)
+        for model, data in zip(models, (content, converted), strict=True)
+    ]
+    outputs = [model.subgraphs[0].outputs for model in models]
+    count = 0
+    for sample in progress(_samples(models[0], options), "verification"):
+        for runner in runners:
+            runner.run(sample)
+        for expected, found in zip(*outputs, strict=True):
+            _compare(expected.name, runners[0].read(expected), runners[1].read(found), count, kernels)
+        count += 1
+    return RegionVerification(kernels, count)
+
+
+def _compare(name: str, expected: np.ndarray, found: np.ndarray, sample: int, kernels: str) -> None:
+    if expected.shape == found.shape and expected.tobytes() == found.tobytes():
+        return
+    place = "its shape" if expected.shape != found.shape else f"{np.count_nonzero(expected != found)} values"
+    raise VerificationError(
+        f"output '{name}' differs from the original's under the kernels {kernels} in {place} (sample {sample}); "
+        "nothing was written. Please report this with the model, and leave ops out with --exclude meanwhile"
+    )
+
+
+def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:
+    specs, wanted = input_specs_from_model(model), options.calibration
+    yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
+    yield from SyntheticDataset(specs, _SYNTHETIC_SAMPLES, wanted.seed)
+    if wanted.data is not None:
+        yield from open_dataset(
+            wanted.data,
+            input_specs=specs,
+            preprocessing=Preprocessing(wanted.preprocessing, wanted.resize, wanted.central_crop),
+            num_samples=wanted.num_samples,
+            seed=wanted.seed,
+            skip_unreadable=wanted.skip_unreadable,
+        )
+
+
+def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Inputs that reach clamps and corners: all least, all greatest, both in turn, noise over the whole range."""
+    rng = np.random.default_rng(seed)
+    for kind in ("least", "greatest", "chessboard", "extremes", "noise", "noise"):
+        yield {tensor.name: _adversarial(tensor, kind, rng) for tensor in inputs}
+
+
+def _adversarial(tensor: Tensor, kind: str, rng: np.random.Generator) -> np.ndarray:
+    dtype, shape = tensor.dtype, tensor.shape
+    assert dtype is not None
+    if kind == "noise" and dtype.itemsize == 1:
+        values = rng.integers(0, 256, shape).astype(np.uint8).view(dtype)
+    elif kind == "noise":
+        values = rng.normal(0.0, 2.0, shape)
+    else:
+        places = {
+            "least": np.zeros(shape, bool),
+            "greatest": np.ones(shape, bool),
+            "chessboard": np.indices(shape).sum(axis=0) % 2 == 1,
+            "extremes": rng.integers(0, 2, shape) == 1,
+        }
+        values = np.where(places[kind], *_extremes(dtype))
+    return np.asarray(values).astype(dtype)
+
+
+def _extremes(dtype: np.dtype) -> tuple[float, float]:
+    """Greatest and least value; of types other than 8-bit ones far ones within most scales' range."""
+    return (np.iinfo(dtype).max, np.iinfo(dtype).min) if dtype.itemsize == 1 and dtype.kind in "iu" else (4.0, -4.0)

@@ -1,0 +1,62 @@
+"""A conversion's report as text."""
+
+from collections import Counter
+from typing import Any
+
+from fmtc_tflite.rendering import shorten
+from fmtc_tflite.text import printable_document
+
+_TABLE_ROWS = 24
+
+
+def format_report(document: dict[str, Any]) -> str:
+    """The report as a compact table: the largest feature maps, then the network."""
+    document = printable_document(document)
+    sites = sorted(document["sites"], key=lambda s: -s["values"])
+    lines = [f"{'feature map':44} {'shape':>17} {'transform':>9} {'step':>6} {'bits/value':>10}"]
+    for site in sites[:_TABLE_ROWS]:
+        shape = "x".join(map(str, site["shape"]))
+        step = "" if site["step"] is None else f"{site['step']:.2f}"
+        lines.append(
+            f"{shorten(site['tensor'], 44):44} {shape:>17} {site['transform'] or 'skipped':>9} {step:>6} "
+            f"{site['bits_per_value']:>10.3f}"
+        )
+    if len(sites) > _TABLE_ROWS:
+        lines.append(f"... and {len(sites) - _TABLE_ROWS} smaller ones; the JSON report has all of them")
+    return "\n".join([*lines, "", *_summary(document)])
+
+
+def _summary(document: dict[str, Any]) -> list[str]:
+    total, fidelity, arena = document["totals"], document["fidelity"], document["arena"]
+    coded = sum(s["decision"] == "coded" for s in document["sites"])
+    reasons = Counter(s["reason"] for s in document["sites"] if s["reason"])
+    skipped = [f"  skipped {count:3}   {reason}" for reason, count in reasons.items()]
+    coded_line = f"{coded} of {len(document['sites'])} feature maps, {total['coded_values']:,} of "
+    side = f"{total['side_information_bytes']:,} bytes of side information, once per inference"
+    with_side = total["bits_per_value_with_side_information"]
+    paper = [_paper_text(total["paper"])] if "paper" in total else []
+    return [
+        f"coded           {coded_line}{total['feature_map_values']:,} values",
+        *skipped,
+        f"bits per value  {total['bits_per_value']:.3f} of 8 ({with_side:.3f} with {side})",
+        *paper,
+        f"fidelity        {_fidelity_text(fidelity)}",
+        f"planned arena   {arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes",
+    ]
+
+
+def _paper_text(bits: dict[str, float]) -> str:
+    shannon, huffman = bits["shannon_bits_per_value"], bits["huffman_bits_per_value"]
+    return f"paper's count   {huffman:.3f} Huffman code, {shannon:.3f} Shannon entropy, no tables or headers"
+
+
+def _fidelity_text(fidelity: dict[str, Any]) -> str:
+    if fidelity["bit_exact"]:
+        return f"bit-exact on {fidelity['num_samples']} held-back samples"
+    names = {"kl": "KL", "disagreement": "disagreement", "relative_mse": "relative MSE"}
+    unit = " nats" if fidelity["measure"] == "kl" else ""
+    error = "" if fidelity["std_error"] is None else f" +- {fidelity['std_error']:.2g}"
+    text = f"{names[fidelity['measure']]} {fidelity[fidelity['measure'] + '_mean']:.4g}{error}{unit}"
+    if fidelity["top1_agreement"] is not None:
+        text += f", same top-1 on {100 * fidelity['top1_agreement']:.1f} %"
+    return f"{text}, {fidelity['num_samples']} held-back samples"

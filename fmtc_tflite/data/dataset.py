@@ -1,0 +1,195 @@
+"""Datasets: re-iterable sequences of model inputs over whatever a reader delivers."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.errors import CalibrationError
+
+Items = dict[str, "Image.Image | np.ndarray"]
+
+
+class LabelMaps(Protocol):
+    """Labels of segmentation data, read when they are needed."""
+
+    def read(self, indices: np.ndarray) -> Iterator[Image.Image | np.ndarray]:
+        """The maps of these samples (ascending): 8-bit images of class numbers, or integers [H, W]."""
+        ...
+
+
+class Reader(ABC):
+    """One kind of data source; delivers a sample's raw items (images or array rows) by input name.
+
+    It can be pickled: worker processes get copies.
+
+    Attributes:
+        kind: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'.
+        labels: Integers [len], or None.
+        label_maps: Labels of each pixel, or None.
+        num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
+        files: The files that samples and labels lie in.
+    """
+
+    kind: str
+    labels: np.ndarray | None = None
+    label_maps: LabelMaps | None = None
+    num_classes: int | None = None
+    files: Sequence[Path] = ()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """What messages call this sample."""
+
+    @abstractmethod
+    def read(self, indices: np.ndarray) -> Iterator[Items]:
+        """The samples of these indices (ascending), one at a time."""
+
+
+class Dataset:
+    """A re-iterable sequence of samples for a model.
+
+    Iterating yields one dict per sample, from input name to an array of exactly the input's shape and type. If a
+    model has a fixed batch above 1, the batch is filled with copies of the sample. Samples are read and preprocessed
+    one at a time, in the same order in each pass.
+
+    Attributes:
+        input_specs: The model's inputs.
+        skipped: Names of the samples left out because they were unreadable.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        input_specs: Sequence[InputSpec],
+        preprocessing: Preprocessing,
+        indices: np.ndarray,
+        skipped: Sequence[str] = (),
+    ) -> None:
+        self.input_specs = tuple(input_specs)
+        self.skipped = tuple(skipped)
+        self._reader = reader
+        self._preprocessing = preprocessing
+        self._indices = indices
+
+    @property
+    def source(self) -> str:
+        """Kind of the data: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'."""
+        return self._reader.kind
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Integer labels [len(self)] in the order of the samples, or None if the data has none."""
+        return None if self._reader.labels is None else self._reader.labels[self._indices]
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes of the whole data, if it tells."""
+        return self._reader.num_classes
+
+    @property
+    def has_label_maps(self) -> bool:
+        """Whether there is a label for each pixel; see read_label_maps."""
+        return self._reader.label_maps is not None
+
+    def read_label_maps(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """Label maps, integers [H, W], in the order of the samples; nothing if the data has none.
+
+        Args:
+            size: (H, W) of the model's output. Image files are cropped as the samples are and brought to this size by
+                nearest neighbour; arrays must have it.
+        """
+        if self._reader.label_maps is not None:
+            for label_map in self._reader.label_maps.read(self._indices):
+                if isinstance(label_map, Image.Image):
+                    yield self._preprocessing.apply_to_labels(label_map, size)
+                else:
+                    yield label_map
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the data that the samples are chosen from: labels, and each file's path, size and time."""
+        digest = hashlib.sha256(repr((self.source, len(self._reader), self._reader.num_classes)).encode())
+        for path in self._reader.files:
+            status = path.stat()
+            digest.update(repr((str(path.resolve()), status.st_size, status.st_mtime_ns)).encode())
+        if self._reader.labels is not None:
+            digest.update(np.ascontiguousarray(self._reader.labels).tobytes())
+        return digest.hexdigest()
+
+    def selection(self) -> str:
+        """SHA-256 of which samples of the data these are."""
+        return hashlib.sha256(self._indices.astype("<i8").tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        for index, items in zip(self._indices, self._reader.read(self._indices), strict=True):
+            where = self._reader.name(int(index))
+            yield {spec.name: self._tensor(items[spec.name], spec, where) for spec in self.input_specs}
+
+    def name(self, position: int) -> str:
+        """What messages and tables call the sample at this position: its file, or archive and row."""
+        return self._reader.name(int(self._indices[position]))
+
+    def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
+        """The samples at these positions, in ascending order."""
+        chosen = np.sort(self._indices[np.asarray(positions, dtype=np.int64)])
+        return Dataset(self._reader, self.input_specs, self._preprocessing, chosen)
+
+    def evenly(self, count: int) -> Dataset:
+        """At most `count` samples, evenly spread: data is often sorted by class."""
+        count = min(count, len(self))
+        return self.subset(np.arange(count) * len(self) // max(count, 1))
+
+    def split(self, holdback_fraction: float = 0.3, minimum: int = 32, seed: int = 0) -> tuple[Dataset, Dataset]:
+        """Splits by a seeded shuffle into samples to build from and samples held back to measure on.
+
+        max(`minimum`, `holdback_fraction`) is held back, but never more than half: 33 samples must not leave one to
+        build tables from.
+
+        Raises:
+            CalibrationError: fewer than two samples.
+        """
+        count = len(self)
+        if count < 2:
+            raise CalibrationError(
+                f"calibration data: got {count} sample, expected at least 2 (one to build from, one to measure on); "
+                "give 100 or more"
+            )
+        held_back = min(max(minimum, -int(-holdback_fraction * count // 1)), count // 2)
+        order = np.random.default_rng(seed).permutation(count)
+        return self.subset(order[held_back:]), self.subset(order[:held_back])
+
+    def _tensor(self, item: Image.Image | np.ndarray, spec: InputSpec, where: str) -> np.ndarray:
+        try:
+            value = self._item_value(item, spec)
+        except CalibrationError as error:
+            raise CalibrationError(f"{where}: {error}") from error
+        if not spec.shape:
+            return value.reshape(())
+        return np.repeat(value.reshape((1, *spec.item_shape)), spec.shape[0], axis=0)
+
+    def _item_value(self, item: Image.Image | np.ndarray, spec: InputSpec) -> np.ndarray:
+        if isinstance(item, Image.Image) or is_pixels(item.dtype, spec):
+            return self._preprocessing.apply(item, spec)
+        with np.errstate(over="ignore"):
+            value = item.astype(spec.dtype)
+        if spec.is_float and not np.isfinite(value).all():
+            raise CalibrationError(f"{spec}: got NaN or infinite values, expected finite ones; clean the data")
+        return value
+
+
+def is_pixels(dtype: np.dtype, spec: InputSpec) -> bool:
+    """Whether an array of this type holds pixels that preprocessing turns into the input (else: the input itself)."""
+    return dtype == np.uint8 and (spec.takes_pixels or spec.is_float or spec.dtype == np.int8)

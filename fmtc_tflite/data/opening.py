@@ -1,0 +1,155 @@
+"""Opening calibration and evaluation data of any supported kind, and a model's inputs as what it must fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fmtc_tflite.data import readers
+from fmtc_tflite.data.dataset import Dataset, Reader
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.synthetic import SyntheticDataset
+from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
+from fmtc_tflite.errors import CalibrationError, UsageError
+from fmtc_tflite.graph.graph_view import GraphView
+from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.types import CalibrationOptions
+
+__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_dataset"]
+
+_logger = logging.getLogger(__name__)
+
+
+def open_dataset(
+    path: str | Path | None,
+    *,
+    input_specs: Sequence[InputSpec],
+    preprocessing: Preprocessing,
+    num_samples: int | None = None,
+    seed: int | None = 0,
+    skip_unreadable: bool = False,
+) -> Dataset:
+    """Opens data for a model.
+
+    Args:
+        path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
+            (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
+            synthetic inputs.
+        input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
+        preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
+            the model takes: int8 or uint8 already quantized, float for float inputs.
+        num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
+            synthetic inputs: 16).
+        seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
+        skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
+            warning) instead of stopping. Reads each chosen image once more.
+
+    Raises:
+        CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
+        UsageError: flags that do not fit the data or the model.
+    """
+    if num_samples is not None and num_samples < 1:
+        raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
+    if path is None:
+        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed or 0)
+    reader = _open_reader(path, input_specs, preprocessing, skip_unreadable)
+    indices = np.arange(len(reader))
+    if num_samples is not None and num_samples < len(indices):
+        shuffled = indices if seed is None else np.random.default_rng(seed).permutation(indices)
+        indices = np.sort(shuffled[:num_samples])
+    skipped: list[str] = []
+    if skip_unreadable and isinstance(reader, readers.ImageReader):
+        indices, skipped = reader.readable(indices)
+        if not len(indices):
+            raise CalibrationError(f"{path}: got no readable image among {len(skipped)}, expected at least one")
+    if skipped:
+        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
+    return Dataset(reader, input_specs, preprocessing, indices, skipped)
+
+
+def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
+    """The samples of a calibration: those to build from, and those held back to measure on.
+
+    Raises:
+        CalibrationError, UsageError: see open_dataset.
+    """
+    dataset = open_dataset(
+        options.data,
+        input_specs=input_specs_from_model(model),
+        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
+        num_samples=options.num_samples,
+        seed=options.seed,
+        skip_unreadable=options.skip_unreadable,
+    )
+    return dataset.split(seed=options.seed)
+
+
+def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[InputSpec, ...]:
+    """The inputs of one of a model's subgraphs, in its order."""
+    subgraph = model.subgraphs[subgraph_index]
+    view = GraphView(subgraph)
+    named = [pair for signature in model.signatures for pair in signature.inputs]
+    return tuple(
+        _input_spec(tensor, view, tuple(dict.fromkeys(name for name, other in named if other is tensor)))
+        for tensor in subgraph.inputs
+    )
+
+
+def _input_spec(tensor: Tensor, view: GraphView, aliases: tuple[str, ...]) -> InputSpec:
+    if tensor.dtype is None:
+        raise CalibrationError(f"input '{tensor.name}': got type {tensor.type_name}, expected numbers")
+    quantized = tensor
+    if tensor.dtype == np.float32:
+        quantized = next((op.outputs[0] for op, _ in view.consumers(tensor) if op.opcode == "QUANTIZE"), None) or tensor
+    zero_point = quantized.zero_point
+    if quantized is not tensor and zero_point is not None and quantized.dtype == np.int8:
+        zero_point += 128  # on the uint8 grid
+    return InputSpec(tensor.name, tensor.shape, tensor.dtype, quantized.scale, zero_point, aliases)
+
+
+def _open_reader(
+    data: str | Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, skip_unreadable: bool
+) -> Reader:
+    if str(data).startswith(TFDS_PREFIX):
+        spec = _only_image(str(data), specs, preprocessing)
+        return open_tfds(str(data), spec)
+    path = Path(data)
+    if not path.exists():
+        raise CalibrationError(f"{path}: does not exist; check the path")
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix == ".npz":
+        return readers.open_npz(path, specs, preprocessing)
+    if path.is_file() and suffix not in (".npy", ".csv", *readers.IMAGE_SUFFIXES):
+        raise CalibrationError(
+            f"{path}: got a file that ends in '{path.suffix}', expected "
+            "a folder of images, .csv, .npz, .npy or an image"
+        )
+    if suffix == ".npy" and path.is_file():
+        _check_only_input(str(path), specs)
+        return readers.open_npy(path, specs, preprocessing)
+    spec = _only_image(str(path), specs, preprocessing)
+    if suffix == ".csv" and path.is_file():
+        return readers.open_csv(path, spec, allow_missing=skip_unreadable)
+    return readers.open_images(path, spec)
+
+
+def _check_only_input(data: str, specs: Sequence[InputSpec]) -> None:
+    if len(specs) != 1:
+        names = ", ".join(f"'{spec.name}'" for spec in specs)
+        raise CalibrationError(
+            f"{data}: feeds one input, but the model has {len(specs)} ({names}); "
+            "give a .npz file with an array for each input by name"
+        )
+
+
+def _only_image(data: str, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> InputSpec:
+    """The model's only input, which takes images."""
+    _check_only_input(data, specs)
+    if not specs[0].takes_pixels:
+        raise CalibrationError(f"{data}: holds images, but {specs[0]} is no image; give a .npz file with its values")
+    preprocessing.check(specs[0])
+    return specs[0]

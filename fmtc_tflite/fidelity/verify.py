@@ -1,0 +1,177 @@
+"""Running a converted model beside its original: fidelity, coded sizes, bit-exactness."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
+from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.task import Task
+from fmtc_tflite.graph.converted import coded_tensors
+from fmtc_tflite.graph.model_io import Model, Tensor, load_model
+from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
+
+Sample = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a side-by-side run showed.
+
+    Attributes:
+      measure: kl (nats), disagreement or relative_mse.
+      source_tensor: the tensor that was compared.
+      fidelity: mean of the measure with its standard error.
+      top1_agreement: share of samples with the same best class; None where there are no classes.
+      bit_exact: all outputs were equal on all samples.
+      site_bytes: coded bytes of each coded feature map, by the original tensor's name.
+      network_bytes: coded bytes of all feature maps together, per sample.
+      coarsened: share of samples for which each coded tensor was too small, so that it was coded coarser.
+      accuracy_drop: share of samples that the original alone classifies rightly, less that of the converted model;
+        None without labels.
+    """
+
+    measure: str
+    source_tensor: str
+    fidelity: MeanResult
+    top1_agreement: float | None
+    bit_exact: bool
+    site_bytes: dict[str, ByteStatistics]
+    network_bytes: ByteStatistics
+    coarsened: dict[str, float]
+    accuracy_drop: MeanResult | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a classifier should say on some samples.
+
+    Attributes:
+      task: which output answers, and how.
+      values: integers, one for each sample, in their order.
+    """
+
+    task: Task
+    values: np.ndarray
+
+
+class AccuracyTrial:
+    """Measures how far the accuracy of candidates of a conversion falls below that of the original."""
+
+    def __init__(
+        self, model: Model, content: bytes, samples: Sequence[Sample], labels: Labels, num_threads: int | None
+    ) -> None:
+        self._samples, self._labels, self._num_threads = samples, labels, num_threads
+        self._original = self._ranks(model, content)
+
+    def measure(self, converted: Model) -> MeanResult:
+        """The drop in top-1 on the trial's samples, with its paired standard error."""
+        ranks = self._ranks(converted, converted.to_bytes())
+        return paired_difference(self._original, ranks).difference
+
+    def _ranks(self, model: Model, content: bytes) -> LabelRanks:
+        runner = ModelRunner(model, content, num_threads=self._num_threads)
+        ranks = LabelRanks(self._labels.task.label_offset)
+        for sample, label in zip(self._samples, self._labels.values, strict=True):
+            runner.run(sample)
+            _add_rank(ranks, runner, model, self._labels.task, label)
+        return ranks
+
+
+def _add_rank(ranks: LabelRanks, runner: ModelRunner, model: Model, task: Task, label: int) -> None:
+    ranks.add(task.scores(runner.read(model.subgraphs[0].outputs[task.output_index])), [label])
+
+
+class FidelityTrial:
+    """Measures candidates of a conversion against outputs of the original that are computed once."""
+
+    def __init__(
+        self, model: Model, content: bytes, samples: Sequence[Sample], output_kind: str, num_threads: int | None
+    ) -> None:
+        self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
+        self._sources = fidelity_sources(model, output_kind)
+        runner = ModelRunner(model, content, num_threads=num_threads)
+        self._originals = [_run_and_read(runner, sample, self._sources) for sample in samples]
+
+    def measure(self, converted: Model) -> MeanResult:
+        """Fidelity of a converted model on the trial's samples."""
+        sources = fidelity_sources(converted, self._output_kind)
+        runner = ModelRunner(converted, converted.to_bytes(), num_threads=self._num_threads)
+        meter = FidelityMeter(self._sources, sources)
+        for sample, original in zip(self._samples, self._originals, strict=True):
+            meter.add(original, _run_and_read(runner, sample, sources))
+        return meter.worst.result
+
+
+def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[FidelitySource]) -> list[np.ndarray]:
+    runner.run(sample)
+    return [runner.read(source.tensor) for source in sources]
+
+
+def compare(
+    original: tuple[Model, bytes],
+    converted: bytes,
+    samples: Iterable[Sample],
+    output_kind: str = "auto",
+    num_threads: int | None = None,
+    labels: Labels | None = None,
+) -> Comparison:
+    """Runs original and converted model side by side on every sample.
+
+    Args:
+      original: the model and its bytes.
+      converted: the converted model's bytes; read anew, as a user's runtime will.
+      samples: inputs by tensor name; at least one.
+      output_kind: see find_fidelity_source.
+      labels: of the samples, to measure accuracy as well.
+
+    Raises:
+      VerificationError: outputs that are not finite.
+    """
+    reread = load_model(converted)
+    sources = [fidelity_sources(m, output_kind) for m in (original[0], reread)]
+    runners = [ModelRunner(*original, num_threads=num_threads), ModelRunner(reread, converted, num_threads=num_threads)]
+    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread.subgraphs[0]), True
+    sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
+    for i, sample in enumerate(progress(samples, "verification")):
+        meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))
+        exact = exact and _outputs_equal(runners, (original[0], reread))
+        sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
+        if labels is not None:
+            for own, runner, model in zip(ranks, runners, (original[0], reread), strict=True):
+                _add_rank(own, runner, model, labels.task, labels.values[i])
+    worst = meter.worst
+    return Comparison(
+        measure=worst.source.measure,
+        source_tensor=worst.source.tensor.name,
+        fidelity=worst.result,
+        top1_agreement=worst.top1_agreement,
+        bit_exact=exact,
+        site_bytes={name: site.result() for name, site in sizes.sites.items()},
+        network_bytes=sizes.network.result(),
+        coarsened={name: sizes.coarsened_share(name) for name in sizes.sites},
+        accuracy_drop=None if labels is None else paired_difference(ranks[0], ranks[1]).difference,
+    )
+
+
+def _outputs_equal(runners: Sequence[ModelRunner], models: Sequence[Model]) -> bool:
+    pairs = zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True)
+    return all(np.array_equal(runners[0].read(a), runners[1].read(b), equal_nan=_is_float(a)) for a, b in pairs)
+
+
+def _is_float(tensor: Tensor) -> bool:
+    return tensor.dtype is not None and tensor.dtype.kind == "f"
+
+
+def uncertainty_warning(fidelity: MeanResult, bound: float) -> str | None:
+    """A warning where the measured mean is too uncertain to be held against its bound; None if it is not."""
+    if not math.isnan(fidelity.std_error) and fidelity.std_error <= bound / 4:
+        return None
+    return (
+        f"fidelity is uncertain: {fidelity.mean:.4g} +- {fidelity.std_error:.2g} on {fidelity.num_samples} held-back "
+        f"samples against a bound of {bound:g}; more calibration samples would fix it better"
+    )

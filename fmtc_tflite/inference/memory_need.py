@@ -1,0 +1,84 @@
+"""Whether a model's tensors fit into this machine's memory, said before anything is allocated."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from math import prod
+from pathlib import Path
+
+from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.graph.model import Model, Subgraph, Tensor
+
+_ANNOUNCED_BYTES = 1 << 29
+_RUNNERS = 2  # original and converted model run side by side
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+_logger = logging.getLogger(__name__)
+
+
+def check_memory(model: Model, subgraph_index: int, keeps_all_tensors: bool) -> None:
+    """Refuses a model whose activations do not fit, and says so where they take so much that nobody expects it.
+
+    Args:
+      keeps_all_tensors: every tensor has memory of its own; else only what an op touches must exist at once.
+
+    Raises:
+      UnsupportedModelError: more than this machine has.
+    """
+    subgraph = model.subgraphs[subgraph_index]
+    need = _RUNNERS * activation_bytes(subgraph, keeps_all_tensors)
+    if need < _ANNOUNCED_BYTES:
+        return
+    shapes = ", ".join(f"'{t.name}' {list(t.shape)}" for t in subgraph.inputs[:3])
+    available = available_bytes()
+    if available is not None and need > available:
+        raise UnsupportedModelError(
+            f"the model's inputs are {shapes}: its tensors take {need / 1e9:.1f} GB of memory, {available / 1e9:.1f} "
+            "GB are available; export it with a batch of 1 or smaller inputs"
+        )
+    _announce(
+        f"the model's inputs are {shapes}: its tensors alone take {need / 1e9:.1f} GB of memory, work on them several "
+        "times that"
+    )
+
+
+@functools.cache
+def _announce(message: str) -> None:
+    _logger.warning(message)
+
+
+def available_bytes() -> int | None:
+    """Memory that this process may still take; None where the system does not say."""
+    limits = [_available_of_machine(), *map(_limit_of_group, _CGROUP_LIMITS)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _available_of_machine() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _limit_of_group(path: str) -> int | None:
+    try:
+        limit = Path(path).read_text().strip()
+    except OSError:
+        return None
+    return int(limit) if limit.isdigit() else None
+
+
+def _bytes(tensor: Tensor) -> int:
+    if tensor.data is not None:
+        return 0
+    return prod(tensor.shape) * (1 if tensor.dtype is None else tensor.dtype.itemsize)
+
+
+def activation_bytes(subgraph: Subgraph, keeps_all_tensors: bool) -> int:
+    """Bytes of activations that exist at once: all, or at least the most that one op reads and writes."""
+    if keeps_all_tensors:
+        return sum(map(_bytes, subgraph.tensors))
+    touched = ({id(t): _bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
+    return max((sum(sizes.values()) for sizes in touched), default=0)

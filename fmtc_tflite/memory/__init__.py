@@ -1,0 +1,1 @@
+"""What a model's feature maps take: arena, traffic, and the energy of both in a memory system."""

@@ -1,0 +1,353 @@
+"""Who moves how many bytes: the memory traffic of one inference, in two models that are never mixed.
+
+* `as_executed`: what a TFLite interpreter does with the graph that it is given. Every op reads each of its inputs once,
+  whole, and writes its outputs once; the inserted ops add their own reads and writes.
+* `fused_codec`: the codec sits at the memory port. A feature map is written once, coded, and read whole once by each
+  op that consumes it, coded; the inserted ops move nothing but side information, once for each side.
+
+In both, a reshape that shares its input's memory moves nothing, an op that reads a tensor twice counts once, and who
+fills the graph's inputs and reads its outputs is outside of the graph. These are lower bounds: kernels that read
+their input in overlapping tiles read more. Coded feature maps count with the bytes that the encoder writes, not with
+their capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Literal, get_args
+
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.errors import BitstreamError, ModelFormatError
+from fmtc_tflite.graph.converted import is_stored_as_it_is
+from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
+from fmtc_tflite.memory.arena import aliases, tensor_bytes
+
+Kind = Literal["feature_map", "weights", "side_information"]
+TrafficModel = Literal["as_executed", "fused_codec"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+TRAFFIC_MODELS: tuple[TrafficModel, ...] = get_args(TrafficModel)
+
+
+@dataclass(frozen=True)
+class Access:
+    """One transfer of a tensor.
+
+    Attributes:
+      size_bytes: may be a mean over samples.
+    """
+
+    tensor: Tensor
+    kind: Kind
+    is_write: bool
+    size_bytes: float
+
+
+@dataclass(frozen=True)
+class CodecWork:
+    """Operations that encoding or decoding takes: multiply-accumulates of the transform, look-ups in tables."""
+
+    multiply_accumulates: int = 0
+    table_lookups: int = 0
+
+    def __add__(self, other: CodecWork) -> CodecWork:
+        return CodecWork(
+            self.multiply_accumulates + other.multiply_accumulates, self.table_lookups + other.table_lookups
+        )
+
+
+@dataclass
+class OpTraffic:
+    """What one op moves, and the codec work that is done for it."""
+
+    op: Op
+    position: int
+    accesses: list[Access] = field(default_factory=list)
+    work: CodecWork = CodecWork()
+
+    def total(self, kind: Kind, is_write: bool) -> float:
+        """Bytes of one kind in one direction."""
+        return sum(a.size_bytes for a in self.accesses if a.kind == kind and a.is_write == is_write)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The traffic of one inference.
+
+    Attributes:
+      ops: one entry per op, in execution order.
+      held_bytes: memory that each feature map occupies while it lives; coded ones their capacity.
+      lifetimes: first and last op during which each feature map is held.
+    """
+
+    model: TrafficModel
+    ops: list[OpTraffic]
+    held_bytes: Mapping[Tensor, int]
+    lifetimes: Mapping[Tensor, tuple[int, int]]
+
+    def total(self, kind: Kind, is_write: bool) -> float:
+        """Bytes of one kind in one direction, over all ops."""
+        return sum(op.total(kind, is_write) for op in self.ops)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedMap:
+    """A feature map between FMTC_ENCODE and FMTC_DECODE ops.
+
+    Attributes:
+      source: what FMTC_ENCODE reads.
+      coded: the coded form that the map is decoded from; its capacity is in the arena.
+      decoded: what the FMTC_DECODE ops write.
+      side: the constant with the decoder's side information, `info` once parsed.
+      is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read.
+    """
+
+    source: Tensor
+    coded: Tensor
+    side: Tensor
+    info: SideInformation
+    decoded: tuple[Tensor, ...]
+    is_folded: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name that the map has in the original model."""
+        if self.is_folded:
+            return self.decoded[0].name.rpartition(DECODED_SUFFIX)[0]
+        return self.coded.name.removesuffix(CODED_SUFFIX)
+
+    @property
+    def feature_map(self) -> Tensor:
+        """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
+        changes = self.is_folded or (self.decoded and not is_stored_as_it_is(self.source, self.decoded[0]))
+        return self.decoded[0] if changes else self.source
+
+    @property
+    def raw_bytes(self) -> int:
+        """Size of the map as its consumers see it."""
+        return tensor_bytes(self.feature_map)
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Memory that the map's coded form takes: none of its own for folded maps."""
+        return 0 if self.is_folded else tensor_bytes(self.coded)
+
+    @property
+    def encode_work(self) -> CodecWork:
+        """Operations of encoding one map."""
+        return self._work(prod(self.source.shape[:3]), has_matrix=self.info.analysis is not None)
+
+    @property
+    def decode_work(self) -> CodecWork:
+        """Operations of decoding the map once."""
+        return self._work(prod(self.feature_map.shape[:3]), has_matrix=self.info.synthesis is not None)
+
+    def _work(self, pixels: int, has_matrix: bool) -> CodecWork:
+        """Two look-ups per index for the entropy coder (state and token), one for the quantizer where there is one."""
+        indices = prod(self.source.shape[:3]) * self.info.components
+        quantizes = not has_matrix and bool((self.info.steps > STEP_ONE).any())
+        return CodecWork(
+            multiply_accumulates=pixels * self.info.components * self.info.channels if has_matrix else 0,
+            table_lookups=indices * (3 if quantizes else 2),
+        )
+
+
+def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
+    """The coded feature maps of a converted graph, in execution order; empty for others.
+
+    Raises:
+      ModelFormatError: side information that cannot be read, or is that of another feature map.
+    """
+    sources: dict[Tensor, Tensor] = {}  # coded tensor -> what is encoded
+    decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
+    encoders: set[tuple[Tensor, Tensor]] = set()
+    for op in subgraph.ops:
+        if op.opcode not in (ENCODE, DECODE):
+            continue
+        source, side, result = operands(op)
+        if op.opcode == ENCODE:
+            sources[result] = source
+            decoded[result, side] = []
+            encoders.add((result, side))
+        else:
+            decoded.setdefault((source, side), []).append(result)
+    return [
+        CodedMap(
+            sources[coded],
+            coded,
+            side,
+            _parsed(side, sources[coded], results),
+            tuple(results),
+            (coded, side) not in encoders,
+        )
+        for (coded, side), results in decoded.items()
+    ]
+
+
+def _parsed(side: Tensor, source: Tensor, results: Iterable[Tensor]) -> SideInformation:
+    """Side information of a map: what is encoded must have its components, what is decoded its channels."""
+    try:
+        info = SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
+    except BitstreamError as e:
+        raise ModelFormatError(f"tensor '{side.name}': {e}") from e
+    wanted = [(source, {info.components, info.channels}), *((result, {info.channels}) for result in results)]
+    for tensor, channels in wanted:
+        if tensor.shape[3] not in channels:
+            raise ModelFormatError(
+                f"tensor '{side.name}' describes a feature map of {info.channels} channels, '{tensor.name}' has "
+                f"{tensor.shape[3]}; convert the model again"
+            )
+    return info
+
+
+def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapping[Tensor, float]) -> Traffic:
+    """What the interpreter moves.
+
+    Args:
+      coded: of coded_maps(subgraph).
+      coded_bytes: bytes that the encoder writes, by the map's `coded` tensor.
+    """
+    maps = list(coded)
+    by_coded = {m.coded: m for m in maps if not m.is_folded}
+    by_decoded = {t: m for m in maps for t in m.decoded}
+    alias = aliases(subgraph)
+    ops = []
+    for position, op in enumerate(subgraph.ops):
+        traffic = OpTraffic(op, position)
+        ops.append(traffic)
+        if op.outputs and op.outputs[0] in alias:
+            continue
+        for operand, is_write in _operands(op):
+            tensor = _root(operand, alias)
+            kind: Kind = "feature_map" if tensor.data is None else "weights"
+            size: float = tensor_bytes(tensor)
+            if tensor in by_coded:
+                size = coded_bytes[tensor]
+            elif kind == "weights" and op.opcode in (ENCODE, DECODE):
+                kind = "side_information"
+            traffic.accesses.append(Access(tensor, kind, is_write, size))
+        if op.opcode == ENCODE and op.outputs[0] is not None:
+            traffic.work = by_coded[op.outputs[0]].encode_work
+        elif op.opcode == DECODE and op.outputs[0] is not None:
+            traffic.work = by_decoded[op.outputs[0]].decode_work
+    return _finished("as_executed", subgraph, ops, {}, alias)
+
+
+def fused_codec(
+    subgraph: Subgraph,
+    coded: Iterable[CodedMap],
+    coded_bytes: Mapping[Tensor, float] | None,
+    other_bytes: Mapping[Tensor, float] | None = None,
+) -> Traffic:
+    """What crosses the memory port if the codec sits there.
+
+    Args:
+      coded: of coded_maps(subgraph).
+      coded_bytes: bytes that the encoder writes, by the map's `coded` tensor; None if nothing is coded after all: the
+        same network without this codec. There, the first decoder of a folded map stands for the map's producer.
+      other_bytes: sizes of uncoded feature maps under another scheme of compression; none for the maps as they are.
+    """
+    everything = list(coded)
+    maps = {} if coded_bytes is None else {m.feature_map: m for m in everything}
+    stored = {m.coded: m.feature_map for m in everything if not m.is_folded}
+    sizes = dict(other_bytes or {}) | {stored[m.coded]: (coded_bytes or {})[m.coded] for m in maps.values()}
+    reshapes = aliases(subgraph)
+    alias = dict(reshapes)
+    for m in everything:
+        others = m.decoded if m.is_folded else (m.source, m.coded, *m.decoded)
+        alias |= {t: m.feature_map for t in others if t is not m.feature_map}
+    port = _MemoryPort(maps, stored, sizes, _read_without_decoding(subgraph, maps))
+    producers = {m.decoded[0] for m in everything if m.is_folded and coded_bytes is None}
+    ops = []
+    for position, op in enumerate(subgraph.ops):
+        traffic = OpTraffic(op, position)
+        ops.append(traffic)
+        result = op.outputs[0] if op.outputs else None
+        if result in reshapes or (op.opcode in (ENCODE, DECODE) and result not in producers):
+            continue
+        operands = [(t, w) for t, w in _operands(op) if op.opcode != DECODE or t.data is None]
+        for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in operands):
+            port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
+    held = {m.feature_map: m.capacity_bytes for m in maps.values()}
+    return _finished("fused_codec", subgraph, ops, held, alias)
+
+
+class _MemoryPort:
+    """A memory port with a codec: adds to an op's traffic what its tensors move."""
+
+    def __init__(
+        self,
+        maps: Mapping[Tensor, CodedMap],
+        stored: Mapping[Tensor, Tensor],
+        sizes: Mapping[Tensor, float],
+        read_raw: set[Tensor],
+    ) -> None:
+        """Args: maps: by feature map. stored: coded tensor -> feature map. sizes: in memory. read_raw: also uncoded."""
+        self._maps, self._stored, self._sizes, self._read_raw = maps, stored, sizes, read_raw
+        self._has_decoder_tables: set[Tensor] = set()
+
+    def transfer(self, traffic: OpTraffic, tensor: Tensor, is_write: bool, is_direct: bool) -> None:
+        """Adds a read or a write; `is_direct`: the op reads the tensor itself, not a decoded copy."""
+        if tensor.data is not None:
+            traffic.accesses.append(Access(tensor, "weights", is_write, tensor_bytes(tensor)))
+            return
+        in_raw_form = tensor in self._read_raw and (is_write or is_direct)
+        if in_raw_form or tensor not in self._maps:
+            size = tensor_bytes(tensor) if in_raw_form else self._sizes.get(tensor, tensor_bytes(tensor))
+            traffic.accesses.append(Access(tensor, "feature_map", is_write, size))
+        if tensor in self._maps and (is_write or not in_raw_form):
+            self._transfer_coded(traffic, tensor, is_write)
+
+    def _transfer_coded(self, traffic: OpTraffic, tensor: Tensor, is_write: bool) -> None:
+        m = self._maps[tensor]
+        held = self._stored[m.coded]
+        traffic.accesses.append(Access(held, "feature_map", is_write, self._sizes[held]))
+        traffic.work += m.encode_work if is_write else m.decode_work
+        if is_write or tensor not in self._has_decoder_tables:  # each side reads its tables once
+            traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
+        if not is_write:
+            self._has_decoder_tables.add(tensor)
+
+
+def _read_without_decoding(subgraph: Subgraph, maps: Mapping[Tensor, CodedMap]) -> set[Tensor]:
+    """Coded maps that some op reads in their raw form as well; conversion makes none, other tools might."""
+    sources = {t for t, m in maps.items() if t is m.source}
+    readers = (op for op in subgraph.ops if op.opcode != ENCODE)
+    return {t for op in readers for t in op.inputs if t in sources and t is not None} | sources & set(subgraph.outputs)
+
+
+def _operands(op: Op) -> list[tuple[Tensor, bool]]:
+    """(tensor, is written) of everything that an op touches, each once per direction."""
+    inputs = dict.fromkeys(t for t in op.inputs if t is not None)
+    outputs = dict.fromkeys(t for t in op.outputs if t is not None)
+    return [(t, False) for t in inputs] + [(t, True) for t in outputs]
+
+
+def _root(tensor: Tensor, alias: Mapping[Tensor, Tensor]) -> Tensor:
+    while tensor in alias:
+        tensor = alias[tensor]
+    return tensor
+
+
+def _finished(
+    model: TrafficModel,
+    subgraph: Subgraph,
+    ops: list[OpTraffic],
+    held: Mapping[Tensor, int],
+    alias: Mapping[Tensor, Tensor],
+) -> Traffic:
+    """Adds how much memory each feature map holds, and for how long."""
+    spans = dict.fromkeys(subgraph.inputs, (0, 0))
+    for traffic in ops:
+        for access in traffic.accesses:
+            if access.kind == "feature_map":
+                first, _ = spans.get(access.tensor, (traffic.position, 0))
+                spans[access.tensor] = (first, traffic.position)
+    last = max(len(ops) - 1, 0)
+    for tensor in subgraph.outputs:
+        if (root := _root(tensor, alias)) in spans:
+            spans[root] = (spans[root][0], last)
+    sizes = {tensor: held.get(tensor, tensor_bytes(tensor)) for tensor in spans}
+    return Traffic(model, ops, sizes, spans)

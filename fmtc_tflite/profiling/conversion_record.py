@@ -1,0 +1,88 @@
+"""What the converter left in a model's metadata, as far as a profile needs it: the one place that reads it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.fidelity.metrics import ByteStatistics
+from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.rewrite import METADATA_NAME
+
+_MAX_BYTES = 1 << 26  # of the JSON text; a feature map takes about 500
+
+
+@dataclass(frozen=True)
+class ConversionRecord:
+    """Part of a conversion's report.
+
+    Attributes:
+      sha256: of the original model; None if it is not recorded.
+      coded_bytes: of each feature map of subgraph 0 whose coded size was measured, by its tensor's name.
+      network_coded_bytes: of all of them together; None if it is not recorded.
+    """
+
+    sha256: str | None
+    coded_bytes: dict[str, ByteStatistics]
+    network_coded_bytes: ByteStatistics | None
+
+
+def read_conversion_record(model: Model) -> ConversionRecord | None:
+    """The record in a model's metadata; None if it has none.
+
+    Raises:
+      ModelFormatError: there is one, but it is damaged.
+    """
+    text = model.metadata.get(METADATA_NAME)
+    if text is None:
+        return None
+    try:
+        return _record(_parsed(text))
+    except (ValueError, TypeError, KeyError, RecursionError) as e:
+        what = str(e) if type(e) is ValueError else f"not of the form that fmtc-convert writes ({type(e).__name__})"
+        raise ModelFormatError(
+            f"the model's metadata '{METADATA_NAME}' is damaged: {what}; convert the model again"
+        ) from e
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"{len(text)} bytes, expected at most {_MAX_BYTES}")
+    return _typed(json.loads(text), dict, "the report")
+
+
+def _record(report: dict[str, Any]) -> ConversionRecord:
+    model = _typed(report.get("model", {}), dict, "model")
+    sites = [_typed(site, dict, "a site") for site in _typed(report.get("sites", []), list, "sites")]
+    measured = {
+        _typed(site.get("tensor"), str, "a site's tensor"): _statistics(site["coded_bytes"])
+        for site in sites
+        if site.get("coded_bytes") is not None and not site.get("subgraph")
+    }
+    network = _typed(report.get("totals", {}), dict, "totals").get("coded_bytes")
+    return ConversionRecord(
+        _typed(model["sha256"], str, "sha256") if "sha256" in model else None,
+        measured,
+        None if network is None else _statistics(network),
+    )
+
+
+def _statistics(found: Any) -> ByteStatistics:
+    """coded_bytes of a site or of the network."""
+    known = _typed(found, dict, "coded_bytes")
+    values = {field.name: known.get(field.name) for field in fields(ByteStatistics)}
+    for name, value in values.items():
+        if value is None and name == "p99":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"coded_bytes has {name} {value!r:.40}, expected a number of bytes")
+    return ByteStatistics(**values)
+
+
+def _typed(value: Any, kind: type, what: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} is a {type(value).__name__}, expected a {kind.__name__}")
+    return value

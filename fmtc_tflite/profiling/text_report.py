@@ -1,0 +1,209 @@
+"""The profile as text and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from fmtc_tflite.rendering import shorten
+from fmtc_tflite.text import printable_document
+
+_TABLE_ROWS = 16
+_MICRO = 1e6  # pJ in a uJ, and bytes in a MB
+_MODEL_TEXTS = {
+    "as_executed": "the graph as TFLite runs it",
+    "fused_codec": "the codec at the memory port",
+}
+
+
+def format_profile(document: dict[str, Any]) -> str:
+    """The profile as compact tables."""
+    document = printable_document(document)
+    model, name = document["models"][-1], document["traffic_model"]
+    lines = [_headline(model, document["data"]), *(f"note            {note}" for note in model["notes"]), ""]
+    lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
+    if model["coded_sizes"]["basis"] is not None or document["data"] is not None:
+        lines += _scheme_table(document) + [""]
+    lines += _map_table(model, name) + [""] + _arena(model["arena"])
+    if document["comparison"] is not None:
+        lines += ["", *_comparison(document)]
+    return "\n".join(lines)
+
+
+def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:
+    kind = "converted" if model["is_converted"] else "not converted"
+    text = f"model           {Path(model['path'] or '').name}, {kind}, {len(model['ops'])} ops, "
+    text += f"{model['size_bytes']:,} bytes"
+    sizes = model["coded_sizes"]
+    if sizes["basis"] is not None:
+        text += f"\ncoded sizes     {sizes['explanation']}"
+        found = sizes["coded_bytes"]
+        if found is not None:
+            p99 = "" if found["p99"] is None else f", p99 {found['p99']:,.0f}"
+            text += f"\n                all maps, bytes: mean {found['mean']:,.0f}, p50 {found['p50']:,.0f}{p99}, "
+            text += f"max {found['max']:,.0f} ({found['num_samples']} samples)"
+    elif data is not None:
+        text += f"\ndata            {data['num_samples']} samples ({data['source']})"
+    return text
+
+
+def _traffic_table(document: dict[str, Any]) -> list[str]:
+    names = ("maps read", "written", "weights", "side info")
+    rows = [f"{'traffic per inference, MB (modelled)':48} " + " ".join(f"{name:>10}" for name in names)]
+    for model in document["models"]:
+        for name, text in _MODEL_TEXTS.items():
+            total = model["totals"][name]
+            label = f"  {name}: {text}"
+            if len(document["models"]) > 1:
+                label = f"  {'converted' if model['is_converted'] else 'original'}, {name}"
+            columns = ("feature_map_read", "feature_map_written", "weights_read", "side_information_read")
+            rows.append(f"{label:48} " + " ".join(f"{total[c + '_bytes'] / _MICRO:>10.4f}" for c in columns))
+    return rows
+
+
+def _energy_table(document: dict[str, Any]) -> list[str]:
+    system, included = document["memory_system"], document["codec_cost_included"]
+    head = f"energy per inference, uJ (estimated: {system['name']})"
+    rows = [f"{head:48} {'maps':>10} {'weights':>10} {'codec':>10} {'total':>10}"]
+    for model in document["models"]:
+        for name in _MODEL_TEXTS:
+            energy = model["totals"][name]["energy"]
+            prefix = "" if len(document["models"]) == 1 else ("converted, " if model["is_converted"] else "original, ")
+            weights = "-" if energy["weights_pj"] is None else f"{energy['weights_pj'] / _MICRO:.2f}"
+            total = energy["total_pj" if included else "total_without_codec_pj"]
+            rows.append(
+                f"{'  ' + prefix + name:48} {energy['feature_maps_pj'] / _MICRO:>10.2f} {weights:>10} "
+                f"{energy['codec']['total_pj'] / _MICRO:>10.2f} {total / _MICRO:>10.2f}"
+            )
+    rows.append("  " + ("" if system["weights"] else "weights are not counted by this memory system; ") + (
+        "totals include the codec's own cost" if included else "totals leave the codec's own cost out"
+    ))  # fmt: skip
+    return rows
+
+
+def _scheme_table(document: dict[str, Any]) -> list[str]:
+    head = "schemes on the same maps (fused_codec)"
+    rows = [f"{head:48} {'bits/value':>10} {'maps, uJ':>10} {'saved':>10} {'with codec':>10}"]
+    for scheme in document["schemes"]:
+        bits = "-" if scheme["bits_per_value"] is None else f"{scheme['bits_per_value']:.3f}"
+        saved, with_cost = (
+            f"{100 * scheme[key]:.1f} %"
+            for key in ("feature_map_energy_saved", "feature_map_energy_saved_with_codec_cost")
+        )
+        ours = scheme["scheme"] == "fmtc"
+        rows.append(
+            f"{'  ' + scheme['scheme']:48} {bits:>10} {scheme['energy']['feature_maps_pj'] / _MICRO:>10.2f} "
+            f"{saved:>10} {with_cost if ours else '-':>10}"
+        )
+        if scheme["scheme"] == "paper":
+            rows.append(f"    lossy: {scheme['description'].rpartition('; ')[2]}")
+    return rows
+
+
+def _map_table(model: dict[str, Any], traffic_model: str) -> list[str]:
+    if traffic_model == "as_executed":
+        return _op_table(model)
+    maps = sorted(model["feature_maps"], key=lambda m: -m["raw"]["energy_pj"])
+    head = "largest feature maps (fused_codec)"
+    rows = [f"{head:48} {'shape':>16} {'raw bytes':>11} {'coded mean':>11} {'bits/value':>10} {'level':>8} {'uJ':>9}"]
+    for row in maps[:_TABLE_ROWS]:
+        coded = "-" if row["coded_bytes"] is None else f"{row['coded_bytes']['mean']:,.0f}"
+        bits = "-" if row["bits_per_value"] is None else f"{row['bits_per_value']:.3f}"
+        fused = row["fused_codec"]
+        rows.append(
+            f"{'  ' + shorten(row['tensor'], 46):48} {'x'.join(map(str, row['shape'])):>16} {row['raw_bytes']:>11,} "
+            f"{coded:>11} {bits:>10} {fused['level']:>8} {fused['energy_pj'] / _MICRO:>9.2f}"
+        )
+    return rows + _and_more(len(maps))
+
+
+def _op_table(model: dict[str, Any]) -> list[str]:
+    ops = sorted(model["ops"], key=lambda op: -op["as_executed"]["energy"]["total_pj"])
+    head = "ops with the most energy (as_executed)"
+    rows = [f"{head:48} {'op':>20} {'read bytes':>12} {'written':>12} {'weights':>12} {'uJ':>9}"]
+    for op in ops[:_TABLE_ROWS]:
+        moved = op["as_executed"]
+        rows.append(
+            f"{'  ' + shorten(', '.join(op['outputs']), 46):48} {op['opcode']:>20} "
+            f"{moved['feature_map_read_bytes']:>12,.0f} {moved['feature_map_written_bytes']:>12,.0f} "
+            f"{moved['weights_read_bytes']:>12,.0f} {moved['energy']['total_pj'] / _MICRO:>9.2f}"
+        )
+    return rows + _and_more(len(ops))
+
+
+def _and_more(count: int) -> list[str]:
+    return [f"  ... and {count - _TABLE_ROWS} smaller ones; --json has all of them"] if count > _TABLE_ROWS else []
+
+
+def _arena(arena: dict[str, Any]) -> list[str]:
+    planned = (
+        f"{arena['planned_bytes']:,} bytes planned, {arena['planned_with_kernel_scratch_bytes']:,} with kernel scratch"
+    )
+    if arena["live_extent_bytes"] is None:
+        live = f"not measured: {arena['live_unavailable']}"
+    else:
+        live = f"{arena['live_extent_bytes']:,} bytes (measured, {arena['live_runtime']}, built-in kernels)"
+    peak = arena["peak"]
+    lines = [f"arena           {planned}", f"live arena      {live}"]
+    if arena["difference_explained"]:
+        lines.append(f"                {arena['difference_explained']}")
+    lines.append(f"peak            op {peak['op_index']} {peak['opcode']}, {peak['live_bytes']:,} bytes live:")
+    lines += [f"  {holder['size_bytes']:>12,}  {shorten(holder['tensor'], 100)}" for holder in peak["holders"][:4]]
+    return lines
+
+
+def _comparison(document: dict[str, Any]) -> list[str]:
+    comparison = document["comparison"]
+    rows = [f"original and converted: {comparison['recognised_by']}"]
+    head = "saved by conversion"
+    rows.append(f"{head:48} {'map bytes':>10} {'map energy':>10} {'with codec':>10} {'all energy':>10}")
+    for name in _MODEL_TEXTS:
+        found = comparison[name]
+        keys = (
+            "feature_map_bytes_saved",
+            "feature_map_energy_saved",
+            "feature_map_energy_saved_with_codec_cost",
+            "total_energy_saved" if document["codec_cost_included"] else "total_energy_saved_without_codec_cost",
+        )
+        rows.append(f"{'  ' + name:48} " + " ".join(f"{100 * found[key]:>8.1f} %" for key in keys))
+    rows.append(f"{'  planned arena':48} {100 * comparison['planned_arena_bytes_saved']:>8.1f} %")
+    return rows
+
+
+def profile_csv(document: dict[str, Any]) -> str:
+    """A line for each op of the profiled model: traffic and energy in both models, and the size of what it writes."""
+    document = printable_document(document)
+    model = document["models"][-1]
+    maps = {m["tensor"]: m for m in model["feature_maps"]}
+    rows = [_csv_row(op, maps) for op in model["ops"]]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["op_index"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _csv_row(op: dict[str, Any], maps: dict[str, Any]) -> dict[str, Any]:
+    output = op["outputs"][0] if op["outputs"] else ""
+    written = maps.get(output)
+    coded = (written["coded_bytes"] if written else None) or {}
+    row: dict[str, Any] = {"op_index": op["index"], "opcode": op["opcode"], "output": output}
+    row |= {
+        "arena_live_bytes": op["live_bytes"],
+        "output_raw_bytes": written["raw_bytes"] if written else None,
+        **{f"output_coded_{key}_bytes": coded.get(key) for key in ("mean", "p50", "p99", "max")},
+        "output_bits_per_value": written["bits_per_value"] if written else None,
+    }
+    for name in _MODEL_TEXTS:
+        moved: dict[str, Any] = dict(op[name])
+        energy = moved.pop("energy")
+        row |= {f"{name}_{key}": value for key, value in moved.items()}
+        row |= {
+            f"{name}_feature_maps_pj": energy["feature_maps_pj"],
+            f"{name}_weights_pj": energy["weights_pj"],
+            f"{name}_codec_pj": energy["codec"]["total_pj"],
+            f"{name}_total_pj": energy["total_pj"],
+        }
+    return row

@@ -1,0 +1,107 @@
+"""MEAN over rows and columns."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.operators import constants, multipliers
+from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
+from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+
+_STRUCT = struct.Struct("<iiifiBB10x")
+_DOUBLE_ROUNDING, _FLOAT32, _BLOCKS_HALF_UP = 1, 3, 6
+_BLOCK = 16
+
+
+@dataclass(frozen=True)
+class MeanTerms:
+    """From the sum of a channel to its mean; see REGION.md."""
+
+    start: int
+    zero: int
+    multiplier: int = 0
+    shift: int = 0
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(RegionOp):
+    """MEAN: adds one input row a step."""
+
+    kind: ClassVar[int] = 7
+    terms: MeanTerms
+
+    @property
+    def steps(self) -> int:
+        return self.inputs[0].height
+
+    @property
+    def accumulates(self) -> bool:
+        return True
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        return step, step
+
+    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
+        return 0, self.inputs[0].width
+
+    @property
+    def own_memory_bytes(self) -> int:
+        return 4 * -(-self.output.channels // _BLOCK) * _BLOCK
+
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
+        terms = self.terms
+        return _STRUCT.pack(terms.start, terms.multiplier, terms.shift, terms.factor, terms.zero, 0, 255)
+
+
+def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """MEAN of an op that reduces height and width."""
+    source, result = alike(op)
+    require(len(source.shape) == 4 and constants.axes(op, 4) == (1, 2), "it does not reduce height and width alone")
+    require(len(op.inputs[1].shape if op.inputs[1] is not None else ()) <= 1, "its axes are no vector")
+    own = kernels.runs(op)
+    count = source.shape[1] * source.shape[2]
+    if own == "xnnpack":
+        rule, terms = _FLOAT32, _xnnpack_terms(source, result, count)
+    elif own == "builtin" and op.options.keepDims:
+        rule, terms = _BLOCKS_HALF_UP, _optimized_terms(source, result, count)
+    else:
+        rule, terms = _DOUBLE_ROUNDING, _reference_terms(source, result, count)
+    require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
+    return Mean(op, (tensor_of(source),), tensor_of(result), rule, terms)
+
+
+def _own_zeros(source: Tensor, result: Tensor) -> tuple[int, int]:
+    return unsigned(source, zero_point_of(source)), unsigned(result, zero_point_of(result))
+
+
+def _xnnpack_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
+    zero_in, zero_out = _own_zeros(source, result)
+    factor = scale_of(source) / (scale_of(result) * np.float32(count))
+    return MeanTerms(-count * zero_in, zero_out, factor=float(factor))
+
+
+def _reference_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
+    """QuantizedMeanOrSum: 1 / count becomes part of the multiplier."""
+    zero_in, zero_out = _own_zeros(source, result)
+    ratio = float(np.float64(scale_of(source)) / np.float64(scale_of(result)))
+    m, s = multipliers.quantize_multiplier(ratio)
+    shift = min(count.bit_length() - 1, 32, 31 + s)
+    return MeanTerms(-count * zero_in, zero_out, (m << shift) // count, s - shift)
+
+
+def _optimized_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
+    """optimized_integer_ops::Mean: a sum of values as they are, and the zero points in one bias."""
+    scale_in, scale_out = scale_of(source), scale_of(result)
+    shift = np.float32(zero_point_of(source)) * scale_in / scale_out
+    half = np.float32(0.5) if shift > 0 else np.float32(-0.5)
+    bias = zero_point_of(result) - int(np.trunc(shift + half))
+    m, s = multipliers.quantize_multiplier(float(scale_in / (np.float32(count) * scale_out)))
+    return MeanTerms(-count * (128 if source.dtype == np.int8 else 0), unsigned(result, bias), m, s)

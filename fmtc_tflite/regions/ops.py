@@ -1,0 +1,124 @@
+"""An op of a region as the planner sees it: what it reads for each step, and what it costs. Immutable.
+
+Each kind says itself which rows and columns it needs; nobody else asks for the kind.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fmtc_tflite.graph.model import Op, Tensor
+
+
+class OpRefusedError(Exception):
+    """An op that cannot join a region; the message is the reason that users read."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionTensor:
+    """A tensor of one batch item: height x width x channels.
+
+    Attributes:
+      source: the graph's tensor.
+      dtype: of its elements.
+      zero_point: of an 8-bit tensor in the unsigned domain (0 to 255), which is its padding; 0 otherwise.
+    """
+
+    source: Tensor
+    height: int
+    width: int
+    channels: int
+    dtype: np.dtype
+    zero_point: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Of a dense item."""
+        return self.height * self.width * self.channels * self.dtype.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class RegionOp(ABC):
+    """One op; a subclass for each kind of REGION.md section 5.
+
+    Attributes:
+      source: the graph's op; None where the planner made it up (a copy).
+      inputs: tensors that it reads, constants left out.
+      output: what it writes.
+      rule: number of the arithmetic, by kind.
+    """
+
+    source: Op | None
+    inputs: tuple[RegionTensor, ...]
+    output: RegionTensor
+    rule: int
+
+    kind: ClassVar[int]  # the number in REGION.md
+
+    @property
+    def steps(self) -> int:
+        """Rows of the output, or of the input where the op accumulates."""
+        return self.output.height
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether step y adds row y of the only input and the last step writes the output's only row."""
+        return False
+
+    @abstractmethod
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        """First and last row of an input that a step reads, clipped to the tensor (both inclusive)."""
+
+    @abstractmethod
+    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
+        """Columns [first, end) of an input that columns [first, end) of the output need, clipped to the tensor."""
+
+    def column_padding(self, operand: int) -> tuple[int, int]:
+        """Padding columns that the op reads left and right of an input."""
+        return 0, 0
+
+    def reads_words(self, operand: int) -> bool:
+        """Whether the input must lie in scratch memory, in pixels of a multiple of 4 bytes."""
+        return False
+
+    def reads_region_inputs(self, operand: int) -> bool:
+        """Whether the op can read an input of the region itself; else a COPY stands before it."""
+        return False
+
+    @property
+    def writes_region_outputs(self) -> bool:
+        """Whether the op can write an output of the region itself; else a COPY follows it."""
+        return False
+
+    @property
+    def own_memory_bytes(self) -> int:
+        """Scratch memory of its own: accumulators or a row of padding (for all columns).
+
+        Kept from step to step only where the op accumulates; other ops of a pass share theirs.
+        """
+        return 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for a whole output."""
+        return 0
+
+    @abstractmethod
+    def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
+        """The kind's parameter struct.
+
+        Args:
+          add: puts an array into the program at a multiple of the given alignment and returns its offset.
+          outside: inputs and outputs of the region, whose bytes are not in the unsigned domain.
+        """
+
+
+# Makes the RegionOp of a graph's op, whose tensors it looks up with the given function: constants are in the graph's
+# tensors. A tensor behind a RESHAPE comes with the height, width and channels of the RESHAPE's input. Raises
+# OpRefusedError.
+OpBuilder = Callable[[Op, Callable[[Tensor], RegionTensor]], RegionOp]

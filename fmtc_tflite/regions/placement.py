@@ -1,0 +1,257 @@
+"""Where everything lies in scratch memory, and how much of that there must be.
+
+Cuts that overlay one another move as one *body*; bodies and rings are put one after another at the lowest or highest
+free place. Several orders are tried, the same ones in each run, until the stages' own needs are met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.program import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
+from fmtc_tflite.regions.region import Form, align
+from fmtc_tflite.regions.stages import Stage, StageCosts, own_memory
+
+_TRIALS = 300
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A tensor's rows in scratch memory, as a tensor record has them; `row_bytes` may exceed the form's."""
+
+    form: Form
+    offset: int
+    depth: int
+    row_bytes: int
+    phase: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Places of all tensors in scratch memory and of the ops' own memory (offset, bytes)."""
+
+    scratch_bytes: int
+    tensors: dict[RegionTensor, Memory]
+    own: dict[RegionOp, tuple[int, int]]
+
+
+@dataclass(eq=False)
+class _Circle:
+    """Cuts that share a circle of rows, or a cut alone; the first is written in pass `first`."""
+
+    members: list[RegionTensor]
+    steps: list[int]  # rows from each member to the next
+    depth: int
+    row_bytes: int
+    first: int
+    last: int
+    anchor_last: bool = True  # the last member has phase 0, else the first
+
+    @property
+    def bytes(self) -> int:
+        return self.depth * self.row_bytes
+
+    def phase(self, number: int) -> int:
+        if self.anchor_last:
+            return sum(self.steps[number:]) % self.depth
+        return -sum(self.steps[:number]) % self.depth
+
+    def addresses(self, number: int) -> np.ndarray:
+        """Where each row of a member begins in the circle, int64 [height]."""
+        rows = np.arange(self.members[number].height, dtype=np.int64)
+        return (rows + self.phase(number)) % self.depth * self.row_bytes
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Memory [start, start + size) of a body during passes first to last; `owner` is what lies there."""
+
+    start: int
+    size: int
+    first: int
+    last: int
+    owner: object
+
+
+@dataclass(eq=False)
+class _Body:
+    """Parts whose distances are fixed."""
+
+    parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def extent(self) -> int:
+        return max(part.start + part.size for part in self.parts)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Large ones first, then long-lived ones."""
+        return -self.extent, self.parts[0].first - self.parts[-1].last
+
+
+def place(costs: StageCosts, stages: Sequence[Stage]) -> Placement:
+    """Places everything; deterministic."""
+    # A circle stays where it is however many cuts follow one another in it, a chain of overlays moves with each.
+    tries = []
+    for prefer_circles in (True, False):
+        circles, bodies = _cut_bodies(costs, stages, prefer_circles)
+        tries.append((circles, _best_places(bodies, _ring_bodies(stages), stages)))
+    circles, places = min(tries, key=lambda each: each[1].extent)
+    return _placement(costs, circles, places, stages)
+
+
+def _best_places(bodies: list[_Body], rings: list[_Body], stages: Sequence[Stage]) -> _Places:
+    least = max(stage.scratch_bytes for stage in stages)
+    best = _Places(least)
+    best.put_all(sorted(bodies, key=lambda b: b.order), set(), rings)
+    rng = np.random.default_rng(0)
+    for _ in range(_TRIALS):
+        if best.extent <= align(least, SCRATCH_ALIGNMENT):
+            break
+        order = sorted(bodies, key=lambda b: b.order[0] * rng.uniform(0.5, 1.5))
+        trial = _Places(least)
+        trial.put_all(order, {id(b) for b in bodies if rng.integers(2)}, rings)
+        best = min(best, trial, key=lambda t: t.extent)
+    return best
+
+
+def _cut_bodies(costs: StageCosts, stages: Sequence[Stage], prefer_circles: bool) -> tuple[list[_Circle], list[_Body]]:
+    """The circles of all cuts, and the bodies that they form."""
+    number_of = {op: number for number, stage in enumerate(stages) for op in range(stage.first, stage.end)}
+    links = [overlay for stage in stages for overlay in stage.overlays]
+    rows = {o.new: o.circle_rows for o in links if o.circle_rows is not None and (prefer_circles or not o.is_linear)}
+    after, overlaying = {overlay.old: overlay.new for overlay in links}, {overlay.new for overlay in links}
+    circles: dict[RegionTensor, _Circle] = {}
+    for cut in (cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end)):
+        if cut in rows:
+            continue
+        circle = _Circle([cut], [], cut.height, costs.forms[cut].row_bytes, number_of[costs.producer[cut]], 0)
+        while (new := after.get(circle.members[-1])) in rows:
+            circle.members.append(new)
+            circle.steps.append(rows[new])
+            circle.depth = max(circle.depth, new.height + rows[new])
+            circle.row_bytes = max(circle.row_bytes, costs.forms[new].row_bytes)
+        circle.last = number_of[costs.last_read[circle.members[-1]]]
+        circle.anchor_last = cut not in overlaying
+        circles |= dict.fromkeys(circle.members, circle)
+    unique = list(dict.fromkeys(circles.values()))
+    bodies = [_linear_body(c, circles, after, stages) for c in unique if c.members[0] not in overlaying]
+    return unique, bodies
+
+
+def _linear_body(
+    circle: _Circle,
+    circles: dict[RegionTensor, _Circle],
+    after: dict[RegionTensor, RegionTensor],
+    stages: Sequence[Stage],
+) -> _Body:
+    """A circle and those that overlay it one after another, each a little below the one before."""
+    chain, starts = [circle], [0]
+    while (cut := after.get(chain[-1].members[-1])) is not None:
+        old, new = chain[-1], circles[cut]
+        lowest = stages[new.first].pull.lowest[old.members[-1], cut]
+        starts.append(starts[-1] - _least_distance(old, new, np.array(lowest)))
+        chain.append(new)
+    base = min(starts)
+    return _Body([_Part(s - base, c.bytes, c.first, c.last, c) for s, c in zip(starts, chain, strict=True)])
+
+
+def _least_distance(old: _Circle, new: _Circle, lowest: np.ndarray) -> int:
+    """Bytes from a circle up to the one that it overlays such that no row is written over one still to be read."""
+    written, read = new.addresses(0), old.addresses(len(old.members) - 1)
+    rows, needed = np.nonzero(np.arange(len(read))[None, :] >= lowest[:, None])
+    if not len(rows):
+        return 0
+    # Rows written and rows needed meet where the distance between the circles lies between these.
+    low = written[rows] - read[needed] - old.row_bytes
+    high = written[rows] + new.row_bytes - read[needed]
+    distance = 0
+    for start, end in sorted(set(zip(low.tolist(), high.tolist(), strict=True))):
+        if start < distance < end:
+            distance = align(end, ROW_ALIGNMENT)
+    return distance
+
+
+def _ring_bodies(stages: Sequence[Stage]) -> list[_Body]:
+    """What lives in one stage only: rings and the ops' own memory."""
+    bodies = []
+    for number, stage in enumerate(stages):
+        for tensor, form in stage.rings.items():
+            size = stage.pull.depths[tensor] * form.row_bytes
+            bodies.append(_Body([_Part(0, size, number, number, tensor)]))
+        for op in stage.ops:
+            if op.accumulates and op.own_memory_bytes:
+                size = align(op.own_memory_bytes, ROW_ALIGNMENT)
+                bodies.append(_Body([_Part(0, size, number, number, op)]))
+        if shared := own_memory(stage.ops)[1]:
+            bodies.append(_Body([_Part(0, shared, number, number, number)]))
+    return sorted(bodies, key=lambda b: b.order)
+
+
+class _Places:
+    """Bodies put into memory one after another."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken: dict[int, list[tuple[int, int]]] = {}  # by pass: (start, end)
+        self.start_of: dict[object, int] = {}
+        self.extent = 0
+
+    def put_all(self, bodies: Iterable[_Body], on_top: set[int], rings: Iterable[_Body]) -> None:
+        for body in bodies:
+            self._put(body, id(body) in on_top)
+        for ring in rings:
+            self._put(ring, False)
+
+    def _put(self, body: _Body, on_top: bool) -> None:
+        offset = self._offset(body, on_top)
+        for part in body.parts:
+            start, end = offset + part.start, offset + part.start + part.size
+            self.start_of[part.owner] = start
+            for number in range(part.first, part.last + 1):
+                self._taken.setdefault(number, []).append((start, end))
+        self.extent = max(self.extent, offset + body.extent)
+
+    def _offset(self, body: _Body, on_top: bool) -> int:
+        """The lowest offset at which no part meets another in its passes; the highest below the limit for `on_top`."""
+        forbidden = sorted(
+            {
+                (start - part.start - part.size, end - part.start)
+                for part in body.parts
+                for number in range(part.first, part.last + 1)
+                for start, end in self._taken.get(number, ())
+            }
+        )
+        highest = self._limit - body.extent
+        if on_top and highest >= 0:
+            offset = highest // ROW_ALIGNMENT * ROW_ALIGNMENT
+            for start, end in sorted(forbidden, key=lambda pair: -pair[1]):
+                if start < offset < end:
+                    offset = start // ROW_ALIGNMENT * ROW_ALIGNMENT
+            if offset >= 0:
+                return offset
+        offset = 0
+        for start, end in forbidden:
+            if start < offset < end:
+                offset = align(end, ROW_ALIGNMENT)
+        return offset
+
+
+def _placement(costs: StageCosts, circles: list[_Circle], places: _Places, stages: Sequence[Stage]) -> Placement:
+    tensors: dict[RegionTensor, Memory] = {}
+    for circle in circles:
+        start = places.start_of[circle]
+        for number, member in enumerate(circle.members):
+            tensors[member] = Memory(costs.forms[member], start, circle.depth, circle.row_bytes, circle.phase(number))
+    own: dict[RegionOp, tuple[int, int]] = {}
+    for number, stage in enumerate(stages):
+        for tensor, form in stage.rings.items():
+            tensors[tensor] = Memory(form, places.start_of[tensor], stage.pull.depths[tensor], form.row_bytes, 0)
+        for op in stage.ops:
+            if op.own_memory_bytes:
+                own[op] = places.start_of[op if op.accumulates else number], op.own_memory_bytes
+    return Placement(align(places.extent, SCRATCH_ALIGNMENT), tensors, own)

@@ -1,0 +1,120 @@
+"""From a region to its program: stages, places in scratch memory, records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmtc_tflite.regions.memory_check import check_memory
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.placement import Memory, Placement, place
+from fmtc_tflite.regions.program import (
+    INPUT,
+    OUTPUT,
+    SCRATCH,
+    Program,
+    ProgramOp,
+    ProgramPass,
+    ProgramTensor,
+    ProgramWriter,
+)
+from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.stages import Stage, StageCosts, fewest_stored, least_scratch
+
+_TYPES = {np.dtype(np.float32): 1, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4,
+          np.dtype(np.int8): 9}  # fmt: skip
+_MARGINS = (1.0, 1.005, 1.01, 1.02, 1.04)  # of the least need that plans are placed at
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """How a region is executed.
+
+    Attributes:
+      stages: one pass each, in order.
+      cuts: tensors that are stored whole.
+      placement: where everything lies in scratch memory.
+    """
+
+    region: Region
+    stages: tuple[Stage, ...]
+    cuts: tuple[RegionTensor, ...]
+    placement: Placement
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.placement.scratch_bytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """Written to cuts and outputs, per item."""
+        return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
+
+
+def plan_region(region: Region) -> RegionPlan:
+    """Plans a region for the least scratch memory; deterministic."""
+    costs = StageCosts(region)
+    least = least_scratch(costs)
+    best: tuple[Placement, list[Stage]] | None = None
+    for margin in _MARGINS:
+        stages = fewest_stored(costs, int(least * margin))
+        if stages is None or (best is not None and best[0].scratch_bytes < least * margin):
+            break
+        placement = place(costs, stages)
+        if best is None or placement.scratch_bytes < best[0].scratch_bytes:
+            best = placement, stages
+    assert best is not None  # the first limit is met by construction
+    placement, stages = best
+    cuts = tuple(cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end))
+    return RegionPlan(region, tuple(stages), cuts, placement)
+
+
+def write_program(plan: RegionPlan, kernel_set: int) -> Program:
+    """The program of a plan, with its memory proven right.
+
+    Args:
+      kernel_set: number of the arithmetic, for the header.
+    """
+    writer = ProgramWriter()
+    numbers, tensors = _tensor_records(plan)
+    ops: list[RegionOp] = []
+    passes, records = [], []
+    for stage in plan.stages:
+        steps = tuple(len(ops) + step for step in stage.pull.steps)
+        passes.append(ProgramPass(len(ops), len(stage.ops), steps))
+        ops += stage.ops
+        records += [_op_record(op, numbers, plan, writer) for op in stage.ops]
+    program = writer.finish(
+        kernel_set=kernel_set, scratch_bytes=plan.scratch_bytes, tensors=tensors, ops=records, passes=passes
+    )
+    check_memory(program, ops)
+    return program
+
+
+def _tensor_records(plan: RegionPlan) -> tuple[dict[RegionTensor, int], list[ProgramTensor]]:
+    """Inputs, outputs, then what lies in scratch memory; and the number of each tensor."""
+    region = plan.region
+    records = [_dense_record(INPUT, index, tensor) for index, tensor in enumerate(region.inputs)]
+    records += [_dense_record(OUTPUT, index, tensor) for index, tensor in enumerate(region.outputs)]
+    records += [_scratch_record(tensor, memory) for tensor, memory in plan.placement.tensors.items()]
+    order = [*region.inputs, *region.outputs, *plan.placement.tensors]
+    return {tensor: number for number, tensor in enumerate(order)}, records
+
+
+def _dense_record(place_: int, index: int, tensor: RegionTensor) -> ProgramTensor:
+    pixel = tensor.channels * tensor.dtype.itemsize
+    shape = (tensor.height, tensor.width, tensor.channels)
+    return ProgramTensor(place_, _TYPES[tensor.dtype], index, *shape, 0, tensor.height, tensor.width * pixel, pixel)
+
+
+def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
+    form, shape = memory.form, (tensor.height, tensor.width, tensor.channels)
+    rows = (memory.offset, memory.depth, memory.row_bytes, form.pixel_bytes, form.left, form.right, tensor.zero_point)
+    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, phase=memory.phase)
+
+
+def _op_record(op: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter) -> ProgramOp:
+    inputs = tuple(numbers[tensor] for tensor in op.inputs)
+    parameters = op.parameters(writer.add, {*plan.region.inputs, *plan.region.outputs})
+    return ProgramOp(op.kind, op.rule, inputs, numbers[op.output], parameters, *plan.placement.own.get(op, (0, 0)))

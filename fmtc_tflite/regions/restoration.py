@@ -1,0 +1,177 @@
+"""The original graph of a model with regions: what is kept of it in the file, and how it comes back.
+
+Kept is the original file without the constants that the converted one still has or that lie packed in programs, and
+without scales of biases that are products of others; deflated, as one metadata entry. What a program does not give back
+bit for bit is kept as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
+from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
+from fmtc_tflite.graph.model_io import load_fragment, load_model
+from fmtc_tflite.graph.region_ops import program_bytes, region_ops
+from fmtc_tflite.regions.packed import unpack_constant
+from fmtc_tflite.regions.program import Program
+
+METADATA_NAME = "fmtc_regions"
+_VERSION = 1
+_HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
+_LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory
+_MOST_BYTES = 1 << 31  # of an inflated entry
+_CONSTANTS = (1, 2)  # inputs that are weights and biases
+_DAMAGED = (zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError)
+
+
+@dataclass(frozen=True)
+class ProgramOps:
+    """A program, and the graph's op that each of its ops came from (None: made up by the planner)."""
+
+    program: Program
+    sources: tuple[Op | None, ...]
+
+
+def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> bytes:
+    """The metadata entry.
+
+    Args:
+      content: the original file.
+      converted: the finished model, but for this entry.
+      buffers: those of `converted` before it was edited, in the file's order.
+      programs: of its regions, in the order of the FMTC_REGION ops.
+    """
+    original = load_model(content)
+    places = {id(buffer): index for index, buffer in enumerate(converted.buffers)}
+    kept = {i: places[id(b)] for i, b in enumerate(buffers) if id(b) in places and b.size >= _LEAST_BYTES}
+    packed = _packed_constants(buffers, programs)
+    products = [[s, *triple] for s, triple in _product_scales(original)]
+    directory = {
+        "sha256": _digest(original),
+        "kept": sorted(kept.items()),
+        "packed": sorted((index, *place) for index, place in packed.items() if index not in kept),
+        "products": products,
+        "tail": [i for i, b in enumerate(original.buffers) if b.in_tail],
+    }
+    for index in kept.keys() | packed.keys():
+        original.buffers[index].data = None
+    for subgraph, bias, _, _ in products:
+        original.subgraphs[subgraph].tensors[bias].quantization.scale = None
+    original.associated_files = []
+    head = json.dumps(directory, separators=(",", ":")).encode()
+    return _HEAD.pack(_VERSION, 0, len(head)) + zlib.compress(head + original.to_bytes(), 9)
+
+
+def restore_regions(converted: Model) -> Model:
+    """The original model.
+
+    Raises:
+      UnsupportedModelError: no regions, or the file was converted for a target that keeps no restore data.
+      ModelFormatError: the restore data or a program is damaged, or was changed after conversion.
+    """
+    if METADATA_NAME not in converted.metadata:
+        raise UnsupportedModelError(
+            f"the model has no metadata '{METADATA_NAME}', from which its graph is restored; use the original model"
+        )
+    try:
+        original = _restored(converted, converted.metadata[METADATA_NAME])
+    except _DAMAGED as error:
+        raise ModelFormatError(
+            f"the metadata '{METADATA_NAME}' is damaged: {error}; copy or convert the model again"
+        ) from error
+    return original
+
+
+def _restored(converted: Model, entry: bytes) -> Model:
+    version, _, head_bytes = _HEAD.unpack_from(entry)
+    if version != _VERSION:
+        raise ModelFormatError(f"restore data of version {version}, expected {_VERSION}; update fmtc-tflite")
+    inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], _MOST_BYTES)
+    directory = json.loads(inflated[:head_bytes])
+    original = load_fragment(inflated[head_bytes:])
+    programs = [Program.from_bytes(program_bytes(op)) for op in region_ops(converted)]
+    for index, place in directory["kept"]:
+        original.buffers[index].data = converted.buffers[place].data
+    tensors = {id(t.buffer): t for subgraph in original.subgraphs for t in subgraph.tensors}
+    for index, region, op, operand in directory["packed"]:
+        buffer = original.buffers[index]
+        constant = unpack_constant(programs[region], op, operand, tensors[id(buffer)])
+        if constant is None:
+            raise ValueError(f"op {op} of region {region} has no such constant")
+        buffer.data = np.frombuffer(constant.tobytes(), np.uint8)
+    for index in directory["tail"]:
+        original.buffers[index].in_tail = True
+    for subgraph, bias, source, weights in directory["products"]:
+        own = original.subgraphs[subgraph].tensors
+        own[bias].quantization.scale = _product(own[source], own[weights])
+    if _digest(original) != directory["sha256"]:
+        raise ValueError("it does not fit the model, which was changed after its conversion")
+    original.associated_files = converted.associated_files
+    return load_model(original.to_bytes())
+
+
+def _digest(model: Model) -> str:
+    files, model.associated_files = model.associated_files, []
+    digest = hashlib.sha256(model.to_bytes()).hexdigest()
+    model.associated_files = files
+    return digest
+
+
+def _packed_constants(buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> dict[int, tuple[int, int, int]]:
+    """Buffers that programs give back exactly: index -> (region, op of its program, input of the graph's op)."""
+    numbers = {id(buffer): index for index, buffer in enumerate(buffers)}
+    users: dict[int, list[tuple[int, int, int, Tensor]]] = {}
+    for region, each in enumerate(programs):
+        for number, source in enumerate(each.sources):
+            for operand in _CONSTANTS if source is not None else ():
+                tensor = source.inputs[operand] if source is not None and operand < len(source.inputs) else None
+                if tensor is not None and tensor.data is not None and tensor.buffer.size >= _LEAST_BYTES:
+                    users.setdefault(numbers[id(tensor.buffer)], []).append((region, number, operand, tensor))
+    found = {}
+    for index, places in users.items():
+        region, number, operand, tensor = places[0]
+        constant = unpack_constant(programs[region].program, number, operand, tensor)
+        if constant is not None and tensor.data is not None and constant.tobytes() == tensor.data.tobytes():
+            found[index] = region, number, operand
+    return found
+
+
+def _product_scales(model: Model) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """(subgraph, (bias, input, weights)) of ops whose biases have the products of the other two's scales, by number."""
+    for subgraph in model.subgraphs:
+        numbers = {id(tensor): index for index, tensor in enumerate(subgraph.tensors)}
+        taken: set[int] = set()
+        for op in subgraph.ops:
+            if len(op.inputs) < 3 or any(t is None for t in op.inputs[:3]):
+                continue
+            source, weights, bias = op.inputs[:3]
+            if source is None or weights is None or bias is None or id(bias) in taken:
+                continue
+            product, own = _product(source, weights), _scales(bias)
+            if product is not None and own is not None and len(own) > 1 and own.tobytes() == product.tobytes():
+                taken.add(id(bias))
+                yield subgraph.index, (numbers[id(bias)], numbers[id(source)], numbers[id(weights)])
+
+
+def _product(source: Tensor, weights: Tensor) -> np.ndarray | None:
+    one, others = _scales(source), _scales(weights)
+    if one is None or others is None or len(one) != 1:
+        return None
+    with np.errstate(all="ignore"):
+        return one * others
+
+
+def _scales(tensor: Tensor) -> np.ndarray | None:
+    quantization: Any = tensor.quantization
+    if quantization is None or quantization.scale is None:
+        return None
+    return np.asarray(quantization.scale, np.float32)

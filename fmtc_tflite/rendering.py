@@ -1,0 +1,35 @@
+"""What reports of several kinds share: names that are too long for a line, and pictures."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+from typing import Any
+
+from fmtc_tflite.errors import UsageError
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, its end where it is longer than `width` characters."""
+    return text if len(text) <= width else "..." + text[-(width - 3) :]
+
+
+def check_available() -> None:
+    """Raises UsageError if matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(
+            "drawing pictures needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`"
+        )
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty matplotlib figure, inches wide and high."""
+    return importlib.import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def png_bytes(figure: Any) -> bytes:
+    """A matplotlib figure as a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
+    return content.getvalue()

@@ -1,0 +1,137 @@
+"""An interpreter of a model that nobody vouches for: whatever the runtime says against it becomes one error.
+
+Runtimes refuse models when they open, prepare or run them, with RuntimeError, ValueError and others, and with messages
+that need not be text. All parts of this package run models through `CheckedInterpreter`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.runtime.interpreter import available_runtimes, load_interpreter
+from fmtc_tflite.supervision import foreign_code
+
+_RUNTIME_ERRORS = (RuntimeError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, SystemError)
+_NODE = re.compile(r"Node number (\d+) \((.+?)\) failed to (?:prepare|invoke)\.?")
+_MOST_CHARACTERS = 400
+
+
+class CheckedInterpreter:
+    """Runs a model. Every method raises UnsupportedModelError where the runtime refuses."""
+
+    def __init__(
+        self,
+        content: bytes,
+        ops: Sequence[tuple[str, str]] = (),
+        *,
+        runtime: str | None = None,
+        input_shapes: Mapping[int, tuple[int, ...]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Opens the model and allocates its tensors.
+
+        Args:
+          content: the model's bytes.
+          ops: what messages call the ops of the first subgraph, in execution order: opcode, and a tensor it writes.
+          input_shapes: by tensor index, in the place of the file's.
+          runtime, options: see load_interpreter.
+
+        Raises:
+          UnsupportedModelError: the runtime refuses the model.
+          RuntimeLibraryError, UsageError: see load_interpreter.
+        """
+        self._runtime = runtime or next(iter(available_runtimes()), "")
+        self._ops = ops
+        with self._at("opening"):
+            self._interpreter = load_interpreter(model_content=content, runtime=runtime, **options)
+        with self._at("preparing"):
+            for index, shape in (input_shapes or {}).items():
+                self._interpreter.resize_tensor_input(index, shape)
+            self._interpreter.allocate_tensors()
+
+    def set_input(self, index: int, value: np.ndarray) -> None:
+        """Sets the tensor of this index.
+
+        Raises:
+          ValueError: the value has another shape or type than the runtime's tensor.
+        """
+        self._interpreter.set_tensor(index, value)
+
+    def invoke(self) -> None:
+        """Runs the first subgraph."""
+        with self._at("running"):
+            self._interpreter.invoke()
+
+    def signature(self, key: str) -> Callable[..., Any]:
+        """The function of a signature, which takes its inputs by name."""
+        with self._at("preparing"):
+            runner = self._interpreter.get_signature_runner(key)
+
+        def run(**inputs: np.ndarray) -> Any:
+            with self._at("running"):
+                return runner(**inputs)
+
+        return run
+
+    def read(self, index: int, subgraph: int = 0) -> np.ndarray:
+        """A copy of a tensor's value."""
+        with self._at("reading"):
+            return self._interpreter.get_tensor(*((index, subgraph) if subgraph else (index,)))
+
+    def view(self, index: int) -> np.ndarray | None:
+        """A tensor's memory as long as the interpreter does not run; None while it has none."""
+        try:
+            return self._interpreter.tensor(index)()
+        except _RUNTIME_ERRORS:
+            return None
+
+    def tensor_indices(self) -> list[int]:
+        """The indices of all tensors, those that the runtime added included."""
+        with self._at("reading"):
+            return [detail["index"] for detail in self._interpreter.get_tensor_details()]
+
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """The shape of each tensor, by index, as the runtime has inferred it."""
+        with self._at("reading"):
+            details = self._interpreter.get_tensor_details()
+        return {detail["index"]: tuple(int(size) for size in detail["shape"]) for detail in details}
+
+    @contextmanager
+    def _at(self, doing: str) -> Iterator[None]:
+        try:
+            with foreign_code(self._runtime, doing):
+                yield
+        except _RUNTIME_ERRORS as error:
+            raise UnsupportedModelError(
+                f"the runtime {self._runtime} refuses the model when {doing} it: {self._located(_text(error))}; the "
+                "model is damaged, or not made for this runtime: export it again, or update the runtime"
+            ) from error
+
+    def _located(self, message: str) -> str:
+        """The message with the op that it is about at the front."""
+        found = _NODE.search(message)
+        if found is None:
+            return message[:_MOST_CHARACTERS]
+        number, opcode = int(found[1]), found[2]
+        written = ""
+        if number < len(self._ops) and self._ops[number][0] == opcode:
+            written = f", writes '{self._ops[number][1]}'"
+        said = " ".join((message[: found.start()] + message[found.end() :]).split())[:_MOST_CHARACTERS]
+        return f"op {number} ({opcode}{written}): {said or 'it failed'}"
+
+
+def _text(error: Exception) -> str:
+    """What an error says in one line, also where the runtime's message was no text."""
+    if isinstance(error, UnicodeDecodeError):
+        message = error.object.decode("utf-8", "backslashreplace")
+    elif isinstance(error, MemoryError):
+        message = "it needs more memory than there is"
+    else:
+        message = str(error)
+    return " ".join(message.split()) or type(error).__name__

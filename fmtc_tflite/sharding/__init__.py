@@ -1,0 +1,1 @@
+"""Work in shards: over processes that may die, with results that outlast an interruption."""

@@ -1,0 +1,393 @@
+"""Readers of calibration and evaluation data: what they deliver, and what bad data gets."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmtc_tflite.data.opening import Dataset, open_dataset
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.errors import CalibrationError, UsageError
+
+SPEC = InputSpec("image", (1, 8, 6, 3), np.int8, 1.0, -128)
+GREY = InputSpec("grey", (1, 8, 6, 1), np.int8, 1.0, -128)
+FLOAT = InputSpec("values", (1, 5), np.float32)
+
+
+def pixels(count: int, shape: tuple[int, ...] = (8, 6, 3)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def opened(path: Path, *specs: InputSpec, **settings: object) -> Dataset:
+    preprocessing = settings.pop("preprocessing", Preprocessing())
+    return open_dataset(path, input_specs=specs or (SPEC,), preprocessing=preprocessing, **settings)
+
+
+def save_image(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def stacked(dataset: Dataset, name: str = "image") -> np.ndarray:
+    return np.concatenate([sample[name] for sample in dataset])
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """ImageNet's layout: classes cat, dog and eel with 3, 2 and 1 images, saved in another order than sorted."""
+    folder = tmp_path / "images"
+    arrays = iter(pixels(6))
+    for file in ("dog/b.PNG", "cat/c.png", "cat/a.png", "eel/x/deep.png", "cat/b.png", "dog/a.png"):
+        save_image(folder / file, next(arrays))
+    (folder / "cat" / "notes.txt").write_text("no image")
+    (folder / "cat" / "._a.png").write_bytes(b"a file manager's")
+    return folder
+
+
+def test_folder_is_recursive_sorted_and_labelled_by_subfolder(image_folder: Path) -> None:
+    dataset = opened(image_folder)
+    assert (dataset.source, len(dataset)) == ("images", 6)
+    files = [Path(dataset.name(i)).relative_to(image_folder).as_posix() for i in range(6)]
+    assert files == ["cat/a.png", "cat/b.png", "cat/c.png", "dog/a.png", "dog/b.PNG", "eel/x/deep.png"]
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [0, 0, 0, 1, 1, 2]
+    first = next(iter(dataset))["image"]
+    assert (first.shape, first.dtype) == ((1, 8, 6, 3), np.int8)
+    assert np.array_equal(first[0].astype(int) + 128, np.asarray(Image.open(image_folder / "cat/a.png")))
+    assert np.array_equal(stacked(dataset), stacked(dataset))
+
+
+def test_folder_without_classes_has_no_labels(tmp_path: Path) -> None:
+    save_image(tmp_path / "only" / "a.png", pixels(1)[0])
+    assert opened(tmp_path).labels is None
+    save_image(tmp_path / "b.png", pixels(1)[0])
+    assert opened(tmp_path).labels is None
+    assert len(opened(tmp_path / "b.png")) == 1
+
+
+def test_csv_paths_are_relative_to_it(image_folder: Path) -> None:
+    csv = image_folder.parent / "list.csv"
+    csv.write_text("\ufefffile,label\nimages/dog/a.png,7\nimages/cat/a.png,-1\n", encoding="utf-8")
+    dataset = opened(csv)
+    assert dataset.source == "csv"
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [7, -1]
+    csv.write_text("label_text,file\n,images/dog/a.png\n")
+    assert opened(csv).labels is None
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_is_mapped_or_streamed(tmp_path: Path, save: Callable) -> None:
+    x, y = pixels(9), np.arange(9)[::-1]
+    save(tmp_path / "data.npz", y=y, x=x)
+    dataset = opened(tmp_path / "data.npz")
+    assert np.array_equal(stacked(dataset).astype(int) + 128, x)
+    part = dataset.subset([7, 2, 5])
+    assert np.array_equal(stacked(part).astype(int) + 128, x[[2, 5, 7]])
+    assert part.labels is not None
+    assert part.labels.tolist() == [6, 3, 1]
+    assert part.name(1) == f"{tmp_path / 'data.npz'}[5]"
+
+
+def test_npy_of_quantized_values_passes_untouched(tmp_path: Path) -> None:
+    x = (pixels(4).astype(int) - 128).astype(np.int8)
+    np.save(tmp_path / "c.npy", x)
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(x))
+    for file in ("c.npy", "fortran.npy"):
+        dataset = opened(tmp_path / file, preprocessing=Preprocessing("torch"))
+        assert np.array_equal(stacked(dataset), x)
+        assert (dataset.source, dataset.labels) == ("npy", None)
+
+
+def test_several_inputs_by_name_or_alias(tmp_path: Path) -> None:
+    other = InputSpec("serving_default_v:0", (1, 5), np.float32, aliases=("v",))
+    values = np.random.default_rng(0).normal(size=(3, 5))
+    np.savez(tmp_path / "two.npz", image=pixels(3), v=values)
+    sample = list(opened(tmp_path / "two.npz", SPEC, other))[2]
+    assert sample["image"].shape == (1, 8, 6, 3)
+    assert np.array_equal(sample["serving_default_v:0"][0], values[2].astype(np.float32))
+    with pytest.raises(CalibrationError, match=r"arrays image, v, expected 'values'"):
+        opened(tmp_path / "two.npz", SPEC, FLOAT)
+
+
+def test_grey_arrays_need_no_channel_axis_and_batches_are_filled(tmp_path: Path) -> None:
+    x = pixels(2, (8, 6))
+    np.save(tmp_path / "x.npy", x)
+    batched = InputSpec("grey", (3, 8, 6, 1), np.int8, 1.0, -128)
+    sample = next(iter(opened(tmp_path / "x.npy", batched)))["grey"]
+    assert sample.shape == (3, 8, 6, 1)
+    assert np.array_equal(sample[2, ..., 0].astype(int) + 128, x[0])
+
+
+def test_random_subset_is_seeded_and_in_order(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(50), y=np.arange(50))
+    labels = [opened(tmp_path / "x.npz", num_samples=20, seed=seed).labels for seed in (1, 1, 2)]
+    assert len(labels[0]) == 20
+    assert (np.diff(labels[0]) > 0).all()
+    assert np.array_equal(labels[0], labels[1])
+    assert not np.array_equal(labels[0], labels[2])
+    assert len(opened(tmp_path / "x.npz", num_samples=1000)) == 50
+    with pytest.raises(UsageError, match="--num_samples"):
+        opened(tmp_path / "x.npz", num_samples=0)
+
+
+@pytest.mark.parametrize(("count", "held_back"), [(2, 1), (40, 20), (64, 32), (100, 32), (200, 60), (1001, 301)])
+def test_split_holds_back(tmp_path: Path, count: int, held_back: int) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(count), y=np.arange(count))
+    build, held = opened(tmp_path / "x.npz").split(seed=3)
+    assert (len(build), len(held)) == (count - held_back, held_back)
+    assert sorted([*build.labels, *held.labels]) == list(range(count))
+    assert np.array_equal(opened(tmp_path / "x.npz").split(seed=3)[1].labels, held.labels)
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (3, [0, 3, 6]), (10, list(range(10))), (99, list(range(10)))])
+def test_evenly_spread_samples(tmp_path: Path, count: int, chosen: list[int]) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(10), y=np.arange(10))
+    assert opened(tmp_path / "x.npz").evenly(count).labels.tolist() == chosen
+
+
+def test_a_selection_is_known_by_its_samples(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(10))
+    data = opened(tmp_path / "x.npz")
+    assert data.subset([1, 2]).selection() == data.subset([2, 1]).selection()
+    assert data.subset([1, 2]).selection() != data.subset([1, 3]).selection()
+
+
+def test_split_of_one_sample_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", pixels(1))
+    with pytest.raises(CalibrationError, match="at least 2"):
+        opened(tmp_path / "x.npy").split()
+
+
+def test_unreadable_images_stop_or_are_skipped(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (image_folder / "cat" / "b.png").write_bytes((image_folder / "cat" / "a.png").read_bytes()[:90])
+    (image_folder / "dog" / "a.png").write_text("text")
+    with pytest.raises(CalibrationError, match=r"b\.png.*--skip_unreadable"):
+        list(opened(image_folder))
+    dataset = opened(image_folder, skip_unreadable=True)
+    assert [Path(name).name for name in dataset.skipped] == ["b.png", "a.png"]
+    assert dataset.labels.tolist() == [0, 0, 1, 2]
+    assert len(list(dataset)) == len(dataset) == 4
+    assert "skipped 2 unreadable images" in caplog.text
+
+
+def test_nothing_readable(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(CalibrationError, match="no readable image among 1"):
+        opened(tmp_path, skip_unreadable=True)
+
+
+def test_missing_files_of_a_csv(image_folder: Path) -> None:
+    csv = image_folder / "list.csv"
+    csv.write_text("file,label\ncat/a.png,0\ncat/gone.png,1\n")
+    with pytest.raises(CalibrationError, match=r"line 3: got 'cat/gone.png'.*--skip_unreadable"):
+        opened(csv)
+    dataset = opened(csv, skip_unreadable=True)
+    assert (len(list(dataset)), len(dataset.skipped)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "columns none, expected 'file'"),
+        ("cat/a.png,0\n", "expected 'file' and 'label'"),
+        ("file,label\n", "zero samples"),
+        ("file,label\ncat/a.png,one\n", "line 2: got the label 'one'"),
+        ("file,label\ncat/a.png\n", "line 2: got the label ''"),
+        ("file,label\n,1\n", "no file name"),
+    ],
+)
+def test_bad_csv(image_folder: Path, text: str, message: str) -> None:
+    csv = image_folder / "list.csv"
+    csv.write_text(text)
+    with pytest.raises(CalibrationError, match=message):
+        opened(csv)
+
+
+def test_csv_in_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes("file,label\nb\u00e4r.png,0\n".encode("latin-1"))
+    with pytest.raises(CalibrationError, match="UTF-8"):
+        opened(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("array", "spec", "message"),
+    [
+        (pixels(0), SPEC, "zero samples"),
+        (pixels(2, (16, 12, 3)), SPEC, r"\[2, 16, 12, 3\], expected \[N, 8, 6, 3\].*--resize"),
+        (pixels(1)[0], SPEC, r"expected \[N, 8, 6, 3\]"),
+        (pixels(2).astype(np.float32), SPEC, r"float32, expected int8 \(already quantized\) or uint8 \(pixels\)"),
+        (pixels(2).astype(np.int64), SPEC, "int64"),
+        (np.zeros((2, 4), np.float32), FLOAT, r"expected \[N, 5\]"),
+        (np.zeros((2, 5), np.int8), FLOAT, "int8, expected float32"),
+        (np.zeros((2, 4), np.uint8), InputSpec("v", (1, 5), np.int8, 1.0, -128), "prepare the array"),
+        (np.zeros((2, 5), np.uint8), InputSpec("i", (1, 5), np.int16, 1.0, 0), "expected int16 for"),
+        (np.float32(1.0), FLOAT, r"shape \[\], expected"),
+    ],
+)
+def test_bad_arrays(tmp_path: Path, array: np.ndarray, spec: InputSpec, message: str) -> None:
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(CalibrationError, match=message):
+        opened(tmp_path / "x.npy", spec)
+
+
+def test_nan_is_named_with_its_sample(tmp_path: Path) -> None:
+    x = np.zeros((4, 5), np.float32)
+    x[2, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(CalibrationError, match=r"x\.npy\[2\]: input 'values'.*NaN"):
+        list(opened(tmp_path / "x.npy", FLOAT))
+
+
+def test_arrays_are_resized_on_demand(tmp_path: Path) -> None:
+    x = pixels(2, (16, 12, 3))
+    np.save(tmp_path / "x.npy", x)
+    dataset = opened(tmp_path / "x.npy", preprocessing=Preprocessing(resize=(8, 6)))
+    expected = np.asarray(Image.fromarray(x[1]).resize((6, 8), Image.Resampling.BILINEAR))
+    assert np.array_equal(stacked(dataset)[1].astype(int) + 128, expected)
+    np.save(tmp_path / "q.npy", np.zeros((2, 8, 6, 3), np.int8))
+    with pytest.raises(UsageError, match="need uint8 pixels"):
+        opened(tmp_path / "q.npy", preprocessing=Preprocessing(central_crop=0.5))
+
+
+def test_an_unusual_range_is_refused_at_once_for_pixels_only(tmp_path: Path) -> None:
+    unusual = InputSpec("image", (1, 8, 6, 3), np.int8, 0.01866, -14)
+    np.save(tmp_path / "pixels.npy", pixels(2))
+    np.save(tmp_path / "values.npy", np.zeros((2, 8, 6, 3), np.int8))
+    with pytest.raises(UsageError, match="--preprocessing"):
+        opened(tmp_path / "pixels.npy", unusual)
+    assert len(opened(tmp_path / "values.npy", unusual)) == 2
+
+
+def test_bad_archives(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, a=pixels(2), b=pixels(2))
+    with pytest.raises(CalibrationError, match="arrays a, b, expected 'x'"):
+        opened(path)
+    np.savez(path, x=pixels(2), y=np.arange(3))
+    with pytest.raises(CalibrationError, match="expected 2 labels"):
+        opened(path)
+    np.savez(path, x=np.array([{}, {}], dtype=object))
+    with pytest.raises(CalibrationError, match="Python objects"):
+        opened(path)
+    np.savez_compressed(path, x=np.asfortranarray(pixels(2)))
+    with pytest.raises(CalibrationError, match="ascontiguousarray"):
+        opened(path)
+    np.savez(path, image=pixels(3), values=np.zeros((2, 5), np.float32))
+    with pytest.raises(CalibrationError, match="different numbers of samples"):
+        opened(path, SPEC, FLOAT)
+    path.write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(CalibrationError, match=r"no readable \.npz"):
+        opened(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"not an array")
+    with pytest.raises(CalibrationError, match=r"'x': got a damaged array"):
+        opened(path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_behind_the_header_is_found_while_reading(tmp_path: Path, save: Callable) -> None:
+    path = tmp_path / "x.npz"
+    save(path, x=pixels(200))
+    data = bytearray(path.read_bytes())
+    data[5000:5100] = bytes(100)
+    path.write_bytes(data)
+    if save is np.savez_compressed:
+        with pytest.raises(CalibrationError, match="damaged array"):
+            list(opened(path))
+    np.save(tmp_path / "x.npy", pixels(200))
+    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
+    with pytest.raises(CalibrationError, match="damaged array"):
+        list(opened(tmp_path / "x.npy"))
+
+
+def test_paths_that_are_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CalibrationError, match="does not exist"):
+        opened(tmp_path / "gone")
+    with pytest.raises(CalibrationError, match="no images"):
+        opened(tmp_path)
+    (tmp_path / "x.tfrecord").write_text("")
+    with pytest.raises(CalibrationError, match=r"'\.tfrecord', expected a folder"):
+        opened(tmp_path / "x.tfrecord")
+    np.save(tmp_path / "x.npy", pixels(2))
+    with pytest.raises(CalibrationError, match=r"2 .'image', 'values'."):
+        opened(tmp_path / "x.npy", SPEC, FLOAT)
+    save_image(tmp_path / "a.png", pixels(1)[0])
+    with pytest.raises(CalibrationError, match="is no image"):
+        opened(tmp_path, FLOAT)
+
+
+def test_streaming_keeps_memory_flat(tmp_path: Path) -> None:
+    import tracemalloc
+
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((2000, 64, 64, 3), np.uint8))
+    spec = InputSpec("image", (1, 64, 64, 3), np.uint8, 1.0, 0)
+    tracemalloc.start()
+    assert sum(1 for _ in opened(tmp_path / "x.npz", spec)) == 2000
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2_000_000  # the array has 24 MB
+
+
+def test_first_samples_instead_of_random_ones(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    assert opened(tmp_path / "x.npz", num_samples=4, seed=None).labels.tolist() == [0, 1, 2, 3]
+
+
+def test_folders_know_their_classes(image_folder: Path) -> None:
+    assert opened(image_folder, num_samples=1, seed=None).num_classes == 3
+
+
+def test_label_maps_of_arrays(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).integers(0, 5, (4, 3, 2))
+    np.savez_compressed(tmp_path / "x.npz", x=pixels(4), y=maps)
+    dataset = opened(tmp_path / "x.npz")
+    assert (dataset.labels, dataset.has_label_maps) == (None, True)
+    found = list(dataset.subset([1, 3]).read_label_maps((3, 2)))
+    assert np.array_equal(found, maps[[1, 3]])
+
+
+def test_label_maps_of_files_follow_the_crop(tmp_path: Path) -> None:
+    mask = np.zeros((16, 12), np.uint8)
+    mask[2:14] = 7  # what a square crop from the middle keeps
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    save_image(tmp_path / "a.png", pixels(1)[0])
+    (tmp_path / "list.csv").write_text("file,label\na.png,mask.png\n")
+    whole = opened(tmp_path / "list.csv")
+    (found,) = whole.read_label_maps((8, 6))
+    assert found.shape == (8, 6)
+    assert sorted(np.unique(found)) == [0, 7]
+    cropped = opened(tmp_path / "list.csv", preprocessing=Preprocessing(central_crop=1.0))
+    (found,) = cropped.read_label_maps((8, 6))
+    assert np.unique(found).tolist() == [7]
+    Image.new("RGB", (12, 16)).save(tmp_path / "mask.png")
+    with pytest.raises(CalibrationError, match="mode RGB, expected one channel"):
+        list(whole.read_label_maps((8, 6)))
+    (tmp_path / "list.csv").write_text("file,label\na.png,mask.png\na.png,3\n")
+    with pytest.raises(CalibrationError, match="line 3: got '3', which does not exist"):
+        opened(tmp_path / "list.csv")
+
+
+def test_datasets_can_be_sent_to_other_processes(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    dataset = opened(tmp_path / "x.npz")
+    list(dataset)  # opens the file
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert np.array_equal(stacked(copy), stacked(dataset))
+
+
+def test_fingerprint_tells_data_apart(tmp_path: Path, image_folder: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    first = opened(tmp_path / "x.npz").fingerprint()
+    assert opened(tmp_path / "x.npz").fingerprint() == first
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9)[::-1])
+    assert opened(tmp_path / "x.npz").fingerprint() != first
+    images = opened(image_folder).fingerprint()
+    save_image(image_folder / "cat" / "b.png", pixels(2)[1])
+    assert opened(image_folder).fingerprint() != images

@@ -1,0 +1,106 @@
+"""Models that the runtime refuses or understands otherwise than the file says, and such as do not fit into memory."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+import model_builder
+from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.inference import memory_need
+from fmtc_tflite.inference.model_runner import ModelRunner
+from model_builder import ModelBuilder
+
+
+def runner(content: bytes, default_kernels: bool = False) -> ModelRunner:
+    return ModelRunner(load_model(content), content, default_kernels=default_kernels)
+
+
+def custom(name: str) -> bytes:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 4, 4, 2])
+    y = graph.output(graph.tensor("y", [1, 4, 4, 2]))
+    graph.op(name, [x], [y])
+    return builder.build()
+
+
+@pytest.mark.parametrize("default_kernels", [False, True])
+def test_an_operator_that_the_runtime_lacks(default_kernels: bool) -> None:
+    with pytest.raises(UnsupportedModelError) as error:
+        runner(custom("NobodyHasThis"), default_kernels)
+    assert "refuses the model when preparing it: op 0 (NobodyHasThis, writes 'y'): " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_message_that_is_no_text() -> None:
+    builder = ModelBuilder()
+    content = custom("Nobody")
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    tree.operatorCodes[0].customCode = b"\xff\xfe"
+    builder.model = tree
+    with pytest.raises(UnsupportedModelError, match=r"refuses the model when preparing it: op 0 .*\\xff\\xfe"):
+        runner(builder.build())
+
+
+def test_what_fails_when_the_model_runs_names_the_op() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 4])
+    place = graph.input("place", [1], "INT32")
+    y = graph.output(graph.tensor("y", [1, 1]))
+    graph.op("GATHER", [x, place], [y], schema.GatherOptionsT(axis=1))
+    own = runner(builder.build())
+    own.run({"x": np.zeros((1, 4), np.int8), "place": np.array([3], np.int32)})
+    with pytest.raises(UnsupportedModelError, match=r"when running it: op 0 \(GATHER, writes 'y'\): gather index"):
+        own.run({"x": np.zeros((1, 4), np.int8), "place": np.array([9], np.int32)})
+
+
+def test_a_sample_of_another_shape() -> None:
+    with pytest.raises(CalibrationError, match="input 'x'"):
+        runner(model_builder.chain()).run({"x": np.zeros((1, 2, 2, 3), np.int8)})
+
+
+def batched(batch: int, consistent: bool) -> bytes:
+    model = load_model(model_builder.chain())
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.data is None and (consistent or tensor.name == "x"):
+            tensor.shape = (batch, *tensor.shape[1:])
+    return model.to_bytes()
+
+
+def test_shapes_of_the_file_are_those_of_the_runtime() -> None:
+    runner(batched(2, consistent=True))
+    with pytest.raises(UnsupportedModelError, match=r"'features_0' .* \[1, 16, 16, 8\] .* \[2, 16, 16, 8\]"):
+        runner(batched(2, consistent=False))
+
+
+def test_much_memory_is_announced_and_too_much_refused(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(batched(1 << 16, consistent=True))
+    monkeypatch.setattr(memory_need, "available_bytes", lambda: 1 << 40)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            memory_need.check_memory(model, 0, keeps_all_tensors=True)
+        memory_need.check_memory(load_model(model_builder.chain()), 0, keeps_all_tensors=True)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("the model's inputs are 'x' [65536, 16, 16, 3]: its tensors alone take 0.8 GB of memory")
+    monkeypatch.setattr(memory_need, "available_bytes", lambda: 500_000_000)
+    with pytest.raises(UnsupportedModelError, match=r"take 0.8 GB of memory, 0.5 GB are available; export"):
+        memory_need.check_memory(model, 0, keeps_all_tensors=True)
+
+
+def test_without_all_tensors_only_what_an_op_touches_counts() -> None:
+    model = load_model(batched(1 << 16, consistent=True))
+    assert memory_need.activation_bytes(model.subgraphs[0], keeps_all_tensors=True) == (1 << 24) * (3 + 8 + 8 + 4)
+    assert memory_need.activation_bytes(model.subgraphs[0], keeps_all_tensors=False) == (1 << 24) * (8 + 8)
+
+
+def test_memory_of_this_machine() -> None:
+    available = memory_need.available_bytes()
+    assert available is None or available > 1 << 20
