@@ -22,13 +22,13 @@ class RandomChain {
  public:
   explicit RandomChain(uint32_t seed) : random_(seed) {}
 
-  ProgramBytes Build() {
+  ProgramBytes Build(uint32_t strips, bool windowed) {
     Begin();
     for (int left = Draw(0, 4); left > 0; --left) AddAny();
     if (Draw(0, 3) == 0) End(last_);
     for (int left = Draw(0, 2); left > 0; --left) AddAny();
     End(last_);
-    return builder_.Finish(Draw(0, 2) == 0 ? Number(2, 3) : 1, Draw(0, 1) != 0);
+    return builder_.Finish(strips, windowed);
   }
 
  private:
@@ -392,6 +392,10 @@ class RandomChain {
 
 }  // namespace
 
-ProgramBytes RandomProgram(uint32_t seed) { return RandomChain(seed).Build(); }
+ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed) {
+  return RandomChain(seed).Build(strips, windowed);
+}
+
+ProgramBytes RandomProgram(uint32_t seed) { return RandomProgram(seed, 1 + seed % 3, seed / 3 % 2 != 0); }
 
 }  // namespace fmtc::test

@@ -6,6 +6,10 @@
 
 namespace fmtc::test {
 
+// What it computes follows from the seed alone; strips and windowed as in ProgramBuilder::Finish.
+ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed);
+
+// The same, in strips and windowed or not as the seed says.
 ProgramBytes RandomProgram(uint32_t seed);
 
 }  // namespace fmtc::test

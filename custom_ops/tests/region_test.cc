@@ -1,4 +1,5 @@
-// Programs of regions: valid ones run and give the same whatever scratch memory held; others are refused.
+// Programs of regions: valid ones run and give the same whatever scratch memory held and in however many strips; others
+// are refused.
 #include "region/region.h"
 
 #include <algorithm>
@@ -30,6 +31,10 @@ void TestRandomProgramsRun() {
     const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
     EXPECT(region.Run(2, inputs, 0xFF) == outputs);
+    for (uint32_t strips = 1; strips <= 3; ++strips) {
+      OwnedRegion other(test::RandomProgram(seed, strips, seed % 2 == 0));
+      EXPECT(other.Run(2, inputs, 0xA5) == outputs);
+    }
   }
   EXPECT(kinds.size() == 17);
 }

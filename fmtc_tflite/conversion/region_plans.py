@@ -20,6 +20,8 @@ class PlannedRegion:
 
     Attributes:
       original_arena_bytes, arena_bytes: what its ops need with their inputs and outputs, before and after.
+      op_numbers: for each op of the program, the number of the graph's op, -1 where the planner made it up.
+      input_numbers: of the graph's tensors that are the region's inputs.
     """
 
     group: Group
@@ -27,11 +29,8 @@ class PlannedRegion:
     program: Program
     original_arena_bytes: int
     arena_bytes: int
-
-    @property
-    def sources(self) -> tuple[Op | None, ...]:
-        """The graph's op of each op of the program."""
-        return tuple(op.source for stage in self.plan.stages for op in stage.ops)
+    op_numbers: tuple[int, ...]
+    input_numbers: tuple[int, ...]
 
 
 def plan_regions(subgraph: Subgraph, found: Candidates, kernel_set: int) -> tuple[list[PlannedRegion], dict[Op, str]]:
@@ -44,13 +43,17 @@ def plan_regions(subgraph: Subgraph, found: Candidates, kernel_set: int) -> tupl
       The regions that need less memory than their ops, and why each other op is left out.
     """
     regions, left_out = [], dict(found.left_out)
+    op_numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
+    tensor_numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
         plan = plan_region(group.region)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan.scratch_bytes)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
             continue
-        regions.append(PlannedRegion(group, plan, write_program(plan, kernel_set), before, after))
+        ops = tuple(op_numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops)
+        inputs = tuple(tensor_numbers[tensor] for tensor in group.inputs)
+        regions.append(PlannedRegion(group, plan, write_program(plan, kernel_set), before, after, ops, inputs))
     return regions, left_out
 
 

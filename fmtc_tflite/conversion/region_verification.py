@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.conversion.region_difference import first_difference
+from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
@@ -28,11 +30,13 @@ class RegionVerification:
     num_samples: int
 
 
-def verify_regions(content: bytes, converted: bytes, kernels: str, options: ConvertOptions) -> RegionVerification:
+def verify_regions(
+    content: bytes, converted: bytes, regions: Sequence[PlannedRegion], kernels: str, options: ConvertOptions
+) -> RegionVerification:
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
 
     Raises:
-      VerificationError: an output differs.
+      VerificationError: an output differs; says which op is the first that does.
       UnsupportedModelError: the runtime refuses a model.
     """
     models = load_model(content), load_model(converted)
@@ -46,19 +50,18 @@ def verify_regions(content: bytes, converted: bytes, kernels: str, options: Conv
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(*outputs, strict=True):
-            _compare(expected.name, runners[0].read(expected), runners[1].read(found), count, kernels)
+            if _differs(runners[0].read(expected), runners[1].read(found)):
+                raise VerificationError(
+                    f"output '{expected.name}' differs from the original's under {kernels} kernels, sample {count}; "
+                    f"{first_difference(content, regions, sample, kernels) or 'no inner tensor does'}; nothing was "
+                    "written. Please report this with the model, and leave that op out with --exclude meanwhile"
+                )
         count += 1
     return RegionVerification(kernels, count)
 
 
-def _compare(name: str, expected: np.ndarray, found: np.ndarray, sample: int, kernels: str) -> None:
-    if expected.shape == found.shape and expected.tobytes() == found.tobytes():
-        return
-    place = "its shape" if expected.shape != found.shape else f"{np.count_nonzero(expected != found)} values"
-    raise VerificationError(
-        f"output '{name}' differs from the original's under the kernels {kernels} in {place} (sample {sample}); "
-        "nothing was written. Please report this with the model, and leave ops out with --exclude meanwhile"
-    )
+def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
+    return expected.shape != found.shape or expected.tobytes() != found.tobytes()
 
 
 def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
-from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
+from fmtc_tflite.graph.model import Buffer, Model, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.packed import unpack_constant
@@ -35,10 +35,10 @@ _DAMAGED = (zlib.error, struct.error, ValueError, TypeError, KeyError, IndexErro
 
 @dataclass(frozen=True)
 class ProgramOps:
-    """A program, and the graph's op that each of its ops came from (None: made up by the planner)."""
+    """A program, and the number of the graph's op that each of its ops came from (-1: made up by the planner)."""
 
     program: Program
-    sources: tuple[Op | None, ...]
+    numbers: tuple[int, ...]
 
 
 def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> bytes:
@@ -53,13 +53,14 @@ def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], pr
     original = load_model(content)
     places = {id(buffer): index for index, buffer in enumerate(converted.buffers)}
     kept = {i: places[id(b)] for i, b in enumerate(buffers) if id(b) in places and b.size >= _LEAST_BYTES}
-    packed = _packed_constants(buffers, programs)
+    packed = _packed_constants(original, programs)
     products = [[s, *triple] for s, triple in _product_scales(original)]
     directory = {
         "sha256": _digest(original),
         "kept": sorted(kept.items()),
         "packed": sorted((index, *place) for index, place in packed.items() if index not in kept),
         "products": products,
+        "ops": [list(each.numbers) for each in programs],
         "tail": [i for i, b in enumerate(original.buffers) if b.in_tail],
     }
     for index in kept.keys() | packed.keys():
@@ -126,22 +127,20 @@ def _digest(model: Model) -> str:
     return digest
 
 
-def _packed_constants(buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> dict[int, tuple[int, int, int]]:
+def _packed_constants(original: Model, programs: Sequence[ProgramOps]) -> dict[int, tuple[int, int, int]]:
     """Buffers that programs give back exactly: index -> (region, op of its program, input of the graph's op)."""
-    numbers = {id(buffer): index for index, buffer in enumerate(buffers)}
-    users: dict[int, list[tuple[int, int, int, Tensor]]] = {}
+    numbers = {id(buffer): index for index, buffer in enumerate(original.buffers)}
+    found: dict[int, tuple[int, int, int]] = {}
     for region, each in enumerate(programs):
-        for number, source in enumerate(each.sources):
-            for operand in _CONSTANTS if source is not None else ():
-                tensor = source.inputs[operand] if source is not None and operand < len(source.inputs) else None
-                if tensor is not None and tensor.data is not None and tensor.buffer.size >= _LEAST_BYTES:
-                    users.setdefault(numbers[id(tensor.buffer)], []).append((region, number, operand, tensor))
-    found = {}
-    for index, places in users.items():
-        region, number, operand, tensor = places[0]
-        constant = unpack_constant(programs[region].program, number, operand, tensor)
-        if constant is not None and tensor.data is not None and constant.tobytes() == tensor.data.tobytes():
-            found[index] = region, number, operand
+        for position, number in enumerate(each.numbers):
+            inputs = original.subgraphs[0].ops[number].inputs if number >= 0 else []
+            for operand in _CONSTANTS:
+                tensor = inputs[operand] if operand < len(inputs) else None
+                if tensor is None or tensor.data is None or tensor.buffer.size < _LEAST_BYTES:
+                    continue
+                constant = unpack_constant(each.program, position, operand, tensor)
+                if constant is not None and constant.tobytes() == tensor.data.tobytes():
+                    found[numbers[id(tensor.buffer)]] = region, position, operand
     return found
 
 

@@ -1,0 +1,92 @@
+"""From a model to one with regions: candidates -> plans and programs -> graph -> verification. Always bit-exact."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.region_document import region_report
+from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
+from fmtc_tflite.conversion.region_verification import verify_regions
+from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
+from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
+from fmtc_tflite.graph.model import Buffer, Model
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.rewrite import check_rewritable
+from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
+from fmtc_tflite.regions.candidates import find_candidates, is_reshape
+from fmtc_tflite.regions.kernel_sets import KernelSet
+from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.restoration import METADATA_NAME, ProgramOps, restore_data, restore_regions
+from fmtc_tflite.runtime.interpreter import default_kernels
+from fmtc_tflite.types import ConvertOptions
+
+
+def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionResult:
+    """Converts a model's bytes.
+
+    Raises:
+      UnsupportedModelError: converted already, open shapes, or refused by the runtime.
+      NothingToDoError: no group of ops is worth fusing.
+      VerificationError: an output differs, or the graph does not come back.
+    """
+    options.check()
+    kernels = default_kernels() if options.kernels == "auto" else options.kernels
+    model = load_model(content)
+    check_rewritable(model)
+    check_shapes_known(model)
+    buffers, subgraph = list(model.buffers), model.subgraphs[0]
+    arena_before = plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
+    kernel_set = KernelSet(kernels, _target())
+    found = find_candidates(subgraph, op_builder(kernel_set), options.include, options.exclude)
+    regions, left_out = plan_regions(subgraph, found, kernel_set.number)
+    if not regions:
+        raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
+    reshapes = [op for op in subgraph.ops if is_reshape(op)]
+    fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
+    converted = _finish(content, model, buffers, regions)
+    arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
+    verification = verify_regions(content, converted, regions, kernels, options)
+    report = region_report((content, converted), regions, left_out, verification, arenas, options)
+    return ConversionResult(converted, report, ())
+
+
+def check_shapes_known(model: Model) -> None:
+    """Raises UnsupportedModelError where an input leaves more than the batch open."""
+    for tensor in model.subgraphs[0].inputs:
+        signature = tensor.shape_signature
+        if signature is not None and any(dimension < 0 for dimension in signature[1:]):
+            shape = ",".join("?" if d < 0 else str(d) for d in signature)
+            raise UnsupportedModelError(
+                f"input '{tensor.name}' has the open shape {shape}, and regions are planned for one: fix it with "
+                f"--input_shape '{tensor.name}:{shape}', with numbers in the place of '?'"
+            )
+
+
+def _target() -> str:
+    return "aarch64" if platform.machine().lower() in ("aarch64", "arm64") else "x86_64"
+
+
+def _fusion(region: PlannedRegion) -> Fusion:
+    group = region.group
+    return Fusion(group.ops, group.inputs, group.outputs, region.program.content)
+
+
+def _finish(content: bytes, model: Model, buffers: Sequence[Buffer], regions: Sequence[PlannedRegion]) -> bytes:
+    """The file, with what the original comes back from; that it does is tried at once."""
+    by_output = {region.group.outputs[0]: region for region in regions}
+    order = [by_output[op.outputs[0]] for op in model.subgraphs[0].ops if op.outputs and op.outputs[0] in by_output]
+    programs = [ProgramOps(region.program, region.op_numbers) for region in order]
+    model.metadata[METADATA_NAME] = restore_data(content, model, buffers, programs)
+    converted = model.to_bytes()
+    if restore_regions(load_model(converted)).to_bytes() != load_model(content).to_bytes():
+        raise VerificationError(
+            "the converted model does not give the original back; nothing was written. Please report this with the "
+            "model"
+        )
+    return converted
+
+
+def _reasons(reasons: Sequence[str]) -> str:
+    return "; ".join(list(dict.fromkeys(reasons))[:3]) or "the model has no ops"

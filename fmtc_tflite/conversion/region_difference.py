@@ -1,0 +1,60 @@
+"""Where original and regions part: their inner tensors one after another, in the order in which ops run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.runtime.region import RegionProgram
+
+
+def first_difference(
+    content: bytes, regions: Sequence[PlannedRegion], sample: Mapping[str, np.ndarray], kernels: str
+) -> str | None:
+    """Describes the first op whose result differs; None if all agree.
+
+    Args:
+      content: the original file. Its inner tensors are made outputs, to read them whoever computes them.
+      sample: inputs of the model by name.
+    """
+    model = load_model(content)
+    results = [_results(model, region) for region in regions]
+    graph = model.subgraphs[0]
+    inputs = [[graph.tensors[number] for number in region.input_numbers] for region in regions]
+    wanted = [t for tensors in results for t in tensors if t is not None] + [t for own in inputs for t in own]
+    known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
+    graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if id(t) not in known)]
+    runner = ModelRunner(model, model.to_bytes(), kernels=kernels)
+    runner.run(sample)
+    for region, expected, sources in zip(regions, results, inputs, strict=True):
+        with RegionProgram(region.program.content) as program:
+            trace = program.trace([runner.read(tensor) for tensor in sources])
+        for op, tensor in zip(region.program.ops, expected, strict=True):
+            if tensor is None:
+                continue
+            values = runner.read(tensor)[-1:].reshape(-1)
+            found = trace.tensors[op.output].reshape(-1)
+            if values.tobytes() != found.tobytes():
+                return _describe(model, tensor, values, found)
+    return None
+
+
+def _results(model: Model, region: PlannedRegion) -> list[Tensor | None]:
+    """What the graph's op of each op of a program writes; None for ops that the planner made up."""
+    ops = model.subgraphs[0].ops
+    return [None if number < 0 else ops[number].outputs[0] for number in region.op_numbers]
+
+
+def _describe(model: Model, tensor: Tensor, expected: np.ndarray, found: np.ndarray) -> str:
+    opcode = next(op.opcode for op in model.subgraphs[0].ops if tensor in op.outputs)
+    places = np.flatnonzero(expected != found)
+    first = int(places[0]) if len(places) else 0
+    return (
+        f"the first op that differs is {opcode} '{tensor.name}', in {len(places)} of {expected.size} values, such as "
+        f"{expected[first]} expected and {found[first]} found at {first}"
+    )
