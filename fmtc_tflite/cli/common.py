@@ -69,7 +69,12 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
     for flag in flags.FLAGS.get_flags_for_module(module.__name__):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
-    app.run(lambda argv: _leave(supervised(lambda: _guarded(lambda: main(argv[1:])))), flags_parser=_parse_flags)
+
+    def work(argv: list[str]) -> NoReturn:
+        _take_signals()
+        _leave(supervised(lambda: _guarded(lambda: main(argv[1:]))))
+
+    app.run(work, flags_parser=_parse_flags)
 
 
 def show(text: str) -> None:
@@ -121,7 +126,6 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def _guarded(work: Callable[[], object]) -> int:
     """Runs something that prints; returns the exit code, after one line on stderr if it is an error's."""
     try:
-        _take_signals()
         work()
         sys.stdout.flush()
     except flags.Error as e:
