@@ -1,4 +1,8 @@
-"""What the command-line tools call: from files to files."""
+"""What the command-line tools call: from files to files.
+
+Models run in the process that calls: a TensorFlow Lite runtime that crashes on a damaged model ends it. For files that
+nobody vouches for, call these functions in a process of its own, as the command-line tools do.
+"""
 
 import importlib
 import json
@@ -18,7 +22,7 @@ from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.files import check_writable, write_all
-from fmtc_tflite.graph import rewrite
+from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.graph.region_ops import region_ops
 from fmtc_tflite.profiling.options import ProfileOptions
@@ -104,7 +108,7 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     if region_ops(restored):
         restored = restore_regions(restored)
     else:
-        rewrite.restore(restored)
+        remove_codec(restored)
     write_all([(target, restored.to_bytes())], overwrite)
     return target
 

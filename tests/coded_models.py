@@ -6,9 +6,8 @@ import numpy as np
 
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.side_info import SideInformation, TokenClass
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
-from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import Site, find_sites
 
 _CLASS = TokenClass(offset=0, constant=0, log2_widths=(4,) * 16, counts=(4,) * 16)
@@ -31,5 +30,5 @@ def converted(content: bytes, names: tuple[str, ...] | None = None) -> Model:
     """The model with its feature maps coded: those of these names, or all of subgraph 0."""
     model = load_model(content)
     sites = [s for s in find_sites(model) if s.subgraph.index == 0 and (names is None or s.name in names)]
-    apply(model, InsertionPlan(tuple(insertion(site) for site in sites)))
+    insert_codec(model, [insertion(site) for site in sites])
     return load_model(model.to_bytes())

@@ -105,8 +105,8 @@ def _tools() -> dict[str, Callable[[Job], None]]:
     from fmtc_tflite.data.opening import input_specs_from_model
     from fmtc_tflite.data.synthetic import SyntheticDataset
     from fmtc_tflite.errors import FmtcError
+    from fmtc_tflite.graph.coded_maps import is_converted
     from fmtc_tflite.graph.model_io import load_model
-    from fmtc_tflite.graph.rewrite import is_converted
     from fmtc_tflite.inference.model_runner import ModelRunner
     from fmtc_tflite.profiling.options import ProfileOptions
     from fmtc_tflite.profiling.outputs import ProfileOutputs

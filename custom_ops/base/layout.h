@@ -36,7 +36,7 @@ class Layout {
   Layout() = default;
 
   // Carves a block of any alignment, as large as counting told.
-  explicit Layout(uint8_t* block) : at_(RoundUp(reinterpret_cast<uintptr_t>(block), kAlignment)) {}
+  explicit Layout(uint8_t* block) : at_(reinterpret_cast<uintptr_t>(block)) {}
 
   // Where AddressSanitizer is in use, nobody can touch what is between the pieces until a RedzoneScope ends.
   void AddRedzones() {
@@ -48,6 +48,7 @@ class Layout {
   // A piece that is aligned to kAlignment.
   template <typename T>
   T* Take(size_t count) {
+    padding_ = kAlignment - 1;
     at_ = RoundUp(at_, kAlignment);
     return reinterpret_cast<T*>(TakeBytes(count * sizeof(T)));
   }
@@ -55,6 +56,7 @@ class Layout {
   // A piece of any alignment.
   uint8_t* TakeBytes(size_t bytes) {
 #if defined(FMTC_ADDRESS_SANITIZER)
+    padding_ = kAlignment - 1;
     at_ = RoundUp(at_, kGranule);
     if (with_redzones_) __asan_poison_memory_region(reinterpret_cast<uint8_t*>(at_) + bytes, kRedzone);
     at_ += bytes + kRedzone;
@@ -65,11 +67,14 @@ class Layout {
 #endif
   }
 
-  // Of the block, after counting.
-  size_t bytes() const { return at_ + kAlignment - 1; }
+  // Of the block, after counting, wherever it begins.
+  size_t bytes() const { return at_ + padding_; }
 
  private:
   uintptr_t at_ = 0;
+  // Where the block begins between two aligned addresses, the first aligned piece is so much later, at most, than in
+  // the one that was counted; all that follow are as much later.
+  size_t padding_ = 0;
 #if defined(FMTC_ADDRESS_SANITIZER)
   static constexpr size_t kGranule = 8;  // of what AddressSanitizer knows
   static constexpr size_t kRedzone = 64;

@@ -48,11 +48,12 @@ bool PayloadReader::Take(size_t most, CodedSegment* taken) {
 }
 
 void RowReader::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
-  // Kernels read what follows the residuals.
-  memory->residuals = layout->TakeBytes(SegmentsTogether(plan) * MaxSegmentValues(plan) + kValueSlack);
-  memory->rows = layout->TakeBytes(MaxSegmentValues(plan) + kRowsSlack);
+  LayOutSynthesis(codec, layout, &memory->synthesis);  // what is aligned comes first
+  // One piece, since kernels may read behind the residuals.
+  const size_t residuals_bytes = SegmentsTogether(plan) * MaxSegmentValues(plan);
+  memory->residuals = layout->TakeBytes(residuals_bytes + MaxSegmentValues(plan) + kRowsSlack);
+  memory->rows = memory->residuals + residuals_bytes;
   for (uint8_t*& indices : memory->indices) indices = layout->TakeBytes(plan.row_values + kValueSlack);
-  LayOutSynthesis(codec, layout, &memory->synthesis);
   if (KeepsSomePixels(plan)) {
     memory->kept = layout->TakeBytes(size_t{OutputWidth(plan)} * codec.side_info.components + kValueSlack);
   }

@@ -9,10 +9,10 @@
 namespace fmtc {
 
 void RowWriter::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
+  LayOutAnalysis(codec, layout, &memory->analysis);  // what is aligned comes first
   memory->residuals = layout->TakeBytes(MaxSegmentValues(plan) + kValueSlack);
   memory->rows = layout->TakeBytes(MaxSegmentValues(plan) + kValueSlack);
   for (uint8_t*& indices : memory->indices) indices = layout->TakeBytes(plan.row_values + kValueSlack);
-  LayOutAnalysis(codec, layout, &memory->analysis);
 }
 
 size_t RowWriter::WorkspaceSize(const Codec& codec, const MapPlan& plan) {

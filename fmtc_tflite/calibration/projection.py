@@ -12,6 +12,7 @@ import numpy as np
 
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
 from fmtc_tflite.coding.transform import eigenbasis
+from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
@@ -21,6 +22,7 @@ from fmtc_tflite.progress import progress
 Read = Callable[[Tensor], np.ndarray]
 # Pixels for each dimension that a covariance needs at least; with fewer the basis would describe noise.
 _PIXELS_PER_DIMENSION = 2
+_MOST_CHANNELS = 8192  # a covariance of half a gigabyte
 
 
 class LinearProducer(NamedTuple):
@@ -68,12 +70,12 @@ def linear_producer(site: Site) -> LinearProducer | None:
         if not is_constant(bias) or bias.dtype != np.int32 or bias.data is None or bias.shape != weights.shape[:1]:
             return None
         offset = bias.data.view(np.int32) * np.asarray(parameters.scale, np.float64) * source.scale
-    return LinearProducer(
-        op,
-        source,
-        real_weights(weights) * np.float32(source.scale / target.scale),
-        offset / target.scale + signed_zero_point(target),
-    )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        values = real_weights(weights) * np.float32(np.divide(source.scale, target.scale))
+        offset = offset / target.scale + signed_zero_point(target)
+    if not (np.isfinite(values).all() and np.isfinite(offset).all()):
+        return None
+    return LinearProducer(op, source, values, offset)
 
 
 def before_activation(site: Site, producer: LinearProducer | None, read: Read) -> np.ndarray:
@@ -115,6 +117,9 @@ class Components:
       reason: why the basis is the identity; None if it is the KLT's.
       deviation: standard deviation of each component, float64 [r].
       low, high: range of each component around its mean, float64 [r].
+
+    Raises:
+      UnsupportedModelError: more channels than a covariance has room for.
     """
 
     site: Site
@@ -129,6 +134,10 @@ class Components:
 
     def __post_init__(self) -> None:
         channels = self.site.tensor.shape[3]
+        if channels > _MOST_CHANNELS:
+            raise UnsupportedModelError(
+                f"feature map '{self.site.name}' has {channels} channels, expected at most {_MOST_CHANNELS} for a KLT"
+            )
         self._shift = np.zeros(channels, np.float32)
         self._total, self._products = np.zeros(channels), np.zeros((channels, channels))
 

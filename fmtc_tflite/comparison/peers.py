@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import candidate_maps
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress

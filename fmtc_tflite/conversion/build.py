@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
-from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
 
 
@@ -22,7 +21,7 @@ def build_converted(content: bytes, plans: Sequence[SitePlan]) -> Model:
         for site, plan in zip(find_sites(model), plans, strict=True)
         if plan.coded and plan.info is not None
     ]
-    apply(model, InsertionPlan(tuple(insertions)))
+    insert_codec(model, insertions)
     return model
 
 

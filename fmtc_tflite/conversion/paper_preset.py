@@ -23,8 +23,8 @@ from fmtc_tflite.conversion.rotation import rotate
 from fmtc_tflite.conversion.treatment import SitePlan, raw_capacity
 from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.fidelity.verify import Comparison, compare
+from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.rewrite import ENCODE
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
@@ -166,9 +166,8 @@ class PaperConversion(Conversion):
         """Of what the encoders see in the converted model, on the samples that are held back."""
         content = build_converted(self.content, self.plans).to_bytes()
         model = load_model(content)
-        encoders = [op for op in model.subgraphs[0].ops if op.opcode == ENCODE]
         infos = [layer.plan.info for layer in layers if layer.plan.info is not None]
-        sources = [op.inputs[0] for op in encoders if op.inputs[0] is not None]
+        sources = [m.source for m in coded_maps(model.subgraphs[0])]
         return passes.residual_histograms(
             model, content, sources, infos, self.samples.held_back, self.options.num_threads
         )

@@ -1,7 +1,7 @@
 """From a model and samples to a converted model: the stages of `fmtc-convert`, in order.
 
 candidate sites -> treatments -> statistics and sensitivities -> choices -> search over one Lagrangian weight ->
-residual histograms -> tables -> plan -> rewrite -> verification. Samples that build steps or tables never count for
+residual histograms -> tables -> inserted ops -> verification. Samples that build steps or tables never count for
 sizes or fidelity.
 """
 
@@ -44,7 +44,7 @@ from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, Labels, compare, uncertainty_warning
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.rewrite import METADATA_NAME
+from fmtc_tflite.graph.names import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import ConvertOptions, Treatment

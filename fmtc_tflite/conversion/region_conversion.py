@@ -10,10 +10,10 @@ from fmtc_tflite.conversion.region_document import region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
+from fmtc_tflite.graph.convertible import check_rewritable
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.rewrite import check_rewritable
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
@@ -39,8 +39,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
     arena_before = plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
     kernel_set = KernelSet(kernels, _target())
-    found = find_candidates(subgraph, op_builder(kernel_set), options.include, options.exclude)
-    regions, left_out = plan_regions(subgraph, found, kernel_set.number)
+    build = op_builder(kernel_set)
+    found = find_candidates(subgraph, build, options.include, options.exclude)
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
     reshapes = [op for op in subgraph.ops if is_reshape(op)]

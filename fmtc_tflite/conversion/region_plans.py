@@ -1,17 +1,21 @@
-"""Plans of the groups that are worth fusing."""
+"""Which groups of ops become regions, and their programs: those with which the whole graph needs the least memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fmtc_tflite.graph.model import Model, Op, Subgraph
-from fmtc_tflite.memory.arena import no_scratch, plan_arena
+from fmtc_tflite.graph.edits.fuse_region import fused_ops
+from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
-from fmtc_tflite.regions.candidates import Candidates, Group
+from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
+from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, plan_region, write_program
 from fmtc_tflite.regions.program import Program
 
 _BAR_AFTER_SECONDS = 2
+_WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
 
 
 @dataclass(frozen=True)
@@ -33,36 +37,127 @@ class PlannedRegion:
     input_numbers: tuple[int, ...]
 
 
-def plan_regions(subgraph: Subgraph, found: Candidates, kernel_set: int) -> tuple[list[PlannedRegion], dict[Op, str]]:
-    """Plans every group.
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A group and its plan."""
+
+    group: Group
+    plan: RegionPlan
+
+
+def plan_regions(
+    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int
+) -> tuple[list[PlannedRegion], dict[Op, str]]:
+    """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
     Args:
+      build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
 
     Returns:
-      The regions that need less memory than their ops, and why each other op is left out.
+      The regions, and why each other op is left out.
     """
-    regions, left_out = [], dict(found.left_out)
-    op_numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
-    tensor_numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
+    left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
         plan = plan_region(group.region)
-        before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan.scratch_bytes)
+        before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
-            continue
-        ops = tuple(op_numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops)
-        inputs = tuple(tensor_numbers[tensor] for tensor in group.inputs)
-        regions.append(PlannedRegion(group, plan, write_program(plan, kernel_set), before, after, ops, inputs))
-    return regions, left_out
+        else:
+            choices.append(_Choice(group, plan))
+    choices, dropped = _without_harmful(subgraph, choices)
+    for choice in dropped:
+        left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
+    choices = _split(subgraph, choices, build)
+    return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+
+
+def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
+    group, plan = choice.group, choice.plan
+    op_numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
+    tensor_numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
+    return PlannedRegion(
+        group,
+        plan,
+        write_program(plan, kernel_set),
+        _arena_before(subgraph, group),
+        _arena_after(subgraph, group, plan),
+        tuple(op_numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops),
+        tuple(tensor_numbers[tensor] for tensor in group.inputs),
+    )
+
+
+# --- the whole graph --------------------------------------------------------------------------------------------------
+
+
+def _whole_arena(subgraph: Subgraph, choices: Sequence[_Choice]) -> int:
+    """The arena of the graph with these regions."""
+    pairs = [(choice.group.ops, _region_op(choice.group)) for choice in choices]
+    scratch = {op: choice.plan.scratch_bytes for (_, op), choice in zip(pairs, choices, strict=True)}
+    ops = fused_ops(subgraph, pairs, [op for op in subgraph.ops if is_reshape(op)])
+    return _arena(subgraph, ops, subgraph.inputs, subgraph.outputs, scratch)
+
+
+def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_Choice], list[_Choice]]:
+    """Leaves out one region after another as long as that makes the arena smaller."""
+    dropped: list[_Choice] = []
+    while choices:
+        least = _whole_arena(subgraph, choices)
+        others = [[c for c in choices if c is not choice] for choice in choices]
+        arenas = [_whole_arena(subgraph, rest) for rest in others]
+        if min(arenas) >= least:
+            break
+        best = arenas.index(min(arenas))
+        dropped.append(choices[best])
+        choices = others[best]
+    return choices, dropped
+
+
+def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list[_Choice]:
+    """Puts two regions in the place of one where its outputs are in the way while its first stages run."""
+    least, improved = _whole_arena(subgraph, choices), True
+    while improved:
+        improved = False
+        for choice in choices:
+            outputs = sum(tensor_bytes(tensor) for tensor in choice.group.outputs)
+            if len(choice.plan.stages) < 2 or outputs * _WORTH_SPLITTING < least:
+                continue
+            tries = [[*(c for c in choices if c is not choice), *pair] for pair in _halves(subgraph, choice, build)]
+            arenas = [_whole_arena(subgraph, each) for each in tries]
+            if arenas and min(arenas) <= least - ALIGNMENT_BYTES:
+                least, choices, improved = min(arenas), tries[arenas.index(min(arenas))], True
+                break
+    return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
+
+
+def _halves(subgraph: Subgraph, choice: _Choice, build: OpBuilder) -> Iterable[tuple[_Choice, _Choice]]:
+    """The region in two, at each border between its stages."""
+    for stage in choice.plan.stages[:-1]:
+        last = next((op.source for op in reversed(stage.ops) if op.source is not None), None)
+        groups = None if last is None else split_group(subgraph, choice.group, last, build)
+        if groups is not None:
+            yield _Choice(groups[0], plan_region(groups[0].region)), _Choice(groups[1], plan_region(groups[1].region))
+
+
+# --- one group --------------------------------------------------------------------------------------------------------
+
+
+def _region_op(group: Group) -> Op:
+    return Op(group.ops[0].code, list(group.inputs), list(group.outputs))
 
 
 def _arena_before(subgraph: Subgraph, group: Group) -> int:
-    alone = Subgraph("", 0, subgraph.tensors, list(group.ops), list(dict.fromkeys(group.inputs)), list(group.outputs))
-    return plan_arena(Model([alone], [], []), scratch_bytes=no_scratch).capacity_bytes
+    return _arena(subgraph, group.ops, group.inputs, group.outputs, {})
 
 
-def _arena_after(subgraph: Subgraph, group: Group, scratch_bytes: int) -> int:
-    fused = Op(group.ops[0].code, list(group.inputs), list(group.outputs))
-    alone = Subgraph("", 0, subgraph.tensors, [fused], list(dict.fromkeys(group.inputs)), list(group.outputs))
-    return plan_arena(Model([alone], [], []), scratch_bytes=lambda op: scratch_bytes).capacity_bytes
+def _arena_after(subgraph: Subgraph, group: Group, plan: RegionPlan) -> int:
+    op = _region_op(group)
+    return _arena(subgraph, [op], group.inputs, group.outputs, {op: plan.scratch_bytes})
+
+
+def _arena(
+    subgraph: Subgraph, ops: Sequence[Op], inputs: Iterable[Tensor], outputs: Iterable[Tensor], scratch: dict[Op, int]
+) -> int:
+    """Of some ops alone; scratch memory of kernels does not count."""
+    alone = Subgraph("", 0, subgraph.tensors, list(ops), list(dict.fromkeys(inputs)), list(outputs))
+    return plan_arena(Model([alone], [], []), scratch_bytes=lambda op: scratch.get(op, no_scratch(op))).capacity_bytes

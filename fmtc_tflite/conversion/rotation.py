@@ -4,7 +4,7 @@ import numpy as np
 
 from fmtc_tflite.calibration.projection import Components
 from fmtc_tflite.coding.paper import Rows
-from fmtc_tflite.graph.plan import RotatedConvolution
+from fmtc_tflite.graph.edits.rotate import RotatedConvolution
 
 # Smallest requantization factor: of an output whose weights have faded, a bias must still fit 32 bits.
 _LEAST_FACTOR = 2.0**-20

@@ -17,8 +17,8 @@ from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice, best_pick
 from fmtc_tflite.conversion.recipe import Recipe
-from fmtc_tflite.errors import RecipeError
-from fmtc_tflite.graph.plan import RotatedConvolution
+from fmtc_tflite.errors import CodingError, RecipeError
+from fmtc_tflite.graph.edits.rotate import RotatedConvolution
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
@@ -184,9 +184,12 @@ def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weigh
     channels = plan.site.tensor.shape[3]
     plan.folded = False
     if plan.is_searched and _folding_pays(plan, weight):
-        plan.folded = True
-        follow_source(plan)
-        return
+        try:
+            plan.folded = True
+            follow_source(plan)
+            return
+        except CodingError:  # weights so uneven that no matrix of 16 bits holds them
+            plan.folded, plan.fold_source = False, None
     if plan.treatment.transform == "lossless":
         plan.info = _with_flat_table(channels, channels)
         return

@@ -53,6 +53,8 @@ def open_dataset(
     """
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
+    if path is not None and not input_specs:
+        raise CalibrationError(f"{path}: the model has no input to feed; it always computes the same")
     if path is None:
         return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed or 0)
     reader = _open_reader(path, input_specs, preprocessing, skip_unreadable)

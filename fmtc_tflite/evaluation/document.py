@@ -14,7 +14,7 @@ from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
 from fmtc_tflite.evaluation.shards import kernels_of
 from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
-from fmtc_tflite.graph.converted import candidate_maps, folded_maps, side_information
+from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.text import printable
 
@@ -104,10 +104,10 @@ def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
     if meter.coded is None:
         return None
     model = load_model(content)
-    side = sum(tensor.data.size for tensor in side_information(model.subgraphs[0]) if tensor.data is not None)
+    coded = coded_maps(model.subgraphs[0])
+    side = sum(m.side.buffer.size for m in coded)
     maps = {name: prod(tensor.shape) for name, tensor in candidate_maps(model).items()}
-    coded_names = {*meter.coded.sites, *folded_maps(model.subgraphs[0])}
-    values, coded_values = sum(maps.values()), sum(maps[name] for name in coded_names)
+    values, coded_values = sum(maps.values()), sum(maps[m.name] for m in coded)
     network = meter.coded.network.result()
     raw = values - coded_values
     per_value = {key: _bits_per_value(network, key, raw, values) for key in ("mean", "p50", "p99", "max")}

@@ -21,7 +21,7 @@ from fmtc_tflite.fidelity.metrics import (
 )
 from fmtc_tflite.fidelity.source import FidelitySource
 from fmtc_tflite.fidelity.task import Task
-from fmtc_tflite.graph.converted import check_coded_names, coded_tensors
+from fmtc_tflite.graph.coded_maps import check_coded_names, coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor
 
 

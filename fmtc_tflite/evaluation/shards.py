@@ -15,9 +15,9 @@ from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.region_ops import kernel_set_of
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 

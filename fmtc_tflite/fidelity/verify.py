@@ -10,7 +10,7 @@ from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sour
 from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
 from fmtc_tflite.fidelity.source import FidelitySource
 from fmtc_tflite.fidelity.task import Task
-from fmtc_tflite.graph.converted import coded_tensors
+from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model import Model, Tensor
-from fmtc_tflite.graph.rewrite import check_rewritable
 from fmtc_tflite.graph.sites import entry_subgraphs, find_excluded_maps, find_sites, skipped_subgraphs
 
 _HOW_TO_QUANTIZE = (
     "quantize it to full-integer int8 first: tf.lite.TFLiteConverter with optimizations, a representative_dataset and "
     "OpsSet.TFLITE_BUILTINS_INT8, or ai-edge-quantizer with a static int8 recipe"
 )
+# Metadata whose content numbers the ops or tensors: inserting ops would make it wrong.
+_INDEXING_METADATA = {
+    "model_control_dependencies": "control dependencies between ops, by number",
+    "OfflineMemoryAllocation": "memory offsets of tensors, by number",
+}
 
 
 def check_convertible(model: Model) -> None:
@@ -41,6 +46,25 @@ def check_convertible(model: Model) -> None:
                 f"the model computes in floating point (weights alone may be quantized); {_HOW_TO_QUANTIZE}"
             )
     raise NothingToDoError(f"the model has no feature map to code: {_why_nothing(model)}")
+
+
+def check_rewritable(model: Model) -> None:
+    """Checks that ops can be inserted.
+
+    Raises:
+        UnsupportedModelError: the model is converted already, or has metadata that numbers its ops or tensors.
+    """
+    if is_converted(model):
+        raise UnsupportedModelError(
+            "the model is converted already (it has FMTC_ENCODE, FMTC_DECODE or FMTC_REGION ops); convert the "
+            "original, or get it back with `fmtc-convert --restore`"
+        )
+    for name, content in _INDEXING_METADATA.items():
+        if name in model.metadata:
+            raise UnsupportedModelError(
+                f"the model's metadata '{name}' holds {content}, which inserting ops would make wrong; export the "
+                "model without it"
+            )
 
 
 def _why_nothing(model: Model) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.inference.memory_need import check_memory
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 
@@ -70,17 +70,10 @@ class ModelRunner:
     def _check_shapes(self, subgraph: Subgraph) -> None:
         """The runtime works out the shapes of feature maps anew; all else here rests on those in the file."""
         for index, tensor in enumerate(subgraph.tensors):
-            if tensor.data is not None or tensor.dtype not in (np.int8, np.uint8) or len(tensor.shape) != 4:
-                continue
-            value = self._interpreter.view(index)  # None: its shape depends on data, or it is a delegate's
-            if value is None or value.ndim != 4:
-                continue
-            known = tensor.shape_signature or tensor.shape
-            if any(own >= 0 and own != real for own, real in zip(known, value.shape, strict=False)):
-                raise UnsupportedModelError(
-                    f"tensor '{tensor.name}' has the shape {list(tensor.shape)} in the file, the runtime makes it "
-                    f"{list(value.shape)}; export the model with the input shape that it is to run with"
-                )
+            if tensor.data is None and _is_feature_map(tensor):
+                value = self._interpreter.view(index)
+                if value is not None:  # else its shape depends on data, or it is a delegate's
+                    _check_shape(tensor, value)
 
     def run(self, sample: Mapping[str, np.ndarray]) -> None:
         """Runs the subgraph on one sample: input tensor name -> array of the tensor's shape and type.
@@ -100,8 +93,30 @@ class ModelRunner:
         self._interpreter.invoke()
 
     def read(self, tensor: Tensor) -> np.ndarray:
-        """A copy of a tensor's value after the last run."""
-        return self._interpreter.read(self._index[id(tensor)], self._subgraph_index)
+        """A copy of a tensor's value after the last run.
+
+        Raises:
+          UnsupportedModelError: a feature map of another shape than the file has.
+        """
+        value = self._interpreter.read(self._index[id(tensor)], self._subgraph_index)
+        if _is_feature_map(tensor):
+            _check_shape(tensor, value)
+        return value
+
+
+def _is_feature_map(tensor: Tensor) -> bool:
+    return tensor.dtype in (np.int8, np.uint8) and len(tensor.shape) == 4
+
+
+def _check_shape(tensor: Tensor, value: np.ndarray) -> None:
+    # Where only the batch is unknown, it has the size in the file.
+    known = [i == 0 or size >= 0 for i, size in enumerate(tensor.shape_signature or tensor.shape)]
+    sizes = zip(known, tensor.shape, value.shape, strict=False)
+    if value.ndim != 4 or any(is_known and own != real for is_known, own, real in sizes):
+        raise UnsupportedModelError(
+            f"tensor '{tensor.name}' has the shape {list(tensor.shape)} in the file, the runtime makes it "
+            f"{list(value.shape)}; export the model with the input shape that it is to run with"
+        )
 
 
 def signed(x: np.ndarray) -> np.ndarray:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, get_args
 
-from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, SideInformation
 from fmtc_tflite.errors import BitstreamError, ModelFormatError
-from fmtc_tflite.graph.converted import is_stored_as_it_is
+from fmtc_tflite.graph.coded_maps import CodedMap, is_codec_op
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
-from fmtc_tflite.graph.rewrite import CODED_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE, operands
+from fmtc_tflite.graph.names import DECODE, ENCODE
 from fmtc_tflite.memory.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information"]
@@ -92,111 +92,47 @@ class Traffic:
         return sum(op.total(kind, is_write) for op in self.ops)
 
 
-@dataclass(frozen=True, eq=False)
-class CodedMap:
-    """A feature map between FMTC_ENCODE and FMTC_DECODE ops.
-
-    Attributes:
-      source: what FMTC_ENCODE reads.
-      coded: the coded form that the map is decoded from; its capacity is in the arena.
-      decoded: what the FMTC_DECODE ops write.
-      side: the constant with the decoder's side information, `info` once parsed.
-      is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read.
-    """
-
-    source: Tensor
-    coded: Tensor
-    side: Tensor
-    info: SideInformation
-    decoded: tuple[Tensor, ...]
-    is_folded: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name that the map has in the original model."""
-        if self.is_folded:
-            return self.decoded[0].name.rpartition(DECODED_SUFFIX)[0]
-        return self.coded.name.removesuffix(CODED_SUFFIX)
-
-    @property
-    def feature_map(self) -> Tensor:
-        """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
-        changes = self.is_folded or (self.decoded and not is_stored_as_it_is(self.source, self.decoded[0]))
-        return self.decoded[0] if changes else self.source
-
-    @property
-    def raw_bytes(self) -> int:
-        """Size of the map as its consumers see it."""
-        return tensor_bytes(self.feature_map)
-
-    @property
-    def capacity_bytes(self) -> int:
-        """Memory that the map's coded form takes: none of its own for folded maps."""
-        return 0 if self.is_folded else tensor_bytes(self.coded)
-
-    @property
-    def encode_work(self) -> CodecWork:
-        """Operations of encoding one map."""
-        return self._work(prod(self.source.shape[:3]), has_matrix=self.info.analysis is not None)
-
-    @property
-    def decode_work(self) -> CodecWork:
-        """Operations of decoding the map once."""
-        return self._work(prod(self.feature_map.shape[:3]), has_matrix=self.info.synthesis is not None)
-
-    def _work(self, pixels: int, has_matrix: bool) -> CodecWork:
-        """Two look-ups per index for the entropy coder (state and token), one for the quantizer where there is one."""
-        indices = prod(self.source.shape[:3]) * self.info.components
-        quantizes = not has_matrix and bool((self.info.steps > STEP_ONE).any())
-        return CodecWork(
-            multiply_accumulates=pixels * self.info.components * self.info.channels if has_matrix else 0,
-            table_lookups=indices * (3 if quantizes else 2),
-        )
+def coded_capacity(m: CodedMap) -> int:
+    """Bytes of memory that a map's coded form takes: none of its own for folded maps."""
+    return 0 if m.is_folded else tensor_bytes(m.coded)
 
 
-def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
-    """The coded feature maps of a converted graph, in execution order; empty for others.
+@dataclass(frozen=True)
+class MapWork:
+    """Operations of encoding a map, and of decoding it once."""
+
+    encode: CodecWork
+    decode: CodecWork
+
+
+def codec_work(m: CodedMap) -> MapWork:
+    """What coding a map takes: two look-ups per index for the entropy coder (state and token), one for the quantizer.
 
     Raises:
       ModelFormatError: side information that cannot be read, or is that of another feature map.
     """
-    sources: dict[Tensor, Tensor] = {}  # coded tensor -> what is encoded
-    decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
-    encoders: set[tuple[Tensor, Tensor]] = set()
-    for op in subgraph.ops:
-        if op.opcode not in (ENCODE, DECODE):
-            continue
-        source, side, result = operands(op)
-        if op.opcode == ENCODE:
-            sources[result] = source
-            decoded[result, side] = []
-            encoders.add((result, side))
-        else:
-            decoded.setdefault((source, side), []).append(result)
-    return [
-        CodedMap(
-            sources[coded],
-            coded,
-            side,
-            _parsed(side, sources[coded], results),
-            tuple(results),
-            (coded, side) not in encoders,
-        )
-        for (coded, side), results in decoded.items()
-    ]
+    info = _side_information(m)
+    indices = prod(m.source.shape[:3]) * info.components
+
+    def work(pixels: int, matrix: AffineTransform | None) -> CodecWork:
+        if matrix is not None:
+            return CodecWork(pixels * info.components * info.channels, 2 * indices)
+        return CodecWork(0, indices * (3 if (info.steps > STEP_ONE).any() else 2))
+
+    return MapWork(work(prod(m.source.shape[:3]), info.analysis), work(prod(m.feature_map.shape[:3]), info.synthesis))
 
 
-def _parsed(side: Tensor, source: Tensor, results: Iterable[Tensor]) -> SideInformation:
-    """Side information of a map: what is encoded must have its components, what is decoded its channels."""
+def _side_information(m: CodedMap) -> SideInformation:
+    """Of a map's decoders: what is encoded must have its components, what is decoded its channels."""
     try:
-        info = SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
+        info = SideInformation.from_bytes(b"" if m.side.data is None else m.side.data.tobytes())
     except BitstreamError as e:
-        raise ModelFormatError(f"tensor '{side.name}': {e}") from e
-    wanted = [(source, {info.components, info.channels}), *((result, {info.channels}) for result in results)]
+        raise ModelFormatError(f"tensor '{m.side.name}': {e}") from e
+    wanted = [(m.source, {info.components, info.channels}), *((result, {info.channels}) for result in m.decoded)]
     for tensor, channels in wanted:
         if tensor.shape[3] not in channels:
             raise ModelFormatError(
-                f"tensor '{side.name}' describes a feature map of {info.channels} channels, '{tensor.name}' has "
+                f"tensor '{m.side.name}' describes a feature map of {info.channels} channels, '{tensor.name}' has "
                 f"{tensor.shape[3]}; convert the model again"
             )
     return info
@@ -212,6 +148,7 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
     maps = list(coded)
     by_coded = {m.coded: m for m in maps if not m.is_folded}
     by_decoded = {t: m for m in maps for t in m.decoded}
+    work = {m: codec_work(m) for m in maps}
     alias = aliases(subgraph)
     ops = []
     for position, op in enumerate(subgraph.ops):
@@ -225,13 +162,13 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             size: float = tensor_bytes(tensor)
             if tensor in by_coded:
                 size = coded_bytes[tensor]
-            elif kind == "weights" and op.opcode in (ENCODE, DECODE):
+            elif kind == "weights" and is_codec_op(op):
                 kind = "side_information"
             traffic.accesses.append(Access(tensor, kind, is_write, size))
         if op.opcode == ENCODE and op.outputs[0] is not None:
-            traffic.work = by_coded[op.outputs[0]].encode_work
+            traffic.work = work[by_coded[op.outputs[0]]].encode
         elif op.opcode == DECODE and op.outputs[0] is not None:
-            traffic.work = by_decoded[op.outputs[0]].decode_work
+            traffic.work = work[by_decoded[op.outputs[0]]].decode
     return _finished("as_executed", subgraph, ops, {}, alias)
 
 
@@ -265,12 +202,12 @@ def fused_codec(
         traffic = OpTraffic(op, position)
         ops.append(traffic)
         result = op.outputs[0] if op.outputs else None
-        if result in reshapes or (op.opcode in (ENCODE, DECODE) and result not in producers):
+        if result in reshapes or (is_codec_op(op) and result not in producers):
             continue
         operands = [(t, w) for t, w in _operands(op) if op.opcode != DECODE or t.data is None]
         for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in operands):
             port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
-    held = {m.feature_map: m.capacity_bytes for m in maps.values()}
+    held = {m.feature_map: coded_capacity(m) for m in maps.values()}
     return _finished("fused_codec", subgraph, ops, held, alias)
 
 
@@ -286,6 +223,7 @@ class _MemoryPort:
     ) -> None:
         """Args: maps: by feature map. stored: coded tensor -> feature map. sizes: in memory. read_raw: also uncoded."""
         self._maps, self._stored, self._sizes, self._read_raw = maps, stored, sizes, read_raw
+        self._work = {m: codec_work(m) for m in maps.values()}
         self._has_decoder_tables: set[Tensor] = set()
 
     def transfer(self, traffic: OpTraffic, tensor: Tensor, is_write: bool, is_direct: bool) -> None:
@@ -304,7 +242,7 @@ class _MemoryPort:
         m = self._maps[tensor]
         held = self._stored[m.coded]
         traffic.accesses.append(Access(held, "feature_map", is_write, self._sizes[held]))
-        traffic.work += m.encode_work if is_write else m.decode_work
+        traffic.work += self._work[m].encode if is_write else self._work[m].decode
         if is_write or tensor not in self._has_decoder_tables:  # each side reads its tables once
             traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
         if not is_write:

@@ -10,7 +10,7 @@ from typing import Any
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.model_io import Model
-from fmtc_tflite.graph.rewrite import METADATA_NAME
+from fmtc_tflite.graph.names import METADATA_NAME
 
 _MAX_BYTES = 1 << 26  # of the JSON text; a feature map takes about 500
 

@@ -9,7 +9,7 @@ from fmtc_tflite.graph.model_io import Op, Tensor
 from fmtc_tflite.memory.arena import tensor_bytes
 from fmtc_tflite.memory.energy import Energy, EnergyProfile, energy_of, transfer_pj
 from fmtc_tflite.memory.memory_system import MemorySystem
-from fmtc_tflite.memory.traffic import KINDS, TRAFFIC_MODELS, OpTraffic, Traffic, TrafficModel
+from fmtc_tflite.memory.traffic import KINDS, TRAFFIC_MODELS, OpTraffic, Traffic, TrafficModel, coded_capacity
 from fmtc_tflite.profiling.baselines import SCHEMES
 from fmtc_tflite.profiling.profile import ModelProfile
 
@@ -128,7 +128,7 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
     rows = []
     for tensor, sums in raw_sums.items():
         m = coded.get(tensor)
-        raw_bytes = tensor_bytes(tensor) if m is None else m.raw_bytes
+        raw_bytes = tensor_bytes(tensor if m is None else m.feature_map)
         size = profile.mean_bytes(m) if m is not None else raw_bytes
         values = raw_bytes if tensor in candidate else None
         rows.append(
@@ -141,7 +141,7 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
                 "raw_bytes": raw_bytes,
                 "is_folded": m is not None and m.is_folded,
                 "coded_bytes": None if m is None or m.is_folded else profile.coded_statistics.get(m.coded),
-                "capacity_bytes": None if m is None else m.capacity_bytes,
+                "capacity_bytes": None if m is None else coded_capacity(m),
                 "side_information_bytes": 0 if m is None else tensor_bytes(m.side),
                 "bits_per_value": 8 * size / values if values else None,
                 "baseline_bytes": None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model import Model, Tensor
-from fmtc_tflite.graph.rewrite import is_converted
 from fmtc_tflite.memory.arena import ArenaPlan, plan_arena, tensor_bytes
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 from fmtc_tflite.runtime.interpreter import available_runtimes

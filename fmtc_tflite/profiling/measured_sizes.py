@@ -9,10 +9,9 @@ import numpy as np
 
 from fmtc_tflite.fidelity.meters import CodedMeter
 from fmtc_tflite.fidelity.metrics import ByteStatistics
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.memory.traffic import CodedMap
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
 from fmtc_tflite.progress import progress

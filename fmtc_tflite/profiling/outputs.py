@@ -52,7 +52,11 @@ class ProfileOutputs:
             (self.html, profile_html),
             (self.model_explorer, lambda d: json.dumps(node_data(d), indent=1) + "\n"),
         ]
-        files = [(Path(path), write(document).encode()) for path, write in writers if path is not None]
+        files = [
+            (Path(path), write(document).encode(errors="backslashreplace"))
+            for path, write in writers
+            if path is not None
+        ]
         if self.plots is not None:
             files += [(Path(self.plots) / name, png) for name, png in plots.draw(document).items()]
         return files

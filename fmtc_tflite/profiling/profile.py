@@ -9,14 +9,20 @@ from typing import Any
 
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
-from fmtc_tflite.graph import rewrite
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
 from fmtc_tflite.graph.region_ops import region_ops
-from fmtc_tflite.memory.arena import ArenaPlan, kernel_scratch_bytes, plan_arena, region_scratch_bytes
+from fmtc_tflite.memory.arena import (
+    ArenaPlan,
+    kernel_scratch_bytes,
+    plan_arena,
+    region_scratch_bytes,
+    tensor_bytes,
+)
 from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
-from fmtc_tflite.memory.traffic import CodedMap, Traffic, TrafficModel, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, codec_work, fused_codec
 from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import Measurement
@@ -49,6 +55,8 @@ class ModelProfile:
         self.model: Model = load_model(self.content)
         self.subgraph: Subgraph = self.model.subgraphs[0]
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
+        for m in self.coded:
+            codec_work(m)  # side information that cannot be read shows here
         self.record: ConversionRecord | None = read_conversion_record(self.model)
         self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
         self._check_shapes()
@@ -122,7 +130,7 @@ class ModelProfile:
         """Mean bytes of each coded map; its capacity where nobody measured it."""
         known = self.coded_statistics
         stored = [m for m in self.coded if not m.is_folded]
-        return {m.coded: known[m.coded]["mean"] if known else m.capacity_bytes for m in stored}
+        return {m.coded: known[m.coded]["mean"] if known else tensor_bytes(m.coded) for m in stored}
 
     def mean_bytes(self, m: CodedMap) -> float:
         """Mean bytes that are stored for a coded map: none for folded ones."""
@@ -205,7 +213,7 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
         if converted.has_regions:
             restored = restore_regions(restored)
         else:
-            rewrite.restore(restored)
+            restore(restored)
         if restored.to_bytes() == original.model.to_bytes():
             return "equal graph and constants after taking the codec's ops out"
         why = "without the codec's ops it is another model"

@@ -211,6 +211,21 @@ def _make_group(subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> Group:
     return _GroupBuilder(subgraph, ops, build).build()
 
 
+def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) -> tuple[Group, Group] | None:
+    """Two groups for one, the first up to an op and RESHAPEs directly behind it; None if one of them cannot be."""
+    end = group.ops.index(last) + 1
+    while end < len(group.ops) and group.ops[end].opcode in _RESHAPES:
+        end += 1
+    parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
+    if not all(parts):
+        return None
+    try:
+        first, second = (_make_group(subgraph, ops, build) for ops in parts)
+    except _RefusedInGroup:
+        return None
+    return first, second
+
+
 class _GroupBuilder:
     def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> None:
         self._subgraph, self._ops, self._build = subgraph, ops, build

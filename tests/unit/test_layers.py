@@ -144,8 +144,8 @@ def test_layers(repository: Path) -> None:
     [
         ("coding.transform", "fmtc_tflite.graph.sites"),
         ("coding.transform", "tqdm.tqdm"),
-        ("graph.rewrite", "ai_edge_litert.interpreter.Interpreter"),
-        ("graph.rewrite", "fmtc_tflite.runtime.library"),
+        ("graph.edits.restore", "ai_edge_litert.interpreter.Interpreter"),
+        ("graph.edits.restore", "fmtc_tflite.runtime.library"),
         ("fidelity.metrics", "fmtc_tflite.runtime.interpreter"),
         ("calibration.stages", "fmtc_tflite.evaluation.evaluation"),
         ("evaluation.evaluation", "fmtc_tflite.calibration.stages"),

@@ -5,7 +5,7 @@ Constants of the ops that leave go with them; the program, one constant of the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,24 @@ def fuse(model: Model, subgraph: Subgraph, fusions: Sequence[Fusion], free: Iter
     )
     model.operator_codes.append(code)
     before = list(subgraph.ops)
-    new_ops = {fusion.ops[-1]: _region_op(model, subgraph, code, fusion) for fusion in fusions}
-    fused = {op for fusion in fusions for op in fusion.ops}
-    nodes = [new_ops.get(op, op) for op in subgraph.ops if op not in fused or op in new_ops]
-    subgraph.ops = _without_unread(subgraph, _in_order(nodes), set(free))
+    subgraph.ops = fused_ops(
+        subgraph, [(fusion.ops, _region_op(model, subgraph, code, fusion)) for fusion in fusions], free
+    )
     kept = set(subgraph.ops)
     _drop_unused(model, subgraph, [op for op in before if op not in kept])
+
+
+def fused_ops(subgraph: Subgraph, fusions: Collection[tuple[Sequence[Op], Op]], free: Iterable[Op] = ()) -> list[Op]:
+    """A subgraph's ops with one op in the place of each group; changes nothing.
+
+    Args:
+      fusions: the ops of a group and the new op.
+      free: see `fuse`.
+    """
+    new_ops = {ops[-1]: new for ops, new in fusions}
+    fused = {op for ops, _ in fusions for op in ops}
+    nodes = [new_ops.get(op, op) for op in subgraph.ops if op not in fused or op in new_ops]
+    return _without_unread(subgraph, _in_order(nodes), set(free))
 
 
 def _region_op(model: Model, subgraph: Subgraph, code: schema.OperatorCodeT, fusion: Fusion) -> Op:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fmtc_tflite.comparison import peers
 from fmtc_tflite.comparison.peers import measure_peers, run_length_bits
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import candidate_maps
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.measured_sizes import measure
 

@@ -11,10 +11,10 @@ import coded_models
 from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.errors import UnsupportedModelError
-from fmtc_tflite.graph.converted import candidate_maps, coded_tensors, folded_maps, side_information
+from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, coded_tensors
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
-from fmtc_tflite.graph.rewrite import apply, restore
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
 from model_builder import ModelBuilder
@@ -45,7 +45,7 @@ def folded(content: bytes) -> tuple[Model, Site]:
     info = replace(coded_models.lossless(6), channels=channels, lo=lo, hi=hi, synthesis=matrix, compact=compact)
     assert compact is not None
     assert SideInformation.from_bytes(info.to_bytes()).to_bytes() == info.to_bytes()
-    apply(model, InsertionPlan((narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True))))
+    insert_codec(model, [narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True)])
     return load_model(model.to_bytes()), wide
 
 
@@ -60,7 +60,7 @@ def test_the_decoder_does_the_convolution(channels: int, stride: int, activation
     before.run({"image": IMAGE})
     after.run({"image": IMAGE})
     wide = next(s.tensor for s in find_sites(original) if s.name == "wide")
-    difference = after.read(folded_maps(converted.subgraphs[0])["wide"]).astype(int) - before.read(wide)
+    difference = after.read(candidate_maps(converted)["wide"]).astype(int) - before.read(wide)
     assert difference.shape == site.tensor.shape
     assert np.abs(difference).max() <= 1
     assert (difference != 0).mean() < 0.02
@@ -74,7 +74,7 @@ def test_what_a_folded_model_holds() -> None:
         *("CONV_2D", "FMTC_ENCODE", "FMTC_DECODE", "CONV_2D", "FMTC_DECODE", "CONV_2D")
     ]
     assert set(coded_tensors(graph)) == {"narrow"}
-    assert len(side_information(graph)) == 2
+    assert len({m.side for m in coded_maps(graph)}) == 2
     shapes = {name: tensor.shape for name, tensor in candidate_maps(converted).items()}
     assert shapes == {site.name: site.tensor.shape for site in find_sites(load_model(content))}
     with pytest.raises(UnsupportedModelError, match="folded into the decoder"):

@@ -13,9 +13,10 @@ from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion.paper_preset import PaperConversion
 from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.rewrite import COEFFICIENTS_SUFFIX, DECODE, ENCODE, restore
+from fmtc_tflite.graph.names import COEFFICIENTS_SUFFIX, DECODE, ENCODE
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 from model_builder import ModelBuilder

@@ -19,9 +19,8 @@ import coded_models
 import model_builder
 from fmtc_tflite.errors import FmtcError, ModelFormatError
 from fmtc_tflite.graph.convertible import check_convertible
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
-from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import plan_arena
 from model_builder import GraphBuilder, ModelBuilder, Ref
@@ -48,7 +47,7 @@ def problem(content: bytes) -> str:
     sites = [site for site in find_sites(model) if site.skipped_reason is None]
     try:
         check_convertible(model)
-        apply(model, InsertionPlan(tuple(SiteInsertion(site, bytes(16), 64) for site in sites)))
+        insert_codec(model, [SiteInsertion(site, bytes(16), 64) for site in sites])
     except FmtcError as error:
         return str(error)
     finally:

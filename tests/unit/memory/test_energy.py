@@ -10,10 +10,11 @@ import pytest
 
 import coded_models
 import model_builder
+from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.memory.energy import energy_of, transfer_pj
 from fmtc_tflite.memory.memory_system import MemorySystem, Pin, load_memory_system
-from fmtc_tflite.memory.traffic import Traffic, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.traffic import Traffic, as_executed, coded_capacity, fused_codec
 
 # The convolution outputs of ResNet-18: height and width, channels, bits per value with the KLT, with entropy coding
 # alone, as the reference script of the feature-map compression paper has them.
@@ -135,7 +136,7 @@ def test_lifetimes_decide() -> None:
 def test_a_coded_map_takes_its_capacity(chain: Model) -> None:
     traffic = fused(chain, size=10)
     (first, _) = coded_maps(chain.subgraphs[0])
-    assert traffic.held_bytes[first.feature_map] == first.capacity_bytes > 2048
+    assert traffic.held_bytes[first.feature_map] == coded_capacity(first) > 2048
     assert placed(traffic, load_memory_system("npu_sram_dram", 1500))["features_0"] == "dram"
 
 

@@ -10,12 +10,12 @@ import pytest
 import coded_models
 import model_builder
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
+from fmtc_tflite.graph.coded_maps import coded_maps
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion
-from fmtc_tflite.graph.rewrite import apply
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import tensor_bytes
-from fmtc_tflite.memory.traffic import CodecWork, Traffic, as_executed, coded_maps, fused_codec
+from fmtc_tflite.memory.traffic import CodecWork, Traffic, as_executed, fused_codec
 from model_builder import ModelBuilder
 
 MAP = 16 * 16 * 8  # bytes of each of the chain's feature maps
@@ -128,11 +128,11 @@ def test_a_folded_map() -> None:
     lossless = coded_models.lossless(4)
     info = SideInformation(16, lossless.component_class, lossless.predictor, lossless.classes, synthesis=matrix)
     stored = SiteInsertion(sites["narrow"], lossless.to_bytes(), 300)
-    apply(model, InsertionPlan((stored, SiteInsertion(sites["wide"], info.to_bytes(), 0, folded=True))))
+    insert_codec(model, [stored, SiteInsertion(sites["wide"], info.to_bytes(), 0, folded=True)])
     model = load_model(model.to_bytes())
     coded, folded = coded_maps(model.subgraphs[0])
-    assert (coded.name, coded.raw_bytes, coded.is_folded) == ("narrow", 8 * 8 * 4, False)
-    assert (folded.name, folded.raw_bytes, folded.is_folded) == ("wide", 8 * 8 * 16, True)
+    assert (coded.name, tensor_bytes(coded.feature_map), coded.is_folded) == ("narrow", 8 * 8 * 4, False)
+    assert (folded.name, tensor_bytes(folded.feature_map), folded.is_folded) == ("wide", 8 * 8 * 16, True)
     traffic = both(model, 90)
     assert moved(traffic["raw"]) == (192 + 256 + 1024, 256 + 1024 + 128)
     assert moved(traffic["fused_codec"]) == (192 + 90, 90 + 128)

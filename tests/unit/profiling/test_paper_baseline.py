@@ -11,7 +11,7 @@ import pytest
 from fmtc_tflite.conversion.paper_preset import PaperConversion
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
-from fmtc_tflite.graph.converted import candidate_maps
+from fmtc_tflite.graph.coded_maps import candidate_maps
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.paper_baseline import measure_paper
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions

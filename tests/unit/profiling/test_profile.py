@@ -20,7 +20,7 @@ import coded_models
 import model_builder
 from fmtc_tflite.errors import ModelFormatError, RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.rewrite import METADATA_NAME
+from fmtc_tflite.graph.names import METADATA_NAME
 from fmtc_tflite.profiling import plots
 from fmtc_tflite.profiling.html import profile_html
 from fmtc_tflite.profiling.model_explorer import node_data

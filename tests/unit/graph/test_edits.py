@@ -13,28 +13,28 @@ from flatbuffers import flexbuffers
 
 import model_builder
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import is_converted
+from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec, share_decodes
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.plan import InsertionPlan, SiteInsertion, plan_decodes
-from fmtc_tflite.graph.rewrite import DECODE, ENCODE, METADATA_NAME, apply, is_converted, restore
+from fmtc_tflite.graph.names import DECODE, ENCODE, METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
 from model_builder import ModelBuilder
 
 BUILDERS = (model_builder.chain, model_builder.residual, model_builder.with_control_flow)
 
 
-def plan_all(model: Model) -> InsertionPlan:
+def insertions(model: Model) -> list[SiteInsertion]:
     """Every site, with side information that is different for each."""
     sites = find_sites(model)
-    return InsertionPlan(
-        tuple(SiteInsertion(site, bytes([number] * 48), site.values + 24) for number, site in enumerate(sites))
-    )
+    return [SiteInsertion(site, bytes([number] * 48), site.values + 24) for number, site in enumerate(sites)]
 
 
 def converted(content: bytes) -> Model:
     """Converted, saved and loaded again."""
     model = load_model(content)
-    apply(model, plan_all(model))
+    insert_codec(model, insertions(model))
     model.metadata[METADATA_NAME] = b"{}"
     return load_model(model.to_bytes())
 
@@ -91,10 +91,10 @@ def test_sharing_of_decodes(gaps: list[int], expected: list[list[int]]) -> None:
         graph.output(graph.conv(shared, 2, name="reader"))
     model = load_model(builder.build())
     site = next(site for site in find_sites(model) if site.name == "shared")
-    groups = plan_decodes(site.consumers, GraphView(model.subgraphs[0]))
+    groups = share_decodes(site.consumers, GraphView(model.subgraphs[0]))
     order = {id(op): number for number, op in enumerate(site.consumers)}
     assert [[order[id(op)] for op in group] for group in groups] == expected
-    apply(model, plan_all(model))
+    insert_codec(model, insertions(model))
     decodes = [line for line in listing(model) if line.startswith(f"{DECODE} shared")]
     assert len(decodes) == len(expected)
 
@@ -137,7 +137,7 @@ def test_tensors_and_options_of_the_ops(dtype: str) -> None:
     graph.output(graph.conv(y, 2))
     model = load_model(builder.build())
     (site,) = find_sites(model)
-    apply(model, InsertionPlan((SiteInsertion(site, bytes(range(64)), 200),)))
+    insert_codec(model, [SiteInsertion(site, bytes(range(64)), 200)])
     model = load_model(model.to_bytes())
     encode, decode = model.subgraphs[0].ops[1:3]
     assert (encode.opcode, decode.opcode, encode.version, decode.version) == (ENCODE, DECODE, 1, 1)
@@ -215,29 +215,29 @@ def test_decoded_values_may_be_graph_outputs_of_edited_models() -> None:
 
 def test_some_sites_only() -> None:
     model = load_model(model_builder.chain())
-    apply(model, InsertionPlan(plan_all(model).insertions[1:]))
+    insert_codec(model, insertions(model)[1:])
     assert [op.opcode for op in model.subgraphs[0].ops] == ["CONV_2D", "CONV_2D", ENCODE, DECODE, "CONV_2D"]
 
 
-def test_empty_plan_changes_nothing() -> None:
+def test_no_insertion_changes_nothing() -> None:
     model = load_model(model_builder.chain())
     before = model.to_bytes()
-    apply(model, InsertionPlan(()))
+    insert_codec(model, [])
     assert model.to_bytes() == before
 
 
 def test_converting_twice() -> None:
     model = converted(model_builder.chain())
     with pytest.raises(UnsupportedModelError, match="converted already"):
-        apply(model, InsertionPlan(()))
+        insert_codec(model, [])
 
 
 def test_control_dependencies() -> None:
     model = load_model(model_builder.chain())
-    plan = plan_all(model)
+    wanted = insertions(model)
     model.metadata["model_control_dependencies"] = b"\0"
     with pytest.raises(UnsupportedModelError, match="control dependencies"):
-        apply(model, plan)
+        insert_codec(model, wanted)
 
 
 def test_restoring_what_is_not_converted() -> None:
@@ -272,6 +272,15 @@ def test_restoring_a_damaged_model(change: Callable[[list[Any]], Any], message: 
     model = converted(model_builder.chain())
     change(model.subgraphs[0].ops)
     with pytest.raises(ModelFormatError, match=message):
+        restore(load_model(model.to_bytes()))
+
+
+def test_coded_tensors_that_others_use() -> None:
+    model = converted(model_builder.chain())
+    coded = model.subgraphs[0].ops[1].outputs[0]
+    assert coded is not None
+    model.subgraphs[0].outputs.append(coded)
+    with pytest.raises(UnsupportedModelError, match=r"'features_0/fmtc_coded', .* is used by others as well"):
         restore(load_model(model.to_bytes()))
 
 

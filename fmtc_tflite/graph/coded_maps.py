@@ -1,0 +1,133 @@
+"""What a converted graph means: which of its ops and tensors stand for which feature map of the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.names import CODED_SUFFIX, COEFFICIENTS_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.region_ops import is_region
+from fmtc_tflite.graph.sites import find_sites
+
+
+@dataclass(frozen=True, eq=False)
+class CodedMap:
+    """A feature map of the original between FMTC_ENCODE and FMTC_DECODE ops.
+
+    Attributes:
+        source: what FMTC_ENCODE reads.
+        coded: the coded form that the map is decoded from.
+        side: the constant with the decoder's side information.
+        decoded: what the FMTC_DECODE ops write.
+        is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read, with
+            side information of their own.
+    """
+
+    source: Tensor
+    coded: Tensor
+    side: Tensor
+    decoded: tuple[Tensor, ...]
+    is_folded: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name that the map has in the original model."""
+        if self.is_folded:
+            return self.decoded[0].name.rpartition(DECODED_SUFFIX)[0]
+        return self.coded.name.removesuffix(CODED_SUFFIX)
+
+    @property
+    def is_stored_as_it_is(self) -> bool:
+        """Whether the encoder reads the map itself: neither another one, nor components that its producer emits."""
+        moved = self.source.name.endswith(COEFFICIENTS_SUFFIX) or any(
+            t.shape != self.source.shape for t in self.decoded
+        )
+        return not (self.is_folded or moved)
+
+    @property
+    def feature_map(self) -> Tensor:
+        """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
+        return self.source if self.is_stored_as_it_is or not self.decoded else self.decoded[0]
+
+
+def is_converted(model: Model) -> bool:
+    """Whether the model contains ops of this package."""
+    return any(is_codec_op(op) or is_region(op) for subgraph in model.subgraphs for op in subgraph.ops)
+
+
+def is_codec_op(op: Op) -> bool:
+    """Whether the op encodes or decodes."""
+    return op.opcode in (ENCODE, DECODE)
+
+
+def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
+    """The coded feature maps of a converted graph, in execution order; empty for others.
+
+    Raises:
+        ModelFormatError: an op of this package without its operands, or a decoder without an encoder before it.
+    """
+    encoded: dict[Tensor, tuple[Tensor, Tensor]] = {}  # coded tensor -> what is encoded, the encoder's side information
+    decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
+    for op in filter(is_codec_op, subgraph.ops):
+        source, side, result = _operands(op)
+        if op.opcode == ENCODE:
+            encoded[result] = source, side
+            decoded[result, side] = []
+        elif source in encoded:
+            decoded.setdefault((source, side), []).append(result)
+        else:
+            raise ModelFormatError(f"inconsistent TFLite model: {DECODE} '{result.name}' has no {ENCODE} before it")
+    return [
+        CodedMap(encoded[coded][0], coded, side, tuple(results), is_folded=encoded[coded][1] is not side)
+        for (coded, side), results in decoded.items()
+    ]
+
+
+def coded_tensors(subgraph: Subgraph) -> dict[str, Tensor]:
+    """Name of each stored feature map in the original model -> its coded tensor, in execution order."""
+    return {m.name: m.coded for m in coded_maps(subgraph) if not m.is_folded}
+
+
+def check_coded_names(model: Model) -> None:
+    """Checks that subgraph 0's coded tensors have the names of feature maps, by which their sizes are reported.
+
+    Raises:
+        ModelFormatError: tensors that have been renamed since the conversion.
+    """
+    maps = coded_maps(model.subgraphs[0])
+    encoders, coded = sum(not m.is_folded for m in maps), coded_tensors(model.subgraphs[0])
+    unknown = {m.name for m in maps} - {*candidate_maps(model)}
+    if unknown or len(coded) < encoders:
+        raise ModelFormatError(
+            f"converted model: its {encoders} coded tensors stand for {len(coded)} feature maps by name, of which "
+            f"{len(unknown)} are unknown; the tensors were renamed, convert the model again"
+        )
+
+
+def candidate_maps(model: Model) -> dict[str, Tensor]:
+    """The candidate feature maps of subgraph 0, by their names in the original: converted or not, the same names.
+
+    Each with a tensor that has its shape and, up to what coding loses, its values (see CodedMap.feature_map).
+    """
+    subgraph = model.subgraphs[0]
+    found = {s.name: s.tensor for s in find_sites(model) if s.subgraph is subgraph and not is_codec_op(s.producer)}
+    for m in coded_maps(subgraph):
+        if m.feature_map is not m.source:
+            if not m.is_folded:
+                found.pop(m.source.name, None)
+            found[m.name] = m.feature_map
+    return found
+
+
+def _operands(op: Op) -> tuple[Tensor, Tensor, Tensor]:
+    """(input, side information, output) of an ENCODE or DECODE op."""
+    if len(op.inputs) != 2 or len(op.outputs) != 1:
+        raise ModelFormatError(
+            f"inconsistent TFLite model: {op.opcode} has {len(op.inputs)} inputs and {len(op.outputs)} outputs, "
+            "expected 2 and 1"
+        )
+    source, side, result = *op.inputs, *op.outputs
+    if source is None or side is None or result is None:
+        raise ModelFormatError(f"inconsistent TFLite model: {op.opcode} has an absent input or output")
+    return source, side, result

@@ -1,0 +1,61 @@
+"""Taking the codec's ops out of a converted graph again."""
+
+from __future__ import annotations
+
+from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import coded_maps, is_codec_op, is_converted
+from fmtc_tflite.graph.model import Buffer, Model, Subgraph
+from fmtc_tflite.graph.names import DECODE, ENCODE, METADATA_NAME
+
+
+def restore(model: Model) -> None:
+    """Removes the ops of this package, with their tensors, constants and metadata, in place.
+
+    Raises:
+        UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or something else
+            uses what the ops write.
+        ModelFormatError: an FMTC op without its counterpart.
+    """
+    if not is_converted(model):
+        raise UnsupportedModelError("the model is not converted: it has no FMTC_ENCODE or FMTC_DECODE op to remove")
+    constants = [buffer for subgraph in model.subgraphs for buffer in _restore_subgraph(subgraph)]
+    _check_uses(model)
+    used = {id(op.code) for subgraph in model.subgraphs for op in subgraph.ops}
+    ours = (ENCODE.encode(), DECODE.encode())
+    model.operator_codes = [c for c in model.operator_codes if id(c) in used or c.customCode not in ours]
+    model.drop_buffers(constants)
+    model.metadata.pop(METADATA_NAME, None)
+
+
+def _check_uses(model: Model) -> None:
+    """No removed tensor is an end of a graph or signature, or another op's."""
+    kept = {id(tensor) for subgraph in model.subgraphs for tensor in subgraph.tensors}
+    uses = [t for s in model.signatures for _, t in s.inputs + s.outputs]
+    for subgraph in model.subgraphs:
+        uses += [*subgraph.inputs, *subgraph.outputs]
+        uses += [t for op in subgraph.ops for t in (*op.inputs, *op.outputs, *op.intermediates) if t is not None]
+    for tensor in uses:
+        if id(tensor) not in kept:
+            raise UnsupportedModelError(
+                f"tensor '{tensor.name}', which the codec's ops write, is used by others as well; use the original "
+                "model"
+            )
+
+
+def _restore_subgraph(subgraph: Subgraph) -> list[Buffer]:
+    """Removes the FMTC ops of a subgraph and returns the buffers with their side information."""
+    maps = coded_maps(subgraph)
+    for m in maps:
+        if m.decoded and not m.is_stored_as_it_is:
+            raise UnsupportedModelError(
+                f"tensor '{m.decoded[0].name}' is decoded from the coded form of '{m.source.name}': an operator is "
+                "folded into the decoder and cannot be taken out again; use the original model"
+            )
+    originals = {decoded: m.source for m in maps for decoded in m.decoded}
+    removed = {tensor for m in maps for tensor in (m.side, m.coded, *m.decoded)}
+    subgraph.ops = [op for op in subgraph.ops if not is_codec_op(op)]
+    for op in subgraph.ops:
+        op.inputs = [None if t is None else originals.get(t, t) for t in op.inputs]
+    subgraph.outputs = [originals.get(t, t) for t in subgraph.outputs]
+    subgraph.tensors = [t for t in subgraph.tensors if t not in removed]
+    return [tensor.buffer for tensor in removed if tensor.data is not None]

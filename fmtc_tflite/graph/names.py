@@ -1,0 +1,18 @@
+"""What this package calls its ops, tensors and metadata in a model file."""
+
+from __future__ import annotations
+
+ENCODE = "FMTC_ENCODE"
+DECODE = "FMTC_DECODE"
+OP_VERSION = 1
+FORMAT_VERSION = 1  # in the ops' options; that of FORMAT.md
+
+METADATA_NAME = "fmtc_conversion"
+
+# Tensors of a feature map have its name and one of these.
+CODED_SUFFIX = "/fmtc_coded"
+DECODED_SUFFIX = "/fmtc_decoded"
+COEFFICIENTS_SUFFIX = "/fmtc_coefficients"
+SIDE_INFORMATION_SUFFIX = "/fmtc_side_information"
+WEIGHTS_SUFFIX = "/fmtc_weights"
+BIAS_SUFFIX = "/fmtc_bias"
