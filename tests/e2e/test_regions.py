@@ -188,9 +188,9 @@ def test_other_tools(converted: Path, model: Path, tmp_path: Path) -> None:
     evaluation = json.loads((tmp_path / "eval.json").read_text())
     assert evaluation["runtime"]["kernels"] == default_kernels()
     assert evaluation["comparison"]["bit_exact"]
-    profiled = run("fmtc-profile", converted, "--json")
+    profiled = run("fmtc-profile", converted, "--json", tmp_path / "profile.json")
     assert profiled.returncode == 0, profiled.stderr
-    (profile,) = json.loads(profiled.stdout)["models"]
+    (profile,) = json.loads((tmp_path / "profile.json").read_text())["models"]
     arena = profile["arena"]
     assert arena["planned_bytes"] == arena["live_extent_bytes"]
     (region,) = profile["regions"]
