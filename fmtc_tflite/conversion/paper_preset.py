@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import Components, Read, before_activation, convolve, measure_components
@@ -29,6 +28,7 @@ from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
@@ -142,7 +142,7 @@ def _stored_values(source: Source, layers: Sequence[_Layer], codings: Sequence[M
     """What the rows store if a map is transformed alone, on the samples that build tables."""
     found = [ValueStatistics(len(layer.rows.component)) for layer in layers]
     runner = ModelRunner(source.file, num_threads=source.options.num_threads)
-    for sample in tqdm(source.samples.build, desc="coefficients", disable=None, leave=False):
+    for sample in progress(source.samples.build, "coefficients"):
         runner.run(sample)
         for layer, coding, statistics in zip(layers, codings, found, strict=True):
             statistics.add(layer.stored(coding, runner.read))
