@@ -1,4 +1,8 @@
-"""What the command-line tools call: from files to files."""
+"""What the command-line tools call: from files to files.
+
+Models run in the process that calls: a TensorFlow Lite runtime that crashes on a damaged model ends it. For files that
+nobody vouches for, call these functions in a process of its own, as the command-line tools do.
+"""
 
 import importlib
 import json

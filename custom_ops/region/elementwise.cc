@@ -56,25 +56,32 @@ void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32
 Status CheckQuantize(const OpView& op) {
   const QuantizeParameters& p = op.parameters<QuantizeParameters>();
   if (!IsRule(op, 3)) return Status::kProgramUnsupported;
-  return ValidIf(p.reserved0 == 0 && p.reserved1 == 0 && op.input(0).place == kInput && op.input(0).type == kFloat32 &&
+  return ValidIf(p.reserved == 0 && op.input(0).place == kInput && op.input(0).type == kFloat32 &&
                  IsScratch8Bit(op.output()) && HasShape(op.input(0), op.output()) && p.scale > 0 &&
                  std::isfinite(p.scale) && p.inverse > 0 && std::isfinite(p.inverse));
 }
 
+// Rounds what fits 32 bits; all else becomes p.outside.
 template <typename T>
-uint8_t Clamped(T product, T (*round)(T), const OutputRange& range) {
-  if (!(product >= T{-2147483648.0})) return AddZeroAndClamp(INT32_MIN, range);
+uint8_t RoundedOrOutside(T product, T (*round)(T), const QuantizeParameters& p) {
   const T rounded = round(product);
-  return AddZeroAndClamp(rounded < T{2147483648.0} ? static_cast<int32_t>(rounded) : INT32_MAX, range);
+  if (!(rounded >= T{-2147483648.0} && rounded < T{2147483648.0})) return p.outside;
+  return AddZeroAndClamp(static_cast<int32_t>(rounded), {p.zero, p.low, p.high});
+}
+
+// XNNPACK's: what lies beyond 32 bits is clamped, no number is the highest value.
+uint8_t RoundedOrClamped(float product, const QuantizeParameters& p) {
+  if (!(product < 2147483648.0f)) return p.high;
+  if (product < -2147483648.0f) return p.low;
+  return AddZeroAndClamp(static_cast<int32_t>(std::nearbyint(product)), {p.zero, p.low, p.high});
 }
 
 // Value `index` of the batch, of `count` ones.
 uint8_t QuantizeValue(const QuantizeParameters& p, uint8_t rule, float x, uint64_t index, uint64_t count) {
-  const OutputRange range{p.zero, p.low, p.high};
-  if (rule == 3) return Clamped<float>(x * p.inverse, std::nearbyint, range);
-  if (rule == 1) return Clamped<float>(x / p.scale, std::round, range);
-  if (index < count - count % 8) return Clamped<float>(x * p.inverse, std::round, range);
-  return Clamped<double>(static_cast<double>(x) / static_cast<double>(p.scale), std::round, range);
+  if (rule == 3) return RoundedOrClamped(x * p.inverse, p);
+  if (rule == 1) return RoundedOrOutside<float>(x / p.scale, std::round, p);
+  if (index < count - count % 8) return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
+  return RoundedOrOutside<double>(static_cast<double>(x) / static_cast<double>(p.scale), std::round, p);
 }
 
 void RunQuantize(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
@@ -122,7 +129,7 @@ bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {
 
 Status CheckAdd(const OpView& op) {
   const AddParameters& p = op.parameters<AddParameters>();
-  if (!IsRule(op, 2)) return Status::kProgramUnsupported;
+  if (!IsRule(op, 4)) return Status::kProgramUnsupported;
   bool fits = FitsAddNumbers(p, op.op->rule) && p.reserved0 == 0 && AreZero(p.reserved1) && IsScratch8Bit(op.output());
   for (int i = 0; i < op.op->inputs; ++i) {
     fits = fits && IsScratch8Bit(op.input(i)) && HasShape(op.input(i), op.output());
@@ -150,14 +157,52 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   kernels.add[op.op->rule](row);
 }
 
+constexpr Kind MakeTable() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(TableParameters);
+  kind.check = CheckTable;
+  kind.run = RunTable;
+  return kind;
+}
+
+constexpr Kind MakeQuantize() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(QuantizeParameters);
+  kind.check = CheckQuantize;
+  kind.run = RunQuantize;
+  return kind;
+}
+
+constexpr Kind MakeAdd() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(AddParameters);
+  kind.max_inputs = 2;
+  kind.check = CheckAdd;
+  kind.run = RunAdd;
+  return kind;
+}
+
+constexpr Kind MakeCopy() {
+  Kind kind;
+  kind.check = CheckCopy;
+  kind.run = RunCopy;
+  return kind;
+}
+
+constexpr Kind MakeDequantize() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(DequantizeParameters);
+  kind.check = CheckDequantize;
+  kind.run = RunDequantize;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kTableKind = {"TABLE", sizeof(TableParameters), 1, 1, Never, CheckTable, SameRow, SameColumns, RunTable};
-const Kind kQuantizeKind = {"QUANTIZE", sizeof(QuantizeParameters), 1, 1, Never, CheckQuantize, SameRow, SameColumns,
-                            RunQuantize};
-const Kind kAddKind = {"ADD", sizeof(AddParameters), 1, 2, Never, CheckAdd, SameRow, SameColumns, RunAdd};
-const Kind kCopyKind = {"COPY", 0, 1, 1, Never, CheckCopy, SameRow, SameColumns, RunCopy};
-const Kind kDequantizeKind = {
-    "DEQUANTIZE", sizeof(DequantizeParameters), 1, 1, Never, CheckDequantize, SameRow, SameColumns, RunDequantize};
+const Kind kTableKind = MakeTable();
+const Kind kQuantizeKind = MakeQuantize();
+const Kind kAddKind = MakeAdd();
+const Kind kCopyKind = MakeCopy();
+const Kind kDequantizeKind = MakeDequantize();
 
 }  // namespace fmtc::region

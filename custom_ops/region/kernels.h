@@ -84,7 +84,7 @@ struct RowKernels {
   void (*conv[kNumRules])(const MacRow& row);
   void (*depthwise[kNumRules])(const MacRow& row);
   void (*requantize[kNumRules])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
-  void (*add[3])(const AddRow& row);
+  void (*add[5])(const AddRow& row);
   void (*bilinear[5])(const BilinearRow& row);
 
   // acc[channel] += the products of the row's taps for its one column.

@@ -11,21 +11,31 @@ namespace fmtc::region {
 // Inputs that an op may have, so that checking a program takes time in proportion to its bytes.
 constexpr uint16_t kMaxInputs = 256;
 
-struct Kind {
-  const char* name;
-  uint32_t parameter_bytes;
-  uint16_t min_inputs, max_inputs;
+// What most kinds do: step y reads row y and writes row y, and column x needs column x.
+inline bool Never(const OpView&) { return false; }
+inline Range SameRow(const OpView&, int, int32_t step) { return {step, step + 1}; }
+inline Range SameColumns(const OpView&, int, Range columns) { return columns; }
 
-  // Whether step y adds row y of the only input, and the last step writes the only row.
-  bool (*accumulates)(const OpView& op);
+// What kinds do that add up whole rows.
+inline bool Always(const OpView&) { return true; }
+inline Range AllColumns(const OpView& op, int operand, Range) {
+  return {0, static_cast<int32_t>(op.input(operand).width)};
+}
+
+struct Kind {
+  uint32_t parameter_bytes = 0;
+  uint16_t min_inputs = 1, max_inputs = 1;
+
   // Whether rule, parameters, arrays, shapes, types, places and memory are what the functions below rely on. The
   // records themselves are sound.
-  Status (*check)(const OpView& op);
+  Status (*check)(const OpView& op) = nullptr;
+  // Whether step y adds row y of the only input, and the last step writes the only row.
+  bool (*accumulates)(const OpView& op) = Never;
   // Rows of an input that a step reads.
-  Range (*rows)(const OpView& op, int operand, int32_t step);
+  Range (*rows)(const OpView& op, int operand, int32_t step) = SameRow;
   // Columns of an input that columns of the output need; beyond the input where the op reads padding columns.
-  Range (*columns)(const OpView& op, int operand, Range columns);
-  void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step);
+  Range (*columns)(const OpView& op, int operand, Range columns) = SameColumns;
+  void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;
 };
 
 extern const Kind kConvKind, kDepthwiseKind, kFullyConnectedKind;
@@ -39,17 +49,6 @@ const Kind* FindKind(uint8_t number);
 
 inline int32_t NumSteps(const OpView& op, const Kind& kind) {
   return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);
-}
-
-inline bool Always(const OpView&) { return true; }
-inline bool Never(const OpView&) { return false; }
-
-// For kinds whose step y reads row y, and column x for column x.
-inline Range SameRow(const OpView&, int, int32_t step) { return {step, step + 1}; }
-inline Range SameColumns(const OpView&, int, Range columns) { return columns; }
-// For kinds that add up whole rows.
-inline Range AllColumns(const OpView& op, int operand, Range) {
-  return {0, static_cast<int32_t>(op.input(operand).width)};
 }
 
 inline Status ValidIf(bool valid) { return valid ? Status::kOk : Status::kProgramInvalid; }

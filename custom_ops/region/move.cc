@@ -163,13 +163,49 @@ void RunConcatenation(const OpView& op, const RowAccess& access, const RowKernel
   }
 }
 
+constexpr Kind MakePad() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(PadParameters);
+  kind.check = CheckPad;
+  kind.rows = PadRows;
+  kind.columns = PadColumns;
+  kind.run = RunPad;
+  return kind;
+}
+
+constexpr Kind MakeSlice() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(SliceParameters);
+  kind.check = CheckSlice;
+  kind.rows = SliceRows;
+  kind.columns = SliceColumns;
+  kind.run = RunSlice;
+  return kind;
+}
+
+constexpr Kind MakeTranspose() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(TransposeParameters);
+  kind.check = CheckTranspose;
+  kind.rows = FirstRow;
+  kind.columns = AllColumns;
+  kind.run = RunTranspose;
+  return kind;
+}
+
+constexpr Kind MakeConcatenation() {
+  Kind kind;
+  kind.max_inputs = kMaxInputs;
+  kind.check = CheckConcatenation;
+  kind.run = RunConcatenation;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kPadKind = {"PAD", sizeof(PadParameters), 1, 1, Never, CheckPad, PadRows, PadColumns, RunPad};
-const Kind kSliceKind = {"SLICE", sizeof(SliceParameters), 1, 1, Never, CheckSlice, SliceRows, SliceColumns, RunSlice};
-const Kind kTransposeKind = {
-    "TRANSPOSE", sizeof(TransposeParameters), 1, 1, Never, CheckTranspose, FirstRow, AllColumns, RunTranspose};
-const Kind kConcatenationKind = {"CONCATENATION",    0,       1,           kMaxInputs,      Never,
-                                 CheckConcatenation, SameRow, SameColumns, RunConcatenation};
+const Kind kPadKind = MakePad();
+const Kind kSliceKind = MakeSlice();
+const Kind kTransposeKind = MakeTranspose();
+const Kind kConcatenationKind = MakeConcatenation();
 
 }  // namespace fmtc::region

@@ -8,8 +8,9 @@
 namespace fmtc::region {
 namespace {
 
-constexpr uint8_t kDotLayout = 0;      // [channels / 16][k / 4][16][4]
-constexpr uint8_t kChannelLayout = 1;  // [kernel rows][kernel columns][channels]
+constexpr uint8_t kDotLayout = 0;           // [channels / 16][k / 4][16][4]
+constexpr uint8_t kChannelLayout = 1;       // [kernel rows][kernel columns][channels]
+constexpr int32_t kDepthwiseRuleBlock = 8;  // channels that kBlocksRule treats alike
 constexpr uint32_t kWeightsAlignment = 64;
 constexpr uint32_t kMaxFactorBits = 0x7F800000;  // of float32: from here on infinite, not a number or negative
 constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
@@ -68,7 +69,8 @@ bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
 Status CheckMac(const OpView& op, uint8_t layout, uint64_t k, uint64_t rows) {
   const MacParameters& p = op.parameters<MacParameters>();
   const uint8_t rule = op.op->rule;
-  if (rule < kDoubleRounding || rule > kRndnu || p.layout != layout) return Status::kProgramUnsupported;
+  const uint8_t last_rule = layout == kChannelLayout ? kBlocksRule : kRndnu;
+  if (rule < kDoubleRounding || rule > last_rule || p.layout != layout) return Status::kProgramUnsupported;
   if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
   const TensorRecord& input = op.input(0);
   if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
@@ -204,6 +206,7 @@ void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernel
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   MacRow row = MakeRow(op);
   row.multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
+  row.requantization.blocks_end = row.out_channels - row.out_channels % kDepthwiseRuleBlock;
   RunWindows(op, access, kernels.depthwise[op.op->rule], step, &row);
 }
 
@@ -226,12 +229,40 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels, access.Write(output, 0, 0));
 }
 
+constexpr Kind MakeConv() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckConv;
+  kind.rows = WindowRows;
+  kind.columns = WindowColumns;
+  kind.run = RunConv;
+  return kind;
+}
+
+constexpr Kind MakeDepthwise() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckDepthwise;
+  kind.rows = WindowRows;
+  kind.columns = WindowColumns;
+  kind.run = RunDepthwise;
+  return kind;
+}
+
+constexpr Kind MakeFullyConnected() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MacParameters);
+  kind.check = CheckFullyConnected;
+  kind.accumulates = Always;
+  kind.columns = AllColumns;
+  kind.run = RunFullyConnected;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kConvKind = {"CONV", sizeof(MacParameters), 1, 1, Never, CheckConv, WindowRows, WindowColumns, RunConv};
-const Kind kDepthwiseKind = {"DEPTHWISE", sizeof(MacParameters), 1,           1, Never, CheckDepthwise,
-                             WindowRows,  WindowColumns,         RunDepthwise};
-const Kind kFullyConnectedKind = {"FULLY_CONNECTED", sizeof(MacParameters), 1, 1, Always, CheckFullyConnected, SameRow,
-                                  AllColumns,        RunFullyConnected};
+const Kind kConvKind = MakeConv();
+const Kind kDepthwiseKind = MakeDepthwise();
+const Kind kFullyConnectedKind = MakeFullyConnected();
 
 }  // namespace fmtc::region

@@ -60,8 +60,8 @@ struct TableParameters {
 struct QuantizeParameters {
   float scale, inverse;
   uint8_t zero, low, high;
-  uint8_t reserved0;
-  uint32_t reserved1;
+  uint8_t outside;  // of what no int32 holds, rules 1 and 2
+  uint32_t reserved;
 };
 static_assert(sizeof(QuantizeParameters) == 16);
 
@@ -84,7 +84,9 @@ struct MeanParameters {
   float factor;
   int32_t zero;
   uint8_t low, high;
-  uint8_t reserved[10];
+  uint8_t reserved0[2];
+  float addend;  // rule 7
+  uint8_t reserved1[4];
 };
 static_assert(sizeof(MeanParameters) == 32);
 

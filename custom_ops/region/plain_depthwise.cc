@@ -64,5 +64,6 @@ template void PlainDepthwise<HalfUp>(const MacRow& row);
 template void PlainDepthwise<Float32>(const MacRow& row);
 template void PlainDepthwise<Float64>(const MacRow& row);
 template void PlainDepthwise<Rndnu>(const MacRow& row);
+template void PlainDepthwise<Blocks>(const MacRow& row);
 
 }  // namespace fmtc::region

@@ -15,6 +15,7 @@ constexpr RowKernels MakePlainRowKernels() {
   k.depthwise[kFloat32Rule] = PlainDepthwise<Float32>;
   k.depthwise[kFloat64Rule] = PlainDepthwise<Float64>;
   k.depthwise[kRndnu] = PlainDepthwise<Rndnu>;
+  k.depthwise[kBlocksRule] = PlainDepthwise<Blocks>;
   k.requantize[kDoubleRounding] = PlainRequantize<DoubleRounding>;
   k.requantize[kHalfUp] = PlainRequantize<HalfUp>;
   k.requantize[kFloat32Rule] = PlainRequantize<Float32>;
@@ -22,6 +23,8 @@ constexpr RowKernels MakePlainRowKernels() {
   k.requantize[kRndnu] = PlainRequantize<Rndnu>;
   k.add[1] = PlainAddDoubleRounding;
   k.add[2] = PlainAddFixedPoint;
+  k.add[3] = PlainAddShiftedFirst;
+  k.add[4] = PlainAddShiftedLast;
   k.bilinear[1] = PlainBilinearReference;
   k.bilinear[2] = PlainBilinearFixedPoint;
   k.bilinear[3] = PlainBilinearFloatInTurn;

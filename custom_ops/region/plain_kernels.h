@@ -15,6 +15,8 @@ void PlainRequantize(const int32_t* acc, const Requantization& r, int32_t channe
 
 void PlainAddDoubleRounding(const AddRow& row);
 void PlainAddFixedPoint(const AddRow& row);
+void PlainAddShiftedFirst(const AddRow& row);
+void PlainAddShiftedLast(const AddRow& row);
 
 void PlainBilinearReference(const BilinearRow& row);
 void PlainBilinearFixedPoint(const BilinearRow& row);

@@ -25,6 +25,24 @@ int32_t SumDoubleRounding(const AddParameters& p, int32_t a, int32_t b) {
   return MultiplyDoubleRounding(sum, p.multiplier_sum, p.shift_sum);
 }
 
+// a * 2^shift, rounded down; -31 <= shift <= 20 and |a| <= 255 * 2^20 or less.
+int32_t Shifted(int32_t a, int32_t shift) { return shift < 0 ? a >> -shift : ShiftLeft(a, shift); }
+
+// The built-in kernels' blocks: the operands' shifts round down or are part of the left shift.
+template <bool kShiftFirst>
+int32_t SumOfBlocks(const AddParameters& p, int32_t a, int32_t b) {
+  constexpr int32_t kLeftShift = 20;
+  int32_t sum;
+  if (kShiftFirst) {
+    sum = DoublingHighMultiply(Shifted(a, kLeftShift + p.shift_a), p.multiplier_a) +
+          DoublingHighMultiply(Shifted(b, kLeftShift + p.shift_b), p.multiplier_b);
+  } else {
+    sum = Shifted(DoublingHighMultiply(ShiftLeft(a, kLeftShift), p.multiplier_a), p.shift_a) +
+          Shifted(DoublingHighMultiply(ShiftLeft(b, kLeftShift), p.multiplier_b), p.shift_b);
+  }
+  return MultiplyDoubleRounding(sum, p.multiplier_sum, p.shift_sum);
+}
+
 int32_t SumFixedPoint(const AddParameters& p, int32_t a, int32_t b) {
   return (a * p.multiplier_a + b * p.multiplier_b + (1 << (p.shift - 1))) >> p.shift;
 }
@@ -137,6 +155,8 @@ int32_t CombineFloatPaired(const float (*v)[2], const float* p, const float* q) 
 
 void PlainAddDoubleRounding(const AddRow& row) { AddEach<SumDoubleRounding>(row); }
 void PlainAddFixedPoint(const AddRow& row) { AddEach<SumFixedPoint>(row); }
+void PlainAddShiftedFirst(const AddRow& row) { AddEach<SumOfBlocks<true>>(row); }
+void PlainAddShiftedLast(const AddRow& row) { AddEach<SumOfBlocks<false>>(row); }
 
 void PlainAverage(const PoolRow& row) { Pool<Plus, MeanHalfAway>(row); }
 void PlainMaximum(const PoolRow& row) { Pool<Greater, Largest>(row); }

@@ -9,21 +9,23 @@
 namespace fmtc::region {
 namespace {
 
-constexpr uint8_t kMixedRule = 6;            // rule 2 for whole blocks of 16 channels, rule 1 for the others
+constexpr uint8_t kFloatWithAddend = 7;
+constexpr int32_t kMeanRuleBlock = 16;       // channels that kBlocksRule treats alike
 constexpr uint32_t kMaxPoolTaps = 1u << 22;  // whose sum of values fits 32 bits
 
 Status CheckMean(const OpView& op) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const uint8_t rule = op.op->rule;
-  if (rule != kDoubleRounding && rule != kHalfUp && rule != kFloat32Rule && rule != kMixedRule) {
+  const bool is_float = rule == kFloat32Rule || rule == kFloatWithAddend;
+  if (rule != kDoubleRounding && rule != kHalfUp && rule != kBlocksRule && !is_float) {
     return Status::kProgramUnsupported;
   }
   const TensorRecord& output = op.output();
   bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(output) && output.height == 1 && output.width == 1 &&
-              output.channels == op.input(0).channels && AreZero(p.reserved) &&
+              output.channels == op.input(0).channels && AreZero(p.reserved0) && AreZero(p.reserved1) &&
               PaddedTo16(output.channels) * sizeof(int32_t) <= op.op->memory_bytes;
-  if (rule == kFloat32Rule) {
-    fits = fits && std::isfinite(p.factor);
+  if (is_float) {
+    fits = fits && std::isfinite(p.factor) && std::isfinite(p.addend);
   } else {
     fits = fits && p.shift >= kMinShift && p.shift <= kMaxShift;
   }
@@ -32,6 +34,7 @@ Status CheckMean(const OpView& op) {
 
 int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
   if (rule == kFloat32Rule) return MultiplyFloat32(acc, p.factor);
+  if (rule == kFloatWithAddend) return MultiplyAddFloat32(acc, p.factor, p.addend);
   if (rule == kHalfUp) return MultiplyHalfUp(acc, p.multiplier, p.shift);
   return MultiplyDoubleRounding(acc, p.multiplier, p.shift);
 }
@@ -50,7 +53,7 @@ void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernel
   uint8_t* out = access.Write(op.output(), 0, 0);
   for (int32_t c = 0; c < channels; ++c) {
     uint8_t rule = op.op->rule;
-    if (rule == kMixedRule) rule = c < channels - channels % 16 ? kHalfUp : kDoubleRounding;
+    if (rule == kBlocksRule) rule = c < channels - channels % kMeanRuleBlock ? kHalfUp : kDoubleRounding;
     out[c] = AddZeroAndClamp(Multiply(p, rule, acc[c]), range);
   }
 }
@@ -158,13 +161,42 @@ void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& ker
   if (step + 1 == static_cast<int32_t>(op.input(0).height)) FinishMaxima(row, maxima);
 }
 
+constexpr Kind MakeMean() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(MeanParameters);
+  kind.check = CheckMean;
+  kind.accumulates = Always;
+  kind.columns = AllColumns;
+  kind.run = RunMean;
+  return kind;
+}
+
+constexpr Kind MakeAveragePool() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(PoolParameters);
+  kind.check = CheckAveragePool;
+  kind.accumulates = PoolAccumulates;
+  kind.rows = PoolRows;
+  kind.columns = PoolColumns;
+  kind.run = RunAveragePool;
+  return kind;
+}
+
+constexpr Kind MakeMaxPool() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(PoolParameters);
+  kind.check = CheckMaxPool;
+  kind.accumulates = PoolAccumulates;
+  kind.rows = PoolRows;
+  kind.columns = PoolColumns;
+  kind.run = RunMaxPool;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kMeanKind = {"MEAN", sizeof(MeanParameters), 1, 1, Always, CheckMean, SameRow, AllColumns, RunMean};
-const Kind kAveragePoolKind = {"AVERAGE_POOL",  sizeof(PoolParameters), 1,        1,
-                               PoolAccumulates, CheckAveragePool,       PoolRows, PoolColumns,
-                               RunAveragePool};
-const Kind kMaxPoolKind = {
-    "MAX_POOL", sizeof(PoolParameters), 1, 1, PoolAccumulates, CheckMaxPool, PoolRows, PoolColumns, RunMaxPool};
+const Kind kMeanKind = MakeMean();
+const Kind kAveragePoolKind = MakeAveragePool();
+const Kind kMaxPoolKind = MakeMaxPool();
 
 }  // namespace fmtc::region

@@ -131,11 +131,29 @@ void RunNearest(const OpView& op, const RowAccess& access, const RowKernels&, in
   }
 }
 
+constexpr Kind MakeResizeBilinear() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(ResizeParameters);
+  kind.check = CheckBilinear;
+  kind.rows = BilinearRows;
+  kind.columns = BilinearColumns;
+  kind.run = RunBilinear;
+  return kind;
+}
+
+constexpr Kind MakeResizeNearest() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(ResizeParameters);
+  kind.check = CheckNearest;
+  kind.rows = NearestRows;
+  kind.columns = NearestColumns;
+  kind.run = RunNearest;
+  return kind;
+}
+
 }  // namespace
 
-const Kind kResizeBilinearKind = {"RESIZE_BILINEAR", sizeof(ResizeParameters), 1,          1, Never, CheckBilinear,
-                                  BilinearRows,      BilinearColumns,          RunBilinear};
-const Kind kResizeNearestKind = {"RESIZE_NEAREST", sizeof(ResizeParameters), 1,         1, Never, CheckNearest,
-                                 NearestRows,      NearestColumns,           RunNearest};
+const Kind kResizeBilinearKind = MakeResizeBilinear();
+const Kind kResizeNearestKind = MakeResizeNearest();
 
 }  // namespace fmtc::region

@@ -9,8 +9,15 @@
 namespace fmtc::region {
 
 // Numbers of the rules of section 4; other kinds number theirs likewise, from 1 on.
-enum Rule : uint8_t { kDoubleRounding = 1, kHalfUp = 2, kFloat32Rule = 3, kFloat64Rule = 4, kRndnu = 5 };
-constexpr int kNumRules = 6;  // as an array has them
+enum Rule : uint8_t {
+  kDoubleRounding = 1,
+  kHalfUp = 2,
+  kFloat32Rule = 3,
+  kFloat64Rule = 4,
+  kRndnu = 5,
+  kBlocksRule = 6,  // DEPTHWISE and MEAN: kHalfUp for the channels of whole blocks, kDoubleRounding for the others
+};
+constexpr int kNumRules = 7;  // as an array has them
 
 constexpr int32_t kMinShift = -31;
 constexpr int32_t kMaxShift = 30;
@@ -75,11 +82,21 @@ inline int32_t MultiplyRndnu(int32_t value, int32_t multiplier, int32_t shift) {
   return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), right);
 }
 
-// XNNPACK's fp32, ties to even.
+// Ties to even, clamped to 32 bits.
+inline int32_t RoundFloat32(float value) {
+  if (!(value > -2147483648.0f)) return INT32_MIN;
+  return value < 2147483648.0f ? static_cast<int32_t>(std::nearbyint(value)) : INT32_MAX;
+}
+
+// XNNPACK's fp32.
 inline int32_t MultiplyFloat32(int32_t value, float multiplier) {
+  return RoundFloat32(static_cast<float>(value) * multiplier);
+}
+
+// XNNPACK's for means; product and sum are rounded each, never fused.
+inline int32_t MultiplyAddFloat32(int32_t value, float multiplier, float addend) {
   const float product = static_cast<float>(value) * multiplier;
-  if (!(product > -2147483648.0f)) return INT32_MIN;
-  return product < 2147483648.0f ? static_cast<int32_t>(std::nearbyint(product)) : INT32_MAX;
+  return RoundFloat32(product + addend);
 }
 
 // Halves away from zero.
@@ -101,6 +118,7 @@ struct Requantization {
   const uint8_t* multipliers;  // of the rule's type; of 8 bytes they may lie at multiples of 4
   const int8_t* shifts;
   OutputRange range;
+  int32_t blocks_end;  // kBlocksRule: the channel behind the last whole block
 };
 
 // The policies: the value of channel c.
@@ -115,6 +133,12 @@ struct Integer {
 using DoubleRounding = Integer<MultiplyDoubleRounding>;
 using HalfUp = Integer<MultiplyHalfUp>;
 using Rndnu = Integer<MultiplyRndnu>;
+
+struct Blocks {
+  static uint8_t Apply(int32_t acc, const Requantization& r, int c) {
+    return c < r.blocks_end ? HalfUp::Apply(acc, r, c) : DoubleRounding::Apply(acc, r, c);
+  }
+};
 
 // Clamping the product to the range first keeps the sum exact, and its low bits are then the rounded number.
 struct Float32 {

@@ -80,6 +80,9 @@ def _finish(content: bytes, model: Model, buffers: Sequence[Buffer], regions: Se
     order = [by_output[op.outputs[0]] for op in model.subgraphs[0].ops if op.outputs and op.outputs[0] in by_output]
     programs = [ProgramOps(region.program, region.op_numbers) for region in order]
     model.metadata[METADATA_NAME] = restore_data(content, model, buffers, programs)
+    for entry in model.metadata_entries:
+        # Runtimes copy metadata into their memory, all but what lies behind the flatbuffer.
+        entry.buffer.in_tail |= entry.name == METADATA_NAME
     converted = model.to_bytes()
     if restore_regions(load_model(converted)).to_bytes() != load_model(content).to_bytes():
         raise VerificationError(

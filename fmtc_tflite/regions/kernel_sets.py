@@ -76,6 +76,8 @@ def accumulator_rule(op: Op, kernels: KernelSet) -> Rule:
         return Rule.FLOAT64 if own == "reference" else Rule.HALF_UP
     if own == "builtin" and op.opcode == "CONV_2D" and not _is_grouped(op):
         return Rule.HALF_UP
+    if own == "builtin" and op.opcode == "DEPTHWISE_CONV_2D" and source is not None and source.dtype == np.int8:
+        return Rule.BLOCKS
     return Rule.DOUBLE_ROUNDING
 
 
@@ -156,7 +158,7 @@ def _is_grouped(op: Op) -> bool:
 
 
 def xnnpack_takes(op: Op) -> bool:
-    """Whether the delegate claims an op of 8-bit (or partly float32) tensors."""
+    """Whether the delegate claims an op of 8-bit (or partly float32) tensors; of those whose results depend on it."""
     takes = _XNNPACK.get(op.opcode)
     return takes is not None and takes(op)
 

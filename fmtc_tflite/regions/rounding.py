@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 
 _MIN, _MAX = -(1 << 31), (1 << 31) - 1
+_ADD_SHIFT = 20
 
 
 class Rule(IntEnum):
@@ -21,6 +22,7 @@ class Rule(IntEnum):
     FLOAT32 = 3
     FLOAT64 = 4
     RNDNU = 5
+    BLOCKS = 6
 
 
 def wrap(values: np.ndarray) -> np.ndarray:
@@ -94,18 +96,53 @@ def half_away(values: np.ndarray) -> np.ndarray:
     return whole + np.copysign(np.abs(values - whole) >= 0.5, values).astype(values.dtype)
 
 
-def requantize(rule: Rule, acc: np.ndarray, scale: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
+def add(rule: int, a: np.ndarray, b: np.ndarray, m: tuple[int, int, int], s: tuple[int, int, int]) -> np.ndarray:
+    """Rules 1, 3 and 4 of ADD: the result of operands less their zero points.
+
+    Args:
+      m, s: multipliers and shifts of both operands and of the sum.
+    """
+    if rule == 1:
+        terms = [double_rounding(v << _ADD_SHIFT, m[i], s[i]) for i, v in enumerate((a, b))]
+    elif rule == 3:
+        terms = [double_high(_shifted(v, _ADD_SHIFT + s[i]), m[i]) for i, v in enumerate((a, b))]
+    else:
+        terms = [_shifted(double_high(v << _ADD_SHIFT, m[i]), s[i]) for i, v in enumerate((a, b))]
+    return double_rounding(terms[0] + terms[1], m[2], s[2])
+
+
+def add_fixed_point(a: np.ndarray, b: np.ndarray, m: tuple[int, int], shift: int) -> np.ndarray:
+    """Rule 2 of ADD, XNNPACK's."""
+    return shift_up(a * m[0] + b * m[1], shift)
+
+
+def mean_with_addend(acc: np.ndarray, f: np.float32, g: np.float32) -> np.ndarray:
+    """Rule 7 of MEAN, XNNPACK's."""
+    total = acc.astype(np.float32) * f + g
+    return np.clip(np.rint(total).astype(np.float64), _MIN, _MAX).astype(np.int64)
+
+
+def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
+    return values << shift if shift >= 0 else values >> -shift
+
+
+def requantize(rule: Rule, acc: np.ndarray, scale: np.ndarray, shift: np.ndarray | None, block: int = 8) -> np.ndarray:
     """A rule by its number.
 
     Args:
       acc: int32 values [..., channels].
       scale: m or f, [channels].
       shift: s, [channels]; None for the rules in floating point.
+      block: channels that rule 6 treats alike.
     """
     if rule is Rule.FLOAT32:
         return float32(acc, scale)
     if rule is Rule.FLOAT64:
         return float64(acc, scale)
     assert shift is not None
+    if rule is Rule.BLOCKS:
+        whole = acc.shape[-1] - acc.shape[-1] % block
+        in_block = np.arange(acc.shape[-1]) < whole
+        return np.where(in_block, half_up(acc, scale, shift), double_rounding(acc, scale, shift))
     fixed = {Rule.DOUBLE_ROUNDING: double_rounding, Rule.HALF_UP: half_up, Rule.RNDNU: rndnu}
     return fixed[rule](acc, scale, shift)

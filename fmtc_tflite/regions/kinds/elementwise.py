@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -19,10 +20,15 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
 AddArray = Callable[[bytes, int], int]
 
-_QUANTIZE = struct.Struct("<ffBBBxI")
+_QUANTIZE = struct.Struct("<ffBBBBI")
 _ADD = struct.Struct("<iiBBBBiiibbbxI32x")
 _LEFT_SHIFT = 20  # of ADD in TFLite's kernels
 _BLOCK = 16
+_ADD_RULES = {"xnnpack": 2, "builtin": 1, "reference": 1}
+_MAX_REQUANTIZING_SHIFT = 22  # with which values of 8 bits stay within 32
+# Values that a step of the built-in kernels' vectors adds; those left at a tensor's end are rounded by other rules.
+_ADD_VECTOR = {np.dtype(np.int8): 16, np.dtype(np.uint8): 8}
+_UNEVEN = "the runtime's kernels round the tensor's last values by another rule than the others"
 
 
 class ElementwiseOp(RegionOp):
@@ -74,12 +80,14 @@ class Quantize(ElementwiseOp):
 
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
         inverse = np.float32(1) / self.scale
-        return _QUANTIZE.pack(self.scale, inverse, self.output.zero_point, 0, 255, 0)
+        # What no int32 holds becomes the least one, and the sum with a negative zero point wraps.
+        wraps = self.output.dtype == np.int8 and self.output.zero_point < 128
+        return _QUANTIZE.pack(self.scale, inverse, self.output.zero_point, 0, 255, 255 if wraps else 0, 0)
 
 
 @dataclass(frozen=True)
 class AddTerms:
-    """Multipliers of ADD's operands and sum: rule 1 uses all, rule 2 those of the operands and `shift`."""
+    """Multipliers of ADD's operands and sum: rule 2 uses those of the operands and `shift`, the others all but that."""
 
     multipliers: tuple[int, int, int]
     shifts: tuple[int, int, int]
@@ -137,7 +145,13 @@ def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> 
         steps = (distance * multiplier + 128) >> 8
     else:
         ratio = float(np.float64(scale_of(source)) / np.float64(scale_of(result)))
-        steps = rounding.double_rounding(distance, *multipliers.quantize_multiplier(ratio))
+        m, s = multipliers.quantize_multiplier(ratio)
+        require(s <= _MAX_REQUANTIZING_SHIFT, "its output's scale is too small beside its input's")
+        steps = rounding.double_rounding(distance, m, s)
+        if kernels.runs(op) == "builtin":
+            in_vectors = rounding.half_up(distance, m, s)
+            require(_are_whole(source, _BLOCK) or bool((in_vectors == steps).all()), _UNEVEN)
+            steps = in_vectors
     return rounding.clamp(steps, zero, 0, 255).astype(np.uint8)
 
 
@@ -153,11 +167,34 @@ def build_add(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Kern
         values = _constants_per_channel(operands[1], result)
     shapes = {t.shape for t in operands[: 2 if values is None else 1]} | {result.shape}
     require(len(shapes) == 1 and operands[0].data is None, "it broadcasts an operand")
-    is_xnnpack = kernels.runs(op) == "xnnpack"
-    terms = (_xnnpack_terms if is_xnnpack else _tflite_terms)(operands[0], operands[1], result)
+    own = kernels.runs(op)
+    terms = (_xnnpack_terms if own == "xnnpack" else _tflite_terms)(operands[0], operands[1], result)
     zeros = (unsigned(operands[0], zero_point_of(operands[0])), unsigned(operands[1], zero_point_of(operands[1])))
     inputs = tuple(tensor_of(t) for t in operands[: 2 if values is None else 1])
-    return Add(op, inputs, tensor_of(result), 2 if is_xnnpack else 1, zeros, *clamp(op, kernels), terms, values)
+    add = Add(op, inputs, tensor_of(result), _ADD_RULES[own], zeros, *clamp(op, kernels), terms, values)
+    return replace(add, rule=_builtin_rule(add)) if own == "builtin" else add
+
+
+def _builtin_rule(add: Add) -> int:
+    """Rule 1 where it gives what the kernels' vectors do for all values; else the vectors' own, if no value is left."""
+    own = 3 if add.output.dtype == np.int8 else 4
+    a, b = np.arange(256, dtype=np.int64), np.arange(256, dtype=np.int64)
+    if add.constants is not None:
+        b = add.constants.astype(np.int64)
+    distances = a[:, None] - add.zeros[0], b[None] - add.zeros[1]
+    # Constants are added by code of several kinds: where it matters which, the op stays outside.
+    rules = (1, own) if add.constants is None else (1, 3, 4)
+    sums = [rounding.add(rule, *distances, add.terms.multipliers, add.terms.shifts) for rule in rules]
+    first, *others = (rounding.clamp(r, add.output.zero_point, add.low, add.high) for r in sums)
+    if all((other == first).all() for other in others):
+        return 1
+    require(add.constants is None and _are_whole(add.output.source, _ADD_VECTOR[add.output.dtype]), _UNEVEN)
+    return own
+
+
+def _are_whole(tensor: Tensor, vector: int) -> bool:
+    """Whether each item consists of whole vectors of so many values."""
+    return prod(tensor.shape[1:]) % vector == 0
 
 
 def _constants_per_channel(tensor: Tensor, result: Tensor) -> np.ndarray:

@@ -15,8 +15,8 @@ from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
 from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
-_STRUCT = struct.Struct("<iiifiBB10x")
-_DOUBLE_ROUNDING, _FLOAT32, _BLOCKS_HALF_UP = 1, 3, 6
+_STRUCT = struct.Struct("<iiifiBBxxf4x")
+_DOUBLE_ROUNDING, _BLOCKS, _FLOAT32_ADDEND = 1, 6, 7
 _BLOCK = 16
 
 
@@ -29,6 +29,7 @@ class MeanTerms:
     multiplier: int = 0
     shift: int = 0
     factor: float = 1.0
+    addend: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Mean(RegionOp):
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         terms = self.terms
-        return _STRUCT.pack(terms.start, terms.multiplier, terms.shift, terms.factor, terms.zero, 0, 255)
+        return _STRUCT.pack(terms.start, terms.multiplier, terms.shift, terms.factor, terms.zero, 0, 255, terms.addend)
 
 
 def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
@@ -69,9 +70,9 @@ def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ker
     own = kernels.runs(op)
     count = source.shape[1] * source.shape[2]
     if own == "xnnpack":
-        rule, terms = _FLOAT32, _xnnpack_terms(source, result, count)
+        rule, terms = _FLOAT32_ADDEND, _xnnpack_terms(source, result, count)
     elif own == "builtin" and op.options.keepDims:
-        rule, terms = _BLOCKS_HALF_UP, _optimized_terms(source, result, count)
+        rule, terms = _BLOCKS, _optimized_terms(source, result, count)
     else:
         rule, terms = _DOUBLE_ROUNDING, _reference_terms(source, result, count)
     require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
@@ -83,9 +84,12 @@ def _own_zeros(source: Tensor, result: Tensor) -> tuple[int, int]:
 
 
 def _xnnpack_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
-    zero_in, zero_out = _own_zeros(source, result)
-    factor = scale_of(source) / (scale_of(result) * np.float32(count))
-    return MeanTerms(-count * zero_in, zero_out, factor=float(factor))
+    """A sum of values as they are, converted with the input's zero points as part of the output's, all in float32."""
+    factor = (scale_of(source) / scale_of(result)) * (np.float32(1) / np.float32(count))
+    zeros = np.float32(count) * np.float32(zero_point_of(source))
+    addend = np.float32(zero_point_of(result)) - zeros * factor
+    offset = 128 if source.dtype == np.int8 else 0
+    return MeanTerms(-count * offset, offset, factor=float(factor), addend=float(addend))
 
 
 def _reference_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:

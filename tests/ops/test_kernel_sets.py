@@ -1,0 +1,106 @@
+"""Regions of one op give what the installed runtime's kernels give, under all three sets, on adversarial numbers.
+
+FMTC_KERNEL_SET_MODELS sets how many models of each op are compared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.regions.candidates import plain_tensor
+from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.kernel_sets import NAMES, KernelSet
+from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.ops import OpRefusedError, RegionTensor
+from fmtc_tflite.regions.planner import plan_region, write_program
+from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.region import Region
+from fmtc_tflite.runtime.region import RegionProgram
+from single_ops import OPCODES, SingleOp, single_op
+
+MODELS = int(os.environ.get("FMTC_KERNEL_SET_MODELS", "40"))
+FIRST_SEED = int(os.environ.get("FMTC_KERNEL_SET_SEED", "0"))
+RESOLVERS = {
+    "xnnpack": OpResolverType.BUILTIN,
+    "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "reference": OpResolverType.BUILTIN_REF,
+}
+# Results of the others do not depend on who computes them.
+CLAIMED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE", "RESIZE_BILINEAR")
+# What the kernels round by two rules, depending on where a value lies; few models are so.
+UNEVEN = "the runtime's kernels round the tensor's last values by another rule than the others"
+
+
+def live(case: SingleOp, kernels: str) -> tuple[np.ndarray, bool] | None:
+    """What the runtime computes, and whether a delegate does; None for a model that it refuses."""
+    interpreter = Interpreter(
+        model_content=case.content, experimental_op_resolver_type=RESOLVERS[kernels], num_threads=1
+    )
+    try:
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError):
+        return None
+    for details, values in zip(interpreter.get_input_details(), case.inputs, strict=True):
+        interpreter.set_tensor(details["index"], values)
+    interpreter.invoke()
+    delegated = any("DELEGATE" in op["op_name"].upper() for op in interpreter._get_ops_details())
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), delegated
+
+
+def region_tensors() -> Callable[[Tensor], RegionTensor]:
+    known: dict[Tensor, RegionTensor] = {}
+
+    def tensor_of(tensor: Tensor) -> RegionTensor:
+        if tensor not in known:
+            known[tensor] = plain_tensor(tensor)
+        return known[tensor]
+
+    return tensor_of
+
+
+def program_of(op: Op, kernels: KernelSet) -> Program | str:
+    """A region of the op alone, and a copy where it cannot write the region's output; or why there is none."""
+    try:
+        built = op_builder(kernels)(op, region_tensors())
+    except OpRefusedError as refused:
+        return str(refused)
+    ops = [built] if built.writes_region_outputs else [built, Copy.of(built.output)]
+    region = Region(tuple(ops), tuple(dict.fromkeys(built.inputs)), (ops[-1].output,))
+    return write_program(plan_region(region), kernels.number)
+
+
+def run(program: Program, case: SingleOp) -> np.ndarray:
+    with RegionProgram(program.content) as region:
+        inputs = [values.reshape(-1, *t.shape) for values, t in zip(case.inputs, region.inputs, strict=True)]
+        return region.run(inputs)[0]
+
+
+@pytest.mark.parametrize("kernels", NAMES)
+@pytest.mark.parametrize("opcode", OPCODES)
+def test_one_op_equals_the_runtime(opcode: str, kernels: str) -> None:
+    compared = 0
+    for seed in range(FIRST_SEED, FIRST_SEED + MODELS):
+        case = single_op(opcode, seed, batch=1 + (seed % 5 == 4))
+        found = live(case, kernels)
+        if found is None:
+            continue
+        expected, delegated = found
+        op, kernel_set = load_model(case.content).subgraphs[0].ops[0], KernelSet(kernels)
+        if kernels == "xnnpack" and opcode in CLAIMED:
+            assert delegated == (kernel_set.runs(op) == "xnnpack"), f"seed {seed}: who computes it"
+        program = program_of(op, kernel_set)
+        if isinstance(program, str):
+            assert program == UNEVEN, f"seed {seed}"
+            continue
+        result = run(program, case)
+        differing = np.count_nonzero(result.reshape(-1) != expected.reshape(-1))
+        assert differing == 0, f"seed {seed}: {differing} of {expected.size} values differ"
+        compared += 1
+    assert compared > 0.8 * MODELS
