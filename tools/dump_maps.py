@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(FLAGS.output)
     if folder.exists():
         raise UsageError(f"{folder}: exists; name a new folder as --output")
-    print(f"{folder}: {dump_maps(Path(arguments[0]), folder)} maps")
+    common.show(f"{folder}: {dump_maps(Path(arguments[0]), folder)} maps")
 
 
 if __name__ == "__main__":

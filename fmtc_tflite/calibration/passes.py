@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
@@ -12,6 +11,7 @@ from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
+from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.library import NativeCodec
 
 Sample = Mapping[str, np.ndarray]
@@ -37,7 +37,7 @@ def visit_maps(
     """
     runner = ModelRunner(model, content, subgraph_index, num_threads)
     count = 0
-    for sample in tqdm(samples, desc=label, disable=None, leave=False):
+    for sample in progress(samples, label):
         runner.run(sample)
         for i, tensor in enumerate(tensors):
             visit(i, runner.read(tensor))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
 from fmtc_tflite.coding.transform import eigenbasis
@@ -18,6 +17,7 @@ from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
+from fmtc_tflite.progress import progress
 
 Read = Callable[[Tensor], np.ndarray]
 # Pixels for each dimension that a covariance needs at least; with fewer the basis would describe noise.
@@ -194,7 +194,7 @@ def measure_components(
     components = [Components(site, linear_producer(site)) for site in sites]
     runner = ModelRunner(model, content, num_threads=num_threads)
     for label, visit in (("covariances", Components.add), ("ranges", Components.add_range)):
-        for sample in tqdm(samples, desc=label, disable=None, leave=False):
+        for sample in progress(samples, label):
             runner.run(sample)
             for own in components:
                 visit(own, runner.read)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
@@ -24,6 +23,7 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 
 _LEAST_PROBABILITY = 1e-3  # below it, the resolution of quantized probabilities is what counts
 
@@ -63,7 +63,7 @@ def measure_sensitivities(
       For each site; None where an operator on the way to the output has no known gradient.
     """
     meter = SensitivityMeter(model, content, sites, output_kind, seed, num_threads)
-    for position, sample in enumerate(tqdm(samples, desc="sensitivities", disable=None, leave=False)):
+    for position, sample in enumerate(progress(samples, "sensitivities")):
         meter.add(position, sample)
     return [sums.result() for sums in meter.sums]
 

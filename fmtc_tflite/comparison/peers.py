@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.graph.coded_maps import candidate_maps
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 
 _ZSTD_LEVEL = 19
 # Eyeriss (Chen et al., ISCA 2016): a value is preceded by the number of zeros before it, in five bits.
@@ -43,7 +43,7 @@ def measure_peers(
     runner = ModelRunner(model, content, num_threads=num_threads)
     totals = dict.fromkeys(PEERS, 0)
     values = count = 0
-    for sample in tqdm(samples, desc="peers", disable=None, leave=False):
+    for sample in progress(samples, "peers"):
         runner.run(sample)
         count += 1
         for tensor in maps:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.comparison.options import ComparisonOptions, Point
 from fmtc_tflite.comparison.peers import measure_peers
@@ -23,6 +22,7 @@ from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.evaluation.document import evaluation_report
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.progress import progress
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
 
@@ -144,7 +144,7 @@ def run_comparison(content: bytes, path: str, options: ComparisonOptions, keep: 
         if kept is not None:
             found = {task: _from_state(kept.read(task)) for task in sorted(kept.finished)}
         waiting = [task for task in tasks if task not in found]
-        with tqdm(total=len(tasks), initial=len(found), desc="points", disable=None) as bar:
+        with progress(None, "points", total=len(tasks), initial=len(found), leave=True) as bar:
             for task, result in run_shards(work, waiting, options.evaluation.num_workers, work.describe):
                 found[task] = result
                 if kept is not None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration import stages
 from fmtc_tflite.calibration.sensitivity import Sensitivity
@@ -25,6 +24,7 @@ from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity
 from fmtc_tflite.data.opening import Dataset
 from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
 
 # Work per stage, in feature-map values: bounds the time on large models without looking at a clock.
@@ -105,7 +105,7 @@ def correct_levels(
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
         trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
-        for i in tqdm(missing, desc="levels", disable=None, leave=False):
+        for i in progress(missing, "levels"):
             plan, cost = runs[i]
             yield {"fidelity": np.array(_run_alone(trial, content, plans, plan, statistics, cost))}
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import Components, Read, before_activation, convolve, measure_components
@@ -27,6 +26,7 @@ from fmtc_tflite.fidelity.verify import Comparison, compare
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
@@ -156,7 +156,7 @@ class PaperConversion(Conversion):
         """What the rows store if a map is transformed alone, on the samples that build tables."""
         found = [ValueStatistics(len(layer.rows.component)) for layer in layers]
         runner = ModelRunner(self.model, self.content, num_threads=self.options.num_threads)
-        for sample in tqdm(self.samples.build, desc="coefficients", disable=None, leave=False):
+        for sample in progress(self.samples.build, "coefficients"):
             runner.run(sample)
             for layer, statistics in zip(layers, found, strict=True):
                 statistics.add(layer.stored(runner.read))

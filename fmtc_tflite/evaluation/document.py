@@ -16,6 +16,7 @@ from fmtc_tflite.evaluation.shards import kernels_of
 from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
 from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.text import printable
 
 _KERNELS = "the runtime's default (XNNPACK where it has it)"
 
@@ -49,7 +50,9 @@ def evaluation_report(evaluation: Evaluation, timing: Timing, paths: Sequence[st
 
 def predictions_csv(evaluation: Evaluation) -> bytes:
     """One line per sample: name, label, and what each model made of it; UTF-8."""
-    columns: dict[str, Sequence[Any]] = {"sample": [evaluation.dataset.name(i) for i in range(len(evaluation.dataset))]}
+    columns: dict[str, Sequence[Any]] = {
+        "sample": [printable(evaluation.dataset.name(i)) for i in range(len(evaluation.dataset))]
+    }
     if evaluation.dataset.labels is not None:
         columns["label"] = evaluation.dataset.labels.tolist()
     for prefix, meter in zip(("", "reference_"), evaluation.measurement.models, strict=False):

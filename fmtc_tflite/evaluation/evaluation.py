@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
@@ -21,6 +19,7 @@ from fmtc_tflite.evaluation.measurement import Layout, Measurement
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
 from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
@@ -122,8 +121,8 @@ class Evaluation:
         waiting = [shard for shard in range(work.num_shards) if shard not in finished]
         count = sum(len(work.positions(shard)) for shard in waiting)
         total = len(self.dataset)
-        # disable=None: on a terminal only
-        with tqdm(total=total, initial=total - count, desc="evaluation", unit=" samples", disable=None) as bar:
+        bars = {"total": total, "initial": total - count, "unit": " samples", "leave": True}
+        with progress(None, "evaluation", **bars) as bar:
             for shard, state in run_shards(work, waiting, self.options.num_workers, work.describe):
                 partial.write(shard, state)
                 bar.update(len(work.positions(shard)))

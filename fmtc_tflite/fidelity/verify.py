@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
 from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
@@ -14,6 +13,7 @@ from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor, load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 
 Sample = Mapping[str, np.ndarray]
 
@@ -137,7 +137,7 @@ def compare(
     runners = [ModelRunner(*original, num_threads=num_threads), ModelRunner(reread, converted, num_threads=num_threads)]
     meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
-    for i, sample in enumerate(tqdm(samples, desc="verification", disable=None, leave=False)):
+    for i, sample in enumerate(progress(samples, "verification")):
         meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))
         exact = exact and _outputs_equal(runners, (original[0], reread))
         sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})

@@ -83,11 +83,11 @@ def convert_keras(
         steps = trained_steps(model)
         if steps and _takes_steps(options):
             recipe = Path(folder) / "trained_steps.json"
-            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
+            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)), encoding="utf-8")
             options = replace(options, recipe=recipe)
         result = convert_content(content, options)
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
-    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))
+    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]), overwrite)
     return result
 
 

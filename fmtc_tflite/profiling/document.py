@@ -72,6 +72,7 @@ def _model(profile: ModelProfile) -> dict[str, Any]:
         "feature_maps": _feature_maps(profile),
         "ops": [_op(profile, position, op) for position, op in enumerate(profile.subgraph.ops)],
         "tensors": _tensors(profile),
+        "regions": profile.regions,
     }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.fidelity.meters import CodedMeter
 from fmtc_tflite.fidelity.metrics import ByteStatistics
@@ -15,6 +14,7 @@ from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
@@ -72,7 +72,7 @@ def measure(
     stored = [m.coded for m in coded if not m.is_folded]
     meter = CodedMeter([str(i) for i in range(len(stored))])
     count = 0
-    for sample in tqdm(samples, desc="profile", disable=None, leave=False):
+    for sample in progress(samples, "profile"):
         runner.run(sample)
         meter.add({str(i): runner.read(tensor) for i, tensor in enumerate(stored)})
         if original is not None:

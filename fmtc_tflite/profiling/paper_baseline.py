@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.projection import Components, measure_components
 from fmtc_tflite.coding.code_lengths import huffman_lengths
@@ -15,6 +14,7 @@ from fmtc_tflite.coding.paper import uniform_step
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 
 # The scheme takes far longer than a run of the model; a mean size needs no more.
 _MOST_SAMPLES = 16
@@ -58,7 +58,7 @@ def measure_paper(
     components = measure_components(model, content, [sites[t] for t in maps], first, num_threads)
     counters = [_Coefficients(own, bits) for own in components]
     runner = ModelRunner(model, content, num_threads=num_threads)
-    for sample in tqdm(counted, desc="paper's scheme", disable=None, leave=False):
+    for sample in progress(counted, "paper's scheme"):
         runner.run(sample)
         for counter in counters:
             counter.add(runner)

@@ -26,6 +26,7 @@ from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, codec
 from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import Measurement
+from fmtc_tflite.profiling.region_profile import profile_regions
 from fmtc_tflite.regions.restoration import restore_regions
 
 AGREEMENT = 0.02  # planned and live arena
@@ -89,6 +90,22 @@ class ModelProfile:
     @property
     def has_regions(self) -> bool:
         return bool(region_ops(self.model))
+
+    @cached_property
+    def regions(self) -> list[dict[str, Any]]:
+        """What is inside regions, see profile_regions; a note says it where they could not be run."""
+        try:
+            found = profile_regions(self.content)
+        except FmtcError as error:
+            self.notes.append(f"the inside of regions is not known: {' '.join(str(error).split())}")
+            return []
+        if found:
+            stored = sum(region["stored_bytes"] for region in found)
+            self.notes.append(
+                f"of what regions compute, {stored:,} bytes an item are stored whole; what stays inside a region does "
+                "not count as traffic"
+            )
+        return found
 
     @cached_property
     def sha256(self) -> str:
