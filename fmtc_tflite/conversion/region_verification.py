@@ -14,6 +14,7 @@ from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
@@ -41,7 +42,7 @@ def verify_regions(
     """
     models = load_model(content), load_model(converted)
     runners = [
-        ModelRunner(model, data, num_threads=options.num_threads, kernels=kernels)
+        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, kernels=kernels)
         for model, data in zip(models, (content, converted), strict=True)
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
