@@ -65,8 +65,9 @@ def quantize_limit(real: float, scale: float, zero_point: int) -> int | None:
     """A real limit as an integer of the tensor; None where that lies outside int32."""
     with np.errstate(over="ignore"):
         steps = float(np.float32(real) / np.float32(scale))
-    rounded = round_half_away(steps)
-    return int(rounded) + zero_point if abs(rounded) <= 2.0**31 else None
+    if not abs(steps) <= 2.0**31:
+        return None
+    return int(round_half_away(steps)) + zero_point
 
 
 def round_half_away(value: float) -> float:
