@@ -1,8 +1,4 @@
 // Sums of 16 output channels with AVX2. Included where FMTC_BEGIN_TARGET_AVX2 holds.
-#include <immintrin.h>
-
-#include <cstdint>
-#include <cstring>
 
 namespace fmtc::region {
 namespace {

@@ -1,7 +1,4 @@
 // Sums of 16 output channels with AVX-512. Included where FMTC_BEGIN_TARGET_AVX512 holds.
-#include <immintrin.h>
-
-#include <cstdint>
 
 namespace fmtc::region {
 namespace {

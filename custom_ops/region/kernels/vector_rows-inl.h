@@ -1,9 +1,5 @@
 // Convolutions, depthwise and fully connected ops on vectors of sums (sums_*-inl.h), for several instruction sets.
 // Included behind one of those.
-#include <cstring>
-
-#include "region/kernels.h"
-#include "region/taps.h"
 
 namespace fmtc::region {
 namespace {
