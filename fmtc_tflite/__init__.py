@@ -1,22 +1,21 @@
 """Compresses the feature maps inside quantized TensorFlow Lite models.
 
-What runs a converted model needs numpy and a TFLite runtime only; what converts is imported when it is first used.
+What runs a converted model needs numpy and a TFLite runtime only. Everything is imported when it is first used.
 """
 
 import importlib
-from importlib import metadata as _metadata
 from typing import TYPE_CHECKING, Any
-
-from fmtc_tflite.runtime.info import runtime_info
-from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
 
 if TYPE_CHECKING:
     from fmtc_tflite.api import convert, evaluate, profile, restore
     from fmtc_tflite.profiling.options import ProfileOptions
     from fmtc_tflite.profiling.outputs import ProfileOutputs
+    from fmtc_tflite.runtime.info import runtime_info
+    from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
     from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
 
-__version__ = _metadata.version("fmtc-tflite")
+    __version__: str
+
 __all__ = [
     "CalibrationOptions",
     "ConvertOptions",
@@ -39,6 +38,10 @@ _LAZY = {
     "evaluate": "api",
     "profile": "api",
     "restore": "api",
+    "available_runtimes": "runtime.interpreter",
+    "delegate_path": "runtime.interpreter",
+    "load_interpreter": "runtime.interpreter",
+    "runtime_info": "runtime.info",
     "CalibrationOptions": "types",
     "ConvertOptions": "types",
     "EvaluateOptions": "types",
@@ -48,6 +51,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("fmtc-tflite")
     if name not in _LAZY:
         raise AttributeError(f"module 'fmtc_tflite' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fmtc_tflite.{_LAZY[name]}"), name)

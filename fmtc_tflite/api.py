@@ -6,6 +6,7 @@ nobody vouches for, call these functions in a process of its own, as the command
 
 import importlib
 import json
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import resources
@@ -15,8 +16,8 @@ from typing import Any
 from fmtc_tflite.comparison.options import ComparisonOptions
 from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
 from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
@@ -66,15 +67,16 @@ def convert(
     source = Path(model)
     target = Path(output) if output is not None else default_output(source)
     report_path = Path(report) if report is not None else target.with_suffix(".json")
-    store = (options or ConvertOptions()).calibration.store
-    if store is not None and store.resolve() in (target.resolve(), report_path.resolve()):
-        raise UsageError(f"--calibration_store {store} is an output as well; name another file")
+    options = options or ConvertOptions()
+    content = read_model_file(source)
     if not dry_run:
-        _check_targets(source, [target, report_path], overwrite)
-    result = convert_content(read_model_file(source), options or ConvertOptions())
+        inputs = [source, options.calibration.data, options.calibration.store, options.recipe]
+        check_writable([target, report_path], overwrite, _paths(inputs))
+    result = convert_content(content, options)
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
-        write_all([(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")])
+        outputs = [(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")]
+        write_all(outputs, overwrite)
     return replace(result, report=document)
 
 
@@ -100,13 +102,14 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     """
     source = Path(model)
     target = Path(output) if output is not None else source.with_name(f"{source.stem}_restored.tflite")
-    _check_targets(source, [target], overwrite)
-    restored = load_model(read_model_file(source))
+    content = read_model_file(source)
+    check_writable([target], overwrite, [source])
+    restored = load_model(content)
     if region_ops(restored):
         restored = restore_regions(restored)
     else:
         remove_codec(restored)
-    write_all([(target, restored.to_bytes())])
+    write_all([(target, restored.to_bytes())], overwrite)
     return target
 
 
@@ -140,11 +143,9 @@ def evaluate(
     """
     if options.beam is not None and resume_dir is not None:
         raise UsageError("--beam has its runner repeat what failed; drop --resume_dir")
-    sources = [Path(path) for path in (model, reference) if path is not None]
-    targets = [Path(path) for path in (json_file, predictions_file) if path is not None]
-    for source in sources:
-        _check_targets(source, targets, overwrite)
+    sources = _paths([model, reference])
     contents = [read_model_file(source) for source in sources]
+    check_writable(_paths([json_file, predictions_file]), overwrite, [*sources, Path(options.data)])
     evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
     with ExitStack() as stack:
         partial = None
@@ -159,7 +160,7 @@ def evaluate(
         outputs = [(json_file, json.dumps(document, indent=1).encode() + b"\n")]
         if predictions_file is not None:
             outputs.append((predictions_file, predictions_csv(evaluation)))
-        write_all([(Path(path), content) for path, content in outputs if path is not None])
+        write_all([(Path(path), content) for path, content in outputs if path is not None], overwrite)
         if partial is not None:
             partial.remove()
     return document
@@ -197,12 +198,12 @@ def profile(
     """
     outputs = outputs or ProfileOutputs()
     outputs.check()
-    sources = [Path(path) for path in (model, compare) if path is not None]
-    for source in sources:
-        _check_targets(source, outputs.paths, overwrite)
+    options = options or ProfileOptions()
+    sources = _paths([model, compare])
     contents = [(str(source), read_model_file(source)) for source in sources]
-    document = run_profile(contents, options or ProfileOptions())
-    write_all(outputs.render(document))
+    check_writable(outputs.paths, overwrite, [*sources, *_paths([options.data, options.memory_system])])
+    document = run_profile(contents, options)
+    write_all(outputs.render(document), overwrite)
     return document
 
 
@@ -227,15 +228,17 @@ def compare_codecs(
     check_available()
     source = Path(model)
     json_file, csv_file, picture = (Path(f"{output}.{kind}") for kind in ("json", "csv", "png"))
-    _check_targets(source, [json_file, csv_file, picture], overwrite)
+    content = read_model_file(source)
+    inputs = [source, *_paths([options.calibration.data, options.evaluation.data])]
+    check_writable([json_file, csv_file, picture], overwrite, inputs)
     keep = comparison_folder(output)
-    document = run_comparison(read_model_file(source), str(source), options, keep)
+    document = run_comparison(content, str(source), options, keep)
     outputs = [
         (json_file, json.dumps(document, indent=1).encode() + b"\n"),
         (csv_file, comparison_csv(document)),
         (picture, draw_comparison(document)),
     ]
-    write_all(outputs)
+    write_all(outputs, overwrite)
     remove_kept(keep)
     return document, [path for path, _ in outputs]
 
@@ -260,7 +263,5 @@ def read_model_file(path: Path) -> bytes:
         raise ModelFormatError(f"cannot read the model {path}: {e.strerror}; check the path") from e
 
 
-def _check_targets(source: Path, targets: list[Path], overwrite: bool) -> None:
-    if source.resolve() in [t.resolve() for t in targets]:
-        raise UsageError(f"the output would replace the model {source} itself; name another file")
-    check_writable(targets, overwrite)
+def _paths(values: Iterable[str | Path | None]) -> list[Path]:
+    return [Path(value) for value in values if value is not None]

@@ -47,3 +47,8 @@ class VerificationError(FmtcError):
 
 class OutputExistsError(FmtcError):
     """The output exists and --overwrite was not given."""
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says went wrong, for a message that names the file itself."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from fmtc_tflite.text import printable
+
 CRASHES = frozenset((signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL))
 HOW_TO_GO_ON = "the model is damaged, or hits a fault of this runtime: export it again, or try another runtime version"
 
@@ -181,4 +183,4 @@ def _name(number: int) -> str:
 
 
 def _complain(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)

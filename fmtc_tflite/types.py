@@ -147,6 +147,7 @@ class ConvertOptions:
         for name in given:
             if not 0 < (bounds[name] or 0) < math.inf:
                 raise UsageError(f"{name} {bounds[name]} is not a positive number")
+        self._check_execution(given)
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other; pass one of them")
         if given and self.lossless:
@@ -163,7 +164,6 @@ class ConvertOptions:
         if unknown:
             raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
-        self._check_execution(given)
         for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
             try:
                 re.compile(pattern or "")

@@ -330,8 +330,8 @@ def main(arguments: list[str]) -> None:
         measure(runs, files, samples, FLAGS.turns)
     result = document(Path(model).name, runs, FLAGS.turns)
     if json_file is not None:
-        write_all([(json_file, json.dumps(result, indent=1).encode())])
-    print(table(result))
+        write_all([(json_file, json.dumps(result, indent=1).encode())], FLAGS.overwrite)
+    common.show(table(result))
 
 
 if __name__ == "__main__":

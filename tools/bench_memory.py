@@ -94,12 +94,12 @@ def main(arguments: list[str]) -> None:
             warm_converted = str(Path(folder) / "warm.tflite")
             convert(DEMO_MODEL, warm_converted, options=ConvertOptions(execution="regions"))
         rows = _measure(models, {False: FLAGS.warm or str(DEMO_MODEL), True: warm_converted})
-    print("| model | kernels | KB |\n|---|---|---|")
+    common.show("| model | kernels | KB |\n|---|---|---|")
     for row in rows:
-        print(f"| {row['model']} | {row['kernels']} | {row['kb']:,.0f} |")
+        common.show(f"| {row['model']} | {row['kernels']} | {row['kb']:,.0f} |")
     for path in outputs:
-        write_all([(path, (json.dumps({"memory": rows}, indent=2) + "\n").encode())])
-        print(f"\nwritten         {path}")
+        write_all([(path, (json.dumps({"memory": rows}, indent=2) + "\n").encode())], FLAGS.overwrite)
+        common.show(f"\nwritten         {path}")
 
 
 if __name__ == "__main__":

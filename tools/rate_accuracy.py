@@ -1,6 +1,6 @@
 """Compares codecs on one model: bits against accuracy. `python tools/rate_accuracy.py --help` has the help."""
 
-from fmtc_tflite.cli.rate_accuracy import console_main
+from fmtc_tflite.cli.entry import rate_accuracy
 
 if __name__ == "__main__":
-    console_main()
+    rate_accuracy()

@@ -6,11 +6,11 @@
 
 #include "base/bytes.h"
 #include "codec/side_info.h"
+#include "fuzz/hostile_ops.h"
 #include "fuzz/hostile_region.h"
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
-#include "tests/flex_map.h"
 #include "tests/levels.h"
 #include "tflite/op_options.h"
 
@@ -234,16 +234,7 @@ bool RunSideInfo(const FuzzCase&, const Kernels* kernels, Choices choices, const
 
 // --- options: those of the ops.
 
-test::FlexMap OptionsOf(const FuzzCase& c) {
-  const char* const type = c.type() == ElementType::kInt8 ? "int8" : "uint8";
-  test::FlexMap options = test::MakeOptions(static_cast<int>(c.plan().height), static_cast<int>(c.plan().width),
-                                            static_cast<int>(c.spec().channels), type);
-  options.Set("stride_height", c.plan().stride_height);
-  options.Set("stride_width", c.plan().stride_width);
-  return options;
-}
-
-Bytes MakeOptions(const FuzzCase& c, Choices*) { return OptionsOf(c).Bytes(); }
+Bytes MakeOptions(const FuzzCase& c, Choices*) { return c.options(); }
 
 void LieInOption(Choices* choices, test::FlexMap* options) {
   const std::string key = choices->Of<const char*>(
@@ -280,6 +271,16 @@ bool RunOptions(const FuzzCase&, const Kernels*, Choices, const Bytes& bytes) {
   return true;
 }
 
+// --- ops: graphs of them in a runtime.
+
+void MutateFewOptions(const FuzzCase& c, Choices* choices, Bytes* bytes) {
+  if (choices->OneIn(4)) MutateOptions(c, choices, bytes);
+}
+
+bool RunGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes& bytes) {
+  return RunOps(c, choices, bytes);
+}
+
 // --- region: programs of regions.
 
 Bytes MakeRegion(const FuzzCase& c, Choices*) { return c.program(); }
@@ -299,6 +300,7 @@ const std::vector<Target> kTargets = {
     {"encode_overlap", true, MakeMap, MutateMap, RunEncodeOverlap},
     {"side_info", true, MakeSideInfo, MutateSideInfo, RunSideInfo},
     {"options", false, MakeOptions, MutateOptions, RunOptions},
+    {"ops", false, MakeOptions, MutateFewOptions, RunGraph},
     {"region", false, MakeRegion, DamageRegion, RunProgram},
 };
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
 from fmtc_tflite.coding.transform import eigenbasis
 from fmtc_tflite.errors import UnsupportedModelError
-from fmtc_tflite.graph.model_io import Model, Op, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Op, Tensor
 from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
+from fmtc_tflite.progress import progress
 
 Read = Callable[[Tensor], np.ndarray]
 # Pixels for each dimension that a covariance needs at least; with fewer the basis would describe noise.
@@ -180,8 +181,7 @@ class Components:
 
 
 def measure_components(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
@@ -192,9 +192,9 @@ def measure_components(
       samples: inputs by tensor name; may be gone through twice.
     """
     components = [Components(site, linear_producer(site)) for site in sites]
-    runner = ModelRunner(model, content, num_threads=num_threads)
+    runner = ModelRunner(file, num_threads=num_threads)
     for label, visit in (("covariances", Components.add), ("ranges", Components.add_range)):
-        for sample in tqdm(samples, desc=label, disable=None, leave=False):
+        for sample in progress(samples, label):
             runner.run(sample)
             for own in components:
                 visit(own, runner.read)

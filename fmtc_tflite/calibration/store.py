@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from fmtc_tflite import files
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import describe_changes
@@ -72,8 +72,9 @@ class CalibrationStore:
         self._seen: tuple[int, int, int] | None = None  # the file as it was last read or written
         self._saved_at, self._saving_seconds = 0.0, 0.0
         if path is not None:
-            check_writable([path], overwrite=True)
+            files.check_writable([path], overwrite=True)
             self._take_in_file()
+            files.keeps(path)
 
     def __enter__(self) -> CalibrationStore:
         return self
@@ -135,7 +136,7 @@ class CalibrationStore:
         start = time.monotonic()
         with _locked(self._path.parent):
             self._take_in_file()
-            write_all([(self._path, self._to_bytes())])
+            files.keep(self._path, self._to_bytes())
             self._seen = _state_of(self._path)
         self._unsaved = False
         self._saved_at = time.monotonic()

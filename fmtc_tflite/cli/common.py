@@ -1,12 +1,20 @@
 """What all command-line tools share: absl flags in console scripts, and exit codes."""
 
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from contextlib import suppress
+from errno import EPIPE
+from logging import LogRecord
+from types import FrameType, ModuleType
+from typing import NoReturn
 
 from absl import app, flags, logging
 
+from fmtc_tflite import files
+from fmtc_tflite.cli import entry, streams
 from fmtc_tflite.errors import (
     CalibrationError,
     FmtcError,
@@ -18,8 +26,10 @@ from fmtc_tflite.errors import (
     UnsupportedModelError,
     UsageError,
     VerificationError,
+    reason,
 )
 from fmtc_tflite.supervision import supervised
+from fmtc_tflite.text import printable, printable_lines
 
 EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_LIBRARY, EXIT_INTERRUPTED = (
     0,
@@ -30,6 +40,7 @@ EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_
     5,
     130,
 )
+SIGNAL_BASE = 128  # an exit code above it is that of a signal, as in shells
 
 _EXIT_CODES: tuple[tuple[tuple[type[FmtcError], ...], int], ...] = (
     (
@@ -54,52 +65,110 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
       main: gets the positional arguments, without the program's name.
       module: the tool's module: its flags are the ones that --help shows, its docstring is the help's first part.
     """
+    streams.prepare()
     for flag in flags.FLAGS.get_flags_for_module(module.__name__):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
-    app.run(lambda argv: sys.exit(supervised(lambda: _guarded(main, argv[1:]))), flags_parser=_parse_flags)
+
+    def work(argv: list[str]) -> NoReturn:
+        _take_signals()
+        _leave(supervised(lambda: _guarded(lambda: main(argv[1:]))))
+
+    app.run(work, flags_parser=_parse_flags)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-    try:
-        arguments = list(flags.FLAGS(argv))
-        logging.set_verbosity(flags.FLAGS.verbosity)  # also for the standard library's loggers
-        return arguments
-    except flags.Error as e:
-        _complain(f"{e}; see --help")
-        sys.exit(EXIT_USAGE)
-    except SystemExit:  # absl ends --help with 1
-        sys.exit(EXIT_OK)
-
-
-def _guarded(main: Callable[[list[str]], None], arguments: list[str]) -> int:
-    try:
-        main(arguments)
-    except FmtcError as e:
-        _complain(str(e))
-        return exit_code(e)
-    except KeyboardInterrupt as e:
-        _complain(str(e) or "interrupted; nothing was written")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough
-        return EXIT_OK
-    except OSError as e:
-        _complain(str(e))
-        return EXIT_INTERNAL
-    except Exception as e:  # a defect: say so in one line, with the details behind it
-        traceback.print_exc()
-        _complain(
-            f"internal error ({type(e).__name__}: {e}); nothing was written. Please report it with the lines above"
-        )
-        return EXIT_INTERNAL
-    return EXIT_OK
-
-
-def _complain(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def show(text: str) -> None:
+    """Prints results on stdout."""
+    print(printable_lines(text))
 
 
 def warn(message: str) -> None:
     """One line on stderr."""
-    print(f"warning: {message}", file=sys.stderr)
+    _line("warning", message)
+
+
+def _complain(message: str) -> None:
+    _line("error", message)
+
+
+def _line(kind: str, message: str) -> None:
+    print(f"{kind}: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    arguments: list[str] = []
+
+    def parse() -> None:
+        with suppress(SystemExit):  # how --help ends
+            arguments.extend(flags.FLAGS(argv))
+
+    code = _guarded(parse)
+    if code != EXIT_OK or not arguments:
+        _leave(code)
+    logging.set_verbosity(flags.FLAGS.verbosity)  # also for the standard library's loggers
+    logging.get_absl_handler().addFilter(_make_printable)
+    return arguments
+
+
+def _make_printable(record: LogRecord) -> bool:
+    record.msg, record.args = printable_lines(record.getMessage()), None
+    return True
+
+
+class _Terminated(BaseException):
+    """Another signal than Ctrl-C's; the argument is its number."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated(number)
+
+
+def _guarded(work: Callable[[], object]) -> int:
+    """Runs something that prints; returns the exit code, after one line on stderr if it is an error's."""
+    try:
+        work()
+        sys.stdout.flush()
+    except flags.Error as e:
+        _complain(f"{e}; see --help")
+        return EXIT_USAGE
+    except FmtcError as e:
+        _complain(str(e))
+        return exit_code(e)
+    except streams.StdoutError as e:
+        streams.drop_stdout()
+        if e.errno == EPIPE:  # whoever read our output has had enough
+            return EXIT_OK
+        _complain(f"cannot print the results: {e.strerror}; {files.account()}")
+        return EXIT_INTERNAL
+    except OSError as e:
+        where = "" if e.filename is None else f"{os.fsdecode(e.filename)}: "
+        _complain(f"{where}{reason(e)}; {files.account()}")
+        return EXIT_INTERNAL
+    except KeyboardInterrupt:
+        _complain(f"interrupted; {files.account()}")
+        return EXIT_INTERRUPTED
+    except _Terminated as e:
+        _complain(f"ended by {signal.Signals(e.args[0]).name}; {files.account()}")
+        return SIGNAL_BASE + int(e.args[0])
+    except Exception as e:  # a defect: say so in one line, with the details behind it
+        print(printable_lines(traceback.format_exc()), file=sys.stderr)
+        _complain(f"internal error ({type(e).__name__}: {e}); {files.account()}. Please report it with the lines above")
+        return EXIT_INTERNAL
+    return EXIT_OK
+
+
+def _take_signals() -> None:
+    """Has signals end the work in order; what is ignored stays ignored."""
+    if signal.getsignal(signal.SIGINT) is entry.leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process; all is said, and signals have nothing to interrupt any more."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)

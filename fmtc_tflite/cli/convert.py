@@ -9,7 +9,7 @@ Usage:
 
 Writes MODEL_fmtc.tflite and the report MODEL_fmtc.json beside the model, and a table to stdout. Exit codes: 0 done,
 1 internal or I/O error, 2 usage or bad input, 3 nothing to do or constraint unreachable, 4 verification failed,
-5 native library or runtime missing, 130 interrupted. In every case but 0, nothing has been written.
+5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
 """
 
 import json
@@ -20,8 +20,8 @@ from absl import flags
 
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.region_document import format_region_report
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import (
@@ -160,24 +160,24 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     for warning in result.warnings:
         common.warn(warning)
     if FLAGS.json:
-        print(json.dumps(result.report, indent=1))
+        common.show(json.dumps(result.report, indent=1))
         return
     if options.execution == "regions":
-        print(format_region_report(result.report))
+        common.show(format_region_report(result.report))
     else:
-        print(format_report(result.report))
+        common.show(format_report(result.report))
         _explain(result, options)
     if target is not None:
-        print(f"written         {target}")
+        common.show(f"written         {target}")
 
 
 def _explain(result: ConversionResult, options: ConvertOptions) -> None:
     if result.report["data"] == "synthetic":
-        print("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
+        common.show("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
     elif options.preset == "paper":
-        print("preset          paper: to compare with; the loss is measured, not bounded")
+        common.show("preset          paper: to compare with; the loss is measured, not bounded")
     elif not result.report["fidelity"]["bit_exact"]:
-        print(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
+        common.show(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
 
 
 def _check_mode(arguments: list[str]) -> None:
@@ -197,7 +197,8 @@ def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     _check_mode(arguments)
     if FLAGS.restore is not None:
-        print(f"written         {api.restore(FLAGS.restore, FLAGS.output, overwrite=FLAGS.overwrite)}")
+        restored = api.restore(FLAGS.restore, FLAGS.output, overwrite=FLAGS.overwrite)
+        common.show(f"written         {restored}")
         return
     options = _options()
     if FLAGS.demo:

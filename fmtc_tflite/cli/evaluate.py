@@ -84,25 +84,19 @@ def main(arguments: list[str]) -> None:
     if missing or arguments:
         got = f"got {' '.join(arguments)}" if arguments else f"{' and '.join(missing)} not given"
         raise UsageError(f"expected --model_file and --data, {got}; see --help")
-    try:
-        document = api.evaluate(
-            FLAGS.model_file,
-            FLAGS.reference_model_file,
-            options=_options(),
-            json_file=FLAGS.json,
-            predictions_file=FLAGS.predictions_csv,
-            resume_dir=FLAGS.resume_dir,
-            overwrite=FLAGS.overwrite,
-        )
-    except KeyboardInterrupt:
-        folder = api.partial_results_folder(FLAGS.json, FLAGS.resume_dir)
-        if folder is None or FLAGS.beam is not None:
-            raise
-        raise KeyboardInterrupt(f"interrupted; the same command goes on from what is kept in {folder}") from None
-    print(format_evaluation(document))
+    document = api.evaluate(
+        FLAGS.model_file,
+        FLAGS.reference_model_file,
+        options=_options(),
+        json_file=FLAGS.json,
+        predictions_file=FLAGS.predictions_csv,
+        resume_dir=FLAGS.resume_dir,
+        overwrite=FLAGS.overwrite,
+    )
+    common.show(format_evaluation(document))
     for path in (FLAGS.json, FLAGS.predictions_csv):
         if path is not None:
-            print(f"written         {Path(path)}")
+            common.show(f"written         {Path(path)}")
 
 
 def console_main() -> None:

@@ -10,7 +10,7 @@ Any .tflite works, quantized or not, converted or not. Without --data, coded siz
 Energies are estimates: traffic times the energy per bit that --memory_system names. as_executed is the traffic of the
 graph as TFLite runs it, where inserted ops cost extra; fused_codec is that of hardware or kernels with the codec at
 the memory port. docs/profiler.md says what each number counts. Exit codes: 0 done, 1 internal or I/O error, 2 usage or
-bad input, 5 native library or runtime missing, 130 interrupted. In every case but 0, nothing has been written.
+bad input, 5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
 """
 
 import sys
@@ -85,9 +85,9 @@ def main(arguments: list[str]) -> None:
         raise UsageError(f"expected one MODEL.tflite, got {' '.join(arguments) or 'none'}; see --help")
     outputs = ProfileOutputs(FLAGS.json, FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer)
     document = api.profile(arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite)
-    print(format_profile(document))
+    common.show(format_profile(document))
     for path in outputs.paths:
-        print(f"written         {path}")
+        common.show(f"written         {path}")
 
 
 def console_main() -> None:

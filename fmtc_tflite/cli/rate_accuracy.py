@@ -91,16 +91,10 @@ def main(arguments: list[str]) -> None:
     if missing or arguments:
         got = f"got {' '.join(arguments)}" if arguments else f"{' and '.join(missing)} not given"
         raise UsageError(f"expected {', '.join(f'--{name}' for name in needed)}; {got}; see --help")
-    try:
-        document, paths = api.compare_codecs(
-            FLAGS.model_file, FLAGS.output, options=_options(), overwrite=FLAGS.overwrite
-        )
-    except KeyboardInterrupt:
-        kept = api.comparison_folder(FLAGS.output)
-        raise KeyboardInterrupt(f"interrupted; the same command goes on from what is kept in {kept}") from None
-    print(format_comparison(document))
+    document, paths = api.compare_codecs(FLAGS.model_file, FLAGS.output, options=_options(), overwrite=FLAGS.overwrite)
+    common.show(format_comparison(document))
     for path in paths:
-        print(f"written         {path}")
+        common.show(f"written         {path}")
 
 
 def console_main() -> None:

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from fmtc_tflite.rendering import new_figure, png_bytes
+from fmtc_tflite.text import printable_document
 
 _COLUMNS = (
     "point",
@@ -30,6 +31,7 @@ _LEVELS = {"zstd_19": ("zstd -19", "#8a94a3", ":"), "zero_value": ("zero-value c
 
 def comparison_csv(document: dict[str, Any]) -> bytes:
     """A line for each point and each peer; UTF-8."""
+    document = printable_document(document)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -44,6 +46,7 @@ def comparison_csv(document: dict[str, Any]) -> bytes:
 
 def format_comparison(document: dict[str, Any]) -> str:
     """The comparison as tables."""
+    document = printable_document(document)
     loss = _MEASURES.get(document["measure"], "loss")
     accuracy = _ACCURACIES.get(document["accuracy_kind"], "accuracy")
     lines = [f"{'point':22} {'bits/value':>10} {'with side':>10} {loss:>22} {accuracy:>10} {'difference':>18}"]

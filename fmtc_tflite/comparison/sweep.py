@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.comparison.options import ComparisonOptions, Point
 from fmtc_tflite.comparison.peers import measure_peers
@@ -23,6 +22,7 @@ from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.evaluation.document import evaluation_report
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.progress import progress
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
 
@@ -87,9 +87,7 @@ class _Work:
     def _peers(self) -> dict[str, Any]:
         evaluation = self._evaluation(self.content, None)
         samples = evaluation.dataset.evenly(self.options.peer_samples)
-        return {
-            "peers": measure_peers(evaluation.models[0], self.content, samples, self.options.evaluation.num_threads)
-        }
+        return {"peers": measure_peers(evaluation.files[0], samples, self.options.evaluation.num_threads)}
 
 
 def _measured(document: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +142,7 @@ def run_comparison(content: bytes, path: str, options: ComparisonOptions, keep: 
         if kept is not None:
             found = {task: _from_state(kept.read(task)) for task in sorted(kept.finished)}
         waiting = [task for task in tasks if task not in found]
-        with tqdm(total=len(tasks), initial=len(found), desc="points", disable=None) as bar:
+        with progress(None, "points", total=len(tasks), initial=len(found), leave=True) as bar:
             for task, result in run_shards(work, waiting, options.evaluation.num_workers, work.describe):
                 found[task] = result
                 if kept is not None:

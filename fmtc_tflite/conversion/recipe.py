@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.errors import RecipeError
+from fmtc_tflite.errors import RecipeError, reason
 from fmtc_tflite.types import Treatment
 
 _KEYS = {"tensor", "transform", "step", "components"}
@@ -39,8 +39,8 @@ class Recipe:
         """
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
-            raise RecipeError(f"recipe {path}: {e}") from e
+        except (OSError, ValueError, RecursionError) as e:
+            raise RecipeError(f"recipe {path}: {reason(e)}") from e
         if not isinstance(document, dict) or set(document) != {"sites"} or not isinstance(document["sites"], list):
             raise RecipeError(f'recipe {path}: expected {{"sites": [...]}} and nothing else')
         return cls([_rule(entry, f"recipe {path}, sites[{i}]") for i, entry in enumerate(document["sites"])])

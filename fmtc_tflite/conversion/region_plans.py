@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
+from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, plan_region, write_program
@@ -59,7 +58,7 @@ def plan_regions(
       The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
-    for group in tqdm(found.groups, desc="planning", disable=None, leave=False, delay=_BAR_AFTER_SECONDS):
+    for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
         plan = plan_region(group.region)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:

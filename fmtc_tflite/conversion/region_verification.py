@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
@@ -15,8 +14,10 @@ from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 from fmtc_tflite.types import ConvertOptions
 
 _SYNTHETIC_SAMPLES = 8
@@ -41,12 +42,12 @@ def verify_regions(
     """
     models = load_model(content), load_model(converted)
     runners = [
-        ModelRunner(model, data, num_threads=options.num_threads, kernels=kernels)
+        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, kernels=kernels)
         for model, data in zip(models, (content, converted), strict=True)
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
     count = 0
-    for sample in tqdm(_samples(models[0], options), desc="verification", disable=None, leave=False):
+    for sample in progress(_samples(models[0], options), "verification"):
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(*outputs, strict=True):

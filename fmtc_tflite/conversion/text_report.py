@@ -4,12 +4,14 @@ from collections import Counter
 from typing import Any
 
 from fmtc_tflite.rendering import shorten
+from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 24
 
 
 def format_report(document: dict[str, Any]) -> str:
     """The report as a compact table: the largest feature maps, then the network."""
+    document = printable_document(document)
     sites = sorted(document["sites"], key=lambda s: -s["values"])
     lines = [f"{'feature map':44} {'shape':>17} {'transform':>9} {'step':>6} {'bits/value':>10}"]
     for site in sites[:_TABLE_ROWS]:

@@ -13,7 +13,7 @@ from fmtc_tflite.data.dataset import Dataset, Reader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
-from fmtc_tflite.errors import CalibrationError, UsageError
+from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.types import CalibrationOptions
@@ -120,8 +120,12 @@ def _open_reader(
         spec = _only_image(str(data), specs, preprocessing)
         return open_tfds(str(data), spec)
     path = Path(data)
-    if not path.exists():
-        raise CalibrationError(f"{path}: does not exist; check the path")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise CalibrationError(f"{path}: does not exist; check the path") from error
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long or has a NUL
+        raise CalibrationError(f"{path}: cannot be read ({reason(error)}); check the path") from error
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".npz":
         return readers.open_npz(path, specs, preprocessing)

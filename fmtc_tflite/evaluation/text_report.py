@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from fmtc_tflite.text import printable_document
+
 
 def format_evaluation(document: dict[str, Any]) -> str:
     """A compact table: model and reference side by side, then what changed."""
+    document = printable_document(document)
     models = [document["model"]] + ([document["reference_model"]] if document["reference_model"] else [])
     latencies = [document["timing"]["latency"][key] for key in ("model", "reference_model")]
     rows = [("", ["model", "reference"][: len(models)])]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.preprocess import quantize_real
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError
@@ -83,11 +83,11 @@ def convert_keras(
         steps = trained_steps(model)
         if steps and _takes_steps(options):
             recipe = Path(folder) / "trained_steps.json"
-            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)))
+            recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)), encoding="utf-8")
             options = replace(options, recipe=recipe)
         result = convert_content(content, options)
     outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
-    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]))
+    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]), overwrite)
     return result
 
 

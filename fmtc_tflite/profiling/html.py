@@ -15,6 +15,7 @@ from typing import Any
 
 from fmtc_tflite.profiling import charts
 from fmtc_tflite.profiling.charts import Part, bytes_text
+from fmtc_tflite.text import printable_document
 
 _MICRO = 1e6
 _ENERGY_PARTS = (
@@ -40,7 +41,7 @@ _SCHEME_NAMES = {
 
 def profile_html(document: dict[str, Any]) -> str:
     """The page as text."""
-    page = _Page(document)
+    page = _Page(printable_document(document))
     template = (resources.files("fmtc_tflite.profiling") / "report_template.html").read_text("utf-8")
     return Template(template).substitute(
         title=escape(f"Memory profile of {page.name}"), body="\n".join(page.sections())

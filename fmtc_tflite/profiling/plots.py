@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.rendering import new_figure, png_bytes
+from fmtc_tflite.text import printable_document
 
 PICTURES = ("arena.png", "traffic.png", "energy.png")
 
@@ -17,6 +18,7 @@ _ENERGY_COLOURS = {"feature maps": "#1f77a8", "weights": "#8a94a3", "codec": "#c
 
 def draw(document: dict[str, Any]) -> dict[str, bytes]:
     """PNG content of each of PICTURES."""
+    document = printable_document(document)
     figures = (_arena(document), _traffic(document), _energy(document))
     return {name: png_bytes(figure) for name, figure in zip(PICTURES, figures, strict=True)}
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.rendering import shorten
+from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 16
+_REGION_OPS = 8
 _MICRO = 1e6  # pJ in a uJ, and bytes in a MB
 _MODEL_TEXTS = {
     "as_executed": "the graph as TFLite runs it",
@@ -19,19 +21,20 @@ _MODEL_TEXTS = {
 
 def format_profile(document: dict[str, Any]) -> str:
     """The profile as compact tables."""
+    document = printable_document(document)
     model, name = document["models"][-1], document["traffic_model"]
     lines = [_headline(model, document["data"]), *(f"note            {note}" for note in model["notes"]), ""]
     lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
     if model["coded_sizes"]["basis"] is not None or document["data"] is not None:
         lines += _scheme_table(document) + [""]
-    lines += _map_table(model, name) + [""] + _arena(model["arena"])
+    lines += _map_table(model, name) + [""] + _arena(model["arena"]) + _regions(model["regions"])
     if document["comparison"] is not None:
         lines += ["", *_comparison(document)]
     return "\n".join(lines)
 
 
 def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:
-    kind = "converted" if model["is_converted"] else "not converted"
+    kind = "converted" if model["is_converted"] or model["regions"] else "not converted"
     text = f"model           {Path(model['path'] or '').name}, {kind}, {len(model['ops'])} ops, "
     text += f"{model['size_bytes']:,} bytes"
     sizes = model["coded_sizes"]
@@ -55,10 +58,32 @@ def _traffic_table(document: dict[str, Any]) -> list[str]:
             total = model["totals"][name]
             label = f"  {name}: {text}"
             if len(document["models"]) > 1:
-                label = f"  {'converted' if model['is_converted'] else 'original'}, {name}"
+                label = f"  {_role(model)}, {name}"
             columns = ("feature_map_read", "feature_map_written", "weights_read", "side_information_read")
             rows.append(f"{label:48} " + " ".join(f"{total[c + '_bytes'] / _MICRO:>10.4f}" for c in columns))
     return rows
+
+
+def _role(model: dict[str, Any]) -> str:
+    return "converted" if model["is_converted"] or model["regions"] else "original"
+
+
+def _regions(regions: list[dict[str, Any]]) -> list[str]:
+    """The ops inside regions that take most time."""
+    lines = []
+    for number, region in enumerate(regions):
+        total = sum(op["nanoseconds"] for op in region["ops"]) or 1
+        lines += [
+            "",
+            f"region {number:<9}{region['scratch_bytes']:,} bytes of scratch memory, {region['stored_bytes']:,} stored",
+            f"  {'slowest ops':64} {'us':>9} {'share':>7} {'bytes':>11}",
+        ]
+        for op in sorted(region["ops"], key=lambda op: -op["nanoseconds"])[:_REGION_OPS]:
+            lines.append(
+                f"  {op['op']:24}{shorten(op['tensor'], 40):40} {op['nanoseconds'] / 1000:>9.1f} "
+                f"{100 * op['nanoseconds'] / total:>6.1f}% {op['written_bytes']:>11,}"
+            )
+    return lines
 
 
 def _energy_table(document: dict[str, Any]) -> list[str]:
@@ -68,7 +93,7 @@ def _energy_table(document: dict[str, Any]) -> list[str]:
     for model in document["models"]:
         for name in _MODEL_TEXTS:
             energy = model["totals"][name]["energy"]
-            prefix = "" if len(document["models"]) == 1 else ("converted, " if model["is_converted"] else "original, ")
+            prefix = "" if len(document["models"]) == 1 else f"{_role(model)}, "
             weights = "-" if energy["weights_pj"] is None else f"{energy['weights_pj'] / _MICRO:.2f}"
             total = energy["total_pj" if included else "total_without_codec_pj"]
             rows.append(
@@ -172,6 +197,7 @@ def _comparison(document: dict[str, Any]) -> list[str]:
 
 def profile_csv(document: dict[str, Any]) -> str:
     """A line for each op of the profiled model: traffic and energy in both models, and the size of what it writes."""
+    document = printable_document(document)
     model = document["models"][-1]
     maps = {m["tensor"]: m for m in model["feature_maps"]}
     rows = [_csv_row(op, maps) for op in model["ops"]]

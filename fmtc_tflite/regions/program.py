@@ -57,6 +57,11 @@ class ProgramTensor:
         """From its first row to behind its last."""
         return self.depth * self.row_bytes
 
+    @property
+    def item_bytes(self) -> int:
+        """Of its values."""
+        return self.height * self.width * self.channels * ELEMENT_BYTES[self.type]
+
     def row_offset(self, row: int) -> int:
         """Where a row begins in its memory (scratch, or the input or output)."""
         return self.offset + (row + self.phase) % self.depth * self.row_bytes
@@ -226,6 +231,24 @@ class ProgramWriter:
         parameters = self.add(op.parameters)
         head = (op.kind, op.rule, len(op.inputs), op.output, 0, inputs, parameters, len(op.parameters))
         return _OP.pack(*head, op.memory_offset, op.memory_bytes, 0)
+
+
+def stored_bytes(program: Program) -> int:
+    """Bytes of an item that go to memory whole: cuts, which a later pass reads, and outputs."""
+    pass_of = {
+        op: number
+        for number, part in enumerate(program.passes)
+        for op in range(part.first_op, part.first_op + part.op_count)
+    }
+    writers = {op.output: number for number, op in enumerate(program.ops)}
+    cuts = {
+        index
+        for number, op in enumerate(program.ops)
+        for index in op.inputs
+        if index in writers and pass_of[number] != pass_of[writers[index]]
+    }
+    outputs = {index for index, tensor in enumerate(program.tensors) if tensor.place == OUTPUT}
+    return sum(program.tensors[index].item_bytes for index in cuts | outputs)
 
 
 class _Reader:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
-from fmtc_tflite.graph.model import Buffer, Model, Tensor
+from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.packed import unpack_constant
@@ -92,13 +92,40 @@ def restore_regions(converted: Model) -> Model:
     return original
 
 
-def _restored(converted: Model, entry: bytes) -> Model:
+def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
+    """(operator, tensor that it writes) of each op of each region's program; ('COPY', '') for what the planner made up.
+
+    Raises:
+      UnsupportedModelError, ModelFormatError: see restore_regions.
+    """
+    ops = restore_regions(converted).subgraphs[0].ops
+    directory, _ = _entry(converted.metadata[METADATA_NAME])
+    try:
+        return [
+            [("COPY", "") if number < 0 else _name(ops[number]) for number in numbers] for numbers in directory["ops"]
+        ]
+    except _DAMAGED as error:
+        raise ModelFormatError(
+            f"the metadata '{METADATA_NAME}' is damaged: {error}; convert the model again"
+        ) from error
+
+
+def _name(op: Op) -> tuple[str, str]:
+    return op.opcode, next((tensor.name for tensor in op.outputs if tensor is not None), "")
+
+
+def _entry(entry: bytes) -> tuple[dict[str, Any], bytes]:
+    """The directory, and the original file without what is elsewhere."""
     version, _, head_bytes = _HEAD.unpack_from(entry)
     if version != _VERSION:
         raise ModelFormatError(f"restore data of version {version}, expected {_VERSION}; update fmtc-tflite")
     inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], _MOST_BYTES)
-    directory = json.loads(inflated[:head_bytes])
-    original = load_fragment(inflated[head_bytes:])
+    return json.loads(inflated[:head_bytes]), inflated[head_bytes:]
+
+
+def _restored(converted: Model, entry: bytes) -> Model:
+    directory, fragment = _entry(entry)
+    original = load_fragment(fragment)
     programs = [Program.from_bytes(program_bytes(op)) for op in region_ops(converted)]
     for index, place in directory["kept"]:
         original.buffers[index].data = converted.buffers[place].data

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from fmtc_tflite.errors import UsageError
-from fmtc_tflite.files import write_all
+from fmtc_tflite import files
+from fmtc_tflite.errors import UsageError, reason
 
 _IDENTITY, _LOCK = "identity.json", "lock"
 _SHARD = re.compile(r"shard_(\d{6})\.npz")
@@ -42,14 +42,15 @@ class PartialResults:
         self._folder = folder
         try:
             folder.mkdir(exist_ok=True)
+            strangers = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
+            if strangers:
+                raise UsageError(f"{folder}: holds other files ({strangers[0]}); name an empty folder as --resume_dir")
+            self._lock: IO[bytes] | None = self._acquire()
         except OSError as error:
             raise UsageError(
-                f"{folder}: cannot keep partial results there ({error.strerror}); see --resume_dir"
+                f"{folder}: cannot keep partial results there ({reason(error)}); see --resume_dir"
             ) from error
-        strangers = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
-        if strangers:
-            raise UsageError(f"{folder}: holds other files ({strangers[0]}); name an empty folder as --resume_dir")
-        self._lock: IO[bytes] | None = self._acquire()
+        files.keeps(folder)
         try:
             self._check_identity(dict(identity))
         except BaseException:
@@ -83,7 +84,7 @@ class PartialResults:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = dict(state)
         np.savez_compressed(buffer, **arrays)
-        write_all([(self._path(shard), buffer.getvalue())])
+        files.keep(self._path(shard), buffer.getvalue())
 
     def read(self, shard: int) -> dict[str, np.ndarray]:
         """A finished shard's results.
@@ -120,10 +121,10 @@ class PartialResults:
         path = self._folder / _IDENTITY
         wanted = json.loads(json.dumps(identity))
         if not path.exists():
-            write_all([(path, json.dumps(wanted, indent=1).encode())])
+            files.keep(path, json.dumps(wanted, indent=1).encode())
             return
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_bytes())
         except ValueError as error:
             raise UsageError(f"{path}: is damaged; delete the folder {self._folder} to begin anew") from error
         if found != wanted:
@@ -141,7 +142,7 @@ def describe_changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str
 
 def _is_ours(name: str) -> bool:
     """Whether a file is one of this module's, unfinished ones included."""
-    return name in (_IDENTITY, _LOCK) or bool(_SHARD.match(name.lstrip("."))) or name.startswith(f".{_IDENTITY}.")
+    return name in (_IDENTITY, _LOCK) or bool(_SHARD.fullmatch(name)) or files.is_temporary(name)
 
 
 def _short(value: Any) -> str:

@@ -13,11 +13,13 @@ SCHEMA = "ai_edge_litert.schema_py_generated"
 INTERPRETERS = {"ai_edge_litert.interpreter", "tensorflow", "tflite_runtime"}
 
 # Part of the package -> (parts, and packages beside the standard library, that it may import). Every part may import
-# itself, `types` and `errors`; the package itself is "".
+# itself, `types`, `errors` and `text`; the package itself is "".
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "types": (set(), {"numpy"}),
     "errors": (set(), set()),
     "files": (set(), set()),
+    "text": (set(), set()),
+    "progress": (set(), {"tqdm"}),
     "rendering": (set(), set()),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
@@ -28,29 +30,29 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
     "inference": ({"graph", "runtime"}, {"numpy"}),
-    "fidelity": ({"graph", "inference"}, {"numpy", "tqdm"}),
+    "fidelity": ({"graph", "inference", "progress"}, {"numpy"}),
     "calibration": (
-        {"coding", "data", "fidelity", "files", "graph", "inference", "runtime", "sharding"},
-        {"numpy", "tqdm"},
+        {"coding", "data", "fidelity", "files", "graph", "inference", "progress", "runtime", "sharding"},
+        {"numpy"},
     ),
-    "evaluation": ({"data", "fidelity", "graph", "inference", "runtime", "sharding"}, {"numpy", "tqdm"}),
+    "evaluation": ({"data", "fidelity", "graph", "inference", "progress", "runtime", "sharding"}, {"numpy"}),
     "profiling": (
         {
-            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
-            "runtime",
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "progress", "regions"),
+            *("rendering", "runtime"),
         },
-        {"numpy", "tqdm"},
+        {"numpy"},
     ),
     "conversion": (
         {
-            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "regions", "rendering"),
-            "runtime",
+            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "progress", "regions"),
+            *("rendering", "runtime"),
         },
-        {"numpy", "tqdm"},
+        {"numpy"},
     ),
     "comparison": (
-        {"conversion", "data", "evaluation", "graph", "inference", "rendering", "sharding"},
-        {"numpy", "tqdm"},
+        {"conversion", "data", "evaluation", "graph", "inference", "progress", "rendering", "sharding"},
+        {"numpy"},
     ),
     "beam": ({"", "calibration", "data", "evaluation", "graph", "sharding"}, {"numpy", "apache_beam"}),
     "keras": (
@@ -73,8 +75,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "": ({"api", "profiling", "runtime"}, set()),
     "cli": (
-        {"", "api", "comparison", "conversion", "evaluation", "memory", "profiling", "supervision"},
-        {"absl", "tqdm"},
+        {"", "api", "comparison", "conversion", "evaluation", "files", "memory", "profiling", "supervision"},
+        {"absl"},
     ),
 }
 
@@ -113,7 +115,7 @@ def violations(module: str, names: set[str]) -> list[str]:
         top, _, below = name.partition(".")
         if top == PACKAGE:
             target = below.partition(".")[0]
-            if (target if target in LAYERS else "") not in parts | {room, "types", "errors"}:
+            if (target if target in LAYERS else "") not in parts | {room, "types", "errors", "text"}:
                 found.append(f"{module or PACKAGE} imports {name}")
         elif top not in sys.stdlib_module_names and not any(is_within(name, allowed) for allowed in packages):
             found.append(f"{module or PACKAGE} imports {name}")

@@ -1,0 +1,42 @@
+"""Entry points of the installed scripts: light, so that they are in charge before anything heavy is imported."""
+
+import importlib
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+from fmtc_tflite.cli import streams
+
+
+def convert() -> None:
+    """fmtc-convert."""
+    _run("convert")
+
+
+def evaluate() -> None:
+    """fmtc-eval."""
+    _run("evaluate")
+
+
+def profile() -> None:
+    """fmtc-profile."""
+    _run("profile")
+
+
+def rate_accuracy() -> None:
+    """tools/rate_accuracy.py."""
+    _run("rate_accuracy")
+
+
+def _run(tool: str) -> None:
+    streams.prepare()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored
+        signal.signal(signal.SIGINT, leave)  # an exception would not do: imported modules make other errors of it
+    importlib.import_module(f"fmtc_tflite.cli.{tool}").console_main()
+
+
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Handles Ctrl-C until the tool's own work begins."""
+    os.write(2, b"error: interrupted; nothing was written\n")
+    os._exit(130)

@@ -1,0 +1,258 @@
+"""fmtc-convert --execution regions as installed, and what the other tools make of such models."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from fmtc_tflite.api import convert
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.region_ops import KERNEL_SETS, kernel_set_of, region_ops
+from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
+from fmtc_tflite.profiling.live import measure_arena
+from fmtc_tflite.runtime.interpreter import available_runtimes, default_kernels, load_interpreter
+from fmtc_tflite.types import ConvertOptions
+from model_builder import ModelBuilder
+
+BIN = Path(sys.executable).parent
+PACKAGE = importlib.resources.files("fmtc_tflite")
+SCHEMA = json.loads((PACKAGE / "report_schema.json").read_text())
+DEMO = (PACKAGE / "demo" / "demo_int8.tflite").read_bytes()
+
+# Live peak arena: the most that is allowed, as a share of the original's or in bytes.
+MODELS: dict[str, float] = {
+    "mobilenet_v2_1.0_224_int8": 0.175,
+    "mobilenet_v1_0.25_96_vww_int8": 0.53,
+    "ds_cnn_kws_int8": 0.535,
+    "resnet8_cifar10_int8": 0.345,
+    "resnet56_cifar10_int8": 0.485,
+    "resnet18_cifar10_64_int8": 0.275,
+    "tinyengine_vww": 99_000,
+    "tinyengine_detection": 285_000,
+}
+
+
+def run(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BIN / tool, *map(str, arguments)], capture_output=True, text=True)
+
+
+def assert_fails(result: subprocess.CompletedProcess[str], code: int, *texts: str) -> None:
+    assert result.returncode == code, result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for text in texts:
+        assert text in errors[0]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "demo.tflite"
+    path.write_bytes(DEMO)
+    return path
+
+
+@pytest.fixture
+def converted(model: Path) -> Path:
+    result = run("fmtc-convert", model, "--execution", "regions")
+    assert result.returncode == 0, result.stderr
+    assert "bit-exact" in result.stdout
+    return model.with_name("demo_fmtc.tflite")
+
+
+def outputs(path: Path, runtime: str, kernels: str) -> list[np.ndarray]:
+    interpreter = load_interpreter(path, runtime, kernels=kernels)
+    interpreter.allocate_tensors()
+    number = interpreter.get_input_details()[0]["index"]
+    results = []
+    for x in (np.load(str(PACKAGE / "demo" / "demo_samples.npz"))["x"][:8] ^ 0x80).view(np.int8):
+        interpreter.set_tensor(number, x[None])
+        interpreter.invoke()
+        results.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).copy())
+    return results
+
+
+def test_outputs_equal_in_every_runtime_under_every_kernel_set(model: Path, tmp_path: Path) -> None:
+    for kernels in KERNEL_SETS:
+        target = tmp_path / f"{kernels}.tflite"
+        result = run("fmtc-convert", model, "--execution", "regions", "--kernels", kernels, "--output", target)
+        assert result.returncode == 0, result.stderr
+        assert kernel_set_of(load_model(target)) == kernels
+        for runtime in available_runtimes():
+            if kernels == "xnnpack" and default_kernels(runtime) != kernels:
+                continue
+            expected = outputs(model, runtime, kernels)
+            assert np.array_equal(expected, outputs(target, runtime, kernels)), (kernels, runtime)
+
+
+def test_report(converted: Path) -> None:
+    report = json.loads(converted.with_suffix(".json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert report["execution"] == "regions"
+    assert report["kernels"] == default_kernels()
+    assert report["arena"]["converted_planned_bytes"] < 0.2 * report["arena"]["original_planned_bytes"]
+    assert report["model"]["converted_size_bytes"] == converted.stat().st_size
+    assert {entry["op"] for entry in report["left_out"]} == {"SOFTMAX"}
+    (region,) = report["regions"]
+    assert region["scratch_bytes"] >= max(stage["scratch_bytes"] for stage in region["stages"])
+    assert sum(stage["ops"] for stage in region["stages"]) <= len(region["ops"])
+
+
+def test_restored_is_the_original(converted: Path) -> None:
+    result = run("fmtc-convert", "--restore", converted)
+    assert result.returncode == 0, result.stderr
+    restored = converted.with_name("demo_fmtc_restored.tflite")
+    assert restored.read_bytes() == load_model(DEMO).to_bytes()
+
+
+def test_changed_after_conversion(converted: Path) -> None:
+    model = load_model(converted)
+    data = region_ops(model)[0].inputs[0]
+    assert data is not None
+    entry = bytearray(model.metadata["fmtc_regions"])
+    entry[len(entry) // 2] ^= 1
+    model.metadata["fmtc_regions"] = bytes(entry)
+    converted.write_bytes(model.to_bytes())
+    assert_fails(run("fmtc-convert", "--restore", converted), 2, "fmtc_regions")
+    del model.metadata["fmtc_regions"]
+    converted.write_bytes(model.to_bytes())
+    assert_fails(run("fmtc-convert", "--restore", converted), 2, "use the original model")
+
+
+def test_dry_run_prints_the_plan(model: Path) -> None:
+    result = run("fmtc-convert", model, "--execution", "regions", "--dry_run")
+    assert result.returncode == 0, result.stderr
+    for text in ("bytes of scratch memory", "stage ends at", "planned arena", "kernels"):
+        assert text in result.stdout
+    assert sorted(p.name for p in model.parent.iterdir()) == ["demo.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--execution", "regions", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
+        (["--execution", "regions", "--max_bits_per_value", "2"], ["bit-exact", "--max_bits_per_value"]),
+        (["--execution", "regions", "--objective", "arena"], ["--objective arena"]),
+        (["--execution", "regions", "--preset", "paper"], ["--preset paper"]),
+        (["--kernels", "builtin"], ["--execution regions"]),
+        (["--input_shape", "x:1,2"], ["no input 'x'"]),
+        (["--input_shape", "1,224,224,3"], ["expected NAME:1,224,224,3"]),
+        (["--input_shape", "a:1,0,224,3"], ["positive sizes"]),
+    ],
+)
+def test_bad_usage(model: Path, arguments: list[str], texts: list[str]) -> None:
+    assert_fails(run("fmtc-convert", model, *arguments), 2, *texts)
+    assert sorted(p.name for p in model.parent.iterdir()) == ["demo.tflite"]
+
+
+def test_converted_models_are_refused(converted: Path) -> None:
+    for execution in ("ops", "regions"):
+        result = run("fmtc-convert", converted, "--execution", execution)
+        assert_fails(result, 2, "FMTC_REGION", "--restore")
+
+
+def test_filters_keep_ops_out(model: Path) -> None:
+    result = run("fmtc-convert", model, "--execution", "regions", "--exclude", "conv2d_4", "--json", "--dry_run")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    excluded = [entry for entry in report["left_out"] if entry["reason"] == "matched by --exclude"]
+    assert excluded
+    assert all("conv2d_4" in entry["tensor"] for entry in excluded)
+    nothing = run("fmtc-convert", model, "--execution", "regions", "--include", "no such name")
+    assert_fails(nothing, 3, "not matched by --include")
+
+
+def test_other_tools(converted: Path, model: Path, tmp_path: Path) -> None:
+    samples = tmp_path / "samples.npz"
+    samples.write_bytes((PACKAGE / "demo" / "demo_samples.npz").read_bytes())
+    options = [
+        "--reference_model_file",
+        model,
+        "--data",
+        samples,
+        "--num_samples",
+        "40",
+        "--json",
+        tmp_path / "eval.json",
+    ]
+    evaluated = run("fmtc-eval", "--model_file", converted, *options)
+    assert evaluated.returncode == 0, evaluated.stderr
+    evaluation = json.loads((tmp_path / "eval.json").read_text())
+    assert evaluation["runtime"]["kernels"] == default_kernels()
+    assert evaluation["comparison"]["bit_exact"]
+    profiled = run("fmtc-profile", converted, "--json", tmp_path / "profile.json")
+    assert profiled.returncode == 0, profiled.stderr
+    (profile,) = json.loads((tmp_path / "profile.json").read_text())["models"]
+    arena = profile["arena"]
+    assert arena["planned_bytes"] == arena["live_extent_bytes"]
+    (region,) = profile["regions"]
+    assert len(region["ops"]) >= 21
+    assert sum(op["written_bytes"] for op in region["ops"]) > region["stored_bytes"] > 0
+    assert any(op["op"] == "DEPTHWISE_CONV_2D" and op["tensor"] and op["nanoseconds"] for op in region["ops"])
+    compared = run("fmtc-profile", model, "--compare", converted)
+    assert compared.returncode == 0, compared.stderr
+
+
+def open_shapes(path: Path) -> Path:
+    """A model whose height and width are open."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("image", [1, 1, 1, 3], signature=[-1, -1, -1, 3])
+    for number in range(3):
+        x = graph.conv(x, 8, 3, name=f"t{number}", signature=[-1, -1, -1, 8], zero_point=-128)
+    graph.output(x)
+    path.write_bytes(builder.build())
+    return path
+
+
+def test_open_shapes(tmp_path: Path) -> None:
+    path = open_shapes(tmp_path / "open.tflite")
+    assert_fails(run("fmtc-convert", path, "--execution", "regions"), 2, "--input_shape 'image:?,?,?,3'")
+    for execution in ("regions", "ops"):
+        result = run("fmtc-convert", path, "--execution", execution, "--input_shape", "image:1,24,20,3", "--overwrite")
+        assert result.returncode == 0, result.stderr
+        (output,) = load_model(tmp_path / "open_fmtc.tflite").subgraphs[0].outputs
+        assert output.shape == (1, 24, 20, 8)
+
+
+def check_memory_and_file(name: str, content: bytes, kernels: str) -> tuple[int, int]:
+    """Planned equals live to the byte, and the file hardly grows; returns the original's arena and the live one."""
+    options = ConvertOptions(execution="regions", kernels=kernels)  # type: ignore[arg-type]
+    result = convert_content(content, options)
+    model = load_model(result.content)
+    planned = plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
+    live = measure_arena(ModelFile(model, result.content)).extent_bytes
+    assert planned == live == result.report["arena"]["converted_planned_bytes"], name
+    assert len(result.content) <= len(content) + max(0.05 * len(content), 4096), name
+    return plan_arena(load_model(content), scratch_bytes=no_scratch).capacity_bytes, live
+
+
+def test_planned_is_live(tmp_path: Path) -> None:
+    original, live = check_memory_and_file("demo", DEMO, "builtin")
+    assert live <= 0.16 * original
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_real_models(real_data: Path, name: str) -> None:
+    content = (real_data / "models" / f"{name}.tflite").read_bytes()
+    original, live = check_memory_and_file(name, content, "xnnpack")
+    assert live <= (MODELS[name] * original if MODELS[name] < 1 else MODELS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", ["builtin", "reference"])
+@pytest.mark.parametrize("name", ["resnet8_cifar10_int8", "ds_cnn_kws_int8", "tinyengine_vww"])
+def test_real_models_under_other_kernels(real_data: Path, name: str, kernels: str) -> None:
+    path = real_data / "models" / f"{name}.tflite"
+    options = ConvertOptions(execution="regions", kernels=kernels)  # type: ignore[arg-type]
+    assert convert(path, options=options, dry_run=True).report["fidelity"]["bit_exact"]

@@ -1,0 +1,117 @@
+"""Random networks as regions beside their originals, under every set of kernels: no byte of any output may differ.
+
+    python tests/region_trials.py 20000
+
+runs so many and prints how many ops of which kind were inside regions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmtc_tflite.conversion.region_difference import first_difference
+from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.conversion.region_verification import adversarial_samples
+from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
+from fmtc_tflite.graph.model import Op, Subgraph
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.region_ops import KERNEL_SETS
+from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.regions.candidates import Group, find_candidates, is_reshape
+from fmtc_tflite.regions.kernel_sets import KernelSet
+from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.planner import plan_region, write_program
+from random_networks import random_network
+
+_BATCHES = (1, 1, 1, 3)
+TARGET = "aarch64" if platform.machine().lower() in ("aarch64", "arm64") else "x86_64"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network under one set of kernels. `failure` is None if all outputs were equal."""
+
+    seed: int
+    kernels: str
+    fused: Counter[str]
+    left_out: Counter[str]
+    failure: str | None
+
+
+def trials(seeds: Sequence[int]) -> Iterator[Trial]:
+    """Each network under each set."""
+    for seed in seeds:
+        content = random_network(seed, _BATCHES[seed % len(_BATCHES)])
+        for kernels in KERNEL_SETS:
+            yield trial(seed, content, kernels)
+
+
+def trial(seed: int, content: bytes, kernels: str) -> Trial:
+    """Fuses all groups, worthwhile or not, and compares all outputs on extremes and noise."""
+    model = load_model(content)
+    subgraph = model.subgraphs[0]
+    kernel_set = KernelSet(kernels, TARGET)
+    found = find_candidates(subgraph, op_builder(kernel_set))
+    fused = Counter(op.opcode for group in found.groups for op in group.ops)
+    left_out = Counter(f"{op.opcode}: {reason}" for op, reason in found.left_out.items())
+    try:
+        regions = [_planned(subgraph, group, kernel_set.number) for group in found.groups]
+        fusions = [Fusion(r.group.ops, r.group.inputs, r.group.outputs, r.program.content) for r in regions]
+        fuse(model, subgraph, fusions, [op for op in subgraph.ops if is_reshape(op)])
+        failure = _difference(seed, content, model.to_bytes(), regions, kernels)
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}"
+    return Trial(seed, kernels, fused, left_out, failure)
+
+
+def _planned(subgraph: Subgraph, group: Group, kernel_set: int) -> PlannedRegion:
+    plan = plan_region(group.region)
+    numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
+    ops = tuple(numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops)
+    inputs = tuple(subgraph.tensors.index(tensor) for tensor in group.inputs)
+    return PlannedRegion(group, plan, write_program(plan, kernel_set), 0, 0, ops, inputs)
+
+
+def _difference(
+    seed: int, content: bytes, converted: bytes, regions: Sequence[PlannedRegion], kernels: str
+) -> str | None:
+    if not regions:
+        return None
+    models = load_model(content), load_model(converted)
+    runners = [ModelRunner(ModelFile(m, c), kernels=kernels) for m, c in zip(models, (content, converted), strict=True)]
+    for number, sample in enumerate(adversarial_samples(models[0].subgraphs[0].inputs, seed)):
+        for runner in runners:
+            runner.run(sample)
+        for expected, found in zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True):
+            if not np.array_equal(runners[0].read(expected), runners[1].read(found)):
+                return f"sample {number}: {first_difference(content, regions, sample, kernels)}"
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("count", type=int)
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args(arguments)
+    fused, failures = Counter[str](), 0
+    for each in trials(range(options.first, options.first + options.count)):
+        fused.update(each.fused)
+        if each.failure is not None:
+            failures += 1
+            print(f"seed {each.seed}, {each.kernels}: {each.failure}")
+    print(f"{options.count} networks, {len(KERNEL_SETS)} sets of kernels, {failures} failures; ops in regions:")
+    for opcode, number in sorted(fused.items()):
+        print(f"  {opcode:24} {number}")
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
