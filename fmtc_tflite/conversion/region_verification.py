@@ -9,8 +9,7 @@ import numpy as np
 
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
-from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import input_specs_from_model, open_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.graph.model import Model, Tensor
@@ -70,14 +69,7 @@ def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.nda
     yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
     yield from SyntheticDataset(specs, _SYNTHETIC_SAMPLES, wanted.seed)
     if wanted.data is not None:
-        yield from open_dataset(
-            wanted.data,
-            input_specs=specs,
-            preprocessing=Preprocessing(wanted.preprocessing, wanted.resize, wanted.central_crop),
-            num_samples=wanted.num_samples,
-            seed=wanted.seed,
-            skip_unreadable=wanted.skip_unreadable,
-        )
+        yield from open_data(model, wanted)
 
 
 def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[str, np.ndarray]]:
