@@ -17,6 +17,7 @@ from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import UsageError
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
@@ -47,7 +48,7 @@ def dump_maps(model_file: Path, folder: Path) -> int:
         seed=FLAGS.seed,
         skip_unreadable=FLAGS.skip_unreadable,
     )
-    runner = ModelRunner(model, model_file.read_bytes())
+    runner = ModelRunner(ModelFile(model, model_file.read_bytes()))
     runner.run(next(iter(dataset)))
     folder.mkdir()
     lines = []

@@ -1,4 +1,4 @@
-// Hostile graphs of FMTC_ENCODE and FMTC_DECODE in the fake runtime.
+// Hostile graphs of the ops in the fake runtime.
 #ifndef FMTC_FUZZ_HOSTILE_OPS_H_
 #define FMTC_FUZZ_HOSTILE_OPS_H_
 
@@ -7,10 +7,11 @@
 
 namespace fmtc::fuzz {
 
-// Builds the case's graph with these options, damages its side information, nodes, tensors and memory, and prepares and
-// invokes it again and again, with other batches, too. It is refused with one line, or runs; undamaged, it runs and
-// decodes what it encoded. Whether it ran.
-bool RunOps(const FuzzCase& c, Choices choices, const Bytes& options);
+// These build the case's graph, damage its constants, nodes, tensors and memory, and prepare and invoke it again and
+// again, with other batches, too. It is refused with one line, or runs; undamaged, it runs and gives what the codec and
+// the region give without ops. Whether it ran.
+bool RunCodecOps(const FuzzCase& c, Choices choices, const Bytes& options);
+bool RunRegionOp(const FuzzCase& c, Choices choices);
 
 }  // namespace fmtc::fuzz
 

@@ -8,6 +8,7 @@
 #include "codec/side_info.h"
 #include "fuzz/hostile_ops.h"
 #include "fuzz/hostile_region.h"
+#include "fuzz/hostile_rows.h"
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
@@ -277,13 +278,20 @@ void MutateFewOptions(const FuzzCase& c, Choices* choices, Bytes* bytes) {
   if (choices->OneIn(4)) MutateOptions(c, choices, bytes);
 }
 
-bool RunGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes& bytes) {
-  return RunOps(c, choices, bytes);
+bool RunCodecGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes& options) {
+  return RunCodecOps(c, choices, options);
+}
+
+Bytes MakeRegion(const FuzzCase& c, Choices*) { return c.program(); }
+
+// Of programs that are as they should be; the region's own target damages them.
+void KeepBytes(const FuzzCase&, Choices*, Bytes*) {}
+
+bool RunRegionGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes&) {
+  return RunRegionOp(c, choices);
 }
 
 // --- region: programs of regions.
-
-Bytes MakeRegion(const FuzzCase& c, Choices*) { return c.program(); }
 
 void DamageRegion(const FuzzCase&, Choices* choices, Bytes* bytes) { MutateRegion(choices, bytes); }
 
@@ -298,9 +306,12 @@ const std::vector<Target> kTargets = {
     {"decode_overlap", true, MakeCoded, MutateCoded, RunDecodeOverlap},
     {"encode", true, MakeMap, MutateMap, RunEncode},
     {"encode_overlap", true, MakeMap, MutateMap, RunEncodeOverlap},
+    {"read_rows", true, MakeCoded, MutateCoded, RunReadRows},
+    {"write_rows", true, MakeMap, MutateMap, RunWriteRows},
     {"side_info", true, MakeSideInfo, MutateSideInfo, RunSideInfo},
     {"options", false, MakeOptions, MutateOptions, RunOptions},
-    {"ops", false, MakeOptions, MutateFewOptions, RunGraph},
+    {"codec_ops", false, MakeOptions, MutateFewOptions, RunCodecGraph},
+    {"region_op", false, MakeRegion, KeepBytes, RunRegionGraph},
     {"region", false, MakeRegion, DamageRegion, RunProgram},
 };
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmtc_tflite.regions import rounding
-from fmtc_tflite.regions.program import SCRATCH, ProgramTensor
+from fmtc_tflite.regions.program import ProgramTensor
+from fmtc_tflite.regions.program_format import SCRATCH
 from fmtc_tflite.regions.reference.kernels import Kernel
 
 if TYPE_CHECKING:
