@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import struct
 import weakref
 import zipfile
@@ -90,6 +91,8 @@ def decode_image(path: Path, draft: bool = False) -> Image.Image:
         CalibrationError: it is missing, damaged or no image.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would have us wait
+            raise OSError("it is no file")
         with Image.open(path) as image:
             if draft:
                 image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
@@ -317,7 +320,7 @@ def _folder_labels(files: Sequence[Path]) -> tuple[np.ndarray, int] | tuple[None
 def _csv_file(folder: Path, file: str | None, where: str, allow_missing: bool) -> Path:
     if not file:
         raise CalibrationError(f"{where}: got no file name, expected a path relative to the CSV")
-    if not allow_missing and not (folder / file).is_file():
+    if not allow_missing and not os.path.isfile(folder / file):
         raise CalibrationError(
             f"{where}: got '{file}', which does not exist in {folder}; correct the line, or give --skip_unreadable"
         )
