@@ -77,6 +77,17 @@ def check_writable(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path
             raise UsageError(f"the output would replace {path} itself, which is read; name another file")
 
 
+def beside(path: Path, name: str) -> Path:
+    """The file of another name in the folder of a file.
+
+    Raises:
+      UsageError: `path` names a folder, such as '' or '/'.
+    """
+    if not path.name:
+        raise UsageError(f"{path} is a folder, expected a file name")
+    return path.with_name(name)
+
+
 def write_all(contents: Sequence[tuple[Path, bytes]], overwrite: bool) -> None:
     """Writes several files: all are complete on disk before the first one gets its name.
 

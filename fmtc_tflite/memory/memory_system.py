@@ -158,6 +158,8 @@ def _system(table: _Table, levels: dict[str, Level], logic: _Table) -> MemorySys
 
 
 def _level(entry: _Table, name: str, on_chip_bytes: int | None) -> Level:
+    if "." in name:  # which would end it in the paths of a profile's figures
+        raise UsageError(f"{entry.where}: the level's name has a dot; name it without")
     capacity = entry.optional_size("capacity_bytes")
     if capacity is not None and on_chip_bytes is not None:
         capacity = on_chip_bytes
