@@ -16,8 +16,8 @@ from typing import Any
 from fmtc_tflite.comparison.options import ComparisonOptions
 from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
 from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation

@@ -36,7 +36,7 @@ from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.data.tfds_reader import TFDS_PREFIX
 from fmtc_tflite.errors import FmtcError, UsageError
 from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
-from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.sharding.partial_results import describe_changes
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
@@ -90,10 +90,10 @@ class MeasureShard(beam.DoFn):
     def setup(self) -> None:
         """Opens model and data; raises UsageError where they are not what they should be."""
         job = self._job
-        self._model = load_model(job.content)
-        self._samples, _ = open_calibration_data(self._model, job.options.calibration)
+        self._file = ModelFile.parse(job.content)
+        self._samples, _ = open_calibration_data(self._file.model, job.options.calibration)
         _check_worker(job.identity, _calibration_identity(job.content, job.options, self._samples))
-        self._sites = {tensor_key(self._model, site.tensor): site for site in find_sites(self._model)}
+        self._sites = {tensor_key(self._file.model, site.tensor): site for site in find_sites(self._file.model)}
 
     def process(self, shard: Shard) -> Iterator[tuple[Key, Statistics]]:
         """Measures one shard."""
@@ -105,8 +105,7 @@ class MeasureShard(beam.DoFn):
         wanted = self._job.wanted
         keys = [key for key in self._sites if {(stages.VALUES, key), (stages.COVARIANCES, key)} & wanted]
         found = passes.value_statistics(
-            self._model,
-            self._job.content,
+            self._file,
             [self._sites[key] for key in keys],
             self._samples.subset(np.arange(first, end)),
             [(stages.COVARIANCES, key) in wanted for key in keys],
@@ -121,14 +120,13 @@ class MeasureShard(beam.DoFn):
         options = self._job.options
         keys = [key for key in self._sites if (stages.SENSITIVITIES, key) in self._job.wanted]
         meter = SensitivityMeter(
-            self._model,
-            self._job.content,
+            self._file,
             [self._sites[key] for key in keys],
             options.output_kind,
             options.calibration.seed,
             options.num_threads,
         )
-        chosen = stages.gradient_samples(self._model, self._samples).subset(np.arange(first, end))
+        chosen = stages.gradient_samples(self._file.model, self._samples).subset(np.arange(first, end))
         for position, sample in enumerate(chosen, first):
             meter.add(position, sample)
         for key, sums in zip(keys, meter.sums, strict=True):
@@ -194,8 +192,7 @@ class CollectShards(beam.CombineFn):
 
 def calibrate(
     store: CalibrationStore,
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Dataset,
     with_covariance: Sequence[bool],
@@ -211,22 +208,22 @@ def calibrate(
       UsageError: options that Beam does not take; workers that see something else than this machine.
       FmtcError: the pipeline failed.
     """
-    calibration, chosen = options.calibration, stages.gradient_samples(model, samples)
+    calibration, chosen = options.calibration, stages.gradient_samples(file.model, samples)
     missing: dict[Key, tuple[Site, dict[str, Any]]] = {}
     for site, covariance in zip(sites, with_covariance, strict=True):
-        wanted = {stages.VALUES: stages.site_parameters(model, site, samples)}
+        wanted = {stages.VALUES: stages.site_parameters(file.model, site, samples)}
         if covariance:
             wanted[stages.COVARIANCES] = wanted[stages.VALUES]
         kind, seed = options.output_kind, calibration.seed
-        wanted[stages.SENSITIVITIES] = stages.sensitivity_parameters(model, site, chosen, kind, seed)
+        wanted[stages.SENSITIVITIES] = stages.sensitivity_parameters(file.model, site, chosen, kind, seed)
         for stage, parameters in wanted.items():
             if store.get(stage, parameters) is None:
-                missing[stage, tensor_key(model, site.tensor)] = (site, parameters)
+                missing[stage, tensor_key(file.model, site.tensor)] = (site, parameters)
     seen_by_workers = replace(
         options, calibration=replace(calibration, data=_absolute(calibration.data), store=None, beam=None)
     )
-    identity = _calibration_identity(content, seen_by_workers, samples)
-    job = CalibrationJob(content, seen_by_workers, identity, frozenset(missing))
+    identity = _calibration_identity(file.content, seen_by_workers, samples)
+    job = CalibrationJob(file.content, seen_by_workers, identity, frozenset(missing))
     measure = beam.ParDo(MeasureShard(job)) | beam.CombinePerKey(MergeStatistics()) | beam.Map(_with_state)
     found = _run(measure, _calibration_shards(missing, len(samples), len(chosen)), list(missing), calibration.beam)
     for (stage, key), (site, parameters) in missing.items():

@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,27 +24,46 @@ TransformName = Literal["lossless", "step", "klt", "skip"]
 
 
 @dataclass(frozen=True)
-class CalibrationOptions:
-    """Where samples come from and how they become model inputs.
+class DataOptions:
+    """Which samples are taken, and how they become a model's inputs.
 
     Attributes:
-      data: folder of images, CSV, .npz or .npy; None = built-in synthetic inputs.
+      data: folder of images, CSV, .npz, .npy or `tfds:NAME[SPLIT]`; None = none, or synthetic inputs.
       preprocessing: raw, tf or torch; None = not named (an error where it would matter).
       resize: (height, width) to resize images to; None = the model's input size.
       central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
-      num_samples: at most this many samples, chosen at random by `seed`.
+      num_samples: at most this many samples; None = all.
+      seed: chooses those samples at random; None = the first ones.
       skip_unreadable: leave unreadable images out instead of stopping.
+    """
+
+    data: str | Path | None = None
+    preprocessing: str | None = None
+    resize: tuple[int, int] | None = None
+    central_crop: float | None = None
+    num_samples: int | None = None
+    seed: int | None = None
+    skip_unreadable: bool = False
+
+    def by_flag(self) -> dict[str, object]:
+        """What results on these data depend on beside the data, by the flag that says it; JSON-serialisable."""
+        names = ("preprocessing", "resize", "central_crop", "num_samples", "seed", "skip_unreadable")
+        return {f"--{name}": getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class CalibrationOptions(DataOptions):
+    """Where samples of a calibration come from; see DataOptions.
+
+    Attributes:
+      data: None = built-in synthetic inputs.
       store: file that keeps what was measured, for other conversions with these data; None keeps nothing.
       beam: options of an Apache Beam pipeline that measures, such as --runner=FlinkRunner; None measures here.
     """
 
     data: Path | None = None
-    preprocessing: str | None = None
-    resize: tuple[int, int] | None = None
-    central_crop: float | None = None
     num_samples: int | None = 512
     seed: int = 0
-    skip_unreadable: bool = False
     store: Path | None = None
     beam: tuple[str, ...] | None = None
 
@@ -238,17 +257,10 @@ def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """What `evaluate` measures on, and how.
+class EvaluateOptions(DataOptions):
+    """What `evaluate` measures on (see DataOptions), and how.
 
     Attributes:
-      data: folder of images, CSV, .npz, .npy or `tfds:NAME[SPLIT]`.
-      preprocessing: raw, tf or torch; None = not named (an error where it would matter).
-      resize: (height, width) to resize images to; None = the model's input size.
-      central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
-      num_samples: this many samples; None = all.
-      seed: chooses those samples at random; None = the first ones.
-      skip_unreadable: leave unreadable images out instead of stopping.
       label_offset: added to each label; None = 0, unless the number of classes says otherwise.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_workers: processes that share the samples.
@@ -257,13 +269,7 @@ class EvaluateOptions:
       beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
     """
 
-    data: str | Path
-    preprocessing: str | None = None
-    resize: tuple[int, int] | None = None
-    central_crop: float | None = None
-    num_samples: int | None = None
-    seed: int | None = None
-    skip_unreadable: bool = False
+    data: str | Path = field()
     label_offset: int | None = None
     output_kind: str = "auto"
     num_workers: int = 1

@@ -21,6 +21,7 @@ from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import adversarial_samples
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Op, Subgraph
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -85,7 +86,7 @@ def _difference(
     if not regions:
         return None
     models = load_model(content), load_model(converted)
-    runners = [ModelRunner(m, c, kernels=kernels) for m, c in zip(models, (content, converted), strict=True)]
+    runners = [ModelRunner(ModelFile(m, c), kernels=kernels) for m, c in zip(models, (content, converted), strict=True)]
     for number, sample in enumerate(adversarial_samples(models[0].subgraphs[0].inputs, seed)):
         for runner in runners:
             runner.run(sample)

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fmtc_tflite.graph.model_file import ModelFile
+
 TIMEOUT_SECONDS = 120
 
 
@@ -114,7 +116,7 @@ def _tools() -> dict[str, Callable[[Job], None]]:
 
     def outputs_of(content: bytes, seed: int) -> list[bytes]:
         model = load_model(content)
-        runner, found = ModelRunner(model, content, num_threads=1), []
+        runner, found = ModelRunner(ModelFile(model, content), num_threads=1), []
         for sample in SyntheticDataset(input_specs_from_model(model), 2, seed):
             runner.run(sample)
             found += [runner.read(tensor).tobytes() for tensor in model.subgraphs[0].outputs]
@@ -176,7 +178,7 @@ def _tools() -> dict[str, Callable[[Job], None]]:
         for default_kernels in (False, True):
             try:
                 specs = input_specs_from_model(model)
-                runner = ModelRunner(model, content, num_threads=1, default_kernels=default_kernels)
+                runner = ModelRunner(ModelFile(model, content), num_threads=1, default_kernels=default_kernels)
                 for sample in SyntheticDataset(specs, 24, 0):
                     runner.run(sample)
             except FmtcError:

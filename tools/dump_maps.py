@@ -21,6 +21,7 @@ from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.errors import FmtcError, UsageError
 from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
@@ -51,7 +52,7 @@ def dump_maps(model_file: Path, folder: Path) -> int:
         seed=FLAGS.seed,
         skip_unreadable=FLAGS.skip_unreadable,
     )
-    runner = ModelRunner(model, content)
+    runner = ModelRunner(ModelFile(model, content))
     runner.run(next(iter(dataset)))
     files, lines = [], []
     for number, site in enumerate(sites):

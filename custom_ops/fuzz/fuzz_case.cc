@@ -98,6 +98,15 @@ void RunFromLast(uint32_t count, Workers::Task task, void* argument) {
 
 }  // namespace
 
+test::FlexMap OptionsOf(const FuzzCase& c) {
+  const char* const type = c.type() == ElementType::kInt8 ? "int8" : "uint8";
+  test::FlexMap options = test::MakeOptions(static_cast<int>(c.plan().height), static_cast<int>(c.plan().width),
+                                            static_cast<int>(c.spec().channels), type);
+  options.Set("stride_height", c.plan().stride_height);
+  options.Set("stride_width", c.plan().stride_width);
+  return options;
+}
+
 FuzzCase::FuzzCase(uint32_t number) : number_(number) {
   Random random(number);
   spec_ = MakeSpec(&random, IsLarge(number));
@@ -108,6 +117,7 @@ FuzzCase::FuzzCase(uint32_t number) : number_(number) {
   ChooseWorkers(&random);
   type_ = OneIn(&random, 2) ? ElementType::kInt8 : ElementType::kUInt8;
   for (int i = 0; i < kMaps; ++i) AddMap(&random);
+  options_ = OptionsOf(*this).Bytes();
   program_ = test::RandomProgram(number);
 }
 

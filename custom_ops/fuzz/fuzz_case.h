@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/codec.h"
+#include "tests/flex_map.h"
 #include "tests/random_inputs.h"
 
 namespace fmtc::fuzz {
@@ -33,6 +34,7 @@ class FuzzCase {
   const Workers& workers() const { return workers_; }
   const std::vector<Bytes>& maps() const { return maps_; }
   const std::vector<Bytes>& coded() const { return coded_; }  // of each map, with room as the codec's levels allow
+  const Bytes& options() const { return options_; }           // of the ops
   const Bytes& program() const { return program_; }           // of a region
   size_t full_capacity() const { return size_t{plan_.batch} * plan_.item_capacity; }
 
@@ -50,8 +52,11 @@ class FuzzCase {
   Workers workers_;
   bool has_pool_ = false;
   std::vector<Bytes> maps_, coded_;
-  Bytes program_;
+  Bytes options_, program_;
 };
+
+// What FuzzCase::options() is made of.
+test::FlexMap OptionsOf(const FuzzCase& c);
 
 }  // namespace fmtc::fuzz
 

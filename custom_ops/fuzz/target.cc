@@ -6,11 +6,12 @@
 
 #include "base/bytes.h"
 #include "codec/side_info.h"
+#include "fuzz/hostile_ops.h"
 #include "fuzz/hostile_region.h"
+#include "fuzz/hostile_rows.h"
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
-#include "tests/flex_map.h"
 #include "tests/levels.h"
 #include "tflite/op_options.h"
 
@@ -234,16 +235,7 @@ bool RunSideInfo(const FuzzCase&, const Kernels* kernels, Choices choices, const
 
 // --- options: those of the ops.
 
-test::FlexMap OptionsOf(const FuzzCase& c) {
-  const char* const type = c.type() == ElementType::kInt8 ? "int8" : "uint8";
-  test::FlexMap options = test::MakeOptions(static_cast<int>(c.plan().height), static_cast<int>(c.plan().width),
-                                            static_cast<int>(c.spec().channels), type);
-  options.Set("stride_height", c.plan().stride_height);
-  options.Set("stride_width", c.plan().stride_width);
-  return options;
-}
-
-Bytes MakeOptions(const FuzzCase& c, Choices*) { return OptionsOf(c).Bytes(); }
+Bytes MakeOptions(const FuzzCase& c, Choices*) { return c.options(); }
 
 void LieInOption(Choices* choices, test::FlexMap* options) {
   const std::string key = choices->Of<const char*>(
@@ -280,9 +272,26 @@ bool RunOptions(const FuzzCase&, const Kernels*, Choices, const Bytes& bytes) {
   return true;
 }
 
-// --- region: programs of regions.
+// --- ops: graphs of them in a runtime.
+
+void MutateFewOptions(const FuzzCase& c, Choices* choices, Bytes* bytes) {
+  if (choices->OneIn(4)) MutateOptions(c, choices, bytes);
+}
+
+bool RunCodecGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes& options) {
+  return RunCodecOps(c, choices, options);
+}
 
 Bytes MakeRegion(const FuzzCase& c, Choices*) { return c.program(); }
+
+// Of programs that are as they should be; the region's own target damages them.
+void KeepBytes(const FuzzCase&, Choices*, Bytes*) {}
+
+bool RunRegionGraph(const FuzzCase& c, const Kernels*, Choices choices, const Bytes&) {
+  return RunRegionOp(c, choices);
+}
+
+// --- region: programs of regions.
 
 void DamageRegion(const FuzzCase&, Choices* choices, Bytes* bytes) { MutateRegion(choices, bytes); }
 
@@ -297,8 +306,12 @@ const std::vector<Target> kTargets = {
     {"decode_overlap", true, MakeCoded, MutateCoded, RunDecodeOverlap},
     {"encode", true, MakeMap, MutateMap, RunEncode},
     {"encode_overlap", true, MakeMap, MutateMap, RunEncodeOverlap},
+    {"read_rows", true, MakeCoded, MutateCoded, RunReadRows},
+    {"write_rows", true, MakeMap, MutateMap, RunWriteRows},
     {"side_info", true, MakeSideInfo, MutateSideInfo, RunSideInfo},
     {"options", false, MakeOptions, MutateOptions, RunOptions},
+    {"codec_ops", false, MakeOptions, MutateFewOptions, RunCodecGraph},
+    {"region_op", false, MakeRegion, KeepBytes, RunRegionGraph},
     {"region", false, MakeRegion, DamageRegion, RunProgram},
 };
 

@@ -15,7 +15,7 @@ struct Taps {
   int32_t bytes;  // of a tap
 };
 
-// The weights of what lies between channels and the pixel's end are 0, but a sum of inputs would count it.
+// What lies between channels and the pixel's end may count where its weights, which are stored as 0, mean 0.
 Taps JoinTaps(const MacRow& row) {
   const int32_t padded = RoundUpTo(row.in_channels, kStepValues);
   const bool joins = row.tap_bytes == padded && row.kernel_columns > 1 && row.groups == 1;
@@ -30,24 +30,15 @@ ptrdiff_t WeightsOfBlock(const Taps& taps) {
   return k * kChannelBlock;
 }
 
-uint32_t SumOfInputs(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group) {
-  uint32_t sum = 0;
-  for (int i = 0; i < taps.rows; ++i) {
-    for (int j = 0; j < taps.columns; ++j) {
-      const uint8_t* in = row.rows[i].first + column * row.rows[i].column_bytes + group + j * row.tap_bytes;
-      for (int32_t k = 0; k < taps.bytes; ++k) sum += in[k];
-    }
-  }
-  return sum;
-}
-
 // acc[column][channel] += x * w for one step.
 template <int kColumns>
-inline void AddStep(const int16_t (*x)[kStepValues], const int8_t* weights, uint32_t (*acc)[kChannelBlock]) {
+inline void AddStep(const int16_t (*x)[kStepValues], const int8_t* weights, int32_t weight_zero,
+                    uint32_t (*acc)[kChannelBlock]) {
   for (int column = 0; column < kColumns; ++column) {
     for (int c = 0; c < kChannelBlock; ++c) {
       int32_t sum = 0;
-      for (int n = 0; n < kStepValues; ++n) sum += x[column][n] * int16_t{weights[c * kStepValues + n]};
+      for (int n = 0; n < kStepValues; ++n)
+        sum += x[column][n] * static_cast<int16_t>(weights[c * kStepValues + n] - weight_zero);
       acc[column][c] += static_cast<uint32_t>(sum);
     }
   }
@@ -67,7 +58,7 @@ void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t grou
         for (int t = 0; t < kColumns; ++t) {
           for (int n = 0; n < kStepValues; ++n) x[t][n] = in[t * column_bytes + k + n];
         }
-        AddStep<kColumns>(x, weights, acc);
+        AddStep<kColumns>(x, weights, row.weight_zero, acc);
       }
       if (k == taps.bytes) continue;
       for (int t = 0; t < kColumns; ++t) {
@@ -75,16 +66,10 @@ void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t grou
           x[t][n] = k + n < taps.bytes ? int16_t{in[t * column_bytes + k + n]} : int16_t{0};
         }
       }
-      AddStep<kColumns>(x, weights, acc);
+      AddStep<kColumns>(x, weights, row.weight_zero, acc);
       weights += kChannelBlock * kStepValues;
     }
   }
-}
-
-// What the weights' zero point takes from each sum of a column.
-uint32_t ZeroPointTerm(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group) {
-  if (row.weight_zero == 0) return 0;
-  return static_cast<uint32_t>(row.weight_zero) * SumOfInputs(row, taps, column, group);
 }
 
 // The 16 output channels or fewer of a block.
@@ -100,9 +85,8 @@ template <class Rounding, int kColumns>
 void ConvTile(const MacRow& row, const Taps& taps, const Block& block, int32_t column) {
   uint32_t acc[kColumns][kChannelBlock];
   for (int t = 0; t < kColumns; ++t) {
-    const uint32_t term = ZeroPointTerm(row, taps, column + t, block.group);
     for (int c = 0; c < kChannelBlock; ++c) {
-      acc[t][c] = static_cast<uint32_t>(row.requantization.biases[block.first + c]) - term;
+      acc[t][c] = static_cast<uint32_t>(row.requantization.biases[block.first + c]);
     }
   }
   AddTaps<kColumns>(row, taps, column, block.group, block.weights, acc);
@@ -144,11 +128,10 @@ template void PlainConv<Rndnu>(const MacRow& row);
 void PlainAddProducts(const MacRow& row, int32_t* acc) {
   const Taps taps = JoinTaps(row);
   const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
-  const uint32_t term = ZeroPointTerm(row, taps, 0, 0);
   const int8_t* weights = row.weights;
   for (int32_t first = 0; first < row.out_channels; first += kChannelBlock, weights += weights_of_block) {
     uint32_t sums[1][kChannelBlock];
-    for (int c = 0; c < kChannelBlock; ++c) sums[0][c] = static_cast<uint32_t>(acc[first + c]) - term;
+    for (int c = 0; c < kChannelBlock; ++c) sums[0][c] = static_cast<uint32_t>(acc[first + c]);
     AddTaps<1>(row, taps, 0, 0, weights, sums);
     for (int c = 0; c < kChannelBlock; ++c) acc[first + c] = static_cast<int32_t>(sums[0][c]);
   }

@@ -102,6 +102,9 @@ class FakeRuntime {
   // Tensors from now on lie where the real one has them: at multiples of 16 at least.
   void AlignTensors() { shift_ = 0; }
 
+  // It fails to give a tensor more.
+  void SetMostTensorBytes(size_t bytes) { most_tensor_bytes_ = bytes; }
+
   void SetNumThreads(int threads) { context_.recommended_num_threads = threads; }
 
   TfLiteStatus Prepare() {
@@ -162,10 +165,20 @@ class FakeRuntime {
     tensor->dims = dims;
     tensor->bytes = 1;
     if (tensor->type == kTfLiteFloat32 || tensor->type == kTfLiteInt32) tensor->bytes = 4;
-    for (int i = 0; i < dims->size; ++i) tensor->bytes *= static_cast<size_t>(dims->data[i]);
+    for (int i = 0; i < dims->size; ++i) {
+      const size_t size = static_cast<size_t>(dims->data[i]);
+      if (dims->data[i] < 0 || (size > 0 && tensor->bytes > self->most_tensor_bytes_ / size)) return FailResize(tensor);
+      tensor->bytes *= size;
+    }
     self->storage_.push_back(std::make_unique<uint8_t[]>(tensor->bytes + self->shift_));
     tensor->data.uint8 = self->storage_.back().get() + self->shift_;
     return kTfLiteOk;
+  }
+
+  static TfLiteStatus FailResize(TfLiteTensor* tensor) {
+    tensor->bytes = 0;
+    tensor->data.uint8 = nullptr;
+    return kTfLiteError;
   }
 
   static void ReportError(TfLiteContext* context, const char* format, ...) {
@@ -201,6 +214,7 @@ class FakeRuntime {
   std::vector<std::unique_ptr<uint8_t[]>> storage_;
   std::vector<std::unique_ptr<Op>> ops_;
   TfLiteIntArray* plan_ = nullptr;
+  size_t most_tensor_bytes_ = SIZE_MAX;
   size_t shift_ = 1;  // from where an array begins to a tensor's data
   std::string error_;
 };

@@ -81,7 +81,7 @@ void TestFloatRules() {
     const double d = static_cast<double>(f) * 1.0000001;
     const OutputRange range{static_cast<int32_t>(random() % 256), static_cast<int32_t>(random() % 256),
                             static_cast<int32_t>(random() % 256)};
-    Requantization r{&bias, reinterpret_cast<const uint8_t*>(&f), nullptr, range};
+    Requantization r{&bias, reinterpret_cast<const uint8_t*>(&f), nullptr, range, 0};
     const double exact32 = std::nearbyint(static_cast<double>(static_cast<float>(acc) * f));
     EXPECT(Float32::Apply(acc, r, 0) == Stored(Clamped(static_cast<int64_t>(exact32)), range));
     EXPECT(MultiplyFloat32(acc, f) == Clamped(static_cast<int64_t>(exact32)));

@@ -22,9 +22,10 @@ struct TfLiteDelegate;
 struct TfLiteNode;
 struct TfLiteRegistration;
 
-enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1, kTfLiteDelegateError = 2 };
+enum TfLiteStatus : int { kTfLiteOk = 0, kTfLiteError = 1, kTfLiteDelegateError = 2 };
 
-enum TfLiteType {
+// A runtime knows more of them, which a tensor may have.
+enum TfLiteType : int {
   kTfLiteNoType = 0,
   kTfLiteFloat32 = 1,
   kTfLiteInt32 = 2,
@@ -33,7 +34,7 @@ enum TfLiteType {
   kTfLiteInt8 = 9,
 };
 
-enum TfLiteAllocationType {
+enum TfLiteAllocationType : int {
   kTfLiteMemNone = 0,
   kTfLiteMmapRo = 1,
   kTfLiteArenaRw = 2,

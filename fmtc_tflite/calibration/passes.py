@@ -8,7 +8,8 @@ import numpy as np
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
 from fmtc_tflite.errors import CalibrationError, UsageError
-from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
 from fmtc_tflite.progress import progress
@@ -18,8 +19,7 @@ Sample = Mapping[str, np.ndarray]
 
 
 def visit_maps(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     tensors: Sequence[Tensor],
     samples: Iterable[Sample],
     visit: Callable[[int, np.ndarray], None],
@@ -30,12 +30,12 @@ def visit_maps(
     """Calls `visit(i, value of tensors[i])` for every sample and tensor; returns the number of samples.
 
     Args:
-      model, content: the original model and its bytes.
+      file: the original model.
       tensors: feature maps of one subgraph.
       visit: gets the map as int8 or uint8 [N, H, W, C].
       label: of the progress bar (stderr, only on a terminal).
     """
-    runner = ModelRunner(model, content, subgraph_index, num_threads)
+    runner = ModelRunner(file, subgraph_index, num_threads)
     count = 0
     for sample in progress(samples, label):
         runner.run(sample)
@@ -48,8 +48,7 @@ def visit_maps(
 
 
 def value_statistics(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Iterable[Sample],
     with_covariance: Sequence[bool],
@@ -67,13 +66,12 @@ def value_statistics(
         if covariance is not None:
             covariance.add(signed(x))
 
-    visit_maps(model, content, [s.tensor for s in sites], samples, visit, "feature-map statistics", num_threads)
+    visit_maps(file, [s.tensor for s in sites], samples, visit, "feature-map statistics", num_threads)
     return statistics
 
 
 def residual_histograms(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     tensors: Sequence[Tensor],
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
@@ -102,13 +100,12 @@ def residual_histograms(
                 raise UsageError("too many calibration samples for 32-bit counts; pass a smaller --num_samples")
             codecs[i].add_residual_histograms(x, histograms[i])
 
-        count = visit_maps(model, content, tensors, samples, visit, "residual histograms", num_threads, subgraph_index)
+        count = visit_maps(file, tensors, samples, visit, "residual histograms", num_threads, subgraph_index)
     return histograms, count
 
 
 def coded_sizes(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     tensors: Sequence[Tensor],
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
@@ -121,7 +118,7 @@ def coded_sizes(
         def visit(i: int, x: np.ndarray) -> None:
             sizes[i].append(-(-codecs[i].encode(x).size // x.shape[0]))
 
-        visit_maps(model, content, tensors, samples, visit, "coded sizes", num_threads)
+        visit_maps(file, tensors, samples, visit, "coded sizes", num_threads)
     return [np.array(own, np.int64) for own in sizes]
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
 from fmtc_tflite.coding.transform import eigenbasis
 from fmtc_tflite.errors import UnsupportedModelError
-from fmtc_tflite.graph.model_io import Model, Op, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Op, Tensor
 from fmtc_tflite.graph.operators.constants import is_constant
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
@@ -180,8 +181,7 @@ class Components:
 
 
 def measure_components(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
@@ -192,7 +192,7 @@ def measure_components(
       samples: inputs by tensor name; may be gone through twice.
     """
     components = [Components(site, linear_producer(site)) for site in sites]
-    runner = ModelRunner(model, content, num_threads=num_threads)
+    runner = ModelRunner(file, num_threads=num_threads)
     for label, visit in (("covariances", Components.add), ("ranges", Components.add_range)):
         for sample in progress(samples, label):
             runner.run(sample)

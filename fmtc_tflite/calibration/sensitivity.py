@@ -20,6 +20,7 @@ from fmtc_tflite.calibration.statistics import State
 from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
 from fmtc_tflite.fidelity.source import FidelitySource, find_fidelity_source
 from fmtc_tflite.graph.graph_view import GraphView
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -45,8 +46,7 @@ class Sensitivity:
 
 
 def measure_sensitivities(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Iterable[Mapping[str, np.ndarray]],
     output_kind: str,
@@ -62,7 +62,7 @@ def measure_sensitivities(
     Returns:
       For each site; None where an operator on the way to the output has no known gradient.
     """
-    meter = SensitivityMeter(model, content, sites, output_kind, seed, num_threads)
+    meter = SensitivityMeter(file, sites, output_kind, seed, num_threads)
     for position, sample in enumerate(progress(samples, "sensitivities")):
         meter.add(position, sample)
     return [sums.result() for sums in meter.sums]
@@ -108,16 +108,15 @@ class SensitivityMeter:
 
     def __init__(
         self,
-        model: Model,
-        content: bytes,
+        file: ModelFile,
         sites: Sequence[Site],
         output_kind: str,
         seed: int = 0,
         num_threads: int | None = None,
     ) -> None:
         """Args: see measure_sensitivities."""
-        self._runner = ModelRunner(model, content, num_threads=num_threads)
-        self._backward = _Backward(model, output_kind, self._runner)
+        self._runner = ModelRunner(file, num_threads=num_threads)
+        self._backward = _Backward(file.model, output_kind, self._runner)
         self._seed, self._sites = seed, sites
         self.sums = [SensitivityStatistics(site.tensor.shape[3]) for site in sites]
 

@@ -11,6 +11,7 @@ from fmtc_tflite.calibration.sensitivity import Sensitivity, measure_sensitiviti
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.calibration.store import Arrays, CalibrationStore, tensor_key
 from fmtc_tflite.data.dataset import Dataset
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import Site, find_sites
 
@@ -22,8 +23,7 @@ Statistics = tuple[ValueStatistics, CovarianceStatistics | None]
 
 def value_statistics(
     store: CalibrationStore,
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Dataset,
     with_covariance: Sequence[bool],
@@ -31,7 +31,7 @@ def value_statistics(
 ) -> list[Statistics]:
     """passes.value_statistics, of those sites alone that the store does not have."""
     found: dict[int, Statistics] = {}
-    parameters = [site_parameters(model, site, samples) for site in sites]
+    parameters = [site_parameters(file.model, site, samples) for site in sites]
     for i, (site, wanted) in enumerate(zip(sites, with_covariance, strict=True)):
         values, products = store.get(VALUES, parameters[i]), store.get(COVARIANCES, parameters[i])
         if values is not None and (products is not None or not wanted):
@@ -39,7 +39,7 @@ def value_statistics(
     missing = [i for i in range(len(sites)) if i not in found]
     if missing:
         own, covariances = [sites[i] for i in missing], [with_covariance[i] for i in missing]
-        measured = passes.value_statistics(model, content, own, samples, covariances, num_threads)
+        measured = passes.value_statistics(file, own, samples, covariances, num_threads)
         for i, (statistics, covariance) in zip(missing, measured, strict=True):
             found[i] = (statistics, covariance)
             store.put(VALUES, parameters[i], statistics.state())
@@ -50,8 +50,7 @@ def value_statistics(
 
 def sensitivities(
     store: CalibrationStore,
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     sites: Sequence[Site],
     samples: Dataset,
     output_kind: str,
@@ -66,10 +65,10 @@ def sensitivities(
 
     def measure(missing: list[int]) -> Iterable[Arrays]:
         wanted = [sites[i] for i in missing]
-        found = measure_sensitivities(model, content, wanted, samples, output_kind, seed, num_threads)
+        found = measure_sensitivities(file, wanted, samples, output_kind, seed, num_threads)
         return [sensitivity_arrays(sensitivity) for sensitivity in found]
 
-    parameters = [sensitivity_parameters(model, site, samples, output_kind, seed) for site in sites]
+    parameters = [sensitivity_parameters(file.model, site, samples, output_kind, seed) for site in sites]
     found = store.get_or_measure_each(SENSITIVITIES, parameters, measure)
     return [Sensitivity(**arrays) if arrays else None for arrays in found]
 

@@ -187,12 +187,7 @@ def calibration_identity(content: bytes, options: CalibrationOptions, data: Data
     return {
         "MODEL": hashlib.sha256(content).hexdigest(),
         "--calibration_data": data.fingerprint(),
-        "--preprocessing": options.preprocessing,
-        "--resize": options.resize,
-        "--central_crop": options.central_crop,
-        "--num_samples": options.num_samples,
-        "--seed": options.seed,
-        "--skip_unreadable": options.skip_unreadable,
+        **options.by_flag(),
         "runtime": next(iter(available_runtimes()), None),
     }
 

@@ -20,8 +20,8 @@ from absl import flags
 
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.region_document import format_region_report
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import (

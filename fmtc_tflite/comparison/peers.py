@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite.graph.coded_maps import candidate_maps
-from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 
@@ -27,20 +27,20 @@ PEERS = {
 
 
 def measure_peers(
-    model: Model, content: bytes, samples: Iterable[Mapping[str, np.ndarray]], num_threads: int | None = None
+    file: ModelFile, samples: Iterable[Mapping[str, np.ndarray]], num_threads: int | None = None
 ) -> list[dict[str, Any]]:
     """Bits per value of each of PEERS over all candidate feature maps.
 
     Args:
-      model, content: the original model and its bytes.
+      file: the original model.
       samples: inputs by tensor name; at least one.
 
     Returns:
       Entries with scheme, description, bits_per_value (None where something is missing), missing and num_samples.
     """
     compress = _zstd()
-    maps = list(candidate_maps(model).values())
-    runner = ModelRunner(model, content, num_threads=num_threads)
+    maps = list(candidate_maps(file.model).values())
+    runner = ModelRunner(file, num_threads=num_threads)
     totals = dict.fromkeys(PEERS, 0)
     values = count = 0
     for sample in progress(samples, "peers"):

@@ -87,9 +87,7 @@ class _Work:
     def _peers(self) -> dict[str, Any]:
         evaluation = self._evaluation(self.content, None)
         samples = evaluation.dataset.evenly(self.options.peer_samples)
-        return {
-            "peers": measure_peers(evaluation.models[0], self.content, samples, self.options.evaluation.num_threads)
-        }
+        return {"peers": measure_peers(evaluation.files[0], samples, self.options.evaluation.num_threads)}
 
 
 def _measured(document: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from fmtc_tflite.conversion.build import build_converted, only
-from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.conversion.coder import Coder
+from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.memory.arena import ArenaPlan, no_scratch, plan_arena
 
 # Coarseness at which maps are chosen, before the final one is known.
@@ -14,19 +17,24 @@ PLANNING_COARSENESS = 1.0
 _NAME_LENGTH = 60
 
 
-def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
-    """Skips every map that does not help to lower the planned peak (greedy).
+def restrict(coder: Coder, maps: Sequence[TreatedMap]) -> list[TreatedMap]:
+    """Skips every map that does not help to lower the planned peak (greedy), judged at a middling coarseness.
 
     Raises:
       NothingToDoError: no choice lowers it; names the op at the peak and the tensors that hold it.
     """
+    codings, _ = coder.with_tables(coder.quantized(maps, PLANNING_COARSENESS), coder.source.samples.tables)
+    chosen = _choose(coder.source.file.content, coder.with_budgets(codings))
+    reason = "its coded form would not lower the arena's peak"
+    return [m.skipped(reason) if m.coded and m.site not in chosen else m for m in maps]
+
+
+def _choose(content: bytes, codings: Sequence[MapCoding]) -> list[Site]:
     original = plan_arena(load_model(content), scratch_bytes=no_scratch)
-    chosen: list[SitePlan] = []
+    chosen: list[Site] = []
     best = original
     while True:
-        trials = [
-            (_planned(content, plans, [*chosen, p]), p) for p in _candidates(plans, chosen, best) if p not in chosen
-        ]
+        trials = [(_planned(content, codings, [*chosen, s]), s) for s in _candidates(codings, chosen, best)]
         if not trials:
             break
         plan, site = min(trials, key=lambda trial: _pressure(trial[0]))
@@ -36,12 +44,10 @@ def restrict(content: bytes, plans: Sequence[SitePlan]) -> None:
     if best.capacity_bytes >= original.capacity_bytes:
         raise NothingToDoError(_explain(original))
     for site in list(chosen):  # what a later choice made superfluous
-        without = [p for p in chosen if p is not site]
-        if _planned(content, plans, without).capacity_bytes <= best.capacity_bytes:
+        without = [s for s in chosen if s is not site]
+        if _planned(content, codings, without).capacity_bytes <= best.capacity_bytes:
             chosen = without
-    for p in plans:
-        if p.coded and p not in chosen:
-            p.skip("its coded form would not lower the arena's peak")
+    return chosen
 
 
 def _pressure(plan: ArenaPlan) -> tuple[int, list[int]]:
@@ -49,16 +55,15 @@ def _pressure(plan: ArenaPlan) -> tuple[int, list[int]]:
     return plan.capacity_bytes, sorted(plan.live_bytes, reverse=True)
 
 
-def _candidates(plans: Sequence[SitePlan], chosen: Sequence[SitePlan], current: ArenaPlan) -> list[SitePlan]:
+def _candidates(codings: Sequence[MapCoding], chosen: Sequence[Site], current: ArenaPlan) -> list[Site]:
     """Maps that are alive at the peak, smaller when coded, and not coded yet."""
     alive = {name for name, _ in current.holders}
-    return [
-        p for p in plans if p.coded and p not in chosen and p.site.tensor.name in alive and p.capacity_bytes < p.values
-    ]
+    smaller = (c.site for c in codings if c.coded and c.capacity_bytes < c.values)
+    return [site for site in smaller if site not in chosen and site.name in alive]
 
 
-def _planned(content: bytes, plans: Sequence[SitePlan], chosen: Sequence[SitePlan]) -> ArenaPlan:
-    return plan_arena(build_converted(content, only(plans, chosen)), scratch_bytes=no_scratch)
+def _planned(content: bytes, codings: Sequence[MapCoding], chosen: Sequence[Site]) -> ArenaPlan:
+    return plan_arena(build_converted(content, only(codings, chosen)), scratch_bytes=no_scratch)
 
 
 def _explain(original: ArenaPlan) -> str:

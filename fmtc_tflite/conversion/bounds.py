@@ -13,6 +13,7 @@ from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.fidelity.task import LabelSet, find_task
 from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, FidelityTrial, Labels, Sample
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import ConvertOptions
 
@@ -111,9 +112,7 @@ class RateBound(Constraint):
         return min(max((bits_per_value / self._bound) ** 3, 1.08), 2.0)
 
 
-def fidelity_trial(
-    model: Model, content: bytes, sources: Sequence[Dataset], values: int, options: ConvertOptions
-) -> FidelityTrial:
+def fidelity_trial(file: ModelFile, sources: Sequence[Dataset], values: int, options: ConvertOptions) -> FidelityTrial:
     """A trial on as many samples as its time allows.
 
     Args:
@@ -124,7 +123,7 @@ def fidelity_trial(
     samples: list[Sample] = []
     for source in sources:
         samples += source.evenly(wanted - len(samples))
-    return FidelityTrial(model, content, samples, options.output_kind, options.num_threads)
+    return FidelityTrial(file, samples, options.output_kind, options.num_threads)
 
 
 def find_labels(model: Model, samples: Dataset, options: ConvertOptions) -> Labels:

@@ -1,30 +1,32 @@
-"""From plans to the converted model."""
+"""From codings to the converted model."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from fmtc_tflite.conversion.treatment import SitePlan
+from collections.abc import Collection, Sequence
+
+from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.graph.sites import Site, find_sites
 
 
-def build_converted(content: bytes, plans: Sequence[SitePlan]) -> Model:
-    """A fresh copy of the model with ENCODE and DECODE inserted at every coded plan.
+def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
+    """A fresh copy of the model with ENCODE and DECODE inserted at every coded map.
 
     Args:
       content: the original model.
-      plans: one per candidate, in the order in which find_sites gives them.
+      codings: one per candidate, in the order in which find_sites gives them.
     """
     model = load_model(content)
     insertions = [
-        SiteInsertion(site, plan.info.to_bytes(), plan.item_capacity, plan.folded, plan.rotated)
-        for site, plan in zip(find_sites(model), plans, strict=True)
-        if plan.coded and plan.info is not None
+        SiteInsertion(site, c.info.to_bytes(), c.item_capacity, c.folded, c.rotated)
+        for site, c in zip(find_sites(model), codings, strict=True)
+        if c.coded and c.info is not None
     ]
     insert_codec(model, insertions)
     return model
 
 
-def only(plans: Sequence[SitePlan], chosen: Sequence[SitePlan]) -> list[SitePlan]:
-    """The plans with all but the chosen ones left out."""
-    return [p if p in chosen else SitePlan(p.site, p.treatment, reason="left out") for p in plans]
+def only(codings: Sequence[MapCoding], chosen: Collection[Site]) -> list[MapCoding]:
+    """The codings with all but the chosen maps left out."""
+    return [c if c.site in chosen else MapCoding(c.treated.skipped("left out")) for c in codings]

@@ -3,15 +3,15 @@
 Bits per value and the other words are those of the README.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
-from fmtc_tflite.conversion.treatment import SitePlan
+from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.fidelity.verify import Comparison
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import skipped_subgraphs
 from fmtc_tflite.memory.arena import no_scratch, plan_arena
@@ -19,10 +19,9 @@ from fmtc_tflite.types import ConvertOptions
 
 
 def conversion_report(
-    original: Model,
-    content: bytes,
+    file: ModelFile,
     converted: Model,
-    plans: Sequence[SitePlan],
+    codings: Sequence[MapCoding],
     comparison: Comparison,
     data: str,
     options: ConvertOptions,
@@ -30,9 +29,9 @@ def conversion_report(
     """The report as JSON-serialisable data, without paths and without the converted file's size.
 
     Args:
-      original, content: the model and its bytes.
+      file: the original model.
       converted: the model with the ops inserted.
-      plans: one per candidate.
+      codings: one per candidate.
       comparison: the run on held-back samples.
       data: synthetic or calibration.
       options: what was asked for.
@@ -40,16 +39,16 @@ def conversion_report(
     return {
         "format_version": FORMAT_VERSION,
         "execution": "ops",
-        "model": {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)},
+        "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
         "data": data,
         "objective": options.objective,
         "preset": options.preset,
-        "sites": [_site(plan, comparison) for plan in plans],
-        "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(original)],
-        "totals": totals(plans, comparison),
+        "sites": [_site(coding, comparison) for coding in codings],
+        "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(file.model)],
+        "totals": totals(codings, comparison),
         "fidelity": _fidelity(comparison),
         "arena": {
-            "original_planned_bytes": plan_arena(original, scratch_bytes=no_scratch).capacity_bytes,
+            "original_planned_bytes": plan_arena(file.model, scratch_bytes=no_scratch).capacity_bytes,
             "converted_planned_bytes": plan_arena(converted, scratch_bytes=no_scratch).capacity_bytes,
         },
     }
@@ -61,63 +60,63 @@ def without_paths(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "model": model}
 
 
-def _site(plan: SitePlan, comparison: Comparison) -> dict[str, Any]:
-    coded = comparison.site_bytes.get(plan.site.name)
+def _site(coding: MapCoding, comparison: Comparison) -> dict[str, Any]:
+    coded, source = comparison.site_bytes.get(coding.site.name), coding.treated.fold_source
     entry: dict[str, Any] = {
-        "tensor": plan.site.name,
-        "subgraph": plan.site.subgraph.index,
-        "shape": list(plan.site.tensor.shape),
-        "producer": plan.site.producer.opcode,
-        "decision": "coded" if plan.coded else "skipped",
-        "reason": plan.reason,
+        "tensor": coding.site.name,
+        "subgraph": coding.site.subgraph.index,
+        "shape": list(coding.site.tensor.shape),
+        "producer": coding.site.producer.opcode,
+        "decision": "coded" if coding.coded else "skipped",
+        "reason": coding.treated.reason,
         "transform": None,
         "step": None,
         "components": None,
         "classes": None,
         "coded_with": None,
-        "values": plan.values,
+        "values": coding.values,
         "coded_bytes": None,
         "capacity_bytes": None,
         "coarsened_share": None,
         "side_information_bytes": 0,
         "bits_per_value": 8.0,
     }
-    if plan.info is not None:
-        quantized = plan.info.analysis is None and bool((plan.info.steps > STEP_ONE).any())
+    if coding.info is not None:
+        quantized = coding.info.analysis is None and bool((coding.info.steps > STEP_ONE).any())
         entry |= {
-            "transform": _transform(plan, quantized),
-            "step": float(plan.info.steps.mean()) / STEP_ONE if quantized else None,
-            "components": plan.info.components,
-            "classes": len(plan.info.classes),
-            "capacity_bytes": None if plan.folded else plan.capacity_bytes,
-            "coded_with": plan.fold_source.site.name if plan.folded and plan.fold_source else None,
-            "side_information_bytes": len(plan.info.to_bytes()),
+            "transform": _transform(coding, quantized),
+            "step": float(coding.info.steps.mean()) / STEP_ONE if quantized else None,
+            "components": coding.info.components,
+            "classes": len(coding.info.classes),
+            "capacity_bytes": None if coding.folded else coding.capacity_bytes,
+            "coded_with": source.name if coding.folded and source is not None else None,
+            "side_information_bytes": len(coding.info.to_bytes()),
         }
-    if plan.paper is not None:
-        entry |= {"step": plan.paper.step, "paper": asdict(plan.paper)}
-    if plan.info is not None and plan.info.constant_level and plan.stored:
-        entry["coarsened_share"] = comparison.coarsened.get(plan.site.name, 0.0)
-    if plan.folded:
+    if coding.paper is not None:
+        entry |= {"step": coding.paper.step, "paper": asdict(coding.paper)}
+    if coding.info is not None and coding.info.constant_level and coding.stored:
+        entry["coarsened_share"] = comparison.coarsened.get(coding.site.name, 0.0)
+    if coding.folded:
         entry["bits_per_value"] = 0.0
     elif coded is not None:
-        entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / plan.values}
+        entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / coding.values}
     return entry
 
 
-def _transform(plan: SitePlan, quantized: bool) -> str:
-    if plan.folded or plan.rotated is not None:
+def _transform(coding: MapCoding, quantized: bool) -> str:
+    if coding.folded or coding.rotated is not None:
         return "folded_klt"
-    if plan.info is not None and plan.info.analysis is not None:
+    if coding.info is not None and coding.info.analysis is not None:
         return "klt"
     return "step" if quantized else "lossless"
 
 
-def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
+def totals(codings: Sequence[MapCoding], comparison: Comparison) -> dict[str, Any]:
     """Sums over the network; bits_per_value as definitions have it: payload over all candidates' values."""
-    values = sum(p.values for p in plans)
-    coded_values = sum(p.values for p in plans if p.coded)
+    values = sum(c.values for c in codings)
+    coded_values = sum(c.values for c in codings if c.coded)
     raw_bytes = values - coded_values
-    side = sum(len(p.info.to_bytes()) for p in plans if p.info is not None)
+    side = sum(len(c.info.to_bytes()) for c in codings if c.info is not None)
     network = comparison.network_bytes
     return {
         "feature_map_values": values,
@@ -127,16 +126,16 @@ def totals(plans: Sequence[SitePlan], comparison: Comparison) -> dict[str, Any]:
         "bits_per_value_p99": None if network.p99 is None else 8 * (network.p99 + raw_bytes) / values,
         "side_information_bytes": side,
         "coded_bytes": network.to_dict(),
-        **_paper_totals(plans),
+        **_paper_totals(codings),
     }
 
 
-def _paper_totals(plans: Sequence[SitePlan]) -> dict[str, Any]:
-    if all(p.paper is None for p in plans):
+def _paper_totals(codings: Sequence[MapCoding]) -> dict[str, Any]:
+    if all(c.paper is None for c in codings):
         return {}
-    values = sum(p.values for p in plans)
+    values = sum(c.values for c in codings)
     measures = ("shannon_bits_per_value", "huffman_bits_per_value")
-    bits = {m: sum(p.values * (8.0 if p.paper is None else getattr(p.paper, m)) for p in plans) for m in measures}
+    bits = {m: sum(c.values * (8.0 if c.paper is None else getattr(c.paper, m)) for c in codings) for m in measures}
     return {"paper": {name: total / values for name, total in bits.items()}}
 
 

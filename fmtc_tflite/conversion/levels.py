@@ -10,8 +10,8 @@ import numpy as np
 from fmtc_tflite.calibration import stages
 from fmtc_tflite.calibration.sensitivity import Sensitivity
 from fmtc_tflite.calibration.stages import Statistics
-from fmtc_tflite.calibration.store import Arrays, CalibrationStore
-from fmtc_tflite.conversion.build import build_converted, only
+from fmtc_tflite.calibration.store import Arrays
+from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.choices import (
     Choice,
     equal_sensitivity,
@@ -20,10 +20,12 @@ from fmtc_tflite.conversion.choices import (
     unknown_sensitivity,
     weight_for_cost,
 )
-from fmtc_tflite.conversion.treatment import SitePlan, map_centres, raw_capacity, set_quantization
+from fmtc_tflite.conversion.map_coding import map_centres, quantize
+from fmtc_tflite.conversion.source import Source
+from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.data.opening import Dataset
 from fmtc_tflite.fidelity.verify import FidelityTrial
-from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
 
@@ -34,113 +36,111 @@ _LARGEST_CORRECTION = 8.0
 LEVELS = "levels"  # in the calibration store
 
 
-def sensitivity_choices(
-    model: Model,
-    content: bytes,
-    plans: Sequence[SitePlan],
-    statistics: Mapping[int, Statistics],
-    samples: Dataset,
-    options: ConvertOptions,
-    store: CalibrationStore,
-) -> list[list[Choice]]:
-    """What each plan's transforms and steps cost, in bits and, from gradients, in fidelity.
+def with_choices(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics]) -> list[TreatedMap]:
+    """Maps whose steps follow the search, with what transforms and steps cost in bits and, from gradients, in fidelity.
 
     Args:
-      plans: those whose steps follow the search; all of the main subgraph.
-      statistics: of the lossy maps, by id of their tensor.
-      samples: the ones that build tables.
-      store: has the sensitivities, or gets them.
+      maps: the ones to search are all of the main subgraph.
+      statistics: of the lossy maps.
     """
-    maps = stages.sensitivities(
-        store,
-        model,
-        content,
-        [p.site for p in plans],
-        stages.gradient_samples(model, samples),
+    options, searched = source.options, [m.site for m in maps if m.is_searched]
+    if not searched:
+        return list(maps)
+    found = stages.sensitivities(
+        source.store,
+        source.file,
+        searched,
+        stages.gradient_samples(source.file.model, source.samples.build),
         options.output_kind,
         options.calibration.seed,
         options.num_threads,
     )
-    return [_choices(plan, statistics, found, options) for plan, found in zip(plans, maps, strict=True)]
+    known = dict(zip(searched, found, strict=True))
+    return [
+        replace(m, choices=_choices(m.site, statistics[m.site], known[m.site], options)) if m.site in known else m
+        for m in maps
+    ]
 
 
 def _choices(
-    plan: SitePlan, statistics: Mapping[int, Statistics], sensitivity: Sensitivity | None, options: ConvertOptions
-) -> list[Choice]:
-    positions = int(np.prod(plan.site.grid))
-    values, covariance = statistics[id(plan.site.tensor)]
-    centres = map_centres(plan.site, values)
+    site: Site, statistics: Statistics, sensitivity: Sensitivity | None, options: ConvertOptions
+) -> tuple[Choice, ...]:
+    positions = int(np.prod(site.grid))
+    values, covariance = statistics
+    centres = map_centres(site, values)
     if "allocation" in options.disable:
-        sensitivity = equal_sensitivity(plan.site.tensor.shape[3])
+        sensitivity = equal_sensitivity(site.tensor.shape[3])
     if sensitivity is None:
-        logging.info("%s: no gradient is known; runs alone give its sensitivity", plan.site.name)
+        logging.info("%s: no gradient is known; runs alone give its sensitivity", site.name)
         sensitivity = unknown_sensitivity(values.histogram, centres)
-    found = [step_choice(values.histogram, centres, plan.site.activation_range, sensitivity, positions)]
+    found = [step_choice(values.histogram, centres, site.activation_range, sensitivity, positions)]
     if not options.disable.isdisjoint({"channel_steps", "allocation"}):
         found = [replace(found[0], per_channel=False)]
     if covariance is not None and covariance.is_sufficient:
         found.append(klt_choice(covariance, sensitivity, positions))
-    return found
+    return tuple(found)
 
 
-def correct_levels(
-    model: Model,
-    content: bytes,
-    plans: Sequence[SitePlan],
-    statistics: Mapping[int, Statistics],
-    samples: Dataset,
-    options: ConvertOptions,
-    store: CalibrationStore,
-) -> None:
-    """Scales the expected costs to what runs show: each map coded alone, at an expected cost of half the usual bound.
+def with_levels(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics]) -> list[TreatedMap]:
+    """The expected costs scaled to what runs show: each map coded alone, at an expected cost of half the usual bound.
 
     The factors hold for other bounds as well, so that a calibration store serves them all. What any change at all
     costs, because it makes all later roundings fall differently, is measured once and left out: it does not add up over
     maps.
     """
-    searched = [p for p in plans if p.is_searched]
-    work = sum(p.values for p in plans) * len(searched)
-    count = int(np.clip(_LEVEL_VALUES // work, 2, 64))
+    options, samples = source.options, source.samples.tables
+    searched = [m for m in maps if m.is_searched]
+    if not searched or "allocation" in options.disable:
+        return list(maps)
+    count = int(np.clip(_LEVEL_VALUES // (source.values * len(searched)), 2, 64))
     target = DEFAULT_MAX_KL / 2
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
-        trial = FidelityTrial(model, content, list(samples.evenly(count)), options.output_kind, options.num_threads)
+        trial = FidelityTrial(source.file, list(samples.evenly(count)), options.output_kind, options.num_threads)
         for i in progress(missing, "levels"):
-            plan, cost = runs[i]
-            yield {"fidelity": np.array(_run_alone(trial, content, plans, plan, statistics, cost))}
+            treated, cost = runs[i]
+            yield {"fidelity": np.array(_run_alone(trial, source, treated, statistics, cost))}
 
-    runs = [(searched[0], target / 50), *((plan, target) for plan in searched)]
-    parameters = [_level_parameters(model, plan, cost, samples.evenly(count), options) for plan, cost in runs]
-    floor, *found = (float(a["fidelity"]) for a in store.get_or_measure_each(LEVELS, parameters, measure))
-    for plan, measured in zip(searched, found, strict=True):
-        expected = plan.choices[0].pick(weight_for_cost(plan.choices[0], target)).cost
-        level = 1.0
-        if expected > target / 4:
-            level = float(np.clip((measured - floor) / expected, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION))
-        plan.choices = [replace(choice, level=level) for choice in plan.choices]
-        logging.info("%s: cost level %.2f", plan.site.name, level)
+    runs = [(searched[0], target / 50), *((m, target) for m in searched)]
+    parameters = [_level_parameters(source, m.site, cost, samples.evenly(count)) for m, cost in runs]
+    floor, *found = (float(a["fidelity"]) for a in source.store.get_or_measure_each(LEVELS, parameters, measure))
+    levels = {m.site: _level(m, measured - floor, target) for m, measured in zip(searched, found, strict=True)}
+    for site, level in levels.items():
+        logging.info("%s: cost level %.2f", site.name, level)
+    return [
+        replace(m, choices=tuple(replace(choice, level=levels[m.site]) for choice in m.choices))
+        if m.site in levels
+        else m
+        for m in maps
+    ]
 
 
-def _level_parameters(
-    model: Model, plan: SitePlan, cost: float, samples: Dataset, options: ConvertOptions
-) -> dict[str, Any]:
+def _level(treated: TreatedMap, measured: float, target: float) -> float:
+    """Measured over expected cost of a run for a target cost, within limits; 1 where too little was expected."""
+    expected = treated.choices[0].pick(weight_for_cost(treated.choices[0], target)).cost
+    if expected <= target / 4:
+        return 1.0
+    return float(np.clip(measured / expected, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION))
+
+
+def _level_parameters(source: Source, site: Site, cost: float, samples: Dataset) -> dict[str, Any]:
     """What a run is called in the calibration store."""
+    options = source.options
     switches = sorted(options.disable)
     own = {"cost": cost, "output_kind": options.output_kind, "seed": options.calibration.seed, "disable": switches}
-    return {**stages.site_parameters(model, plan.site, samples), **own}
+    return {**stages.site_parameters(source.file.model, site, samples), **own}
 
 
 def _run_alone(
     trial: FidelityTrial,
-    content: bytes,
-    plans: Sequence[SitePlan],
-    plan: SitePlan,
-    statistics: Mapping[int, Statistics],
+    source: Source,
+    treated: TreatedMap,
+    statistics: Mapping[Site, Statistics],
     cost: float,
 ) -> float:
-    """Measured cost with one map coded alone, as coarsely as the expected cost allows."""
-    alone = SitePlan(plan.site, plan.treatment, choices=plan.choices[:1])
-    set_quantization(alone, statistics, weight_for_cost(plan.choices[0], cost))
-    alone.item_capacity = raw_capacity(alone)
-    trial_plans = [alone if p is plan else p for p in only(plans, [plan])]
-    return trial.measure(build_converted(content, trial_plans)).mean
+    """Measured cost with one map coded alone by its steps, as coarsely as the expected cost allows."""
+    alone = replace(treated, choices=treated.choices[:1], fold_source=None)
+    others = {m.site: m.skipped("left out") for m in source.maps}
+    maps = [alone if site is treated.site else other for site, other in others.items()]
+    codings = quantize(maps, statistics, weight_for_cost(treated.choices[0], cost))
+    return trial.measure(build_converted(source.file.content, codings)).mean

@@ -18,13 +18,15 @@ from fmtc_tflite.coding.code_lengths import huffman_lengths, shannon_bits
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
 from fmtc_tflite.coding.transform import fixed_point
 from fmtc_tflite.conversion.build import build_converted
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.conversion.map_coding import MapCoding, raw_capacity
+from fmtc_tflite.conversion.result import ConversionResult, finish
 from fmtc_tflite.conversion.rotation import rotate
-from fmtc_tflite.conversion.treatment import SitePlan, raw_capacity
+from fmtc_tflite.conversion.search import compare_converted
+from fmtc_tflite.conversion.source import Source
+from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.fidelity.meters import fidelity_sources
-from fmtc_tflite.fidelity.verify import Comparison, compare
 from fmtc_tflite.graph.coded_maps import coded_maps
-from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
@@ -32,9 +34,9 @@ from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 @dataclass(frozen=True)
 class _Layer:
-    """A map under the scheme: its plan, its components, and how the coefficients are stored."""
+    """A map under the scheme: its components, and how the coefficients are stored."""
 
-    plan: SitePlan
+    treated: TreatedMap
     components: Components
     rows: paper.Rows
     step: float
@@ -52,26 +54,26 @@ class _Layer:
         """The decoder's matrix; decoded maps have the right mean if the rows have these means, float64 [rows]."""
         matrix, mean = self.synthesis_matrix, self.components.mean
         indices = stored_means - self.rows.rest if self.is_folded else stored_means
-        return fixed_point(matrix, mean - matrix @ indices, 255, 0, f"{self.plan.site.name}: synthesis")
+        return fixed_point(matrix, mean - matrix @ indices, 255, 0, f"{self.treated.site.name}: synthesis")
 
     def analysis(self) -> AffineTransform:
         """The encoder's matrix, for maps that are transformed as they are stored."""
         basis = self.components.basis[self.rows.component] / self.step
         bias = self.rows.offset - basis @ self.components.mean
-        return fixed_point(basis, bias, 128, 0, f"{self.plan.site.name}: analysis")
+        return fixed_point(basis, bias, 128, 0, f"{self.treated.site.name}: analysis")
 
-    def stored(self, read: Read) -> np.ndarray:
+    def stored(self, coding: MapCoding, read: Read) -> np.ndarray:
         """What the rows store for the map of a runner's last run of the original model, int8 [pixels, rows]."""
-        producer, rotated, info = self.components.producer, self.plan.rotated, self.plan.info
+        producer, rotated, info = self.components.producer, coding.rotated, coding.info
         if producer is not None and rotated is not None:
             # The kernel's requantization factor is the product of the scales.
             factors = rotated.weight_scales * np.float32((producer.source.scale or 0.0) / rotated.scale)
-            sums = convolve(producer, rotated.weights.astype(np.float32), read, self.plan.site.tensor.shape)
+            sums = convolve(producer, rotated.weights.astype(np.float32), read, self.treated.site.tensor.shape)
             values = np.rint((sums + rotated.bias) * factors)
         else:
             assert info is not None
             assert info.analysis is not None
-            stored_map = before_activation(self.plan.site, None, read).astype(np.float64)
+            stored_map = before_activation(self.treated.site, None, read).astype(np.float64)
             sums = stored_map @ info.analysis.matrix.T.astype(np.float64) + info.analysis.bias
             values = np.floor(sums / (1 << info.analysis.shift) + 0.5)
         return np.clip(values, -128, 127).astype(np.int8)
@@ -102,86 +104,67 @@ class _Layer:
         return (self.rows.rest if self.is_folded else np.zeros_like(self.rows.rest))[:, None]
 
 
-class PaperConversion(Conversion):
-    """One conversion under the preset `paper`."""
+def convert_paper(source: Source) -> ConversionResult:
+    """Converts a model under the scheme.
 
-    def run(self) -> ConversionResult:
-        """Converts the model.
-
-        Raises:
-          NothingToDoError: nothing can be coded.
-        """
-        layers = [self._layer(components, plan) for components, plan in self._components()]
-        for layer in layers:
-            _set_quantization(layer)
-        for layer, statistics in zip(layers, self._stored_values(layers), strict=True):
-            _fit(layer, statistics)
-        comparison = compare(
-            (self.model, self.content),
-            build_converted(self.content, self.plans).to_bytes(),
-            self.samples.held_back,
-            self.options.output_kind,
-            self.options.num_threads,
-        )
-        histograms, count = self._index_histograms(layers)
-        for layer, histogram in zip(layers, histograms, strict=True):
-            _count_bits(layer, histogram, count)
-        return self._finish(comparison)
-
-    def _judge(self, comparison: Comparison) -> None:
-        """Fidelity is measured, not bounded."""
-        self.warnings += [s.note for s in fidelity_sources(self.model, self.options.output_kind) if s.note]
-
-    def _components(self) -> list[tuple[Components, SitePlan]]:
-        found = measure_components(
-            self.model, self.content, [p.site for p in self._coded], self.samples.build, self.options.num_threads
-        )
-        return list(zip(found, self._coded, strict=True))
-
-    def _layer(self, components: Components, plan: SitePlan) -> _Layer:
-        bits = DEFAULT_PAPER_BITS if self.options.paper_bits is None else self.options.paper_bits
-        step = paper.uniform_step(components.low, components.high, bits)
-        rows, step = paper.arrange(
-            components.low, components.high, components.deviation, step, plan.site.tensor.shape[3]
-        )
-        plan.paper = paper.PaperFigures(
-            step,
-            paper.bits_of_step(components.low, components.high, step),
-            components.producer is not None,
-            components.reason,
-        )
-        return _Layer(plan, components, rows, step)
-
-    def _stored_values(self, layers: Sequence[_Layer]) -> list[ValueStatistics]:
-        """What the rows store if a map is transformed alone, on the samples that build tables."""
-        found = [ValueStatistics(len(layer.rows.component)) for layer in layers]
-        runner = ModelRunner(self.model, self.content, num_threads=self.options.num_threads)
-        for sample in progress(self.samples.build, "coefficients"):
-            runner.run(sample)
-            for layer, statistics in zip(layers, found, strict=True):
-                statistics.add(layer.stored(runner.read))
-        return found
-
-    def _index_histograms(self, layers: Sequence[_Layer]) -> tuple[list[np.ndarray], int]:
-        """Of what the encoders see in the converted model, on the samples that are held back."""
-        content = build_converted(self.content, self.plans).to_bytes()
-        model = load_model(content)
-        infos = [layer.plan.info for layer in layers if layer.plan.info is not None]
-        sources = [m.source for m in coded_maps(model.subgraphs[0])]
-        return passes.residual_histograms(
-            model, content, sources, infos, self.samples.held_back, self.options.num_threads
-        )
+    Raises:
+      NothingToDoError: nothing can be coded.
+    """
+    options, build = source.options, source.samples.build
+    maps = [m for m in source.maps if m.coded]
+    components = measure_components(source.file, [m.site for m in maps], build, options.num_threads)
+    bits = DEFAULT_PAPER_BITS if options.paper_bits is None else options.paper_bits
+    layers = [_layer(m, own, bits) for m, own in zip(maps, components, strict=True)]
+    codings = [_quantized(layer) for layer in layers]
+    stored = _stored_values(source, layers, codings)
+    codings = [_with_tables(*known) for known in zip(layers, codings, stored, strict=True)]
+    comparison = compare_converted(source, _with_skipped(source, codings))
+    histograms, count = _index_histograms(source, codings)
+    codings = [_with_figures(*known, count) for known in zip(layers, codings, histograms, strict=True)]
+    notes = [s.note for s in fidelity_sources(source.file.model, options.output_kind) if s.note]
+    return finish(source, _with_skipped(source, codings), comparison, notes)  # fidelity is measured, not bounded
 
 
-def _set_quantization(layer: _Layer) -> None:
+def _layer(treated: TreatedMap, components: Components, bits: float) -> _Layer:
+    step = paper.uniform_step(components.low, components.high, bits)
+    channels = treated.site.tensor.shape[3]
+    rows, step = paper.arrange(components.low, components.high, components.deviation, step, channels)
+    return _Layer(treated, components, rows, step)
+
+
+def _with_skipped(source: Source, codings: Sequence[MapCoding]) -> list[MapCoding]:
+    """One coding per candidate."""
+    coded = {c.site: c for c in codings}
+    return [coded.get(m.site, MapCoding(m)) for m in source.maps]
+
+
+def _stored_values(source: Source, layers: Sequence[_Layer], codings: Sequence[MapCoding]) -> list[ValueStatistics]:
+    """What the rows store if a map is transformed alone, on the samples that build tables."""
+    found = [ValueStatistics(len(layer.rows.component)) for layer in layers]
+    runner = ModelRunner(source.file, num_threads=source.options.num_threads)
+    for sample in progress(source.samples.build, "coefficients"):
+        runner.run(sample)
+        for layer, coding, statistics in zip(layers, codings, found, strict=True):
+            statistics.add(layer.stored(coding, runner.read))
+    return found
+
+
+def _index_histograms(source: Source, codings: Sequence[MapCoding]) -> tuple[list[np.ndarray], int]:
+    """Of what the encoders see in the converted model, on the samples that are held back."""
+    converted = ModelFile.parse(build_converted(source.file.content, _with_skipped(source, codings)).to_bytes())
+    sources = [m.source for m in coded_maps(converted.model.subgraphs[0])]
+    infos = [c.info for c in codings if c.info is not None]
+    return passes.residual_histograms(converted, sources, infos, source.samples.held_back, source.options.num_threads)
+
+
+def _quantized(layer: _Layer) -> MapCoding:
     """Quantization and flat placeholder tables."""
-    plan, rows = layer.plan, layer.rows
-    lo, hi = plan.site.activation_range
+    site, rows, components = layer.treated.site, layer.rows, layer.components
+    lo, hi = site.activation_range
     classes = layer.classes()
     tables, _ = entropy_model.fit_classes(np.ones((int(classes.max()) + 1, 256)))
-    plan.rotated = rotate(layer.components, rows, layer.step) if layer.is_folded else None
-    plan.info = SideInformation(
-        channels=plan.site.tensor.shape[3],
+    info = SideInformation(
+        channels=site.tensor.shape[3],
         component_class=classes,
         predictor=np.zeros_like(classes),
         classes=tuple(tables),
@@ -191,26 +174,38 @@ def _set_quantization(layer: _Layer) -> None:
         analysis=None if layer.is_folded else layer.analysis(),
         synthesis=layer.synthesis(rows.rest.astype(np.float64)),
     )
-    plan.item_capacity = raw_capacity(plan)
-
-
-def _fit(layer: _Layer, statistics: ValueStatistics) -> None:
-    """Tables, and a synthesis that gives decoded maps the right mean, from what the rows store."""
-    plan, classes = layer.plan, layer.classes()
-    assert plan.info is not None
-    per_class = np.zeros((len(plan.info.classes), 256))
-    np.add.at(per_class, classes, layer.index_counts(statistics.histogram))
-    tables, _ = entropy_model.fit_classes(per_class)
-    plan.info = replace(plan.info, classes=tuple(tables), synthesis=layer.synthesis(statistics.means))
-
-
-def _count_bits(layer: _Layer, histogram: np.ndarray, num_samples: int) -> None:
-    """The paper's own measures, from the indices of the samples that are held back."""
-    plan = layer.plan
-    assert plan.paper is not None
-    counts = paper.joint_counts(layer.rows, layer.stored_counts(histogram[:, 0].astype(np.int64)))
-    values = num_samples * plan.values
-    huffman = float(huffman_lengths(counts) @ counts)
-    plan.paper = replace(
-        plan.paper, shannon_bits_per_value=shannon_bits(counts) / values, huffman_bits_per_value=huffman / values
+    return MapCoding(
+        layer.treated,
+        info,
+        raw_capacity(site, info),
+        rotated=rotate(components, rows, layer.step) if layer.is_folded else None,
+        paper=paper.PaperFigures(
+            layer.step,
+            paper.bits_of_step(components.low, components.high, layer.step),
+            layer.is_folded,
+            components.reason,
+        ),
     )
+
+
+def _with_tables(layer: _Layer, coding: MapCoding, statistics: ValueStatistics) -> MapCoding:
+    """Tables, and a synthesis that gives decoded maps the right mean, from what the rows store."""
+    assert coding.info is not None
+    per_class = np.zeros((len(coding.info.classes), 256))
+    np.add.at(per_class, layer.classes(), layer.index_counts(statistics.histogram))
+    tables, _ = entropy_model.fit_classes(per_class)
+    info = replace(coding.info, classes=tuple(tables), synthesis=layer.synthesis(statistics.means))
+    return replace(coding, info=info)
+
+
+def _with_figures(layer: _Layer, coding: MapCoding, histogram: np.ndarray, num_samples: int) -> MapCoding:
+    """The paper's own measures, from the indices of the samples that are held back."""
+    assert coding.paper is not None
+    counts = paper.joint_counts(layer.rows, layer.stored_counts(histogram[:, 0].astype(np.int64)))
+    values = num_samples * coding.values
+    figures = replace(
+        coding.paper,
+        shannon_bits_per_value=shannon_bits(counts) / values,
+        huffman_bits_per_value=float(huffman_lengths(counts) @ counts) / values,
+    )
+    return replace(coding, paper=figures)

@@ -1,8 +1,10 @@
 """The conversion that the options name."""
 
-from fmtc_tflite.conversion.paper_preset import PaperConversion
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.conversion.paper_preset import convert_paper
+from fmtc_tflite.conversion.pipeline import convert_default
 from fmtc_tflite.conversion.region_conversion import convert_to_regions
+from fmtc_tflite.conversion.result import ConversionResult
+from fmtc_tflite.conversion.source import open_source
 from fmtc_tflite.inference.input_shapes import fix_input_shapes
 from fmtc_tflite.types import ConvertOptions
 
@@ -16,5 +18,5 @@ def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult
     content = fix_input_shapes(content, options.input_shapes)
     if options.execution == "regions":
         return convert_to_regions(content, options)
-    conversion = PaperConversion if options.preset == "paper" else Conversion
-    return conversion(content, options).run()
+    source = open_source(content, options)
+    return convert_paper(source) if options.preset == "paper" else convert_default(source)

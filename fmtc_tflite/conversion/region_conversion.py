@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.region_document import region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
 from fmtc_tflite.conversion.region_verification import verify_regions
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
 from fmtc_tflite.graph.convertible import check_rewritable
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse

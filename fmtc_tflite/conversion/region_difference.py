@@ -8,6 +8,7 @@ import numpy as np
 
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.region import RegionProgram
@@ -29,7 +30,7 @@ def first_difference(
     wanted = [t for tensors in results for t in tensors if t is not None] + [t for own in inputs for t in own]
     known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
     graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if id(t) not in known)]
-    runner = ModelRunner(model, model.to_bytes(), kernels=kernels)
+    runner = ModelRunner(ModelFile.of(model), kernels=kernels)
     runner.run(sample)
     for region, expected, sources in zip(regions, results, inputs, strict=True):
         with RegionProgram(region.program.content) as program:

@@ -10,7 +10,7 @@ from typing import Any
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
-from fmtc_tflite.regions.program import VERSION
+from fmtc_tflite.regions.program_format import VERSION
 from fmtc_tflite.rendering import shorten
 from fmtc_tflite.types import ConvertOptions
 

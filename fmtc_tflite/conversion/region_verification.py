@@ -9,11 +9,11 @@ import numpy as np
 
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
-from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import input_specs_from_model, open_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
@@ -41,7 +41,7 @@ def verify_regions(
     """
     models = load_model(content), load_model(converted)
     runners = [
-        ModelRunner(model, data, num_threads=options.num_threads, kernels=kernels)
+        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, kernels=kernels)
         for model, data in zip(models, (content, converted), strict=True)
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
@@ -69,14 +69,7 @@ def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.nda
     yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
     yield from SyntheticDataset(specs, _SYNTHETIC_SAMPLES, wanted.seed)
     if wanted.data is not None:
-        yield from open_dataset(
-            wanted.data,
-            input_specs=specs,
-            preprocessing=Preprocessing(wanted.preprocessing, wanted.resize, wanted.central_crop),
-            num_samples=wanted.num_samples,
-            seed=wanted.seed,
-            skip_unreadable=wanted.skip_unreadable,
-        )
+        yield from open_data(model, wanted)
 
 
 def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[str, np.ndarray]]:

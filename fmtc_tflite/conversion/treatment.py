@@ -1,36 +1,26 @@
-"""What is done to each feature map: from options and recipe to quantization."""
+"""What may be done with each feature map: from options and recipe to a treatment."""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from fmtc_tflite.calibration.projection import signed_zero_point
-from fmtc_tflite.calibration.stages import Statistics
-from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
-from fmtc_tflite.coding import entropy_model, quantizer, transform
-from fmtc_tflite.coding.geometry import geometry
-from fmtc_tflite.coding.paper import PaperFigures
-from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
-from fmtc_tflite.conversion.choices import Choice, best_pick
+from fmtc_tflite.conversion.choices import Choice
 from fmtc_tflite.conversion.recipe import Recipe
-from fmtc_tflite.errors import CodingError, RecipeError
-from fmtc_tflite.graph.edits.rotate import RotatedConvolution
+from fmtc_tflite.errors import NothingToDoError, RecipeError
+from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
-# Constant level (FORMAT.md section 4.3) that budgets use and that matrices leave room for.
-RESERVED_LEVEL = 4
-_LOSSLESS = Treatment("lossless")
+LOSSLESS = Treatment("lossless")
 _LARGEST_SEARCHED_KLT = 256  # channels
 
 
-@dataclass(eq=False)
-class SitePlan:
-    """What becomes of one candidate feature map; filled in stage by stage.
+@dataclass(frozen=True, eq=False)
+class TreatedMap:
+    """What is decided about one candidate feature map before any step is.
 
     Attributes:
       site: the candidate in the original model.
@@ -38,29 +28,19 @@ class SitePlan:
       reason: why it is skipped, None if it is coded.
       asked_for: the user named the map, so it is coded even where that makes it larger.
       choices: ways to code it and what they cost, where the search may choose; the step quantizer first.
-      fold_source: the plan of the map from whose coded form the decoder could compute this one; None if it cannot.
-      folded: it does so; the map is not stored.
-      info: side information; its tables are placeholders until they are fitted.
-      item_capacity: bytes per batch item of the coded tensor.
-      rotated: constants with which the producer emits the map's coefficients; only the paper's scheme has them.
-      paper: what the paper's scheme came to on the map; None under other presets.
+      fold_source: the map from whose coded form the decoder could compute this one; None if it cannot.
     """
 
     site: Site
     treatment: Treatment
     reason: str | None = None
     asked_for: bool = False
-    choices: list[Choice] = field(default_factory=list)
-    fold_source: "SitePlan | None" = None
-    folded: bool = False
-    info: SideInformation | None = None
-    item_capacity: int = 0
-    rotated: RotatedConvolution | None = None
-    paper: PaperFigures | None = None
+    choices: tuple[Choice, ...] = ()
+    fold_source: Site | None = None
 
-    def skip(self, reason: str) -> None:
-        """Leaves the map alone from now on."""
-        self.treatment, self.reason, self.info, self.folded = Treatment("skip"), reason, None, False
+    def skipped(self, reason: str) -> TreatedMap:
+        """The map left alone."""
+        return replace(self, treatment=Treatment("skip"), reason=reason)
 
     @property
     def coded(self) -> bool:
@@ -89,63 +69,56 @@ class SitePlan:
         return self.coded and self.treatment.transform == "step" and self.treatment.step is None
 
     @property
-    def stored(self) -> bool:
-        """Whether the map has a coded tensor of its own."""
-        return self.coded and not self.folded
-
-    @property
     def values(self) -> int:
         """Values of the map, one inference."""
         return self.site.values
 
-    @property
-    def batch(self) -> int:
-        """Batch size that the model was made for."""
-        return self.site.tensor.shape[0]
 
-    @property
-    def capacity_bytes(self) -> int:
-        """Bytes of the coded tensor."""
-        return self.item_capacity * self.batch
+def require_coded(maps: Sequence[TreatedMap]) -> None:
+    """Raises NothingToDoError if all maps are skipped."""
+    if all(not m.coded for m in maps):
+        reasons = sorted({m.reason for m in maps if m.reason})
+        raise NothingToDoError(f"no feature map is left to code: {'; '.join(reasons)}")
 
 
-def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[SitePlan]:
-    """A plan for every candidate, in the order of `sites`.
+def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[TreatedMap]:
+    """A treatment for every candidate, in the order of `sites`.
 
     Raises:
       RecipeError: the recipe is malformed, has an entry that matches nothing, or asks for loss where there may be none.
     """
     recipe = Recipe.load(options.recipe) if options.recipe else Recipe([])
-    plans = [_plan(site, recipe, options) for site in sites]
+    maps = [_treated(site, recipe, options) for site in sites]
     if options.objective == "traffic" and "klt" not in options.disable:
-        by_tensor = {id(p.site.tensor): p for p in plans}
-        for plan in plans:
-            if folding.can_fold(plan.site):
-                plan.fold_source = by_tensor.get(id(plan.site.producer.inputs[0]))
+        by_tensor: dict[Tensor | None, Site] = {site.tensor: site for site in sites}
+        maps = [
+            replace(m, fold_source=by_tensor.get(m.site.producer.inputs[0])) if folding.can_fold(m.site) else m
+            for m in maps
+        ]
     if recipe.unused():
         raise RecipeError(
             f"recipe {options.recipe}: no feature map's name matches {', '.join(recipe.unused())}; "
             "--dry_run lists the names"
         )
-    return plans
+    return maps
 
 
-def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
+def _treated(site: Site, recipe: Recipe, options: ConvertOptions) -> TreatedMap:
     name = site.name
     from_recipe = recipe.treatment(name)
-    wanted = from_recipe or (_LOSSLESS if options.is_lossless else options.default_treatment)
-    plan = SitePlan(site, wanted, asked_for=from_recipe is not None or options.include is not None)
+    wanted = from_recipe or (LOSSLESS if options.is_lossless else options.default_treatment)
+    treated = TreatedMap(site, wanted, asked_for=from_recipe is not None or options.include is not None)
     if site.skipped_reason is not None:
-        plan.skip(site.skipped_reason)
-    elif options.include is not None and not re.search(options.include, name):
-        plan.skip("not matched by --include")
-    elif options.exclude is not None and re.search(options.exclude, name):
-        plan.skip("matched by --exclude")
-    elif options.preset == "paper" and site.subgraph.index:
-        plan.skip("the preset paper codes the main subgraph only")
-    elif wanted.transform == "skip":
-        plan.skip("the recipe says so")
-    elif wanted.transform != "lossless":
+        return treated.skipped(site.skipped_reason)
+    if options.include is not None and not re.search(options.include, name):
+        return treated.skipped("not matched by --include")
+    if options.exclude is not None and re.search(options.exclude, name):
+        return treated.skipped("matched by --exclude")
+    if options.preset == "paper" and site.subgraph.index:
+        return treated.skipped("the preset paper codes the main subgraph only")
+    if wanted.transform == "skip":
+        return treated.skipped("the recipe says so")
+    if wanted.transform != "lossless":
         if isinstance(wanted.step, tuple) and len(wanted.step) != site.tensor.shape[3]:
             raise RecipeError(
                 f"recipe {options.recipe}: {name!r} gets {len(wanted.step)} steps, expected one number or one for each "
@@ -157,108 +130,5 @@ def _plan(site: Site, recipe: Recipe, options: ConvertOptions) -> SitePlan:
                 "--calibration_data and no --lossless"
             )
         if site.subgraph.index:
-            plan.treatment = _LOSSLESS  # fidelity is measured on the main subgraph's outputs only
-    return plan
-
-
-def raw_capacity(plan: SitePlan) -> int:
-    """Bytes per batch item that always suffice for the plan's coded tensor."""
-    assert plan.info is not None
-    return geometry(*plan.site.grid[1:], plan.info.components).item_capacity_bytes
-
-
-def map_centres(site: Site, statistics: ValueStatistics) -> int | np.ndarray:
-    """Centres of the step quantizer for a map."""
-    lo, _ = site.activation_range
-    return quantizer.centres(statistics.means, lo, signed_zero_point(site.tensor))
-
-
-def set_quantization(plan: SitePlan, statistics: Mapping[int, Statistics], weight: float) -> None:
-    """Gives a coded plan side information with its quantization and one flat placeholder table.
-
-    Args:
-      plan: a coded plan.
-      statistics: of the lossy maps, by id of their tensor.
-      weight: Lagrangian weight of fidelity, for plans whose steps follow the search.
-    """
-    channels = plan.site.tensor.shape[3]
-    plan.folded = False
-    if plan.is_searched and _folding_pays(plan, weight):
-        try:
-            plan.folded = True
-            follow_source(plan)
-            return
-        except CodingError:  # weights so uneven that no matrix of 16 bits holds them
-            plan.folded, plan.fold_source = False, None
-    if plan.treatment.transform == "lossless":
-        plan.info = _with_flat_table(channels, channels)
-        return
-    values, covariance = statistics[id(plan.site.tensor)]
-    lo, hi = plan.site.activation_range
-    if plan.treatment.transform == "klt":
-        r = min(plan.treatment.components or channels, channels)
-        assert not isinstance(plan.treatment.step, tuple)  # a recipe's KLT has one step
-        plan.info = _klt(plan.site, covariance, r, plan.treatment.step or 1.0)
-        return
-    centres = map_centres(plan.site, values)
-    if plan.treatment.step is not None:
-        codes = quantizer.step_codes(plan.treatment.step, channels)
-    else:
-        pick = best_pick(plan.choices, weight)
-        codes = pick.steps
-        if pick.transform == "klt":
-            plan.info = _klt(plan.site, covariance, pick.components, int(codes[0]) / STEP_ONE)
-            return
-    if (codes == STEP_ONE).all():
-        plan.info = _with_flat_table(channels, channels)
-    else:
-        plan.info = _with_flat_table(channels, channels, centre=centres, step=_compact(codes), lo=lo, hi=hi)
-
-
-def _folding_pays(plan: SitePlan, weight: float) -> bool:
-    """Whether computing the map in the decoder costs clearly less than storing it, at a Lagrangian weight.
-
-    The map then is as good as its source's coded form, as it is if the source is decoded for its producer. The matrix
-    has to save twice what it takes, since it takes room in the model as well.
-    """
-    source = plan.fold_source
-    if source is None or not plan.choices or not source.stored or source.info is None:
-        return False
-    stored = best_pick(plan.choices, weight).total
-    return source.info.synthesis is None and 2 * folding.side_information_bits(plan.site) < stored
-
-
-def follow_source(plan: SitePlan) -> None:
-    """Gives a folded plan its source's quantization and tables, with the producer as the decoder's synthesis."""
-    source = plan.fold_source
-    assert source is not None
-    assert source.info is not None
-    lo, hi = plan.site.activation_range
-    synthesis, compact = folding.synthesis(plan.site, source.info.centres, source.info.steps, RESERVED_LEVEL)
-    channels = plan.site.tensor.shape[3]
-    plan.info = replace(source.info, channels=channels, lo=lo, hi=hi, synthesis=synthesis, compact=compact)
-    plan.item_capacity = 0
-
-
-def _klt(site: Site, statistics: CovarianceStatistics | None, components: int, step: float) -> SideInformation:
-    assert statistics is not None
-    lo, hi = site.activation_range
-    analysis, synthesis = transform.klt(statistics.means, statistics.covariance, components, step, RESERVED_LEVEL)
-    channels = site.tensor.shape[3]
-    return _with_flat_table(channels, components, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
-
-
-def _compact(codes: np.ndarray) -> int | np.ndarray:
-    """One step for all components where they agree."""
-    return int(codes[0]) if (codes == codes[0]).all() else codes.astype(np.uint16)
-
-
-def _with_flat_table(channels: int, components: int, **quantization: object) -> SideInformation:
-    zeros = np.zeros(components, np.uint8)
-    return SideInformation(channels, zeros, zeros, _flat_table(), **quantization)  # type: ignore[arg-type]
-
-
-@cache
-def _flat_table() -> tuple[TokenClass, ...]:
-    classes, _ = entropy_model.fit_classes(np.ones((1, 256)))
-    return tuple(classes)
+            return replace(treated, treatment=LOSSLESS)  # fidelity is measured on the main subgraph's outputs only
+    return treated

@@ -16,9 +16,9 @@ from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.types import CalibrationOptions
+from fmtc_tflite.types import CalibrationOptions, DataOptions
 
-__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_dataset"]
+__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
 
 _logger = logging.getLogger(__name__)
 
@@ -73,13 +73,13 @@ def open_dataset(
     return Dataset(reader, input_specs, preprocessing, indices, skipped)
 
 
-def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
-    """The samples of a calibration: those to build from, and those held back to measure on.
+def open_data(model: Model, options: DataOptions) -> Dataset:
+    """The samples that the options name, as the model's inputs.
 
     Raises:
         CalibrationError, UsageError: see open_dataset.
     """
-    dataset = open_dataset(
+    return open_dataset(
         options.data,
         input_specs=input_specs_from_model(model),
         preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
@@ -87,7 +87,15 @@ def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Da
         seed=options.seed,
         skip_unreadable=options.skip_unreadable,
     )
-    return dataset.split(seed=options.seed)
+
+
+def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
+    """The samples of a calibration: those to build from, and those held back to measure on.
+
+    Raises:
+        CalibrationError, UsageError: see open_dataset.
+    """
+    return open_data(model, options).split(seed=options.seed)
 
 
 def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[InputSpec, ...]:

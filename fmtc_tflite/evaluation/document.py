@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
 from fmtc_tflite.evaluation.shards import kernels_of
 from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
 from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps
-from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.text import printable
 
 _KERNELS = "the runtime's default (XNNPACK where it has it)"
@@ -30,8 +30,8 @@ def evaluation_report(evaluation: Evaluation, timing: Timing, paths: Sequence[st
       paths: the models' files, as the user named them.
     """
     models = [
-        _model(path, content, meter)
-        for path, content, meter in zip(paths, evaluation.contents, evaluation.measurement.models, strict=True)
+        _model(path, file, meter)
+        for path, file, meter in zip(paths, evaluation.files, evaluation.measurement.models, strict=True)
     ]
     comparison = evaluation.measurement.comparison
     return {
@@ -73,13 +73,13 @@ def predictions_csv(evaluation: Evaluation) -> bytes:
     return text.getvalue().encode()
 
 
-def _model(path: str, content: bytes, meter: ModelMeter) -> dict[str, Any]:
+def _model(path: str, file: ModelFile, meter: ModelMeter) -> dict[str, Any]:
     return {
         "path": path,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size_bytes": len(content),
+        "sha256": file.sha256,
+        "size_bytes": len(file.content),
         "accuracy": _accuracy(meter),
-        "coded": _coded(content, meter),
+        "coded": _coded(file.model, meter),
     }
 
 
@@ -99,11 +99,10 @@ def _accuracy(meter: ModelMeter) -> dict[str, Any] | None:
     }
 
 
-def _coded(content: bytes, meter: ModelMeter) -> dict[str, Any] | None:
+def _coded(model: Model, meter: ModelMeter) -> dict[str, Any] | None:
     """Bits per value as the conversion report has them: payload over the values of all candidates."""
     if meter.coded is None:
         return None
-    model = load_model(content)
     coded = coded_maps(model.subgraphs[0])
     side = sum(m.side.buffer.size for m in coded)
     maps = {name: prod(tensor.shape) for name, tensor in candidate_maps(model).items()}

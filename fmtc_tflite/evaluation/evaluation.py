@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import Dataset, open_data
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import shards
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
-from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import PartialResults
@@ -47,8 +46,7 @@ class Evaluation:
     """One evaluation of a model, with a reference beside it if there is one.
 
     Attributes:
-      contents: the model's bytes, and the reference's.
-      models: both, parsed.
+      files: the model, and the reference.
       dataset: the samples as the model's inputs.
       task: what the labels ask; None without labels.
       measurement: the results; complete after `run`.
@@ -62,15 +60,20 @@ class Evaluation:
         """
         options.check()
         self.options = options
-        self.contents = (model,) if reference is None else (model, reference)
-        self.models = [load_model(content) for content in self.contents]
-        layouts = [Layout.of(parsed, options.output_kind) for parsed in self.models]
+        self.files = [ModelFile.parse(content) for content in (model, reference) if content is not None]
+        models = [file.model for file in self.files]
+        layouts = [Layout.of(parsed, options.output_kind) for parsed in models]
         if len(layouts) == 2:
             _check_same_outputs(*layouts)
-        self.datasets = [_open_data(parsed, options) for parsed in self.models]
+        self.datasets = [open_data(parsed, options) for parsed in models]
         self.dataset = self.datasets[0]
-        self.task = _task(self.models, self.dataset, options)
+        self.task = _task(models, self.dataset, options)
         self.measurement = Measurement(layouts, self.task)
+
+    @property
+    def contents(self) -> tuple[bytes, ...]:
+        """The files' bytes, which other processes are given."""
+        return tuple(file.content for file in self.files)
 
     @contextmanager
     def partial_results(self, folder: Path | None) -> Iterator[PartialResults]:
@@ -131,17 +134,11 @@ class Evaluation:
     def identity(self) -> dict[str, Any]:
         """All that results depend on, by the flag that says it."""
         options = self.options
-        hashes = [hashlib.sha256(content).hexdigest() for content in self.contents]
         return {
-            "--model_file": hashes[0],
-            "--reference_model_file": hashes[1] if len(hashes) > 1 else None,
+            "--model_file": self.files[0].sha256,
+            "--reference_model_file": self.files[1].sha256 if len(self.files) > 1 else None,
             "--data": self.dataset.fingerprint(),
-            "--preprocessing": options.preprocessing,
-            "--resize": options.resize,
-            "--central_crop": options.central_crop,
-            "--num_samples": options.num_samples,
-            "--seed": options.seed,
-            "--skip_unreadable": options.skip_unreadable,
+            **options.by_flag(),
             "--label_offset": None if self.task is None else self.task.label_offset,
             "--output_kind": options.output_kind,
             "--num_threads": options.num_threads,
@@ -158,17 +155,6 @@ def _check_same_outputs(model: Layout, reference: Layout) -> None:
             f"--reference_model_file: its outputs have the shapes {shapes[1]} ({', '.join(measures[1])}), the model's "
             f"{shapes[0]} ({', '.join(measures[0])}); give the model before conversion, or another of the same outputs"
         )
-
-
-def _open_data(model: Model, options: EvaluateOptions) -> Dataset:
-    return open_dataset(
-        options.data,
-        input_specs=input_specs_from_model(model),
-        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
-        num_samples=options.num_samples,
-        seed=options.seed,
-        skip_unreadable=options.skip_unreadable,
-    )
 
 
 def _task(models: list[Model], dataset: Dataset, options: EvaluateOptions) -> Task | None:

@@ -16,6 +16,7 @@ from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import is_converted
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.region_ops import kernel_set_of
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -49,10 +50,9 @@ class Contender:
         known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
         wanted = {id(t): t for t in (*(source.tensor for source in self.layout.sources), *self.layout.coded.values())}
         graph.outputs = [*graph.outputs, *(tensor for key, tensor in wanted.items() if key not in known)]
-        exposed = model.to_bytes()
         self._batch = graph.inputs[0].shape[0] if graph.inputs and graph.inputs[0].shape else 1
         self._runner = ModelRunner(
-            model, exposed, num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
+            ModelFile.of(model), num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
         )
 
     def run(self, sample: Mapping[str, np.ndarray]) -> Outputs:

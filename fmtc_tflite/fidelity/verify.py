@@ -11,7 +11,8 @@ from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult,
 from fmtc_tflite.fidelity.source import FidelitySource
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
-from fmtc_tflite.graph.model_io import Model, Tensor, load_model
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
 
@@ -62,23 +63,21 @@ class Labels:
 class AccuracyTrial:
     """Measures how far the accuracy of candidates of a conversion falls below that of the original."""
 
-    def __init__(
-        self, model: Model, content: bytes, samples: Sequence[Sample], labels: Labels, num_threads: int | None
-    ) -> None:
+    def __init__(self, file: ModelFile, samples: Sequence[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
-        self._original = self._ranks(model, content)
+        self._original = self._ranks(file)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
-        ranks = self._ranks(converted, converted.to_bytes())
+        ranks = self._ranks(ModelFile.of(converted))
         return paired_difference(self._original, ranks).difference
 
-    def _ranks(self, model: Model, content: bytes) -> LabelRanks:
-        runner = ModelRunner(model, content, num_threads=self._num_threads)
+    def _ranks(self, file: ModelFile) -> LabelRanks:
+        runner = ModelRunner(file, num_threads=self._num_threads)
         ranks = LabelRanks(self._labels.task.label_offset)
         for sample, label in zip(self._samples, self._labels.values, strict=True):
             runner.run(sample)
-            _add_rank(ranks, runner, model, self._labels.task, label)
+            _add_rank(ranks, runner, file.model, self._labels.task, label)
         return ranks
 
 
@@ -89,18 +88,16 @@ def _add_rank(ranks: LabelRanks, runner: ModelRunner, model: Model, task: Task, 
 class FidelityTrial:
     """Measures candidates of a conversion against outputs of the original that are computed once."""
 
-    def __init__(
-        self, model: Model, content: bytes, samples: Sequence[Sample], output_kind: str, num_threads: int | None
-    ) -> None:
+    def __init__(self, file: ModelFile, samples: Sequence[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
-        self._sources = fidelity_sources(model, output_kind)
-        runner = ModelRunner(model, content, num_threads=num_threads)
+        self._sources = fidelity_sources(file.model, output_kind)
+        runner = ModelRunner(file, num_threads=num_threads)
         self._originals = [_run_and_read(runner, sample, self._sources) for sample in samples]
 
     def measure(self, converted: Model) -> MeanResult:
         """Fidelity of a converted model on the trial's samples."""
         sources = fidelity_sources(converted, self._output_kind)
-        runner = ModelRunner(converted, converted.to_bytes(), num_threads=self._num_threads)
+        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads)
         meter = FidelityMeter(self._sources, sources)
         for sample, original in zip(self._samples, self._originals, strict=True):
             meter.add(original, _run_and_read(runner, sample, sources))
@@ -113,8 +110,8 @@ def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[Fidelit
 
 
 def compare(
-    original: tuple[Model, bytes],
-    converted: bytes,
+    original: ModelFile,
+    converted: ModelFile,
     samples: Iterable[Sample],
     output_kind: str = "auto",
     num_threads: int | None = None,
@@ -123,8 +120,8 @@ def compare(
     """Runs original and converted model side by side on every sample.
 
     Args:
-      original: the model and its bytes.
-      converted: the converted model's bytes; read anew, as a user's runtime will.
+      original: the model.
+      converted: read from bytes, as a user's runtime will.
       samples: inputs by tensor name; at least one.
       output_kind: see find_fidelity_source.
       labels: of the samples, to measure accuracy as well.
@@ -132,17 +129,17 @@ def compare(
     Raises:
       VerificationError: outputs that are not finite.
     """
-    reread = load_model(converted)
-    sources = [fidelity_sources(m, output_kind) for m in (original[0], reread)]
-    runners = [ModelRunner(*original, num_threads=num_threads), ModelRunner(reread, converted, num_threads=num_threads)]
-    meter, coded, exact = FidelityMeter(*sources), coded_tensors(reread.subgraphs[0]), True
+    models = original.model, converted.model
+    sources = [fidelity_sources(model, output_kind) for model in models]
+    runners = [ModelRunner(file, num_threads=num_threads) for file in (original, converted)]
+    meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
     for i, sample in enumerate(progress(samples, "verification")):
         meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))
-        exact = exact and _outputs_equal(runners, (original[0], reread))
+        exact = exact and _outputs_equal(runners, models)
         sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
         if labels is not None:
-            for own, runner, model in zip(ranks, runners, (original[0], reread), strict=True):
+            for own, runner, model in zip(ranks, runners, models, strict=True):
                 _add_rank(own, runner, model, labels.task, labels.values[i])
     worst = meter.worst
     return Comparison(

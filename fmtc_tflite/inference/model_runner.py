@@ -6,7 +6,8 @@ import numpy as np
 
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import is_converted
-from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import Subgraph, Tensor
 from fmtc_tflite.inference.memory_need import check_memory
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 
@@ -20,8 +21,7 @@ class ModelRunner:
 
     def __init__(
         self,
-        model: Model,
-        content: bytes,
+        file: ModelFile,
         subgraph_index: int = 0,
         num_threads: int | None = None,
         *,
@@ -32,8 +32,7 @@ class ModelRunner:
         """Opens the model.
 
         Args:
-          model: what `content` holds; its tensor objects are what `read` takes.
-          content: the model's bytes.
+          file: its tensor objects are what `read` takes.
           subgraph_index: which subgraph to run; above 0 it needs a signature.
           num_threads: threads of the interpreter.
           runtime: see load_interpreter.
@@ -45,17 +44,17 @@ class ModelRunner:
             tensors do not fit into memory.
           RuntimeLibraryError: see load_interpreter.
         """
-        subgraph = model.subgraphs[subgraph_index]
-        check_memory(model, subgraph_index, keeps_all_tensors=not default_kernels)
+        subgraph = file.model.subgraphs[subgraph_index]
+        check_memory(file.model, subgraph_index, keeps_all_tensors=not default_kernels)
         self._interpreter = CheckedInterpreter(
-            content,
-            model.subgraphs[0].op_labels,
+            file.content,
+            file.model.subgraphs[0].op_labels,
             runtime=runtime,
             num_threads=num_threads,
             preserve_all_tensors=not default_kernels and kernels is None,
             builtin_kernels_only=not default_kernels,
             kernels=kernels,
-            attach_delegate=is_converted(model),
+            attach_delegate=is_converted(file.model),
         )
         self._subgraph_index = subgraph_index
         self._index = {id(tensor): i for i, tensor in enumerate(subgraph.tensors)}
@@ -64,7 +63,7 @@ class ModelRunner:
             self._check_shapes(subgraph)
         self._signature = None
         if subgraph_index:
-            self._signature = next(s for s in model.signatures if s.subgraph is subgraph)
+            self._signature = next(s for s in file.model.signatures if s.subgraph is subgraph)
             self._run_signature = self._interpreter.signature(self._signature.key)
 
     def _check_shapes(self, subgraph: Subgraph) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.conversion.pipeline import ConversionResult
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.preprocess import quantize_real
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError

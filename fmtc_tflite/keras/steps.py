@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -58,7 +59,7 @@ def _maps(content: bytes, inputs: list[dict[str, np.ndarray]]) -> list[tuple[Sit
     """The feature maps that can be coded, and their real values [N, H, W, C] on these inputs."""
     quantized = load_model(content)
     sites = [site for site in find_sites(quantized) if site.skipped_reason is None]
-    runner = ModelRunner(quantized, content)
+    runner = ModelRunner(ModelFile(quantized, content))
     found: list[list[np.ndarray]] = [[] for _ in sites]
     for sample in inputs:
         runner.run(sample)

@@ -57,8 +57,8 @@ def profile_document(
 def _model(profile: ModelProfile) -> dict[str, Any]:
     return {
         "path": profile.path,
-        "sha256": profile.sha256,
-        "size_bytes": len(profile.content),
+        "sha256": profile.file.sha256,
+        "size_bytes": len(profile.file.content),
         "is_converted": profile.is_converted,
         "notes": profile.notes,
         "coded_sizes": {

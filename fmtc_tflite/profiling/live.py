@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fmtc_tflite.graph.coded_maps import is_converted
-from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.memory.arena import ArenaPlan, plan_arena, tensor_bytes
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 from fmtc_tflite.runtime.interpreter import available_runtimes
@@ -26,20 +27,23 @@ class LiveArena:
     runtime: str
 
 
-def measure_arena(model: Model, content: bytes) -> LiveArena:
+def measure_arena(file: ModelFile) -> LiveArena:
     """Allocates the model's tensors and looks where they are.
 
     Args:
-      model, content: the model and its bytes.
+      file: the model.
 
     Raises:
       RuntimeLibraryError: no runtime; or the model is converted and the native library is missing.
       UnsupportedModelError: the runtime cannot run the model (ops that it does not have, a damaged file).
     """
     interpreter = CheckedInterpreter(
-        content, model.subgraphs[0].op_labels, builtin_kernels_only=True, attach_delegate=is_converted(model)
+        file.content,
+        file.model.subgraphs[0].op_labels,
+        builtin_kernels_only=True,
+        attach_delegate=is_converted(file.model),
     )
-    tensors = model.subgraphs[0].tensors
+    tensors = file.model.subgraphs[0].tensors
     places: dict[int, tuple[int, int]] = {}
     for index in interpreter.tensor_indices():
         if index < len(tensors) and not _lies_in_arena(tensors[index]):
@@ -47,7 +51,7 @@ def measure_arena(model: Model, content: bytes) -> LiveArena:
         array = interpreter.view(index)
         if array is not None and array.nbytes:
             places[index] = (array.__array_interface__["data"][0], array.nbytes)
-    inside = _in_arena(places, plan_arena(model))
+    inside = _in_arena(places, plan_arena(file.model))
     scratch = sorted((size for index, (_, size) in inside.items() if index >= len(tensors)), reverse=True)
     start = min((address for address, _ in inside.values()), default=0)
     end = max((address + size for address, size in inside.values()), default=0)

@@ -10,7 +10,8 @@ import numpy as np
 from fmtc_tflite.fidelity.meters import CodedMeter
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps
-from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
@@ -41,18 +42,17 @@ class Measurement:
 
 
 def measure(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     coded: Sequence[CodedMap],
     samples: Iterable[Mapping[str, np.ndarray]],
     num_threads: int | None = None,
     paper_bits: float = DEFAULT_PAPER_BITS,
-    original: tuple[Model, bytes] | None = None,
+    original: ModelFile | None = None,
 ) -> Measurement:
     """Runs the model on every sample.
 
     Args:
-      model, content: the model and its bytes.
+      file: the model.
       original: what the model was converted from, if that is known: the baselines then code its feature maps. Else
         they code those of the model itself, as far as they exist there.
       coded: its coded feature maps.
@@ -63,11 +63,11 @@ def measure(
       CalibrationError: samples that do not fit the model.
       RuntimeLibraryError: the native library or a runtime is missing.
     """
-    runner = ModelRunner(model, content, num_threads=num_threads)
-    base = original or (model, content)
-    base_runner = runner if original is None else ModelRunner(*base, num_threads=num_threads)
-    base_maps = candidate_maps(base[0])
-    uncoded = {tensor: base_maps[name] for name, tensor in candidate_maps(model).items()}
+    runner = ModelRunner(file, num_threads=num_threads)
+    base = original or file
+    base_runner = runner if original is None else ModelRunner(base, num_threads=num_threads)
+    base_maps = candidate_maps(base.model)
+    uncoded = {tensor: base_maps[name] for name, tensor in candidate_maps(file.model).items()}
     histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in uncoded}
     stored = [m.coded for m in coded if not m.is_folded]
     meter = CodedMeter([str(i) for i in range(len(stored))])
@@ -80,7 +80,7 @@ def measure(
         for tensor, histogram in histograms.items():
             histogram.add(base_runner.read(uncoded[tensor]))
         count += 1
-    paper = measure_paper(*base, list(uncoded.values()), samples, paper_bits, num_threads)
+    paper = measure_paper(base, list(uncoded.values()), samples, paper_bits, num_threads)
     return Measurement(
         count,
         {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},

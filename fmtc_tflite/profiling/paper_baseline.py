@@ -11,7 +11,8 @@ import numpy as np
 from fmtc_tflite.calibration.projection import Components, measure_components
 from fmtc_tflite.coding.code_lengths import huffman_lengths
 from fmtc_tflite.coding.paper import uniform_step
-from fmtc_tflite.graph.model import Model, Tensor
+from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
@@ -38,8 +39,7 @@ class PaperBaseline:
 
 
 def measure_paper(
-    model: Model,
-    content: bytes,
+    file: ModelFile,
     maps: Sequence[Tensor],
     samples: Iterable[Mapping[str, np.ndarray]],
     bits: float,
@@ -54,10 +54,10 @@ def measure_paper(
     chosen = list(islice(samples, 2 * _MOST_SAMPLES))
     half = -(-len(chosen) // 2)
     first, counted = chosen[:half], chosen[half:] or chosen
-    sites = {site.tensor: site for site in find_sites(model)}
-    components = measure_components(model, content, [sites[t] for t in maps], first, num_threads)
+    sites = {site.tensor: site for site in find_sites(file.model)}
+    components = measure_components(file, [sites[t] for t in maps], first, num_threads)
     counters = [_Coefficients(own, bits) for own in components]
-    runner = ModelRunner(model, content, num_threads=num_threads)
+    runner = ModelRunner(file, num_threads=num_threads)
     for sample in progress(counted, "paper's scheme"):
         runner.run(sample)
         for counter in counters:

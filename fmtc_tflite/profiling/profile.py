@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,7 @@ from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
 from fmtc_tflite.graph.edits.restore import restore
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
 from fmtc_tflite.graph.region_ops import region_ops
 from fmtc_tflite.memory.arena import (
@@ -37,7 +37,7 @@ class ModelProfile:
     """Everything that is known of one model; the parts are computed when they are first asked for.
 
     Attributes:
-      content: the file's bytes.
+      file: the model.
       system: the memory system.
       measurement: of a run on data, if there was one.
       notes: what a reader of the figures must know.
@@ -46,14 +46,14 @@ class ModelProfile:
       ModelFormatError: the file, or what the converter left in it, is damaged.
     """
 
-    content: bytes
+    file: ModelFile
     system: MemorySystem
     path: str | None = None
     measurement: Measurement | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.model: Model = load_model(self.content)
+        self.model: Model = self.file.model
         self.subgraph: Subgraph = self.model.subgraphs[0]
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
         for m in self.coded:
@@ -95,7 +95,7 @@ class ModelProfile:
     def regions(self) -> list[dict[str, Any]]:
         """What is inside regions, see profile_regions; a note says it where they could not be run."""
         try:
-            found = profile_regions(self.content)
+            found = profile_regions(self.file.content)
         except FmtcError as error:
             self.notes.append(f"the inside of regions is not known: {' '.join(str(error).split())}")
             return []
@@ -106,10 +106,6 @@ class ModelProfile:
                 "not count as traffic"
             )
         return found
-
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
 
     # --- coded sizes --------------------------------------------------------------------------------------------------
 
@@ -186,7 +182,7 @@ class ModelProfile:
     def live(self) -> LiveArena | str:
         """The arena of a live interpreter, or why there is none."""
         try:
-            return measure_arena(self.model, self.content)
+            return measure_arena(self.file)
         except FmtcError as e:
             return " ".join(str(e).split())
 
@@ -223,10 +219,10 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
     if original.is_converted or original.has_regions:
         raise UsageError(f"{original.path} is converted itself; with --compare, give the original first")
     recorded = None if converted.record is None else converted.record.sha256
-    if recorded == original.sha256:
+    if recorded == original.file.sha256:
         return "sha256 of the original in the converted model's fmtc_conversion metadata"
     try:
-        restored = load_model(converted.content)
+        restored = load_model(converted.file.content)
         if converted.has_regions:
             restored = restore_regions(restored)
         else:
@@ -238,5 +234,6 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
         why = str(e)
     raise UsageError(
         f"--compare: {names} do not belong together: the sha256 in the converted model's metadata is "
-        f"{recorded or 'absent'}, that of the original {original.sha256}, and {why}; give the model that was converted"
+        f"{recorded or 'absent'}, that of the original {original.file.sha256}, and {why}; give the "
+        "model that was converted"
     )

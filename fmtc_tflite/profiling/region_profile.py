@@ -9,6 +9,7 @@ import numpy as np
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.graph.model import Model, Op, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import kernel_set_of, program_bytes, region_ops
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -60,6 +61,6 @@ def _inputs(model: Model, ops: list[Op]) -> list[list[np.ndarray]]:
     wanted = dict.fromkeys(tensor for own in sources for tensor in own if id(tensor) not in known)
     graph.outputs = [*graph.outputs, *wanted]
     (sample,) = SyntheticDataset(input_specs_from_model(model), 1)
-    runner = ModelRunner(model, model.to_bytes(), kernels=kernel_set_of(model))
+    runner = ModelRunner(ModelFile.of(model), kernels=kernel_set_of(model))
     runner.run(sample)
     return [[runner.read(tensor) for tensor in own] for own in sources]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import open_data
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.profiling.document import profile_document
 from fmtc_tflite.profiling.measured_sizes import measure
@@ -28,34 +28,22 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
     """
     options.check()
     system = load_memory_system(options.memory_system, options.on_chip_bytes)
-    profiles = [ModelProfile(content, system, path) for path, content in models]
+    profiles = [ModelProfile(ModelFile.parse(content), system, path) for path, content in models]
     profile = profiles[-1]
     original = profiles[0] if len(profiles) > 1 else None
     recognised_by = None if original is None else recognise(original, profile)
     data = None
     if options.data is not None:
-        samples = _open(profile, options)
+        samples = open_data(profile.model, options)
         profile.measurement = measure(
-            profile.model,
-            profile.content,
+            profile.file,
             profile.coded,
             samples,
             options.num_threads,
             options.paper_bits,
-            None if original is None else (original.model, original.content),
+            None if original is None else original.file,
         )
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
         if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
     return profile_document(profile, original, recognised_by, data, options.traffic_model, options.codec_cost)
-
-
-def _open(profile: ModelProfile, options: ProfileOptions) -> Dataset:
-    return open_dataset(
-        options.data,
-        input_specs=input_specs_from_model(profile.model),
-        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
-        num_samples=options.num_samples,
-        seed=options.seed,
-        skip_unreadable=options.skip_unreadable,
-    )

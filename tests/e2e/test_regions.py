@@ -14,6 +14,7 @@ import pytest
 
 from fmtc_tflite.api import convert
 from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import KERNEL_SETS, kernel_set_of, region_ops
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
@@ -229,7 +230,7 @@ def check_memory_and_file(name: str, content: bytes, kernels: str) -> tuple[int,
     result = convert_content(content, options)
     model = load_model(result.content)
     planned = plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
-    live = measure_arena(model, result.content).extent_bytes
+    live = measure_arena(ModelFile(model, result.content)).extent_bytes
     assert planned == live == result.report["arena"]["converted_planned_bytes"], name
     assert len(result.content) <= len(content) + max(0.05 * len(content), 4096), name
     return plan_arena(load_model(content), scratch_bytes=no_scratch).capacity_bytes, live

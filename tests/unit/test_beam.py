@@ -28,6 +28,7 @@ from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatis
 from fmtc_tflite.calibration.store import CalibrationStore
 from fmtc_tflite.data.opening import open_calibration_data
 from fmtc_tflite.errors import CalibrationError, FmtcError, UsageError
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
@@ -127,10 +128,12 @@ def calibrated(path: Path, wanted: ConvertOptions, with_beam: bool = True) -> by
     covariances = [i % 2 == 0 for i in range(len(sites))]
     with CalibrationStore(path, {"MODEL": "demo"}) as store:
         if with_beam:
-            beam.calibrate(store, model, MODEL, sites, build, covariances, wanted)
-        stages.value_statistics(store, model, MODEL, sites, build, covariances, 1)
+            beam.calibrate(store, ModelFile(model, MODEL), sites, build, covariances, wanted)
+        stages.value_statistics(store, ModelFile(model, MODEL), sites, build, covariances, 1)
         chosen = stages.gradient_samples(model, build)
-        stages.sensitivities(store, model, MODEL, sites, chosen, wanted.output_kind, wanted.calibration.seed, 1)
+        stages.sensitivities(
+            store, ModelFile(model, MODEL), sites, chosen, wanted.output_kind, wanted.calibration.seed, 1
+        )
     return path.read_bytes()
 
 

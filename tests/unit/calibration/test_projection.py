@@ -7,6 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.calibration.projection import before_activation, linear_producer, measure_components
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -34,7 +35,7 @@ def test_rounding_and_clamping_give_the_map(kernel: int, stride: int, activation
     content = one_map(kernel, stride=stride, activation=activation, zero_point=-5)
     model = load_model(content)
     site = find_sites(model)[0]
-    runner = ModelRunner(model, content)
+    runner = ModelRunner(ModelFile(model, content))
     runner.run(samples(1)[0])
     producer = linear_producer(site)
     assert producer is not None
@@ -48,8 +49,8 @@ def test_components_are_uncorrelated_and_sorted() -> None:
     content = one_map()
     model = load_model(content)
     site = find_sites(model)[0]
-    (components,) = measure_components(model, content, [site], samples(6))
-    runner = ModelRunner(model, content)
+    (components,) = measure_components(ModelFile(model, content), [site], samples(6))
+    runner = ModelRunner(ModelFile(model, content))
     projected = []
     for sample in samples(6):
         runner.run(sample)
@@ -67,14 +68,14 @@ def test_components_are_uncorrelated_and_sorted() -> None:
 def test_an_expanding_convolution_has_as_many_components_as_it_reads_channels() -> None:
     content = one_map(kernel=1, channels=12)
     model = load_model(content)
-    (components,) = measure_components(model, content, find_sites(model)[:1], samples(2))
+    (components,) = measure_components(ModelFile(model, content), find_sites(model)[:1], samples(2))
     assert components.basis.shape == (3, 12)
 
 
 def test_too_few_pixels_mean_no_rotation_and_a_reason() -> None:
     content = one_map(channels=20, size=3)
     model = load_model(content)
-    (components,) = measure_components(model, content, find_sites(model)[:1], samples(2, size=3))
+    (components,) = measure_components(ModelFile(model, content), find_sites(model)[:1], samples(2, size=3))
     assert components.reason is not None
     assert "18 calibration pixels" in components.reason
     assert (components.basis == np.eye(20)).all()

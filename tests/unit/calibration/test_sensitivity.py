@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from fmtc_tflite.calibration.adjoints import input_gradients
 from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics, measure_sensitivities
 from fmtc_tflite.fidelity.metrics import log_softmax
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -121,7 +122,7 @@ def test_adjoints_against_differences(build: OneOp) -> None:
     graph.subgraph.outputs.append(len(graph.subgraph.tensors) - 1)
     content = builder.build()
     model = load_model(content)
-    runner = ModelRunner(model, content)
+    runner = ModelRunner(ModelFile(model, content))
     rng = np.random.default_rng(0)
     value, direction = rng.normal(size=(2, *SHAPE)).astype(np.float32)
     output = model.subgraphs[0].outputs[0]
@@ -161,9 +162,9 @@ def test_sensitivity_predicts_the_kl_of_small_noise() -> None:
     site = next(s for s in find_sites(model) if s.name == "second")
     rng = np.random.default_rng(5)
     samples = [{"image": rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)} for _ in range(24)]
-    (sensitivity,) = measure_sensitivities(model, content, [site], samples * 8, "auto", seed=1)
+    (sensitivity,) = measure_sensitivities(ModelFile(model, content), [site], samples * 8, "auto", seed=1)
     assert sensitivity is not None
-    runner = ModelRunner(model, content)
+    runner = ModelRunner(ModelFile(model, content))
     measured = []
     per_unit = 0.05 * (site.tensor.scale or 1)
     for sample in samples:
@@ -185,8 +186,8 @@ def test_sums_of_shards_are_those_of_one_pass_in_any_order() -> None:
     sites = find_sites(model)
     rng = np.random.default_rng(5)
     samples = [{"image": rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)} for _ in range(12)]
-    expected = measure_sensitivities(model, content, sites, samples, "auto", seed=1)
-    meters = [SensitivityMeter(model, content, sites, "auto", seed=1) for _ in range(3)]
+    expected = measure_sensitivities(ModelFile(model, content), sites, samples, "auto", seed=1)
+    meters = [SensitivityMeter(ModelFile(model, content), sites, "auto", seed=1) for _ in range(3)]
     for position in rng.permutation(12).tolist():
         meters[position % 3].add(position, samples[position])
     for i, site in enumerate(sites):
@@ -213,6 +214,6 @@ def test_unknown_operators_leave_a_gap() -> None:
     model = load_model(content)
     sites = find_sites(model)
     samples = [{"image": np.zeros((1, 8, 8, 3), np.int8)}]
-    found = measure_sensitivities(model, content, sites, samples, "auto")
+    found = measure_sensitivities(ModelFile(model, content), sites, samples, "auto")
     known = {site.name for site, sensitivity in zip(sites, found, strict=True) if sensitivity is not None}
     assert known == {"unknown", "behind"}

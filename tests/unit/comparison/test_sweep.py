@@ -13,7 +13,7 @@ import pytest
 from fmtc_tflite.comparison import sweep
 from fmtc_tflite.comparison.options import ComparisonOptions
 from fmtc_tflite.comparison.outputs import comparison_csv, format_comparison
-from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError, UsageError
 from fmtc_tflite.types import DISABLED_PARTS, CalibrationOptions, ConvertOptions, EvaluateOptions
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 from model_builder import ModelBuilder
@@ -40,7 +41,7 @@ def smooth_images(tmp_path: Path) -> Path:
 def convert(content: bytes, data: Path, **options: object) -> ConversionResult:
     calibration = CalibrationOptions(data=data, preprocessing="raw")
     chosen = ConvertOptions(calibration=calibration, objective="arena", **options)  # type: ignore[arg-type]
-    return Conversion(content, chosen).run()
+    return convert_content(content, chosen)
 
 
 def test_a_long_lived_map_is_coded_and_the_plan_gets_smaller(smooth_images: Path) -> None:

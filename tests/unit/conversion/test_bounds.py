@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.conversion.pipeline import Conversion, ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import CalibrationError, NothingToDoError, UsageError
 from fmtc_tflite.types import DISABLED_PARTS, CalibrationOptions, ConvertOptions
 
@@ -35,7 +36,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory, samples: dict[str, np.
 
 
 def convert(content: bytes, calibration: CalibrationOptions, **options: object) -> ConversionResult:
-    return Conversion(content, ConvertOptions(calibration=calibration, **options)).run()  # type: ignore[arg-type]
+    return convert_content(content, ConvertOptions(calibration=calibration, **options))  # type: ignore[arg-type]
 
 
 def test_an_accuracy_drop(content: bytes, calibration: CalibrationOptions) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.calibration import passes, stages
-from fmtc_tflite.conversion import pipeline
-from fmtc_tflite.conversion.pipeline import Conversion
+from fmtc_tflite.conversion import source
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.source import open_source
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 
@@ -36,7 +37,7 @@ def with_store(options: ConvertOptions, path: Path | None) -> ConvertOptions:
 
 
 def convert(options: ConvertOptions) -> bytes:
-    return Conversion(MODEL, options).run().content
+    return convert_content(MODEL, options).content
 
 
 def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,9 +71,9 @@ def test_an_interrupted_conversion_keeps_what_it_measured(
 
 def test_other_models_and_flags_are_refused(used: ConvertOptions) -> None:
     with pytest.raises(UsageError, match="holds another calibration: MODEL"):
-        Conversion(MODEL + bytes(16), used)
+        open_source(MODEL + bytes(16), used)
     with pytest.raises(UsageError, match="--num_samples 16, was 512"):
-        Conversion(MODEL, replace(used, calibration=replace(used.calibration, num_samples=16)))
+        open_source(MODEL, replace(used, calibration=replace(used.calibration, num_samples=16)))
 
 
 def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
@@ -80,12 +81,12 @@ def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
     np.savez(tmp_path / "samples.npz", x=255 - x)
     other = replace(used, calibration=replace(used.calibration, data=tmp_path / "samples.npz"))
     with pytest.raises(UsageError, match=r"--calibration_data [0-9a-f]{12}, was [0-9a-f]{12};"):
-        Conversion(MODEL, other)
+        open_source(MODEL, other)
 
 
 def test_what_runs_after_the_statistics_is_bounded(used: ConvertOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_MOST_SAMPLES", 4)
-    samples = Conversion(MODEL, used).samples
+    monkeypatch.setattr(source, "_MOST_SAMPLES", 4)
+    samples = open_source(MODEL, used).samples
     assert [len(part) for part in (samples.build, samples.tables, samples.held_back)] == [10, 4, 4]
 
 

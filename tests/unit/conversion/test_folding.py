@@ -14,6 +14,7 @@ from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, coded_tensors
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.edits.restore import restore
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -56,7 +57,7 @@ def test_the_decoder_does_the_convolution(channels: int, stride: int, activation
     content = expansion(channels, stride, activation)
     converted, site = folded(content)
     original = load_model(content)
-    before, after = ModelRunner(original, content), ModelRunner(converted, converted.to_bytes())
+    before, after = ModelRunner(original, content), ModelRunner(ModelFile.of(converted))
     before.run({"image": IMAGE})
     after.run({"image": IMAGE})
     wide = next(s.tensor for s in find_sites(original) if s.name == "wide")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.coding.side_info import SideInformation
-from fmtc_tflite.conversion.paper_preset import PaperConversion
-from fmtc_tflite.conversion.pipeline import ConversionResult
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Op, Tensor
@@ -27,7 +27,7 @@ CONTENT = (DEMO / "demo_int8.tflite").read_bytes()
 
 def convert(bits: float | None = None) -> ConversionResult:
     data = CalibrationOptions(data=Path(str(DEMO / "demo_samples.npz")), num_samples=64)
-    return PaperConversion(CONTENT, ConvertOptions(data, preset="paper", paper_bits=bits)).run()
+    return convert_content(CONTENT, ConvertOptions(data, preset="paper", paper_bits=bits))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_uint8_maps_and_too_few_samples(tmp_path: Path) -> None:
     graph.output(graph.conv(y, 40, 3, name="second", scale=0.5, zero_point=128))
     np.save(tmp_path / "x.npy", np.random.default_rng(1).integers(0, 256, (40, 6, 6, 3)).astype(np.uint8))
     data = CalibrationOptions(data=tmp_path / "x.npy", preprocessing="raw")
-    (site,) = PaperConversion(builder.build(), ConvertOptions(data, preset="paper")).run().report["sites"]
+    (site,) = convert_content(builder.build(), ConvertOptions(data, preset="paper")).report["sites"]
     assert site["transform"] == "klt"
     assert site["paper"]["note"] is None
 
@@ -132,9 +132,7 @@ def test_uint8_maps_and_too_few_samples(tmp_path: Path) -> None:
     graph = builder.graph()
     x = graph.conv(graph.input("x", [1, 6, 6, 3]), 300, 11, name="wide", scale=2.0)
     graph.output(graph.conv(x, 4))
-    report = (
-        PaperConversion(builder.build(), ConvertOptions(replace(data, num_samples=16), preset="paper")).run().report
-    )
+    report = convert_content(builder.build(), ConvertOptions(replace(data, num_samples=16), preset="paper")).report
     assert "too few for a KLT of 300 dimensions" in report["sites"][0]["paper"]["note"]
 
 

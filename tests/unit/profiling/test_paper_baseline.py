@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.conversion.paper_preset import PaperConversion
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
 from fmtc_tflite.graph.coded_maps import candidate_maps
@@ -29,7 +29,7 @@ def test_sizes_agree_with_a_conversion_and_its_model_has_the_same_maps() -> None
     assert (baseline.calibration_samples, baseline.counted_samples) == (16, 16)
 
     calibration = CalibrationOptions(data=data, preprocessing="raw")
-    result = PaperConversion(CONTENT, ConvertOptions(calibration, preset="paper", paper_bits=7.0)).run()
+    result = convert_content(CONTENT, ConvertOptions(calibration, preset="paper", paper_bits=7.0))
     bits = {s["tensor"]: s["paper"]["huffman_bits_per_value"] for s in result.report["sites"]}
     assert list(bits) == list(maps)
     assert set(candidate_maps(load_model(result.content))) == set(maps)

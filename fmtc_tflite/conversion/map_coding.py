@@ -1,0 +1,182 @@
+"""How each feature map is coded: side information and capacity, from its treatment and a Lagrangian weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from fmtc_tflite.calibration.projection import signed_zero_point
+from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
+from fmtc_tflite.coding import entropy_model, quantizer, transform
+from fmtc_tflite.coding.geometry import geometry
+from fmtc_tflite.coding.paper import PaperFigures
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
+from fmtc_tflite.conversion import folding
+from fmtc_tflite.conversion.choices import best_pick
+from fmtc_tflite.conversion.treatment import TreatedMap
+from fmtc_tflite.errors import CodingError
+from fmtc_tflite.graph.edits.rotate import RotatedConvolution
+from fmtc_tflite.graph.sites import Site
+
+# Constant level (FORMAT.md section 4.3) that budgets use and that matrices leave room for.
+RESERVED_LEVEL = 4
+
+
+@dataclass(frozen=True, eq=False)
+class MapCoding:
+    """How one candidate feature map is coded.
+
+    Attributes:
+      treated: what was decided before.
+      info: side information; its tables are placeholders until they are fitted. None if the map is skipped.
+      item_capacity: bytes per batch item of the coded tensor.
+      folded: the decoder computes the map from the coded form of `treated.fold_source`; the map is not stored.
+      rotated: constants with which the producer emits the map's coefficients; only the paper's scheme has them.
+      paper: what the paper's scheme came to on the map; None under other presets.
+    """
+
+    treated: TreatedMap
+    info: SideInformation | None = None
+    item_capacity: int = 0
+    folded: bool = False
+    rotated: RotatedConvolution | None = None
+    paper: PaperFigures | None = None
+
+    @property
+    def site(self) -> Site:
+        return self.treated.site
+
+    @property
+    def coded(self) -> bool:
+        return self.treated.coded
+
+    @property
+    def stored(self) -> bool:
+        """Whether the map has a coded tensor of its own."""
+        return self.coded and not self.folded
+
+    @property
+    def values(self) -> int:
+        """Values of the map, one inference."""
+        return self.site.values
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of the coded tensor, for the batch size that the model was made for."""
+        return self.item_capacity * self.site.tensor.shape[0]
+
+
+def raw_capacity(site: Site, info: SideInformation) -> int:
+    """Bytes per batch item that always suffice for a map's coded tensor."""
+    return geometry(*site.grid[1:], info.components).item_capacity_bytes
+
+
+def map_centres(site: Site, statistics: ValueStatistics) -> int | np.ndarray:
+    """Centres of the step quantizer for a map."""
+    lo, _ = site.activation_range
+    return quantizer.centres(statistics.means, lo, signed_zero_point(site.tensor))
+
+
+def quantize(maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics], weight: float) -> list[MapCoding]:
+    """Quantizations of all maps, each with one flat placeholder table and the capacity that always suffices.
+
+    Args:
+      maps: in execution order.
+      statistics: of the lossy ones.
+      weight: Lagrangian weight of fidelity, for maps whose steps follow the search.
+    """
+    codings: dict[Site, MapCoding] = {}
+    for treated in maps:
+        source = None if treated.fold_source is None else codings.get(treated.fold_source)
+        coding = _folded(treated, source, weight)
+        if coding is None and treated.coded:
+            info = _quantization(treated, statistics, weight)
+            coding = MapCoding(treated, info, raw_capacity(treated.site, info))
+        codings[treated.site] = coding or MapCoding(treated)
+    return list(codings.values())
+
+
+def _quantization(treated: TreatedMap, statistics: Mapping[Site, Statistics], weight: float) -> SideInformation:
+    site, treatment = treated.site, treated.treatment
+    channels = site.tensor.shape[3]
+    if treatment.transform == "lossless":
+        return _with_flat_table(channels, channels)
+    values, covariance = statistics[site]
+    lo, hi = site.activation_range
+    if treatment.transform == "klt":
+        assert not isinstance(treatment.step, tuple)  # a recipe's KLT has one step
+        return _klt(site, covariance, min(treatment.components or channels, channels), treatment.step or 1.0)
+    if treatment.step is not None:
+        codes = quantizer.step_codes(treatment.step, channels)
+    else:
+        pick = best_pick(treated.choices, weight)
+        codes = pick.steps
+        if pick.transform == "klt":
+            return _klt(site, covariance, pick.components, int(codes[0]) / STEP_ONE)
+    if (codes == STEP_ONE).all():
+        return _with_flat_table(channels, channels)
+    return _with_flat_table(channels, channels, centre=map_centres(site, values), step=_compact(codes), lo=lo, hi=hi)
+
+
+def _folded(treated: TreatedMap, source: MapCoding | None, weight: float) -> MapCoding | None:
+    """The map computed in the decoder, where that costs clearly less than storing it, at a Lagrangian weight.
+
+    The map then is as good as its source's coded form, as it is if the source is decoded for its producer. The matrix
+    has to save twice what it takes, since it takes room in the model as well.
+    """
+    if source is None or source.info is None or not source.stored or not treated.is_searched or not treated.choices:
+        return None
+    stored = best_pick(treated.choices, weight).total
+    if source.info.synthesis is not None or 2 * folding.side_information_bits(treated.site) >= stored:
+        return None
+    try:
+        return MapCoding(treated, _following(treated.site, source.info), folded=True)
+    except CodingError:  # weights so uneven that no matrix of 16 bits holds them
+        return None
+
+
+def follow_sources(codings: Sequence[MapCoding]) -> list[MapCoding]:
+    """The codings with folded maps as their sources have become."""
+    infos = {c.site: c.info for c in codings}
+
+    def followed(coding: MapCoding) -> MapCoding:
+        source = coding.treated.fold_source
+        info = None if source is None or not coding.folded else infos[source]
+        return coding if info is None else replace(coding, info=_following(coding.site, info))
+
+    return [followed(c) for c in codings]
+
+
+def _following(site: Site, source: SideInformation) -> SideInformation:
+    """The source's quantization and tables, with the map's producer as the decoder's synthesis."""
+    lo, hi = site.activation_range
+    synthesis, compact = folding.synthesis(site, source.centres, source.steps, RESERVED_LEVEL)
+    return replace(source, channels=site.tensor.shape[3], lo=lo, hi=hi, synthesis=synthesis, compact=compact)
+
+
+def _klt(site: Site, statistics: CovarianceStatistics | None, components: int, step: float) -> SideInformation:
+    assert statistics is not None
+    lo, hi = site.activation_range
+    analysis, synthesis = transform.klt(statistics.means, statistics.covariance, components, step, RESERVED_LEVEL)
+    channels = site.tensor.shape[3]
+    return _with_flat_table(channels, components, lo=lo, hi=hi, analysis=analysis, synthesis=synthesis)
+
+
+def _compact(codes: np.ndarray) -> int | np.ndarray:
+    """One step for all components where they agree."""
+    return int(codes[0]) if (codes == codes[0]).all() else codes.astype(np.uint16)
+
+
+def _with_flat_table(channels: int, components: int, **quantization: object) -> SideInformation:
+    zeros = np.zeros(components, np.uint8)
+    return SideInformation(channels, zeros, zeros, _flat_table(), **quantization)  # type: ignore[arg-type]
+
+
+@cache
+def _flat_table() -> tuple[TokenClass, ...]:
+    classes, _ = entropy_model.fit_classes(np.ones((1, 256)))
+    return tuple(classes)
