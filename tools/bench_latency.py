@@ -33,6 +33,7 @@ from absl import flags
 
 import fmtc_tflite
 from fmtc_tflite import CalibrationOptions, ConvertOptions
+from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import RuntimeLibraryError, UsageError
@@ -262,7 +263,7 @@ def _converted_files() -> dict[str, str]:
     files = {}
     for item in FLAGS.converted:
         name, equals, file = item.partition("=")
-        if not equals or not name or name == ORIGINAL or not Path(file).is_file():
+        if not equals or not name or name == ORIGINAL or not os.path.isfile(file):
             raise UsageError(f"--converted {item}: expected NAME=FILE with an existing file; '{ORIGINAL}' is taken")
         files[name] = file
     return files
@@ -280,7 +281,8 @@ def _convert(model: str, folder: str) -> dict[str, str]:
 
 
 def _samples(model: str) -> list[dict[str, np.ndarray]]:
-    return list(open_data(load_model(model), replace(_calibration(), num_samples=8)))
+    model_read = load_model(read_model_file(Path(model)))
+    return list(open_data(model_read, replace(_calibration(), num_samples=8)))
 
 
 def _threads() -> list[int]:
@@ -319,9 +321,9 @@ def main(arguments: list[str]) -> None:
         runs = _runs(list(files), threads)
         measure(runs, files, samples, FLAGS.turns)
     result = document(Path(model).name, runs, FLAGS.turns)
-    if json_file is not None:
-        write_all([(json_file, json.dumps(result, indent=1).encode())], FLAGS.overwrite)
     common.show(table(result))
+    if json_file is not None:
+        write_all([(json_file, json.dumps(result, indent=1).encode() + b"\n")], FLAGS.overwrite)
 
 
 if __name__ == "__main__":

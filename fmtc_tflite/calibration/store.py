@@ -73,6 +73,8 @@ class CalibrationStore:
         self._saved_at, self._saving_seconds = 0.0, 0.0
         if path is not None:
             files.check_writable([path], overwrite=True)
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{_FLAG} {path}: is no file; name another one")
             self._take_in_file()
             files.keeps(path)
 

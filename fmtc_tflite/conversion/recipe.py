@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.errors import RecipeError, reason
+from fmtc_tflite.files import read_small
 from fmtc_tflite.types import Treatment
 
 _KEYS = {"tensor", "transform", "step", "components"}
@@ -38,7 +39,7 @@ class Recipe:
           RecipeError: unreadable, not JSON, or not of the form above.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(read_small(path))
         except (OSError, ValueError, RecursionError) as e:
             raise RecipeError(f"recipe {path}: {reason(e)}") from e
         if not isinstance(document, dict) or set(document) != {"sites"} or not isinstance(document["sites"], list):

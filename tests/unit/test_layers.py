@@ -26,7 +26,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "supervision": (set(), set()),
     "runtime": ({"supervision"}, {"numpy"} | INTERPRETERS),
     "sharding": ({"files", "supervision"}, {"numpy"}),
-    "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
+    "memory": ({"coding", "files", "graph"}, {"numpy", "tomli"}),
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
     "inference": ({"graph", "runtime"}, {"numpy"}),
@@ -45,8 +45,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "conversion": (
         {
-            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "progress", "regions"),
-            *("rendering", "runtime"),
+            *("calibration", "coding", "data", "fidelity", "files", "graph", "inference", "memory", "progress"),
+            *("regions", "rendering", "runtime"),
         },
         {"numpy"},
     ),
