@@ -92,7 +92,7 @@ def _difference(
             runner.run(sample)
         for expected, found in zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True):
             if not np.array_equal(runners[0].read(expected), runners[1].read(found)):
-                return f"sample {number}: {first_difference(content, regions, sample, kernels)}"
+                return f"sample {number}: {first_difference(content, regions, sample, (None, kernels))}"
     return None
 
 
