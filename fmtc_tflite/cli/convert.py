@@ -93,8 +93,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "runtime",
     None,
-    "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the first "
-    "of them that is installed).",
+    "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
+    "first of them that is installed).",
 )
 flags.DEFINE_multi_string(
     "input_shape",
