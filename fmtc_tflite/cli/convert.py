@@ -88,7 +88,13 @@ flags.DEFINE_enum(
     "kernels",
     "auto",
     ["auto", "xnnpack", "builtin", "reference"],
-    "With --execution regions: whose results to equal; auto is what the installed runtime uses by default.",
+    "With --execution regions: whose results to equal; auto is what the runtime uses by default.",
+)
+flags.DEFINE_string(
+    "runtime",
+    None,
+    "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
+    "first of them that is installed).",
 )
 flags.DEFINE_multi_string(
     "input_shape",
@@ -152,6 +158,7 @@ def _options() -> ConvertOptions:
         paper_bits=FLAGS.paper_bits,
         execution=FLAGS.execution,
         kernels=FLAGS.kernels,
+        runtime=FLAGS.runtime,
         input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )
 
