@@ -1,5 +1,7 @@
 """Options and decisions that several modules share."""
 
+from __future__ import annotations
+
 import math
 import re
 from dataclasses import dataclass, field
@@ -130,7 +132,7 @@ class ConvertOptions:
         return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
 
     @property
-    def default_treatment(self) -> "Treatment":
+    def default_treatment(self) -> Treatment:
         """What becomes of a map that nothing else decides on, where loss is allowed."""
         return Treatment("klt" if self.preset == "paper" else "step")
 

@@ -4,6 +4,8 @@ An adjoint takes the gradient of some scalar with respect to an op's output and 
 activation inputs. Rounding is passed through; what an activation or the integer range clips gets no gradient.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from math import prod
 

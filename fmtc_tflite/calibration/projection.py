@@ -4,6 +4,8 @@ Everything is in the map's own quantization units ("int8 domain"): a value befor
 value divided by the map's scale, plus its zero point.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -12,6 +12,8 @@ Writes MODEL_fmtc.tflite and the report MODEL_fmtc.json beside the model, and a 
 5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path

@@ -7,6 +7,8 @@ coded form with a synthesis that is the convolution itself, the activation being
 quantization of weights or activations.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fmtc_tflite.calibration.projection import signed_zero_point

@@ -1,5 +1,7 @@
 """Expected cost of coding each map with loss: its shape from gradients, its level from runs of the converted model."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

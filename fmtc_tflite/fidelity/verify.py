@@ -1,5 +1,7 @@
 """Running a converted model beside its original: fidelity, coded sizes, bit-exactness."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

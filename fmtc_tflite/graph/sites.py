@@ -23,11 +23,11 @@ class Site:
     """A feature map [N, H, W, C] between its producer and its consumers.
 
     Attributes:
-        consumers: the ops that read the map, each once, in execution order.
-        activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
-            (uint8 values minus 128).
-        skipped_reason: why the map is left alone, None if it can be coded.
-        is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
+      consumers: the ops that read the map, each once, in execution order.
+      activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
+        (uint8 values minus 128).
+      skipped_reason: why the map is left alone, None if it can be coded.
+      is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
     """
 
     tensor: Tensor

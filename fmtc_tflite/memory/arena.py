@@ -42,14 +42,14 @@ class ArenaPlan:
     """The planned arena of one subgraph. Ops are numbered in execution order; sizes are in bytes.
 
     Attributes:
-        capacity_bytes: the arena's size.
-        persistent_bytes: variables, which have an arena of their own.
-        peak_op_index, peak_op_name: the op while which most bytes are live.
-        live_bytes: bytes live while each op runs, without alignment and gaps.
-        holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
-            the op's first output plus ' (scratch)'.
-        offsets: where each tensor starts in the arena; tensors that share memory have one offset.
-        lifetimes: first and last op during which each tensor's memory is taken.
+      capacity_bytes: the arena's size.
+      persistent_bytes: variables, which have an arena of their own.
+      peak_op_index, peak_op_name: the op while which most bytes are live.
+      live_bytes: bytes live while each op runs, without alignment and gaps.
+      holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
+        the op's first output plus ' (scratch)'.
+      offsets: where each tensor starts in the arena; tensors that share memory have one offset.
+      lifetimes: first and last op during which each tensor's memory is taken.
     """
 
     capacity_bytes: int
@@ -101,8 +101,8 @@ def plan_arena(model: Model, subgraph_index: int = 0, scratch_bytes: ScratchByte
     """Plans the arena of one subgraph.
 
     Args:
-        scratch_bytes: working memory of an op in the arena, in bytes. Pass a function of your own to add what custom
-            ops take, or `no_scratch` to plan the feature maps alone.
+      scratch_bytes: working memory of an op in the arena, in bytes. Pass a function of your own to add what custom
+        ops take, or `no_scratch` to plan the feature maps alone.
     """
     subgraph = model.subgraphs[subgraph_index]
     blocks = _Lifetimes(subgraph).blocks()
@@ -238,7 +238,7 @@ def best_offset(rivals: Iterable[tuple[int, int]], size: int) -> int:
     """The aligned offset of the smallest gap that holds `size` bytes.
 
     Args:
-        rivals: (start, end) of the memory that is taken meanwhile, by start.
+      rivals: (start, end) of the memory that is taken meanwhile, by start.
     """
     best, best_gap, position = None, np.inf, 0
     for start, end in rivals:

@@ -3,6 +3,8 @@
 Needs numpy and a runtime, nothing else, so that a device can run converted models with little on it.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib
 import importlib.util
