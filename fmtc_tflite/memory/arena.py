@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.operators.window import WindowForm, window_form
 from fmtc_tflite.graph.region_ops import is_region, scratch_bytes
 
 ALIGNMENT_BYTES = 64
@@ -73,18 +74,17 @@ def kernel_scratch_bytes(op: Op) -> int:
         return scratch_bytes(op)
     if op.opcode != "CONV_2D" or len(op.inputs) < 2 or not op.outputs:
         return 0
-    source, filters, result, options = op.inputs[0], op.inputs[1], op.outputs[0], op.options
-    if source is None or filters is None or result is None or not hasattr(options, "dilationHFactor"):
+    source, filters, result = op.inputs[0], op.inputs[1], op.outputs[0]
+    if source is None or filters is None or result is None or op.options is None:
         return 0
     if source.dtype not in (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)):
         return 0
     if (len(source.shape), len(filters.shape), len(result.shape)) != (4, 4, 4):
         return 0
-    height, width = filters.shape[1:3]
-    steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
-    if (height, width, *steps) == (1, 1, 1, 1, 1, 1):
+    form = window_form(op)
+    if form == WindowForm((1, 1), (1, 1), (1, 1)):
         return 0
-    return _volume((*result.shape[:3], height, width, source.shape[3])) * source.dtype.itemsize
+    return _volume((*result.shape[:3], *form.kernel, source.shape[3])) * source.dtype.itemsize
 
 
 def region_scratch_bytes(op: Op) -> int:
