@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from fmtc_tflite.progress import progress
 from fmtc_tflite.types import ConvertOptions
 
 _SYNTHETIC_SAMPLES = 8
+_LARGE_VALUES, _LARGE_SAMPLES = 1 << 18, 2  # inputs of so many values are run less often
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
 def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:
     specs, wanted = input_specs_from_model(model), options.calibration
     yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
-    yield from SyntheticDataset(specs, _SYNTHETIC_SAMPLES, wanted.seed)
+    values = sum(prod(tensor.shape) for tensor in model.subgraphs[0].inputs)
+    count = _LARGE_SAMPLES if values >= _LARGE_VALUES else _SYNTHETIC_SAMPLES
+    yield from SyntheticDataset(specs, count, wanted.seed)
     if wanted.data is not None:
         yield from open_data(model, wanted)
 
