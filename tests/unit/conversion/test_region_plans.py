@@ -76,9 +76,9 @@ def test_two_regions_where_outputs_are_in_the_way() -> None:
 def test_what_nobody_reads_is_no_region() -> None:
     builder = ModelBuilder()
     graph = builder.graph()
-    x = graph.input("x", [1, 8, 8, 3])
-    for _ in range(2):
-        x = graph.conv(x, 8, 3)
+    x = graph.input("x", [1, 24, 24, 3])
+    for number in range(3):
+        x = graph.conv(x, 16 >> number, 3)
     y = graph.unary("SOFTMAX", x, schema.SoftmaxOptionsT(beta=1.0), scale=1 / 256, zero_point=-128)
     dead = graph.conv(graph.conv(y, 4, 3), 4, 3)
     assert dead
