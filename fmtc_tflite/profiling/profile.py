@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from fmtc_tflite.errors import FmtcError, UnsupportedModelError, UsageError
+from fmtc_tflite.errors import FmtcError, RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
 from fmtc_tflite.graph.edits.restore import restore
@@ -96,7 +96,7 @@ class ModelProfile:
         """What is inside regions, see profile_regions; a note says it where they could not be run."""
         try:
             found = profile_regions(self.file.content)
-        except FmtcError as error:
+        except (UnsupportedModelError, RuntimeLibraryError, UsageError) as error:
             self.notes.append(f"the inside of regions is not known: {' '.join(str(error).split())}")
             return []
         if found:

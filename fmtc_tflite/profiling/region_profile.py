@@ -33,10 +33,10 @@ def profile_regions(content: bytes) -> list[dict[str, Any]]:
     ops = region_ops(model)
     if not ops:
         return []
+    programs = [Program.from_bytes(program_bytes(op)) for op in ops]
     names, inputs = region_op_names(model), _inputs(model, ops)
     found = []
-    for op, own_names, arrays in zip(ops, names, inputs, strict=True):
-        program = Program.from_bytes(program_bytes(op))
+    for program, own_names, arrays in zip(programs, names, inputs, strict=True):
         with RegionProgram(program.content) as executor:
             traces = [executor.trace(arrays) for _ in range(_RUNS)]
         times = np.min([trace.nanoseconds for trace in traces], axis=0)

@@ -100,24 +100,26 @@ def _biases(program: Program, op: int, packed: _Packed, tensor: Tensor) -> np.nd
     padded = -(-own // _BLOCK) * _BLOCK
     folded = _array(program, packed.biases, np.int32, (packed.groups, padded))[:, :own].reshape(-1)
     sums = _weight_sums(program, op, packed, outputs)
+    if sums is None:
+        return None
     zero_point = program.tensors[program.ops[op].inputs[0]].padding
     return (folded.astype(np.int64) + zero_point * sums).astype(np.int32).reshape(tensor.shape)
 
 
-def _weight_sums(program: Program, op: int, packed: _Packed, outputs: int) -> np.ndarray:
+def _weight_sums(program: Program, op: int, packed: _Packed, outputs: int) -> np.ndarray | None:
     """Of w - zw over all taps and input channels, int64 [output channels]."""
     source = program.tensors[program.ops[op].inputs[0]]
     if packed.kind == _DEPTHWISE:
-        weights = _weights(program, op, packed, (1, *packed.kernel, outputs))
-        assert weights is not None
-        return (weights.astype(np.int64) - packed.weight_zero).sum(axis=(0, 1, 2))
-    if packed.kind == _CONV:
-        shape: tuple[int, ...] = (outputs, *packed.kernel, source.channels // packed.groups)
+        shape: tuple[int, ...] = (1, *packed.kernel, outputs)
+    elif packed.kind == _CONV:
+        shape = (outputs, *packed.kernel, source.channels // packed.groups)
     else:
         shape = (outputs, source.height * source.width * source.channels)
     weights = _weights(program, op, packed, shape)
-    assert weights is not None
-    return (weights.astype(np.int64).reshape(outputs, -1) - packed.weight_zero).sum(axis=1)
+    if weights is None:
+        return None
+    by_output = weights.reshape(-1, outputs).T if packed.kind == _DEPTHWISE else weights.reshape(outputs, -1)
+    return (by_output.astype(np.int64) - packed.weight_zero).sum(axis=1)
 
 
 def _array(program: Program, offset: int, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

@@ -28,7 +28,7 @@ METADATA_NAME = "fmtc_regions"
 _VERSION = 1
 _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory
-_MOST_BYTES = 1 << 31  # of an inflated entry
+_LEAST_LIMIT, _MOST_INFLATION = 1 << 24, 400  # of an inflated entry: bytes, and times the file's
 _CONSTANTS = (1, 2)  # inputs that are weights and biases
 _DAMAGED = (zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError)
 
@@ -99,11 +99,12 @@ def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
       UnsupportedModelError, ModelFormatError: see restore_regions.
     """
     ops = restore_regions(converted).subgraphs[0].ops
-    directory, _ = _entry(converted.metadata[METADATA_NAME])
+    sizes = [len(Program.from_bytes(program_bytes(op)).ops) for op in region_ops(converted)]
     try:
-        return [
-            [("COPY", "") if number < 0 else _name(ops[number]) for number in numbers] for numbers in directory["ops"]
-        ]
+        directory, _ = _entry(converted.metadata[METADATA_NAME])
+        if [len(numbers) for numbers in directory["ops"]] != sizes:
+            raise ValueError("it numbers other ops than the programs have")
+        return [[("COPY", "") if n < 0 else _name(ops[n]) for n in numbers] for numbers in directory["ops"]]
     except _DAMAGED as error:
         raise ModelFormatError(
             f"the metadata '{METADATA_NAME}' is damaged: {error}; convert the model again"
@@ -119,7 +120,8 @@ def _entry(entry: bytes) -> tuple[dict[str, Any], bytes]:
     version, _, head_bytes = _HEAD.unpack_from(entry)
     if version != _VERSION:
         raise ModelFormatError(f"restore data of version {version}, expected {_VERSION}; update fmtc-tflite")
-    inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], _MOST_BYTES)
+    limit = max(_LEAST_LIMIT, _MOST_INFLATION * len(entry))
+    inflated = zlib.decompressobj().decompress(entry[_HEAD.size :], limit)
     return json.loads(inflated[:head_bytes]), inflated[head_bytes:]
 
 

@@ -94,6 +94,10 @@ def test_damaged_entries() -> None:
         model.metadata[METADATA_NAME] = bad
         with pytest.raises(ModelFormatError, match=METADATA_NAME + "|restore data"):
             restore_regions(model)
+    for ops in ([], [[0]], [["x"] * 9], 5, [[99999] * len(directory["ops"][0])]):
+        model.metadata[METADATA_NAME] = replaced(ops=ops)
+        with pytest.raises(ModelFormatError, match=METADATA_NAME):
+            region_op_names(model)
     del model.metadata[METADATA_NAME]
     with pytest.raises(UnsupportedModelError, match="use the original model"):
         restore_regions(model)
