@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.conversion import region_plans
@@ -69,6 +71,37 @@ def test_two_regions_where_outputs_are_in_the_way() -> None:
     converted = load_model(convert_content(content, OPTIONS).content)
     after = plan_arena(converted, scratch_bytes=region_scratch_bytes).capacity_bytes
     assert after < 0.8 * plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
+
+
+def test_what_nobody_reads_is_no_region() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 24, 24, 3])
+    for number in range(3):
+        x = graph.conv(x, 16 >> number, 3)
+    y = graph.unary("SOFTMAX", x, schema.SoftmaxOptionsT(beta=1.0), scale=1 / 256, zero_point=-128)
+    dead = graph.conv(graph.conv(y, 4, 3), 4, 3)
+    assert dead
+    graph.output(y)
+    _, regions, reasons = planned(builder.build())
+    assert len(regions) == 1
+    assert "nobody reads what it makes" in reasons
+
+
+def test_an_input_in_pytorchs_order() -> None:
+    """More values than 16 bits count, which the region sees as channels of one pixel."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    image = graph.input("image", [1, 3, 160, 152])
+    x = graph.tensor("transposed", [1, 160, 152, 3])
+    order = graph.tensor("order", [4], "INT32", scale=0, data=np.array([0, 2, 3, 1], np.int32))
+    graph.op("TRANSPOSE", [image, order], [x], schema.TransposeOptionsT(), version=2)
+    for _ in range(3):
+        x = graph.conv(x, 16, 3, stride=2)
+    graph.output(x)
+    report = convert_content(builder.build(), OPTIONS).report
+    assert report["regions"][0]["ops"] == ["TRANSPOSE", *["CONV_2D"] * 3]
+    assert report["arena"]["converted_planned_bytes"] < 0.6 * report["arena"]["original_planned_bytes"]
 
 
 def test_numbers_point_into_the_graph() -> None:
