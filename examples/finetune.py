@@ -13,6 +13,7 @@ matplotlib for the picture.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from fmtc_tflite import ConvertOptions, EvaluateOptions, evaluate
+from fmtc_tflite.files import write_all
 from fmtc_tflite.keras import convert_keras, fmtc_annotate_model, fmtc_apply
 from fmtc_tflite.keras.extra import keras, tf
 
@@ -207,7 +209,9 @@ def draw(runs: list[dict[str, float]], file: Path) -> None:
         bits, bits_error, top1, top1_error = np.transpose(points)
         axes.errorbar(bits, top1, top1_error, bits_error, "o-", capsize=2, label=f"rate weight {weight:g}")
     axes.legend()
-    figure.savefig(file, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    write_all([(file, content.getvalue())], overwrite=True)
 
 
 def main(_: list[str]) -> None:
@@ -218,7 +222,9 @@ def main(_: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (images, labels), test_data = load_data()
     test_file = folder / "test.npz"
-    np.savez(test_file, x=test_data[0], y=test_data[1])
+    content = io.BytesIO()
+    np.savez(content, x=test_data[0], y=test_data[1])
+    write_all([(test_file, content.getvalue())], overwrite=True)
     if FLAGS.keras_model:
         network = keras.models.load_model(FLAGS.keras_model, compile=False)
     else:
@@ -235,7 +241,8 @@ def main(_: list[str]) -> None:
             runs += [{"rate_weight": weight, "seed": seed, **own} for own in figures]
             print(json.dumps(runs[-len(figures) :]), flush=True)
     summary = summarize(runs)
-    (folder / "results.json").write_text(json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n")
+    document = json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n"
+    write_all([(folder / "results.json", document.encode())], overwrite=True)
     if importlib.util.find_spec("matplotlib"):
         draw(runs, folder / "results.png")
     for line in summary:

@@ -3,6 +3,8 @@
 What runs a converted model needs numpy and a TFLite runtime only. Everything is imported when it is first used.
 """
 
+from __future__ import annotations
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

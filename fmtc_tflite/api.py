@@ -4,6 +4,8 @@ Models run in the process that calls: a TensorFlow Lite runtime that crashes on 
 nobody vouches for, call these functions in a process of its own, as the command-line tools do.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 from collections.abc import Iterable
@@ -21,7 +23,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
-from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.files import beside, check_writable, write_all
 from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.graph.region_ops import region_ops
@@ -36,7 +38,7 @@ from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
 def default_output(model: Path) -> Path:
     """Where the converted model goes if nothing else is said."""
-    return model.with_name(f"{model.stem}_fmtc.tflite")
+    return beside(model, f"{model.stem}_fmtc.tflite")
 
 
 def convert(
@@ -65,10 +67,10 @@ def convert(
       FmtcError: see fmtc_tflite.errors; nothing has been written then.
     """
     source = Path(model)
-    target = Path(output) if output is not None else default_output(source)
-    report_path = Path(report) if report is not None else target.with_suffix(".json")
-    options = options or ConvertOptions()
     content = read_model_file(source)
+    target = Path(output) if output is not None else default_output(source)
+    report_path = Path(report) if report is not None else beside(target, f"{target.stem}.json")
+    options = options or ConvertOptions()
     if not dry_run:
         inputs = [source, options.calibration.data, options.calibration.store, options.recipe]
         check_writable([target, report_path], overwrite, _paths(inputs))
@@ -101,8 +103,8 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
         data to restore its regions from.
     """
     source = Path(model)
-    target = Path(output) if output is not None else source.with_name(f"{source.stem}_restored.tflite")
     content = read_model_file(source)
+    target = Path(output) if output is not None else beside(source, f"{source.stem}_restored.tflite")
     check_writable([target], overwrite, [source])
     restored = load_model(content)
     if region_ops(restored):
@@ -170,7 +172,7 @@ def partial_results_folder(json_file: str | Path | None, resume_dir: str | Path 
     """Where `evaluate` keeps partial results; None if nowhere."""
     if resume_dir is not None:
         return Path(resume_dir)
-    return None if json_file is None else Path(json_file).with_name(Path(json_file).name + ".partial")
+    return None if json_file is None else beside(Path(json_file), f"{Path(json_file).name}.partial")
 
 
 def profile(

@@ -6,6 +6,7 @@ and stays. What is no file, such as a FIFO, /dev/null or /dev/stdout, is written
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -21,6 +22,7 @@ from fmtc_tflite.errors import FmtcError, OutputExistsError, UsageError, reason
 
 _PREFIX = ".fmtc_"
 _MAX_LINKS = 40
+_SMALL_BYTES = 1 << 24
 _KINDS = ((stat.S_ISDIR, "folder"), (stat.S_ISSOCK, "socket"), (stat.S_ISBLK, "block device"))
 
 # What this process has written: outputs with the identity of the file that got the name (None: written into), and
@@ -73,6 +75,17 @@ def check_writable(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path
     for path in inputs:
         if os.path.realpath(path) in replaced:
             raise UsageError(f"the output would replace {path} itself, which is read; name another file")
+
+
+def beside(path: Path, name: str) -> Path:
+    """The file of another name in the folder of a file.
+
+    Raises:
+      UsageError: `path` names a folder, such as '' or '/'.
+    """
+    if not path.name:
+        raise UsageError(f"{path} is a folder, expected a file name")
+    return path.with_name(name)
 
 
 def write_all(contents: Sequence[tuple[Path, bytes]], overwrite: bool) -> None:
@@ -132,12 +145,25 @@ def written() -> list[Path]:
 
 def account() -> str:
     """What this process has written, as the end of a message."""
-    done, kept = written(), [place for place in _kept if place.exists()]
+    done, kept = written(), [place for place in _kept if os.path.exists(place)]
     if done:
         return f"written: {_list(done)}"
     if kept:
         return f"no output was written; the same command goes on from what is kept in {_list(kept)}"
     return "nothing was written"
+
+
+def read_small(path: Path) -> bytes:
+    """The content of a file that people write, such as a recipe; may be a pipe.
+
+    Raises:
+      OSError: it cannot be read, or is larger than any such file is.
+    """
+    with path.open("rb") as file:
+        content = file.read(_SMALL_BYTES + 1)
+    if len(content) > _SMALL_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def is_temporary(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import warnings
 from typing import Any
 
 from fmtc_tflite.errors import UsageError
@@ -31,5 +32,7 @@ def new_figure(width: float, height: float) -> Any:
 def png_bytes(figure: Any) -> bytes:
     """A matplotlib figure as a PNG file."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have characters that the font lacks
+        figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     return content.getvalue()

@@ -1,8 +1,10 @@
 """Options and decisions that several modules share."""
 
+from __future__ import annotations
+
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,27 +26,46 @@ TransformName = Literal["lossless", "step", "klt", "skip"]
 
 
 @dataclass(frozen=True)
-class CalibrationOptions:
-    """Where samples come from and how they become model inputs.
+class DataOptions:
+    """Which samples are taken, and how they become a model's inputs.
 
     Attributes:
-      data: folder of images, CSV, .npz or .npy; None = built-in synthetic inputs.
+      data: folder of images, CSV, .npz, .npy or `tfds:NAME[SPLIT]`; None = none, or synthetic inputs.
       preprocessing: raw, tf or torch; None = not named (an error where it would matter).
       resize: (height, width) to resize images to; None = the model's input size.
       central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
-      num_samples: at most this many samples, chosen at random by `seed`.
+      num_samples: at most this many samples; None = all.
+      seed: chooses those samples at random; None = the first ones.
       skip_unreadable: leave unreadable images out instead of stopping.
+    """
+
+    data: str | Path | None = None
+    preprocessing: str | None = None
+    resize: tuple[int, int] | None = None
+    central_crop: float | None = None
+    num_samples: int | None = None
+    seed: int | None = None
+    skip_unreadable: bool = False
+
+    def by_flag(self) -> dict[str, object]:
+        """What results on these data depend on beside the data, by the flag that says it; JSON-serialisable."""
+        names = ("preprocessing", "resize", "central_crop", "num_samples", "seed", "skip_unreadable")
+        return {f"--{name}": getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class CalibrationOptions(DataOptions):
+    """Where samples of a calibration come from; see DataOptions.
+
+    Attributes:
+      data: None = built-in synthetic inputs.
       store: file that keeps what was measured, for other conversions with these data; None keeps nothing.
       beam: options of an Apache Beam pipeline that measures, such as --runner=FlinkRunner; None measures here.
     """
 
     data: Path | None = None
-    preprocessing: str | None = None
-    resize: tuple[int, int] | None = None
-    central_crop: float | None = None
     num_samples: int | None = 512
     seed: int = 0
-    skip_unreadable: bool = False
     store: Path | None = None
     beam: tuple[str, ...] | None = None
 
@@ -74,7 +95,8 @@ class ConvertOptions:
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
         for the least peak arena, bit-exact.
-      kernels: whose results regions give; auto = what the runtime at hand does by default.
+      kernels: whose results regions give; auto = what the runtime does by default.
+      runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -97,6 +119,7 @@ class ConvertOptions:
     paper_bits: float | None = None
     execution: Execution = "ops"
     kernels: Kernels = "auto"
+    runtime: str | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
@@ -109,7 +132,7 @@ class ConvertOptions:
         return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
 
     @property
-    def default_treatment(self) -> "Treatment":
+    def default_treatment(self) -> Treatment:
         """What becomes of a map that nothing else decides on, where loss is allowed."""
         return Treatment("klt" if self.preset == "paper" else "step")
 
@@ -185,8 +208,9 @@ class ConvertOptions:
     def _check_execution(self, bounds: list[str]) -> None:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
-            if self.kernels != "auto":
-                raise UsageError(f"--kernels {self.kernels} belongs to --execution regions; pass both or neither")
+            for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
+                if value != default:
+                    raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
             return
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
@@ -238,17 +262,10 @@ def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """What `evaluate` measures on, and how.
+class EvaluateOptions(DataOptions):
+    """What `evaluate` measures on (see DataOptions), and how.
 
     Attributes:
-      data: folder of images, CSV, .npz, .npy or `tfds:NAME[SPLIT]`.
-      preprocessing: raw, tf or torch; None = not named (an error where it would matter).
-      resize: (height, width) to resize images to; None = the model's input size.
-      central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
-      num_samples: this many samples; None = all.
-      seed: chooses those samples at random; None = the first ones.
-      skip_unreadable: leave unreadable images out instead of stopping.
       label_offset: added to each label; None = 0, unless the number of classes says otherwise.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_workers: processes that share the samples.
@@ -257,13 +274,7 @@ class EvaluateOptions:
       beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
     """
 
-    data: str | Path
-    preprocessing: str | None = None
-    resize: tuple[int, int] | None = None
-    central_crop: float | None = None
-    num_samples: int | None = None
-    seed: int | None = None
-    skip_unreadable: bool = False
+    data: str | Path = field()
     label_offset: int | None = None
     output_kind: str = "auto"
     num_workers: int = 1

@@ -37,14 +37,17 @@ class _Network:
         self.count = 0
 
     def build(self) -> bytes:
-        self._input()
+        self._input("x")
+        if self.rng.random() < 0.2:
+            self._input("y")
+        inputs = len(self.live)
         for _ in range(int(self.rng.integers(2, 17))):
             makers = self._makers()
             weights = np.array([weight for _, weight in makers], float)
             make = makers[int(self.rng.choice(len(makers), p=weights / weights.sum()))][0]
             self.live.append(make())
         last = [ref for ref in self.live if ref.index not in self.read]
-        for ref in self.live[1:]:
+        for ref in self.live[inputs:]:
             if ref in last or self.rng.random() < 0.06:
                 self.graph.output(self._tail(ref) if ref in last else ref)
         return self.builder.build()
@@ -142,15 +145,23 @@ class _Network:
 
     # --- ops ----------------------------------------------------------------------------------------------------------
 
-    def _input(self) -> None:
+    def _input(self, name: str) -> None:
         height, width, channels = (int(self.rng.integers(1, n)) for n in (_MOST_SIDE, _MOST_SIDE, 9))
         shape = (self.batch, height + 2, width + 2, channels)
-        if self.rng.random() < 0.2:
-            image = self.graph.input("image", shape, "FLOAT32")
+        kind = self.rng.random()
+        if kind < 0.1:  # as PyTorch exports
+            moved = self.graph.input(name, [shape[axis] for axis in (0, 3, 1, 2)], self.dtype, **self._quantization())
+            ref = self._tensor("transposed", shape, like=moved)
+            order = self.graph.tensor(
+                self._name("order"), (4,), "INT32", scale=0, data=np.array([0, 2, 3, 1], np.int32)
+            )
+            self.graph.op("TRANSPOSE", [moved, order], [ref], schema.TransposeOptionsT(), version=2)
+        elif kind < 0.3:
+            image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)
             self.graph.op("QUANTIZE", [image], [ref], schema.QuantizeOptionsT(), version=1)
         else:
-            ref = self.graph.input("x", shape, self.dtype, **self._quantization())
+            ref = self.graph.input(name, shape, self.dtype, **self._quantization())
         self.live.append(ref)
 
     def _conv(self) -> Ref:
@@ -189,10 +200,23 @@ class _Network:
 
     def _add(self) -> Ref:
         pairs = self._pairs()
+        if self.rng.random() < 0.15:
+            return self._add_constants(self._pick())
         a, b = (self._reads(ref) for ref in pairs[int(self.rng.integers(len(pairs)))])
         result = self._tensor("add", a.shape)
         fused = self._activation()
         self.graph.op("ADD", [a, b], [result], schema.AddOptionsT(fusedActivationFunction=fused), version=2)
+        return result
+
+    def _add_constants(self, x: Ref) -> Ref:
+        """One for each channel, or one for all."""
+        count = x.shape[3] if self.rng.random() < 0.7 else 1
+        values = self.rng.integers(0, 256, count).astype(np.uint8).view(self.dtype.lower())
+        constant = self.graph.tensor(self._name("constant"), (count,), self.dtype, data=values, **self._quantization())
+        result = self._tensor("add", x.shape)
+        operands = [x, constant] if self.rng.random() < 0.5 else [constant, x]
+        fused = self._activation()
+        self.graph.op("ADD", operands, [result], schema.AddOptionsT(fusedActivationFunction=fused), version=2)
         return result
 
     def _pool(self) -> Ref:

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.regions.program import (
-    INPUT,
-    OUTPUT,
-    SCRATCH,
-    Program,
-    ProgramOp,
-    ProgramPass,
-    ProgramTensor,
-    ProgramWriter,
-)
+from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
+from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 
 COPY, CONV = 16, 1
 INT8 = 9

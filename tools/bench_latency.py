@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,9 +33,9 @@ from absl import flags
 
 import fmtc_tflite
 from fmtc_tflite import CalibrationOptions, ConvertOptions
+from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common, data_flags
-from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import RuntimeLibraryError, UsageError
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
@@ -263,7 +263,7 @@ def _converted_files() -> dict[str, str]:
     files = {}
     for item in FLAGS.converted:
         name, equals, file = item.partition("=")
-        if not equals or not name or name == ORIGINAL or not Path(file).is_file():
+        if not equals or not name or name == ORIGINAL or not os.path.isfile(file):
             raise UsageError(f"--converted {item}: expected NAME=FILE with an existing file; '{ORIGINAL}' is taken")
         files[name] = file
     return files
@@ -281,16 +281,8 @@ def _convert(model: str, folder: str) -> dict[str, str]:
 
 
 def _samples(model: str) -> list[dict[str, np.ndarray]]:
-    calibration = _calibration()
-    dataset = open_dataset(
-        calibration.data,
-        input_specs=input_specs_from_model(load_model(model)),
-        preprocessing=Preprocessing(calibration.preprocessing, calibration.resize, calibration.central_crop),
-        num_samples=8,
-        seed=calibration.seed,
-        skip_unreadable=calibration.skip_unreadable,
-    )
-    return list(dataset)
+    model_read = load_model(read_model_file(Path(model)))
+    return list(open_data(model_read, replace(_calibration(), num_samples=8)))
 
 
 def _threads() -> list[int]:
@@ -329,9 +321,9 @@ def main(arguments: list[str]) -> None:
         runs = _runs(list(files), threads)
         measure(runs, files, samples, FLAGS.turns)
     result = document(Path(model).name, runs, FLAGS.turns)
-    if json_file is not None:
-        write_all([(json_file, json.dumps(result, indent=1).encode())], FLAGS.overwrite)
     common.show(table(result))
+    if json_file is not None:
+        write_all([(json_file, json.dumps(result, indent=1).encode() + b"\n")], FLAGS.overwrite)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def _models(original: str) -> dict[str, str]:
             raise UsageError(f"--converted {entry}: expected NAME=FILE, each name once and none {ORIGINAL!r}")
         models[name] = path
     for path in models.values():
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             raise UsageError(f"{path} is no file; expected a .tflite model")
     return models
 

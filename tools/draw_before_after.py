@@ -6,14 +6,20 @@ Makes and measures both conversions of `fmtc-convert --demo`, lossless and defau
 each feature map, in execution order, and a light background of its own, for pages of any colour.
 """
 
+from __future__ import annotations
+
+import sys
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from absl import app, flags
+from absl import flags
 
 from fmtc_tflite import ConvertOptions
 from fmtc_tflite.api import convert_demo
+from fmtc_tflite.cli import common
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.files import write_all
 
 _OUTPUT = flags.DEFINE_string("output", "docs/before_after.svg", "File to write.")
 
@@ -81,12 +87,14 @@ def _draw(bars: list[tuple[str, dict[str, float]]], kl: float) -> str:
     return "\n".join([head, *parts, "</svg>", ""])
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+def main(arguments: list[str]) -> None:
+    """Runs the tool; it takes no positional arguments."""
+    if arguments:
+        raise UsageError(f"unexpected arguments: {' '.join(arguments)}; see --help")
     reports = {"lossless": _measure(lossless=True), "default": _measure(lossless=False)}
-    Path(_OUTPUT.value).write_text(_draw(_bars(reports), reports["default"]["fidelity"]["kl_mean"]))
+    picture = _draw(_bars(reports), reports["default"]["fidelity"]["kl_mean"])
+    write_all([(Path(_OUTPUT.value), picture.encode())], overwrite=True)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, sys.modules[__name__])

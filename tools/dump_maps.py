@@ -8,15 +8,21 @@ values NHWC, a file for each, and their list `maps.txt` with a line `FILE HxWxC`
 `codec_bench --network MAPS/maps.txt` reads it. Exit codes as those of fmtc-convert.
 """
 
+from __future__ import annotations
+
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from absl import flags
 
+from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common, data_flags
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
-from fmtc_tflite.errors import UsageError
+from fmtc_tflite.errors import FmtcError, UsageError
+from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
@@ -33,10 +39,10 @@ def dump_maps(model_file: Path, folder: Path) -> int:
     """Writes the maps of a sample that the flags say; returns how many.
 
     Raises:
-      FmtcError: the model or the data cannot be read, or the model has no map to code.
-      OSError: the folder exists or cannot be written.
+      FmtcError: the model or the data cannot be read, the model has no map to code, or the folder cannot be written.
     """
-    model = load_model(model_file)
+    content = read_model_file(model_file)
+    model = load_model(content)
     sites = [site for site in find_sites(model) if site.skipped_reason is None and site.subgraph.index == 0]
     if not sites:
         raise UsageError(f"{model_file}: no feature map that can be coded")
@@ -48,17 +54,23 @@ def dump_maps(model_file: Path, folder: Path) -> int:
         seed=FLAGS.seed,
         skip_unreadable=FLAGS.skip_unreadable,
     )
-    runner = ModelRunner(ModelFile(model, model_file.read_bytes()))
+    runner = ModelRunner(ModelFile(model, content))
     runner.run(next(iter(dataset)))
-    folder.mkdir()
-    lines = []
+    files, lines = [], []
     for number, site in enumerate(sites):
         values = signed(runner.read(site.tensor))
         batch, height, width, channels = values.shape
         name = f"{number:03d}.raw"
-        values.tofile(folder / name)
+        files.append((folder / name, values.tobytes()))
         lines.append(f"{name} {batch * height}x{width}x{channels}\n")
-    (folder / "maps.txt").write_text("".join(lines))
+    files.append((folder / "maps.txt", "".join(lines).encode()))
+    folder.mkdir()
+    try:
+        write_all(files, overwrite=False)
+    except FmtcError:
+        with suppress(OSError):  # some were written
+            folder.rmdir()
+        raise
     return len(lines)
 
 
@@ -67,8 +79,9 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise UsageError(f"expected one model, got {', '.join(arguments) or 'none'}; see --help")
     folder = Path(FLAGS.output)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UsageError(f"{folder}: exists; name a new folder as --output")
+    check_writable([folder], overwrite=False)
     common.show(f"{folder}: {dump_maps(Path(arguments[0]), folder)} maps")
 
 

@@ -10,6 +10,7 @@ are of a realistic size. Takes a few minutes on one core.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from tf_keras import layers
+
+from fmtc_tflite.files import write_all
 
 SEED = 1
 IMAGE_SIZE = 32
@@ -113,8 +116,10 @@ def main() -> None:
     print(f"int8 top-1 on {HELD_OUT} held-out images: {accuracy(model, test_x, test_y):.4f}")
     print(f"int8 top-1 on the {SAMPLES} that are shipped: {accuracy(model, test_x[:SAMPLES], test_y[:SAMPLES]):.4f}")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "demo_int8.tflite").write_bytes(model)
-    np.savez_compressed(OUTPUT / "demo_samples.npz", x=test_x[:SAMPLES], y=test_y[:SAMPLES])
+    samples = io.BytesIO()
+    np.savez_compressed(samples, x=test_x[:SAMPLES], y=test_y[:SAMPLES])
+    outputs = [(OUTPUT / "demo_int8.tflite", model), (OUTPUT / "demo_samples.npz", samples.getvalue())]
+    write_all(outputs, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,21 @@ for uint8, 0 for int8; and four blobs, each a u32 length and bytes: side informa
 The encoder's capacity is the length of the coded tensor where the name ends in `_tight`, else what always suffices.
 """
 
+from __future__ import annotations
+
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from fmtc_tflite.cli import common
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, CompactMatrix, SideInformation, TokenClass
+from fmtc_tflite.errors import UsageError, VerificationError
+from fmtc_tflite.files import write_all
 
 _OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
@@ -109,17 +115,20 @@ def _case(name: str, info: SideInformation, x: np.ndarray, capacity: int | None)
     return head + b"".join(map(_blob, (info.to_bytes(), x.tobytes(), coded, decoded.tobytes())))
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+def main(arguments: list[str]) -> None:
+    """Runs the tool; it takes no positional arguments."""
+    if arguments:
+        raise UsageError(f"unexpected arguments: {' '.join(arguments)}; see --help")
     made = [_case(*case) for case in cases()]
     content = b"FMGV" + struct.pack("<I", len(made)) + b"".join(made)
     path = Path(_OUTPUT.value)
     if not _CHECK.value:
-        path.write_bytes(content)
+        write_all([(path, content)], overwrite=True)
     elif path.read_bytes() != content:
-        raise SystemExit(f"{path} is not what this program makes: emitted bytes changed. Raise the format version.")
+        raise VerificationError(
+            f"{path} is not what this program makes: emitted bytes changed; raise the format version"
+        )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, sys.modules[__name__])

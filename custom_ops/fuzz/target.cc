@@ -8,6 +8,7 @@
 #include "codec/side_info.h"
 #include "fuzz/hostile_ops.h"
 #include "fuzz/hostile_region.h"
+#include "fuzz/hostile_rows.h"
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
@@ -305,6 +306,8 @@ const std::vector<Target> kTargets = {
     {"decode_overlap", true, MakeCoded, MutateCoded, RunDecodeOverlap},
     {"encode", true, MakeMap, MutateMap, RunEncode},
     {"encode_overlap", true, MakeMap, MutateMap, RunEncodeOverlap},
+    {"read_rows", true, MakeCoded, MutateCoded, RunReadRows},
+    {"write_rows", true, MakeMap, MutateMap, RunWriteRows},
     {"side_info", true, MakeSideInfo, MutateSideInfo, RunSideInfo},
     {"options", false, MakeOptions, MutateOptions, RunOptions},
     {"codec_ops", false, MakeOptions, MutateFewOptions, RunCodecGraph},

@@ -17,8 +17,8 @@ import numpy as np
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
 from fmtc_tflite.calibration.statistics import State
+from fmtc_tflite.fidelity.fidelity_source import FidelitySource, find_fidelity_source
 from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
-from fmtc_tflite.fidelity.source import FidelitySource, find_fidelity_source
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Op, Tensor

@@ -73,6 +73,8 @@ class CalibrationStore:
         self._saved_at, self._saving_seconds = 0.0, 0.0
         if path is not None:
             files.check_writable([path], overwrite=True)
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{_FLAG} {path}: is no file; name another one")
             self._take_in_file()
             files.keeps(path)
 
@@ -185,12 +187,7 @@ def calibration_identity(content: bytes, options: CalibrationOptions, data: Data
     return {
         "MODEL": hashlib.sha256(content).hexdigest(),
         "--calibration_data": data.fingerprint(),
-        "--preprocessing": options.preprocessing,
-        "--resize": options.resize,
-        "--central_crop": options.central_crop,
-        "--num_samples": options.num_samples,
-        "--seed": options.seed,
-        "--skip_unreadable": options.skip_unreadable,
+        **options.by_flag(),
         "runtime": next(iter(available_runtimes()), None),
     }
 

@@ -1,5 +1,7 @@
 """What all command-line tools share: absl flags in console scripts, and exit codes."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -40,6 +42,7 @@ EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_
     5,
     130,
 )
+_LONGEST_LINE = 4000  # characters
 SIGNAL_BASE = 128  # an exit code above it is that of a signal, as in shells
 
 _EXIT_CODES: tuple[tuple[tuple[type[FmtcError], ...], int], ...] = (
@@ -92,7 +95,10 @@ def _complain(message: str) -> None:
 
 
 def _line(kind: str, message: str) -> None:
-    print(f"{kind}: {printable(' '.join(message.split()))}", file=sys.stderr)
+    text = printable(" ".join(message.split()))
+    if len(text) > _LONGEST_LINE:  # of a name that is no name
+        text = f"{text[: _LONGEST_LINE // 2]} ... {text[-_LONGEST_LINE // 2 :]}"
+    print(f"{kind}: {text}", file=sys.stderr)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

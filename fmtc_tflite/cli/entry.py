@@ -1,5 +1,7 @@
 """Entry points of the installed scripts: light, so that they are in charge before anything heavy is imported."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import signal

@@ -11,12 +11,15 @@ Without it, `step` takes one per channel from the search that meets --max_kl or 
 no entry matches are treated as without a recipe.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.errors import RecipeError, reason
+from fmtc_tflite.files import read_small
 from fmtc_tflite.types import Treatment
 
 _KEYS = {"tensor", "transform", "step", "components"}
@@ -31,14 +34,14 @@ class Recipe:
         self._used: set[int] = set()
 
     @classmethod
-    def load(cls, path: Path) -> "Recipe":
+    def load(cls, path: Path) -> Recipe:
         """Reads a recipe file.
 
         Raises:
           RecipeError: unreadable, not JSON, or not of the form above.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(read_small(path))
         except (OSError, ValueError, RecursionError) as e:
             raise RecipeError(f"recipe {path}: {reason(e)}") from e
         if not isinstance(document, dict) or set(document) != {"sites"} or not isinstance(document["sites"], list):

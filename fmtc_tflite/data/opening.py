@@ -16,9 +16,9 @@ from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
-from fmtc_tflite.types import CalibrationOptions
+from fmtc_tflite.types import CalibrationOptions, DataOptions
 
-__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_dataset"]
+__all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
 
 _logger = logging.getLogger(__name__)
 
@@ -35,21 +35,21 @@ def open_dataset(
     """Opens data for a model.
 
     Args:
-        path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
-            (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
-            synthetic inputs.
-        input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
-        preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
-            the model takes: int8 or uint8 already quantized, float for float inputs.
-        num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
-            synthetic inputs: 16).
-        seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
-        skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
-            warning) instead of stopping. Reads each chosen image once more.
+      path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
+        (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
+        synthetic inputs.
+      input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
+      preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
+        the model takes: int8 or uint8 already quantized, float for float inputs.
+      num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
+        synthetic inputs: 16).
+      seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
+      skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
+        warning) instead of stopping. Reads each chosen image once more.
 
     Raises:
-        CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
-        UsageError: flags that do not fit the data or the model.
+      CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
+      UsageError: flags that do not fit the data or the model.
     """
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
@@ -73,13 +73,13 @@ def open_dataset(
     return Dataset(reader, input_specs, preprocessing, indices, skipped)
 
 
-def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
-    """The samples of a calibration: those to build from, and those held back to measure on.
+def open_data(model: Model, options: DataOptions) -> Dataset:
+    """The samples that the options name, as the model's inputs.
 
     Raises:
-        CalibrationError, UsageError: see open_dataset.
+      CalibrationError, UsageError: see open_dataset.
     """
-    dataset = open_dataset(
+    return open_dataset(
         options.data,
         input_specs=input_specs_from_model(model),
         preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
@@ -87,7 +87,15 @@ def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Da
         seed=options.seed,
         skip_unreadable=options.skip_unreadable,
     )
-    return dataset.split(seed=options.seed)
+
+
+def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:
+    """The samples of a calibration: those to build from, and those held back to measure on.
+
+    Raises:
+      CalibrationError, UsageError: see open_dataset.
+    """
+    return open_data(model, options).split(seed=options.seed)
 
 
 def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[InputSpec, ...]:

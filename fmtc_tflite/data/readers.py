@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import struct
 import weakref
 import zipfile
@@ -17,7 +18,7 @@ from PIL import Image
 
 from fmtc_tflite.data.dataset import Items, LabelMaps, Reader, is_pixels
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
-from fmtc_tflite.errors import CalibrationError, UsageError
+from fmtc_tflite.errors import CalibrationError, UsageError, reason
 
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
@@ -87,18 +88,20 @@ def decode_image(path: Path, draft: bool = False) -> Image.Image:
     """Reads an image file, with `draft` as roughly as its format allows.
 
     Raises:
-        CalibrationError: it is missing, damaged or no image.
+      CalibrationError: it is missing, damaged or no image.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would have us wait
+            raise OSError("it is no file")
         with Image.open(path) as image:
             if draft:
                 image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
             image.load()
             return image
     except _DECODE_ERRORS as error:
-        reason = str(error).replace(str(path), "").strip(" '") or type(error).__name__
+        why = reason(error).replace(str(path), "").strip(" '") or type(error).__name__
         raise CalibrationError(
-            f"{path}: got no readable image ({reason}); remove or repair it, or give --skip_unreadable"
+            f"{path}: got no readable image ({why}); remove or repair it, or give --skip_unreadable"
         ) from error
 
 
@@ -135,9 +138,9 @@ class ArrayRows:
     """The rows of one array file: mapped into memory where the file allows it, else (compressed) streamed.
 
     Attributes:
-        where: The file, and the member's name.
-        shape: Shape of the whole array.
-        dtype: Its type, as stored.
+      where: The file, and the member's name.
+      shape: Shape of the whole array.
+      dtype: Its type, as stored.
     """
 
     def __init__(self, path: Path, member: zipfile.ZipInfo | None = None) -> None:
@@ -205,7 +208,7 @@ class ArrayRows:
         return file
 
     def _damaged(self, error: Exception) -> CalibrationError:
-        return CalibrationError(f"{self.where}: got a damaged array file ({error}); save it again")
+        return CalibrationError(f"{self.where}: got a damaged array file ({reason(error)}); save it again")
 
 
 def open_images(path: Path, spec: InputSpec) -> ImageReader:
@@ -216,8 +219,12 @@ def open_images(path: Path, spec: InputSpec) -> ImageReader:
     """
     if path.is_file():
         return ImageReader("images", [path], spec.name)
+
+    def fail(error: OSError) -> None:  # a folder left out would shift labels
+        raise CalibrationError(f"{error.filename}: cannot be read ({reason(error)}); check its permissions") from error
+
     found = []
-    for folder, subfolders, files in os.walk(path):
+    for folder, subfolders, files in os.walk(path, onerror=fail):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [
             Path(folder, name).relative_to(path)
@@ -239,9 +246,9 @@ def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> Ima
     A label is an integer, or (in all lines) an image file, relative to the CSV, with the class of each pixel.
 
     Args:
-        path: The CSV file.
-        spec: The input that gets the images.
-        allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
+      path: The CSV file.
+      spec: The input that gets the images.
+      allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
     paths, labels, places = [], [], []
     try:
@@ -257,8 +264,8 @@ def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> Ima
                 places.append(f"{path}, line {rows.line_num}")
                 paths.append(_csv_file(path.parent, row["file"], places[-1], allow_missing))
                 labels.append(row.get("label") or "")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise CalibrationError(f"{path}: got no readable CSV ({error}), expected UTF-8 text") from error
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise CalibrationError(f"{path}: got no readable CSV ({reason(error)}), expected UTF-8 text") from error
     if not paths:
         raise CalibrationError(f"{path}: got zero samples, expected a line for each image after the header")
     if "label" not in columns:
@@ -286,7 +293,7 @@ def open_npz(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessin
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     except _ARCHIVE_ERRORS as error:
-        raise CalibrationError(f"{path}: got no readable .npz file ({error}); save it again") from error
+        raise CalibrationError(f"{path}: got no readable .npz file ({reason(error)}); save it again") from error
     arrays = {}
     for spec in specs:
         names = [spec.name, *spec.aliases] + (["x"] if len(specs) == 1 else [])
@@ -317,7 +324,7 @@ def _folder_labels(files: Sequence[Path]) -> tuple[np.ndarray, int] | tuple[None
 def _csv_file(folder: Path, file: str | None, where: str, allow_missing: bool) -> Path:
     if not file:
         raise CalibrationError(f"{where}: got no file name, expected a path relative to the CSV")
-    if not allow_missing and not (folder / file).is_file():
+    if not allow_missing and not os.path.isfile(folder / file):
         raise CalibrationError(
             f"{where}: got '{file}', which does not exist in {folder}; correct the line, or give --skip_unreadable"
         )

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import Dataset, open_data
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation import shards
 from fmtc_tflite.evaluation.measurement import Layout, Measurement
@@ -66,7 +65,7 @@ class Evaluation:
         layouts = [Layout.of(parsed, options.output_kind) for parsed in models]
         if len(layouts) == 2:
             _check_same_outputs(*layouts)
-        self.datasets = [_open_data(parsed, options) for parsed in models]
+        self.datasets = [open_data(parsed, options) for parsed in models]
         self.dataset = self.datasets[0]
         self.task = _task(models, self.dataset, options)
         self.measurement = Measurement(layouts, self.task)
@@ -139,12 +138,7 @@ class Evaluation:
             "--model_file": self.files[0].sha256,
             "--reference_model_file": self.files[1].sha256 if len(self.files) > 1 else None,
             "--data": self.dataset.fingerprint(),
-            "--preprocessing": options.preprocessing,
-            "--resize": options.resize,
-            "--central_crop": options.central_crop,
-            "--num_samples": options.num_samples,
-            "--seed": options.seed,
-            "--skip_unreadable": options.skip_unreadable,
+            **options.by_flag(),
             "--label_offset": None if self.task is None else self.task.label_offset,
             "--output_kind": options.output_kind,
             "--num_threads": options.num_threads,
@@ -161,17 +155,6 @@ def _check_same_outputs(model: Layout, reference: Layout) -> None:
             f"--reference_model_file: its outputs have the shapes {shapes[1]} ({', '.join(measures[1])}), the model's "
             f"{shapes[0]} ({', '.join(measures[0])}); give the model before conversion, or another of the same outputs"
         )
-
-
-def _open_data(model: Model, options: EvaluateOptions) -> Dataset:
-    return open_dataset(
-        options.data,
-        input_specs=input_specs_from_model(model),
-        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
-        num_samples=options.num_samples,
-        seed=options.seed,
-        skip_unreadable=options.skip_unreadable,
-    )
 
 
 def _task(models: list[Model], dataset: Dataset, options: EvaluateOptions) -> Task | None:

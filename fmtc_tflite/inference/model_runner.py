@@ -1,5 +1,7 @@
 """Running a model sample by sample, with its tensors readable."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np

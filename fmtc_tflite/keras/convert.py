@@ -1,5 +1,7 @@
 """From a Keras model to a converted `.tflite` file in one call."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,7 +16,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.preprocess import quantize_real
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError
-from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.files import beside, check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.keras.extra import check_model, tf
 from fmtc_tflite.keras.finetune import FmtcAnnotate, fmtc_strip, trained_steps
@@ -68,7 +70,7 @@ def convert_keras(
     options = options or ConvertOptions()
     _check_options(options)
     quantized_path = None if quantized_output is None else Path(quantized_output)
-    paths = [] if output is None else [Path(output), Path(output).with_suffix(".json")]
+    paths = [] if output is None else [Path(output), beside(Path(output), f"{Path(output).stem}.json")]
     check_writable(paths + ([] if quantized_path is None else [quantized_path]), overwrite)
     samples = read_samples(representative_dataset, dict(zip(model.input_names, model.inputs, strict=True)))
     if labels is not None and np.shape(labels) != (len(next(iter(samples.values()))),):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.errors import UsageError
+from fmtc_tflite.files import read_small
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -157,6 +158,8 @@ def _system(table: _Table, levels: dict[str, Level], logic: _Table) -> MemorySys
 
 
 def _level(entry: _Table, name: str, on_chip_bytes: int | None) -> Level:
+    if "." in name:  # which would end it in the paths of a profile's figures
+        raise UsageError(f"{entry.where}: the level's name has a dot; name it without")
     capacity = entry.optional_size("capacity_bytes")
     if capacity is not None and on_chip_bytes is not None:
         capacity = on_chip_bytes
@@ -192,7 +195,7 @@ def _read(name_or_path: str) -> tuple[bytes, str]:
             "path of a .toml file"
         )
     try:
-        return Path(name_or_path).read_bytes(), name_or_path
+        return read_small(Path(name_or_path)), name_or_path
     except OSError as e:
         raise UsageError(f"cannot read the memory system {name_or_path}: {e.strerror}; check the path") from e
 
@@ -200,7 +203,7 @@ def _read(name_or_path: str) -> tuple[bytes, str]:
 def _parse(content: bytes, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+    except (UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as e:
         raise UsageError(f"{where} is not TOML: {e}") from e
 
 

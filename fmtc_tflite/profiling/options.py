@@ -1,28 +1,22 @@
 """Options of a profile."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from pathlib import Path
 
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS, TrafficModel
-from fmtc_tflite.types import DEFAULT_PAPER_BITS, check_paper_bits
+from fmtc_tflite.types import DEFAULT_PAPER_BITS, DataOptions, check_paper_bits
 
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
 
 
 @dataclass(frozen=True)
-class ProfileOptions:
-    """What a profile is made with.
+class ProfileOptions(DataOptions):
+    """What a profile is made with; without `data`, coded sizes come from the model's metadata (see DataOptions).
 
     Attributes:
-      data: folder of images, CSV, .npz or .npy to run the model on; None = coded sizes come from its metadata.
-      preprocessing: raw, tf or torch; None = not named (an error where it would matter).
-      resize: (height, width) to resize images to; None = the model's input size.
-      central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.
-      num_samples: this many samples; None = all.
-      seed: chooses those samples at random; None = the first ones.
-      skip_unreadable: leave unreadable images out instead of stopping.
       memory_system: a name of known_memory_systems(), or the path of a TOML file.
       on_chip_bytes: size of the memory system's on-chip memory; None = as the system says.
       traffic_model: as_executed or fused_codec: what tables and pictures show.
@@ -31,13 +25,7 @@ class ProfileOptions:
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
-    data: str | Path | None = None
-    preprocessing: str | None = None
-    resize: tuple[int, int] | None = None
-    central_crop: float | None = None
     num_samples: int | None = DEFAULT_SAMPLES
-    seed: int | None = None
-    skip_unreadable: bool = False
     memory_system: str = DEFAULT_MEMORY_SYSTEM
     on_chip_bytes: int | None = None
     traffic_model: TrafficModel = "fused_codec"

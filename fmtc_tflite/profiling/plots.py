@@ -49,7 +49,8 @@ def _arena(document: dict[str, Any]) -> Any:
                 )
         live = [op["live_bytes"] / _MEGA for op in model["ops"]]
         axes.stairs(live, range(len(live) + 1), color="black", linewidth=1, label="live")
-        axes.set(title=_name(model), ylabel="planned arena, MB", xlim=(0, max(len(live), 1)))
+        axes.set_title(_name(model), parse_math=False)
+        axes.set(ylabel="planned arena, MB", xlim=(0, max(len(live), 1)))
         axes.legend(loc="upper right")
     axes.set_xlabel("ops in execution order")
     return figure
@@ -65,7 +66,8 @@ def _traffic(document: dict[str, Any]) -> Any:
         shown = [m[key] if key == "raw" or m["is_coded"] else _NOTHING for m in maps]
         moved = [(sums["read_bytes"] + sums["written_bytes"]) / _MEGA for sums in shown]
         axes.bar(range(len(maps)), moved, color=_COLOURS["raw" if key == "raw" else "coded"], label=label)
-    axes.set(title=_name(model), xlabel="feature maps in execution order", ylabel="read and written, MB (modelled)")
+    axes.set_title(_name(model), parse_math=False)
+    axes.set(xlabel="feature maps in execution order", ylabel="read and written, MB (modelled)")
     axes.legend(loc="upper right")
     return figure
 
@@ -93,6 +95,7 @@ def _energy(document: dict[str, Any]) -> Any:
         axes.barh([name for name, _ in rows], values, left=ends, color=_ENERGY_COLOURS[part], label=part)
         ends = [end + value for end, value in zip(ends, values, strict=True)]
     axes.invert_yaxis()
-    axes.set(title=f"{_name(models[-1])}, {document['memory_system']['name']}", xlabel="energy, µJ (estimated)")
+    axes.set_title(f"{_name(models[-1])}, {document['memory_system']['name']}", parse_math=False)
+    axes.set(xlabel="energy, µJ (estimated)")
     figure.legend(loc="outside lower center", ncols=len(parts))
     return figure

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
-from fmtc_tflite.data.preprocess import Preprocessing
+from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.profiling.document import profile_document
@@ -35,7 +34,7 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
     recognised_by = None if original is None else recognise(original, profile)
     data = None
     if options.data is not None:
-        samples = _open(profile, options)
+        samples = open_data(profile.model, options)
         profile.measurement = measure(
             profile.file,
             profile.coded,
@@ -48,14 +47,3 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
         if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
     return profile_document(profile, original, recognised_by, data, options.traffic_model, options.codec_cost)
-
-
-def _open(profile: ModelProfile, options: ProfileOptions) -> Dataset:
-    return open_dataset(
-        options.data,
-        input_specs=input_specs_from_model(profile.model),
-        preprocessing=Preprocessing(options.preprocessing, options.resize, options.central_crop),
-        num_samples=options.num_samples,
-        seed=options.seed,
-        skip_unreadable=options.skip_unreadable,
-    )

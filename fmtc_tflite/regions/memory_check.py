@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError
-from fmtc_tflite.regions.program import ROW_ALIGNMENT, SCRATCH, Program, StepNeeds
+from fmtc_tflite.regions.program import Program, StepNeeds
+from fmtc_tflite.regions.program_format import ROW_ALIGNMENT, SCRATCH
 
 
 def check_memory(program: Program, needs: Sequence[StepNeeds]) -> None:

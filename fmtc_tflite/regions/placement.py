@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.program import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
+from fmtc_tflite.regions.program_format import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align
 from fmtc_tflite.regions.stages import Stage, StageCosts, own_memory
 

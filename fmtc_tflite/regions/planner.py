@@ -9,16 +9,8 @@ import numpy as np
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.placement import Memory, Placement, place
-from fmtc_tflite.regions.program import (
-    INPUT,
-    OUTPUT,
-    SCRATCH,
-    Program,
-    ProgramOp,
-    ProgramPass,
-    ProgramTensor,
-    ProgramWriter,
-)
+from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
+from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.stages import Stage, StageCosts, fewest_stored, least_scratch
 

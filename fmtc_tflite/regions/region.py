@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.program import ROW_ALIGNMENT
+from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 
 _WORD_BYTES = 4
 

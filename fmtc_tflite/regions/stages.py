@@ -17,7 +17,7 @@ from functools import cached_property
 
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.program import ROW_ALIGNMENT
+from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, Read, Region, align, form_of, is_read_in_place
 from fmtc_tflite.regions.rows import Pull, RowTable, pull
 

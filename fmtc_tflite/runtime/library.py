@@ -37,14 +37,14 @@ def library_path() -> pathlib.Path:
     override = os.environ.get(_ENVIRONMENT_VARIABLE)
     if override:
         path = pathlib.Path(override)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise RuntimeLibraryError(
                 f"{_ENVIRONMENT_VARIABLE}: got {override!r}, expected the path of {_LIBRARY_NAME}; "
                 f"correct or unset the variable"
             )
         return path.resolve()
     path = _packaged_path()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RuntimeLibraryError(
             f"native library: {path} is missing, expected it in the installed package; reinstall with "
             f"'pip install .' or set {_ENVIRONMENT_VARIABLE} to a built {_LIBRARY_NAME}"

@@ -125,7 +125,7 @@ class PartialResults:
             return
         try:
             found = json.loads(path.read_bytes())
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{path}: is damaged; delete the folder {self._folder} to begin anew") from error
         if found != wanted:
             raise UsageError(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from region_trials import trials
 
-COUNT, PARTS = 300, 10
-_KINDS = 14  # of ops that the networks are made of
+COUNT = 300
+_KINDS = 15  # of ops that the networks are made of
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_random_networks(part: int) -> None:
-    size = COUNT // PARTS
+def test_random_networks() -> None:
     fused: Counter[str] = Counter()
-    for trial in trials(range(part * size, (part + 1) * size)):
+    for trial in trials(range(COUNT)):
         assert trial.failure is None, trial
         fused.update(trial.fused)
     assert len(fused) == _KINDS, fused
+    assert min(fused.values()) >= COUNT // 10, fused

@@ -26,7 +26,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "supervision": (set(), set()),
     "runtime": ({"supervision"}, {"numpy"} | INTERPRETERS),
     "sharding": ({"files", "supervision"}, {"numpy"}),
-    "memory": ({"coding", "graph"}, {"numpy", "tomli"}),
+    "memory": ({"coding", "files", "graph"}, {"numpy", "tomli"}),
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
     "inference": ({"graph", "runtime"}, {"numpy"}),
@@ -45,8 +45,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "conversion": (
         {
-            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "progress", "regions"),
-            *("rendering", "runtime"),
+            *("calibration", "coding", "data", "fidelity", "files", "graph", "inference", "memory", "progress"),
+            *("regions", "rendering", "runtime"),
         },
         {"numpy"},
     ),
@@ -148,7 +148,7 @@ def test_layers(repository: Path) -> None:
         ("graph.edits.restore", "fmtc_tflite.runtime.library"),
         ("fidelity.metrics", "fmtc_tflite.runtime.interpreter"),
         ("calibration.stages", "fmtc_tflite.evaluation.evaluation"),
-        ("evaluation.evaluation", "fmtc_tflite.calibration.stages"),
+        ("evaluation.evaluation", "fmtc_tflite.calibration.kept_statistics"),
         ("conversion.paper_preset", "fmtc_tflite.profiling.baselines"),
         ("runtime.interpreter", SCHEMA),
         ("runtime.interpreter", "PIL.Image"),

@@ -70,3 +70,15 @@ def test_no_machine_paths(repository: Path) -> None:
 def test_large_files_are_not_tracked(repository: Path) -> None:
     large = [str(path) for path in tracked_files(repository) if path.stat().st_size > 1_000_000]
     assert large == []
+
+
+def test_the_page_on_architecture_names_every_folder(repository: Path) -> None:
+    page = (repository / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/]+)`", page))
+    folders = set()
+    for root in ("fmtc_tflite", "custom_ops"):
+        files = [
+            p.relative_to(repository / root) for p in tracked_files(repository) if p.is_relative_to(repository / root)
+        ]
+        folders |= {parent.as_posix() for file in files for parent in file.parents} - {"."}
+    assert folders - named == set()

@@ -37,11 +37,11 @@ class SiteInsertion:
     """One feature map to be coded.
 
     Attributes:
-        side_information: the constant that both ops read, as `FORMAT.md` defines it.
-        item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
-        folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
-            insertion has, and the producer is taken out, since their synthesis does its work.
-        rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
+      side_information: the constant that both ops read, as `FORMAT.md` defines it.
+      item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
+      folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
+        insertion has, and the producer is taken out, since their synthesis does its work.
+      rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
     """
 
     site: Site
@@ -55,10 +55,10 @@ def insert_codec(model: Model, insertions: Sequence[SiteInsertion]) -> None:
     """Inserts the encode and decode ops of feature maps into the model, in place.
 
     Args:
-        insertions: each map at most once, in execution order.
+      insertions: each map at most once, in execution order.
 
     Raises:
-        UnsupportedModelError: see check_rewritable.
+      UnsupportedModelError: see check_rewritable.
     """
     check_rewritable(model)
     if not insertions:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.regions.program import INPUT, OUTPUT, SCRATCH, Program
+from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.reference.kernels import Kernel, make_kernel
 
 _DTYPES: dict[int, np.dtype] = {

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import coded_models
 import model_builder
 from fmtc_tflite.errors import FmtcError, ModelFormatError
+from fmtc_tflite.graph.coded_maps import check_coded_names
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import load_model
@@ -235,6 +236,15 @@ def test_decoding_what_was_not_encoded() -> None:
     model.subgraphs[0].inputs.append(coded_tensor)
     with pytest.raises(ModelFormatError, match="which no FMTC_ENCODE has written before"):
         load_model(model.to_bytes())
+
+
+def test_coded_tensors_that_were_renamed() -> None:
+    model = load_model(coded(lambda ops: setattr(ops[1].inputs[0], "name", "another")))
+    with pytest.raises(
+        ModelFormatError, match="1 coded tensors stand for 1 feature maps by name, of which 1 are unknown"
+    ):
+        check_coded_names(model)
+    check_coded_names(load_model(coded(lambda ops: None)))
 
 
 def _decode_of(ops: list[Any], source: Any) -> Any:

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import model_builder
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference import memory_need
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -17,7 +18,7 @@ from model_builder import ModelBuilder
 
 
 def runner(content: bytes, default_kernels: bool = False) -> ModelRunner:
-    return ModelRunner(load_model(content), content, default_kernels=default_kernels)
+    return ModelRunner(ModelFile.parse(content), default_kernels=default_kernels)
 
 
 def custom(name: str) -> bytes:

@@ -13,7 +13,8 @@ from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.planner import plan_region, write_program
-from fmtc_tflite.regions.program import OUTPUT, SCRATCH, Program, ProgramWriter
+from fmtc_tflite.regions.program import Program, ProgramWriter
+from fmtc_tflite.regions.program_format import OUTPUT, SCRATCH
 from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.rows import RowTable, pull
 from fmtc_tflite.regions.stages import StageCosts, least_scratch

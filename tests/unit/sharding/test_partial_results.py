@@ -78,7 +78,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
 def test_what_an_interrupted_write_left_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
-    (tmp_path / "p" / ".shard_000001.npz.abc").write_bytes(b"half")
+    (tmp_path / "p" / ".fmtc_abc").write_bytes(b"half")
     with PartialResults(tmp_path / "p", IDENTITY) as partial:
         assert partial.finished == set()
         partial.remove()
