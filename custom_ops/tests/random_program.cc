@@ -157,8 +157,8 @@ class RandomChain {
   }
 
   // Rules and arrays of accumulators for so many padded channels.
-  uint8_t AddRequantization(size_t entries, MacParameters* p) {
-    const uint8_t rule = Byte(1, 5);
+  uint8_t AddRequantization(size_t entries, uint8_t last_rule, MacParameters* p) {
+    const uint8_t rule = Byte(1, last_rule);
     p->zero = Byte();
     p->low = Byte(0, 128);
     p->high = Byte(128);
@@ -219,7 +219,7 @@ class RandomChain {
     const std::vector<int8_t> weights =
         kind == kConv ? DotWeights(entries, k, p.group_channels) : Values<int8_t>(entries * k, -128, 127);
     p.weights_offset = builder_.AddArray(weights, 64);
-    const uint8_t rule = AddRequantization(entries, &p);
+    const uint8_t rule = AddRequantization(entries, kind == kDepthwise ? kBlocksRule : kRndnu, &p);
     const uint32_t height = OutputSize(last().height, w.kernel_rows, w.row_stride, w.row_dilation, w.above);
     const uint32_t width = OutputSize(last().width, w.kernel_columns, w.column_stride, w.column_dilation, w.left);
     PadColumns(w, width);
@@ -246,7 +246,7 @@ class RandomChain {
     const size_t k = size_t{last().height} * last().width * RoundUp(last().channels, 4);
     p.weight_zero = Draw(0, 1) != 0 ? int8_t{0} : static_cast<int8_t>(Draw(-128, 127));
     p.weights_offset = builder_.AddArray(DotWeights(entries, k, last().channels), 64);
-    const uint8_t rule = AddRequantization(entries, &p);
+    const uint8_t rule = AddRequantization(entries, kRndnu, &p);
     const uint16_t to = AddScratch(1, 1, channels);
     builder_.AddOp(kFullyConnected, rule, {last_}, to, p, entries * sizeof(int32_t));
     last_ = to;
@@ -260,8 +260,8 @@ class RandomChain {
     p.zero = Byte();
     p.low = Byte(0, 128);
     p.high = Byte(128);
-    const uint8_t rule = Byte(1, 2);
-    if (rule == 1) {
+    const uint8_t rule = Byte(1, 4);
+    if (rule != 2) {
       p.multiplier_a = Draw(1 << 30, INT32_MAX);
       p.multiplier_b = Draw(1 << 30, INT32_MAX);
       p.multiplier_sum = Draw(1 << 30, INT32_MAX);
@@ -292,9 +292,10 @@ class RandomChain {
     p.zero = Draw(-300, 300);
     p.low = Byte(0, 128);
     p.high = Byte(128);
-    constexpr uint8_t kRules[] = {1, 2, 3, 6};
+    p.addend = static_cast<float>(Draw(-100, 100)) * 0.37f;
+    constexpr uint8_t kRules[] = {1, 2, 3, 6, 7};
     const uint16_t to = AddScratch(1, 1, last().channels);
-    builder_.AddOp(kMean, kRules[Draw(0, 3)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
+    builder_.AddOp(kMean, kRules[Draw(0, 4)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
     last_ = to;
   }
 

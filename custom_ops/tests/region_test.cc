@@ -1,5 +1,5 @@
-// Programs of regions: valid ones run and give the same whatever scratch memory held and in however many strips; others
-// are refused.
+// Programs of regions: valid ones run and give the same whatever scratch memory held, in however many strips and with
+// the kernels of every level; others are refused.
 #include "region/region.h"
 
 #include <algorithm>
@@ -30,7 +30,9 @@ void TestRandomProgramsRun() {
     for (int i = 0; i < region.program().header->ops; ++i) kinds.insert(region.program().ops[i].kind);
     const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
-    EXPECT(region.Run(2, inputs, 0xFF) == outputs);
+    for (const region::RowKernels* kernels : test::AllRowKernels()) {
+      EXPECT(region.Run(2, inputs, 0xFF, *kernels) == outputs);
+    }
     for (uint32_t strips = 1; strips <= 3; ++strips) {
       OwnedRegion other(test::RandomProgram(seed, strips, seed % 2 == 0));
       EXPECT(other.Run(2, inputs, 0xA5) == outputs);

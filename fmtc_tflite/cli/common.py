@@ -1,5 +1,7 @@
 """What all command-line tools share: absl flags in console scripts, and exit codes."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys

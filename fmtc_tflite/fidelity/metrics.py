@@ -30,9 +30,9 @@ class MeanResult:
     """A mean over samples.
 
     Attributes:
-        mean: The mean; nan without samples.
-        std_error: Standard error of the mean (n - 1 in the variance); nan below two samples.
-        num_samples: Number of samples.
+      mean: The mean; nan without samples.
+      std_error: Standard error of the mean (n - 1 in the variance); nan below two samples.
+      num_samples: Number of samples.
     """
 
     mean: float
@@ -45,11 +45,11 @@ class ByteStatistics:
     """`coded_bytes` of the reports, all in bytes.
 
     Attributes:
-        mean: Mean over samples.
-        p50: Median (numpy's `linear` percentile).
-        p99: 99th percentile (numpy's `linear`); None below 100 samples, where only `max` is honest.
-        max: Largest sample.
-        num_samples: Number of samples.
+      mean: Mean over samples.
+      p50: Median (numpy's `linear` percentile).
+      p99: 99th percentile (numpy's `linear`); None below 100 samples, where only `max` is honest.
+      max: Largest sample.
+      num_samples: Number of samples.
     """
 
     mean: float
@@ -167,10 +167,10 @@ class KlDivergence(SampleMean):
         """Adds a batch of probabilities [N, ..., classes].
 
         Args:
-            original: Probabilities of the original model.
-            converted: Probabilities of the converted model, of the same shape.
-            step: Quantization step of both; half of it is added to each before they are renormalised, so that a
-                quantized zero is not taken for an impossibility.
+          original: Probabilities of the original model.
+          converted: Probabilities of the converted model, of the same shape.
+          step: Quantization step of both; half of it is added to each before they are renormalised, so that a
+            quantized zero is not taken for an impossibility.
         """
         pair = _pair(original, converted)
         floored = [np.maximum(values, 0.0) + step / 2 for values in pair]
@@ -258,7 +258,7 @@ class LabelRanks(PerSample):
         """Adds a batch: scores [N, classes] of any type, integer labels [N].
 
         Raises:
-            CalibrationError: a label (with the offset) that is no class.
+          CalibrationError: a label (with the offset) that is no class.
         """
         scores = np.asarray(scores)
         labels = np.asarray(labels, dtype=np.int64)
@@ -292,10 +292,10 @@ class PairedDifference:
     """How two models' answers on the same samples differ.
 
     Attributes:
-        difference: Mean of (first right) - (second right), with its standard error.
-        only_first: Samples that only the first model got right.
-        only_second: Samples that only the second model got right.
-        p_value: See mcnemar_p_value.
+      difference: Mean of (first right) - (second right), with its standard error.
+      only_first: Samples that only the first model got right.
+      only_second: Samples that only the second model got right.
+      p_value: See mcnemar_p_value.
     """
 
     difference: MeanResult
@@ -347,7 +347,7 @@ class MeanIou:
         """Adds a batch of predicted classes and labels, integers [N, H, W].
 
         Raises:
-            CalibrationError: different sizes; a class that is negative or above 254 (255 for predictions).
+          CalibrationError: different sizes; a class that is negative or above 254 (255 for predictions).
         """
         if predictions.shape != labels.shape:
             raise CalibrationError(

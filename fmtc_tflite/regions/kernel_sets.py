@@ -77,7 +77,8 @@ def accumulator_rule(op: Op, kernels: KernelSet) -> Rule:
         return Rule.RNDNU if rndnu else Rule.FLOAT32
     is_int8 = source is not None and source.dtype == np.int8
     if own == "reference":
-        return Rule.FLOAT64 if op.opcode == "FULLY_CONNECTED" else Rule.DOUBLE_ROUNDING
+        in_floats = op.opcode == "FULLY_CONNECTED" and kernels.vectors  # tflite-runtime's are older
+        return Rule.FLOAT64 if in_floats else Rule.DOUBLE_ROUNDING
     if op.opcode == "DEPTHWISE_CONV_2D":
         return Rule.BLOCKS if is_int8 and kernels.vectors else Rule.DOUBLE_ROUNDING
     if op.opcode == "CONV_2D" and _is_grouped(op):
