@@ -8,6 +8,8 @@ Layout, little-endian: magic `FMRV`, u32 count, then for each case: u32 batch, u
 outputs, and blobs, each a u32 length and bytes: the program, the inputs, the outputs.
 """
 
+from __future__ import annotations
+
 import struct
 import sys
 from collections.abc import Iterable, Iterator

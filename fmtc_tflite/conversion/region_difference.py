@@ -29,8 +29,8 @@ def first_difference(
     graph = model.subgraphs[0]
     inputs = [[graph.tensors[number] for number in region.input_numbers] for region in regions]
     wanted = [t for tensors in results for t in tensors if t is not None] + [t for own in inputs for t in own]
-    known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
-    graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if id(t) not in known)]
+    known = {*graph.inputs, *graph.outputs}
+    graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if t not in known)]
     runtime, kernels = where
     runner = ModelRunner(ModelFile.of(model), runtime=runtime, kernels=kernels)
     runner.run(sample)

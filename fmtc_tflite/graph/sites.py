@@ -91,7 +91,7 @@ def _feature_maps(model: Model) -> Iterator[Site]:
     for subgraph in entry_subgraphs(model):
         view = GraphView(subgraph)
         boundary = _boundary_tensors(model, subgraph)
-        working_memory = {id(t) for op in subgraph.ops for t in op.intermediates if t is not None}
+        working_memory = {t for op in subgraph.ops for t in op.intermediates if t is not None}
         for op in subgraph.ops:
             for tensor in op.outputs:
                 if tensor is None or view.producer(tensor) is not op:
@@ -100,7 +100,7 @@ def _feature_maps(model: Model) -> Iterator[Site]:
                     yield _site(tensor, op, view, boundary, working_memory)
 
 
-def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], working_memory: set[int]) -> Site:
+def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[Tensor], working_memory: set[Tensor]) -> Site:
     consumers = tuple(view.consumer_ops(tensor))
     return Site(
         tensor=tensor,
@@ -108,17 +108,17 @@ def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], wor
         producer=producer,
         consumers=consumers,
         activation_range=activation_range(producer, tensor),
-        is_graph_boundary=id(tensor) in boundary,
-        has_other_writers=len(view.producers(tensor)) > 1 or id(tensor) in working_memory,
+        is_graph_boundary=tensor in boundary,
+        has_other_writers=len(view.producers(tensor)) > 1 or tensor in working_memory,
     )
 
 
-def _boundary_tensors(model: Model, subgraph: Subgraph) -> set[int]:
+def _boundary_tensors(model: Model, subgraph: Subgraph) -> set[Tensor]:
     tensors = [*subgraph.inputs, *subgraph.outputs]
     for signature in model.signatures:
         if signature.subgraph is subgraph:
             tensors += [tensor for _, tensor in signature.inputs + signature.outputs]
-    return {id(tensor) for tensor in tensors}
+    return set(tensors)
 
 
 def activation_range(producer: Op, tensor: Tensor) -> tuple[int, int]:
