@@ -6,9 +6,11 @@ What runs a converted model needs numpy and a TFLite runtime only. Everything is
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from fmtc_tflite.api import convert, evaluate, profile, restore
     from fmtc_tflite.profiling.options import ProfileOptions
     from fmtc_tflite.profiling.outputs import ProfileOutputs

@@ -47,10 +47,7 @@ class RandomChain {
     t.padding = Byte();
     return index;
   }
-  uint16_t AddScratchLike(uint16_t tensor) {
-    const TensorRecord& t = builder_.tensor(tensor);
-    return AddScratch(t.height, t.width, t.channels);
-  }
+  uint16_t AddScratchLikeLast() { return AddScratch(last().height, last().width, last().channels); }
 
   template <typename T>
   std::vector<T> Values(size_t count, int32_t low, int32_t high) {
@@ -127,7 +124,7 @@ class RandomChain {
       case 10:
         return AddResize();
       default:
-        const uint16_t to = AddScratchLike(last_);
+        const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
@@ -278,7 +275,7 @@ class RandomChain {
       inputs.pop_back();
       p.constants_offset = builder_.AddArray(Values<uint8_t>(RoundUp(last().channels, 16), 0, 255));
     }
-    const uint16_t to = AddScratchLike(last_);
+    const uint16_t to = AddScratchLikeLast();
     builder_.AddOp(kAdd, rule, inputs, to, p);
     last_ = to;
   }
