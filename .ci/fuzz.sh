@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs each fuzz target with sanitizers on inputs from seeds, 10^8 of them over all targets and levels of kernels, then
-# for half a minute with libFuzzer. Needs clang and its runtime. $1: scratch folder. Inputs that fail go to dist/fuzz.
+# Runs each fuzz target with sanitizers on inputs from seeds, 10^8 of them over all targets and levels of kernels and
+# 10^7 more hostile programs of regions, then for half a minute with libFuzzer. Needs clang and its runtime. $1: scratch folder. Inputs that fail go to dist/fuzz.
 set -euo pipefail
 
-readonly INPUTS=100000000 PROCESSES=2
+readonly INPUTS=100000000 REGION_INPUTS=10000000 PROCESSES=2
 
 cmake -S custom_ops -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE=ON
 cmake --build "$1" --parallel 2 --target fuzz_driver
@@ -16,11 +16,14 @@ pids=()
 for ((seed = 1; seed <= PROCESSES; ++seed)); do
   "$1/fuzz_driver" --seed "$seed" --inputs $((INPUTS / PROCESSES)) --artifacts dist/fuzz >"$1/seed_$seed.txt" &
   pids+=($!)
+  "$1/fuzz_driver" --target region --seed $((1000 + seed)) --inputs $((REGION_INPUTS / PROCESSES)) \
+    --artifacts dist/fuzz >"$1/seed_region_$seed.txt" &
+  pids+=($!)
 done
 failed=0
 for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
 cat "$1"/seed_*.txt
-cat "$1"/seed_*.txt | awk -v least="$INPUTS" -v failed="$failed" '
+cat "$1"/seed_*.txt | awk -v least="$((INPUTS + REGION_INPUTS))" -v failed="$failed" '
   NF == 2 && $2 == "inputs" { total += $1 }
   END { print total " inputs in total"; exit failed || total < least }'
 

@@ -6,3 +6,5 @@ mkdir -p "$1"
 python tools/make_golden_vectors.py --output "$1/vectors.bin"
 cmp tests/golden/vectors.bin "$1/vectors.bin"
 echo "tests/golden/vectors.bin is up to date"
+python tools/make_region_vectors.py --check
+echo "tests/golden/region_vectors.bin is up to date"

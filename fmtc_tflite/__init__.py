@@ -3,10 +3,14 @@
 What runs a converted model needs numpy and a TFLite runtime only. Everything is imported when it is first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import importlib
+
+TYPE_CHECKING = False  # type checkers take it for typing's, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from fmtc_tflite.api import convert, evaluate, profile, restore
     from fmtc_tflite.profiling.options import ProfileOptions
     from fmtc_tflite.profiling.outputs import ProfileOutputs

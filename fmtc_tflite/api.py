@@ -4,6 +4,8 @@ Models run in the process that calls: a TensorFlow Lite runtime that crashes on 
 nobody vouches for, call these functions in a process of its own, as the command-line tools do.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 from collections.abc import Iterable

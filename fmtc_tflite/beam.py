@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite import __version__, errors
-from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.calibration import kept_statistics, passes
 from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, State, ValueStatistics
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity, tensor_key
@@ -98,27 +98,29 @@ class MeasureShard(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[tuple[Key, Statistics]]:
         """Measures one shard."""
         stage, first, end = shard
-        measure = self._sensitivities if stage == stages.SENSITIVITIES else self._values
+        measure = self._sensitivities if stage == kept_statistics.SENSITIVITIES else self._values
         yield from measure(first, end)
 
     def _values(self, first: int, end: int) -> Iterator[tuple[Key, Statistics]]:
         wanted = self._job.wanted
-        keys = [key for key in self._sites if {(stages.VALUES, key), (stages.COVARIANCES, key)} & wanted]
+        keys = [
+            key for key in self._sites if {(kept_statistics.VALUES, key), (kept_statistics.COVARIANCES, key)} & wanted
+        ]
         found = passes.value_statistics(
             self._file,
             [self._sites[key] for key in keys],
             self._samples.subset(np.arange(first, end)),
-            [(stages.COVARIANCES, key) in wanted for key in keys],
+            [(kept_statistics.COVARIANCES, key) in wanted for key in keys],
             self._job.options.num_threads,
         )
         for key, (values, covariance) in zip(keys, found, strict=True):
-            yield (stages.VALUES, key), values
+            yield (kept_statistics.VALUES, key), values
             if covariance is not None:
-                yield (stages.COVARIANCES, key), covariance
+                yield (kept_statistics.COVARIANCES, key), covariance
 
     def _sensitivities(self, first: int, end: int) -> Iterator[tuple[Key, Statistics]]:
         options = self._job.options
-        keys = [key for key in self._sites if (stages.SENSITIVITIES, key) in self._job.wanted]
+        keys = [key for key in self._sites if (kept_statistics.SENSITIVITIES, key) in self._job.wanted]
         meter = SensitivityMeter(
             self._file,
             [self._sites[key] for key in keys],
@@ -126,11 +128,11 @@ class MeasureShard(beam.DoFn):
             options.calibration.seed,
             options.num_threads,
         )
-        chosen = stages.gradient_samples(self._file.model, self._samples).subset(np.arange(first, end))
+        chosen = kept_statistics.gradient_samples(self._file.model, self._samples).subset(np.arange(first, end))
         for position, sample in enumerate(chosen, first):
             meter.add(position, sample)
         for key, sums in zip(keys, meter.sums, strict=True):
-            yield (stages.SENSITIVITIES, key), sums
+            yield (kept_statistics.SENSITIVITIES, key), sums
 
 
 class MergeStatistics(beam.CombineFn):
@@ -198,7 +200,7 @@ def calibrate(
     with_covariance: Sequence[bool],
     options: ConvertOptions,
 ) -> None:
-    """Measures on Beam's workers what stages.value_statistics and stages.sensitivities will look for in the store.
+    """Measures on Beam's workers what `kept_statistics` will look for in the store.
 
     Args:
       samples: those to build from.
@@ -208,14 +210,16 @@ def calibrate(
       UsageError: options that Beam does not take; workers that see something else than this machine.
       FmtcError: the pipeline failed.
     """
-    calibration, chosen = options.calibration, stages.gradient_samples(file.model, samples)
+    calibration, chosen = options.calibration, kept_statistics.gradient_samples(file.model, samples)
     missing: dict[Key, tuple[Site, dict[str, Any]]] = {}
     for site, covariance in zip(sites, with_covariance, strict=True):
-        wanted = {stages.VALUES: stages.site_parameters(file.model, site, samples)}
+        wanted = {kept_statistics.VALUES: kept_statistics.site_parameters(file.model, site, samples)}
         if covariance:
-            wanted[stages.COVARIANCES] = wanted[stages.VALUES]
+            wanted[kept_statistics.COVARIANCES] = wanted[kept_statistics.VALUES]
         kind, seed = options.output_kind, calibration.seed
-        wanted[stages.SENSITIVITIES] = stages.sensitivity_parameters(file.model, site, chosen, kind, seed)
+        wanted[kept_statistics.SENSITIVITIES] = kept_statistics.sensitivity_parameters(
+            file.model, site, chosen, kind, seed
+        )
         for stage, parameters in wanted.items():
             if store.get(stage, parameters) is None:
                 missing[stage, tensor_key(file.model, site.tensor)] = (site, parameters)
@@ -228,10 +232,10 @@ def calibrate(
     found = _run(measure, _calibration_shards(missing, len(samples), len(chosen)), list(missing), calibration.beam)
     for (stage, key), (site, parameters) in missing.items():
         state = found[stage, key]
-        if stage == stages.SENSITIVITIES:
+        if stage == kept_statistics.SENSITIVITIES:
             sums = SensitivityStatistics(site.tensor.shape[3])
             sums.add_state(state)
-            state = dict(stages.sensitivity_arrays(sums.result()))
+            state = dict(kept_statistics.sensitivity_arrays(sums.result()))
         store.put(stage, parameters, state)
 
 
@@ -263,10 +267,12 @@ def _calibration_shards(keys: Iterable[Key], num_samples: int, num_gradient_samp
     """Only the passes that something is missing of."""
     missing = {stage for stage, _ in keys}
     shards: list[Shard] = []
-    if missing & {stages.VALUES, stages.COVARIANCES}:
-        shards += [(stages.VALUES, *ends) for ends in _cut(num_samples, _SHARD_SAMPLES)]
-    if stages.SENSITIVITIES in missing:
-        shards += [(stages.SENSITIVITIES, *ends) for ends in _cut(num_gradient_samples, _GRADIENT_SHARD_SAMPLES)]
+    if missing & {kept_statistics.VALUES, kept_statistics.COVARIANCES}:
+        shards += [(kept_statistics.VALUES, *ends) for ends in _cut(num_samples, _SHARD_SAMPLES)]
+    if kept_statistics.SENSITIVITIES in missing:
+        shards += [
+            (kept_statistics.SENSITIVITIES, *ends) for ends in _cut(num_gradient_samples, _GRADIENT_SHARD_SAMPLES)
+        ]
     return shards
 
 

@@ -1,5 +1,7 @@
 """Exceptions of the package. Each message says where, what was found, what was expected and what to do next."""
 
+from __future__ import annotations
+
 
 class FmtcError(Exception):
     """Base of all errors that this package raises on purpose."""

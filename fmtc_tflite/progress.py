@@ -1,5 +1,7 @@
 """Progress bars, which a run with no terminal, or with no stderr at all, goes without."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable
 from typing import Any

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -49,6 +49,9 @@ class _Note:
 
 _note: _Note | None = None
 _models: list[str] = []
+_waiting: list[int] = []  # signals that came before anyone could handle them
+
+Handler = Callable[[int, FrameType | None], object]
 
 
 def note_model(path: str) -> None:
@@ -82,7 +85,7 @@ def foreign_code(runtime: str, doing: str) -> Iterator[None]:
 
 
 def supervised(work: Callable[[], int]) -> int:
-    """Runs `work` in a child process.
+    """Runs `work` in a child process, which gets no signals until it calls `open_to_signals`.
 
     It returns twice: in the child what `work` returned, in the parent the exit code that the child had, or that a crash
     deserves after one line on stderr. The caller ends the process with it either way.
@@ -93,7 +96,10 @@ def supervised(work: Callable[[], int]) -> int:
         if stream is not None:
             stream.flush()
     parent = os.getpid()
-    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+    # Blocking them would not do: another thread would take them, and Python's handlers run in this one.
+    for number in _PASSED_ON:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda signum, _: _waiting.append(signum))
     with warnings.catch_warnings():
         # numpy's threads may exist by now; they are idle, and its BLAS library has handlers for forks.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -102,12 +108,22 @@ def supervised(work: Callable[[], int]) -> int:
         die_with(parent)
         if not os.environ.get("PYTHONFAULTHANDLER"):
             faulthandler.disable()  # absl enables it: its stack of our Python code tells nothing of a runtime's crash
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _interrupt_once)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
         _note = note
         return work()
-    return _Parent(child).exit_code(note, held_back)
+    return _Parent(child).exit_code(note)
+
+
+def open_to_signals(handlers: Mapping[signal.Signals, Handler]) -> None:
+    """To be called by the work, where it handles what signals raise: those that came until now arrive now.
+
+    Args:
+      handlers: SIGINT and others; what has none ends the process, and what was ignored stays so.
+    """
+    for number in _PASSED_ON:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handlers.get(number, signal.SIG_DFL))
+    while _waiting:
+        os.kill(os.getpid(), _waiting.pop(0))
 
 
 def die_with(parent: int) -> None:
@@ -117,12 +133,6 @@ def die_with(parent: int) -> None:
         os._exit(_EXIT_INTERNAL)
 
 
-def _interrupt_once(signum: int, frame: FrameType | None) -> None:
-    """Ctrl-C reaches the child from the terminal and again through the parent; cleaning up is not to be disturbed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 class _Parent:
     """Waits for the child, and passes on the signals that it gets meanwhile."""
 
@@ -130,9 +140,9 @@ class _Parent:
         self._child = child
         self._interrupted_at: float | None = None
 
-    def exit_code(self, note: _Note, mask: set[int | signal.Signals]) -> int:
+    def exit_code(self, note: _Note) -> int:
         """The exit code to end with; see `supervised`."""
-        status = self._wait(mask)
+        status = self._wait()
         if os.WIFEXITED(status):
             return os.WEXITSTATUS(status)
         number = os.WTERMSIG(status)
@@ -149,7 +159,7 @@ class _Parent:
         _complain(f"the process was ended by {_name(number)}{cause}")
         return _EXIT_INTERNAL
 
-    def _wait(self, mask: set[int | signal.Signals]) -> int:
+    def _wait(self) -> int:
         # Signals may be delivered to any thread, so that waiting must not rely on being interrupted by them.
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer)
@@ -157,7 +167,8 @@ class _Parent:
         for number in _PASSED_ON:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._pass_on)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        while _waiting:
+            self._pass_on(_waiting.pop(0), None)
         while True:
             found, status = os.waitpid(self._child, os.WNOHANG)
             if found:

@@ -1,5 +1,7 @@
 """Text of files and of the system, made fit to be shown: names in a model are whatever its author put there."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from typing import Any

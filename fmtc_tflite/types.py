@@ -1,5 +1,7 @@
 """Options and decisions that several modules share."""
 
+from __future__ import annotations
+
 import math
 import re
 from dataclasses import dataclass, field
@@ -93,7 +95,8 @@ class ConvertOptions:
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
         for the least peak arena, bit-exact.
-      kernels: whose results regions give; auto = what the runtime at hand does by default.
+      kernels: whose results regions give; auto = what the runtime does by default.
+      runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -116,6 +119,7 @@ class ConvertOptions:
     paper_bits: float | None = None
     execution: Execution = "ops"
     kernels: Kernels = "auto"
+    runtime: str | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
@@ -128,7 +132,7 @@ class ConvertOptions:
         return DEFAULT_MAX_KL if self.max_kl is None else self.max_kl
 
     @property
-    def default_treatment(self) -> "Treatment":
+    def default_treatment(self) -> Treatment:
         """What becomes of a map that nothing else decides on, where loss is allowed."""
         return Treatment("klt" if self.preset == "paper" else "step")
 
@@ -204,8 +208,9 @@ class ConvertOptions:
     def _check_execution(self, bounds: list[str]) -> None:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
-            if self.kernels != "auto":
-                raise UsageError(f"--kernels {self.kernels} belongs to --execution regions; pass both or neither")
+            for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
+                if value != default:
+                    raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
             return
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")

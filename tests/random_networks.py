@@ -37,14 +37,17 @@ class _Network:
         self.count = 0
 
     def build(self) -> bytes:
-        self._input()
+        self._input("x")
+        if self.rng.random() < 0.2:
+            self._input("y")
+        inputs = len(self.live)
         for _ in range(int(self.rng.integers(2, 17))):
             makers = self._makers()
             weights = np.array([weight for _, weight in makers], float)
             make = makers[int(self.rng.choice(len(makers), p=weights / weights.sum()))][0]
             self.live.append(make())
         last = [ref for ref in self.live if ref.index not in self.read]
-        for ref in self.live[1:]:
+        for ref in self.live[inputs:]:
             if ref in last or self.rng.random() < 0.06:
                 self.graph.output(self._tail(ref) if ref in last else ref)
         return self.builder.build()
@@ -142,21 +145,23 @@ class _Network:
 
     # --- ops ----------------------------------------------------------------------------------------------------------
 
-    def _input(self) -> None:
+    def _input(self, name: str) -> None:
         height, width, channels = (int(self.rng.integers(1, n)) for n in (_MOST_SIDE, _MOST_SIDE, 9))
         shape = (self.batch, height + 2, width + 2, channels)
         kind = self.rng.random()
         if kind < 0.1:  # as PyTorch exports
-            moved = self.graph.input("x", [shape[axis] for axis in (0, 3, 1, 2)], self.dtype, **self._quantization())
+            moved = self.graph.input(name, [shape[axis] for axis in (0, 3, 1, 2)], self.dtype, **self._quantization())
             ref = self._tensor("transposed", shape, like=moved)
-            order = self.graph.tensor("order", (4,), "INT32", scale=0, data=np.array([0, 2, 3, 1], np.int32))
+            order = self.graph.tensor(
+                self._name("order"), (4,), "INT32", scale=0, data=np.array([0, 2, 3, 1], np.int32)
+            )
             self.graph.op("TRANSPOSE", [moved, order], [ref], schema.TransposeOptionsT(), version=2)
         elif kind < 0.3:
-            image = self.graph.input("image", shape, "FLOAT32")
+            image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)
             self.graph.op("QUANTIZE", [image], [ref], schema.QuantizeOptionsT(), version=1)
         else:
-            ref = self.graph.input("x", shape, self.dtype, **self._quantization())
+            ref = self.graph.input(name, shape, self.dtype, **self._quantization())
         self.live.append(ref)
 
     def _conv(self) -> Ref:

@@ -29,6 +29,7 @@ from fmtc_tflite.regions.candidates import Group, find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.planner import plan_region, write_program
+from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from random_networks import random_network
 
 _BATCHES = (1, 1, 1, 3)
@@ -46,19 +47,20 @@ class Trial:
     failure: str | None
 
 
-def trials(seeds: Sequence[int]) -> Iterator[Trial]:
-    """Each network under each set."""
+def trials(seeds: Sequence[int], runtime: str | None = None) -> Iterator[Trial]:
+    """Each network under each set of a runtime that it has."""
     for seed in seeds:
         content = random_network(seed, _BATCHES[seed % len(_BATCHES)])
         for kernels in KERNEL_SETS:
-            yield trial(seed, content, kernels)
+            if kernels != "xnnpack" or default_kernels(runtime) == kernels:
+                yield trial(seed, content, kernels, runtime)
 
 
-def trial(seed: int, content: bytes, kernels: str) -> Trial:
+def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -> Trial:
     """Fuses all groups, worthwhile or not, and compares all outputs on extremes and noise."""
     model = load_model(content)
     subgraph = model.subgraphs[0]
-    kernel_set = KernelSet(kernels, TARGET)
+    kernel_set = KernelSet(kernels, TARGET, has_vectors(chosen_runtime(runtime)))
     found = find_candidates(subgraph, op_builder(kernel_set))
     fused = Counter(op.opcode for group in found.groups for op in group.ops)
     left_out = Counter(f"{op.opcode}: {reason}" for op, reason in found.left_out.items())
@@ -66,7 +68,7 @@ def trial(seed: int, content: bytes, kernels: str) -> Trial:
         regions = [_planned(subgraph, group, kernel_set.number) for group in found.groups]
         fusions = [Fusion(r.group.ops, r.group.inputs, r.group.outputs, r.program.content) for r in regions]
         fuse(model, subgraph, fusions, [op for op in subgraph.ops if is_reshape(op)])
-        failure = _difference(seed, content, model.to_bytes(), regions, kernels)
+        failure = _difference(seed, content, model.to_bytes(), regions, (runtime, kernels))
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
     return Trial(seed, kernels, fused, left_out, failure)
@@ -81,18 +83,20 @@ def _planned(subgraph: Subgraph, group: Group, kernel_set: int) -> PlannedRegion
 
 
 def _difference(
-    seed: int, content: bytes, converted: bytes, regions: Sequence[PlannedRegion], kernels: str
+    seed: int, content: bytes, converted: bytes, regions: Sequence[PlannedRegion], where: tuple[str | None, str]
 ) -> str | None:
     if not regions:
         return None
     models = load_model(content), load_model(converted)
-    runners = [ModelRunner(ModelFile(m, c), kernels=kernels) for m, c in zip(models, (content, converted), strict=True)]
+    runtime, kernels = where
+    files = [ModelFile(model, each) for model, each in zip(models, (content, converted), strict=True)]
+    runners = [ModelRunner(file, runtime=runtime, kernels=kernels) for file in files]
     for number, sample in enumerate(adversarial_samples(models[0].subgraphs[0].inputs, seed)):
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True):
             if not np.array_equal(runners[0].read(expected), runners[1].read(found)):
-                return f"sample {number}: {first_difference(content, regions, sample, kernels)}"
+                return f"sample {number}: {first_difference(content, regions, sample, where)}"
     return None
 
 
@@ -100,14 +104,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--runtime", help="ai_edge_litert, tflite_runtime or tensorflow")
     options = parser.parse_args(arguments)
     fused, failures = Counter[str](), 0
-    for each in trials(range(options.first, options.first + options.count)):
+    for each in trials(range(options.first, options.first + options.count), options.runtime):
         fused.update(each.fused)
         if each.failure is not None:
             failures += 1
             print(f"seed {each.seed}, {each.kernels}: {each.failure}")
-    print(f"{options.count} networks, {len(KERNEL_SETS)} sets of kernels, {failures} failures; ops in regions:")
+    print(f"{options.count} networks under every set of kernels, {failures} failures; ops in regions:")
     for opcode, number in sorted(fused.items()):
         print(f"  {opcode:24} {number}")
     return min(failures, 1)

@@ -214,7 +214,9 @@ def _add(maker: _Maker) -> Ref:
 def _mean(maker: _Maker) -> Ref:
     x = maker.input(maker.shape(70, 15))
     keep = bool(maker.integer(0, 1))
-    axes = maker.graph.constant("axes", np.array(maker.pick([1, 2], [2, 1], [-3, -2]), np.int32), 0)
+    axes = maker.graph.constant(
+        "axes", np.array(maker.pick([1, 2], [1, 2], [1, 2], [2, 1], [2, 1], [-3, -2]), np.int32), 0
+    )
     own = maker.same_as(x) if maker.rng.random() < 0.2 else {"scale": maker.scale(x.scale * maker.pick(0.1, 0.5, 1, 2))}
     shape = (x.shape[0], 1, 1, x.shape[3]) if keep else (x.shape[0], x.shape[3])
     y = maker.result(shape, **own)

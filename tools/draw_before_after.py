@@ -6,6 +6,8 @@ Makes and measures both conversions of `fmtc-convert --demo`, lossless and defau
 each feature map, in execution order, and a light background of its own, for pages of any colour.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from typing import Any

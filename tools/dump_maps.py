@@ -8,6 +8,8 @@ values NHWC, a file for each, and their list `maps.txt` with a line `FILE HxWxC`
 `codec_bench --network MAPS/maps.txt` reads it. Exit codes as those of fmtc-convert.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from contextlib import suppress

@@ -6,6 +6,8 @@ for uint8, 0 for int8; and four blobs, each a u32 length and bytes: side informa
 The encoder's capacity is the length of the coded tensor where the name ends in `_tight`, else what always suffices.
 """
 
+from __future__ import annotations
+
 import struct
 import sys
 from collections.abc import Iterator

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "c_api/fmtc_c_api.h"
 #include "codec/kernels/dispatch.h"
+#include "region/kernels/dispatch.h"
 #include "region/region.h"
 
 struct fmtc_region {
@@ -93,6 +94,6 @@ int32_t fmtc_region_run(fmtc_region* r, const uint8_t* const* inputs, uint8_t* c
   if (trace != nullptr) region_trace = {trace->tensors, trace->nanoseconds, trace->bytes_written, Nanoseconds};
   const region::RunArguments arguments{inputs, outputs, static_cast<int32_t>(batch), scratch,
                                        trace != nullptr ? &region_trace : nullptr};
-  region::Run(r->program, region::PlainRowKernels(), arguments, &r->state);
+  region::Run(r->program, region::ChosenRowKernels(), arguments, &r->state);
   return Code(Status::kOk);
 }

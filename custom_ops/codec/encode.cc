@@ -91,7 +91,9 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
 
   EncodeJob job{{&codec, &plan, type, 0, output, capacity}, input, workspace, 1};
   size_t used = 0;
-  job.tasks = capacity >= enough ? UsefulWorkers(plan, workers.count) : 1;
+  // Workers that wrote into each other's workspaces could not trust what they have there.
+  const bool are_apart = kHasWorkers && !Overlap(output, capacity, workspace, workspace_bytes);
+  job.tasks = are_apart && capacity >= enough ? UsefulWorkers(plan, workers.count) : 1;
   if (kHasWorkers && job.tasks > 1) {
     // Level 0 fits, and every task has its own part of the output.
     workers.Run(job.tasks, RunEncodeTask, &job);

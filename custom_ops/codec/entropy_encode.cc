@@ -36,7 +36,7 @@ bool SplitValues(const SegmentShape& shape, const uint8_t* residuals, uint8_t co
 
 // The last step costs nothing: it says where the lanes start.
 void StartLanes(const ClassTables& tables, const uint8_t* tokens, uint8_t* states) {
-  for (size_t lane = 0; lane < kLanes; ++lane) states[lane] = tables.encode.start_state[tokens[lane] % kMaxTokens];
+  for (size_t lane = 0; lane < kLanes; ++lane) states[lane] = tables.encode.start_state[tokens[lane]];
 }
 
 void EncodeTokens(const SegmentShape& shape, const uint8_t* tokens, uint8_t constant_mask, LaneEncoder* encoder) {
@@ -83,6 +83,8 @@ size_t EncodeCoded(const SegmentShape& shape, const uint8_t* residuals, uint8_t*
   if (!SplitValues(shape, residuals, constant_mask, tokens, &raw)) return 0;
 
   const size_t n = shape.num_values();
+  // Where a caller lets its buffers overlap, raw bits were written over tokens, which are indices. All classes have 0.
+  if (Overlap(tokens, n, out, room)) memset(tokens, 0, n);
   LaneEncoder encoder{{}, {tokens, 8 * n}};
   EncodeTokens(shape, tokens, constant_mask, &encoder);
   const size_t begin = encoder.writer.position / 8;

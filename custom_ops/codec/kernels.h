@@ -1,8 +1,8 @@
 // The loops that exist in versions for different processors, as a table of functions. All versions compute the same to
 // the last bit; those in plain C++ are part of the codec and define what that is.
 //
-// Where a caller lets buffers overlap, values, tokens and component codes may change under a kernel. What it computes
-// does not matter then, but it never uses such a byte as an index that the table behind it does not have.
+// Where a caller lets buffers overlap, values and component codes may change under a kernel. What it computes does not
+// matter then, but it never uses such a byte as an index that the table behind it does not have.
 #ifndef FMTC_CODEC_KERNELS_H_
 #define FMTC_CODEC_KERNELS_H_
 
@@ -76,8 +76,8 @@ struct Kernels {
   // Splits values into tokens and raw bits. kValueSlack bytes behind the tokens may be overwritten.
   void (*split_run)(const ClassTables& tables, const uint8_t* values, size_t n, uint8_t* tokens, RawWriter* raw);
 
-  // Codes tokens, from the last to the first. The writer may write over tokens once they are coded: a token takes less
-  // than a byte.
+  // Codes tokens that the class has, from the last to the first. The writer may write over tokens once they are coded:
+  // a token takes less than a byte.
   void (*encode_run)(const ClassTables& tables, const uint8_t* tokens, size_t n, LaneEncoder* encoder);
 
   // Between one plane a component and components interleaved; component j is plane place[j]. kValueSlack bytes must

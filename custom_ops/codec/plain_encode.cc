@@ -10,26 +10,23 @@ static_assert(kLanes % kBatch == 0, "a step is a whole number of batches");
 
 constexpr uint8_t kLowBits[] = {0, 1, 3, 7, 15, 31, 63};
 
-// The token is below kMaxTokens.
 inline void EncodeToken(const ClassTables& tables, uint8_t token, uint8_t* state, TokenWriter* writer) {
   const EncodeTable& table = tables.encode;
   const uint32_t x = *state;
   const uint32_t bits = table.most_bits[token] - (x < table.threshold[token] ? 1u : 0u);
   writer->Put(x & kLowBits[bits], bits);
-  *state = table.next_state[((x >> bits) + table.state_offset[token]) % kNumStates];
+  *state = table.next_state[static_cast<uint8_t>((x >> bits) + table.state_offset[token])];
 }
 
 // One step of up to 64 lanes, backwards.
 void EncodeStep(const ClassTables& tables, const uint8_t* tokens, size_t lanes, uint8_t* states, TokenWriter* writer) {
   TokenWriter w = *writer;
   if (lanes % kBatch != 0) {
-    for (; lanes % kBatch != 0; --lanes) EncodeToken(tables, tokens[lanes - 1] % kMaxTokens, states + lanes - 1, &w);
+    for (; lanes % kBatch != 0; --lanes) EncodeToken(tables, tokens[lanes - 1], states + lanes - 1, &w);
     w.Flush();
   }
   for (; lanes > 0; lanes -= kBatch) {
-    uint8_t batch[kBatch];
-    Store(batch, Load<uint64_t>(tokens + lanes - kBatch) & 0x0F0F0F0F0F0F0F0F);
-    for (size_t k = 1; k <= kBatch; ++k) EncodeToken(tables, batch[kBatch - k], states + lanes - k, &w);
+    for (size_t k = 1; k <= kBatch; ++k) EncodeToken(tables, tokens[lanes - k], states + lanes - k, &w);
     w.Flush();
   }
   *writer = w;

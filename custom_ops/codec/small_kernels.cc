@@ -114,14 +114,14 @@ void EncodeRunSmall(const ClassTables& tables, const uint8_t* tokens, size_t n, 
   TokenWriter* const writer = &encoder->writer;
   while (n > 0) {
     for (size_t lane = n < kLanes ? n : kLanes; lane-- > 0;) {
-      const uint8_t token = tokens[--n] % kMaxTokens;
+      const uint8_t token = tokens[--n];
       const uint32_t x = encoder->states[lane];
       const uint32_t bits = table.most_bits[token] - (x < table.threshold[token] ? 1u : 0u);
       const uint32_t buffer = static_cast<uint32_t>(writer->buffer) << bits | (x & ((1u << bits) - 1));
       writer->buffer = buffer;
       writer->position -= bits;
       Store(writer->data + writer->position / 8, static_cast<uint16_t>(buffer << (writer->position % 8)));
-      encoder->states[lane] = table.next_state[((x >> bits) + table.state_offset[token]) % kNumStates];
+      encoder->states[lane] = table.next_state[static_cast<uint8_t>((x >> bits) + table.state_offset[token])];
     }
   }
 }

@@ -55,7 +55,7 @@ void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32
 
 Status CheckQuantize(const OpView& op) {
   const QuantizeParameters& p = op.parameters<QuantizeParameters>();
-  if (!IsRule(op, 3)) return Status::kProgramUnsupported;
+  if (!IsRule(op, 4)) return Status::kProgramUnsupported;
   return ValidIf(p.reserved == 0 && op.input(0).place == kInput && op.input(0).type == kFloat32 &&
                  IsScratch8Bit(op.output()) && HasShape(op.input(0), op.output()) && p.scale > 0 &&
                  std::isfinite(p.scale) && p.inverse > 0 && std::isfinite(p.inverse));
@@ -80,7 +80,7 @@ uint8_t RoundedOrClamped(float product, const QuantizeParameters& p) {
 uint8_t QuantizeValue(const QuantizeParameters& p, uint8_t rule, float x, uint64_t index, uint64_t count) {
   if (rule == 3) return RoundedOrClamped(x * p.inverse, p);
   if (rule == 1) return RoundedOrOutside<float>(x / p.scale, std::round, p);
-  if (index < count - count % 8) return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
+  if (rule == 2 && index < count - count % 8) return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
   return RoundedOrOutside<double>(static_cast<double>(x) / static_cast<double>(p.scale), std::round, p);
 }
 

@@ -1,7 +1,8 @@
 // The loops over a row of the region executor. The plain ones define the results; versions for a processor's
 // instructions replace entries of the table and give the same bytes.
 //
-// Every function trusts its arguments: the program that they come from was checked. Outputs may overlay inputs.
+// Every function trusts its arguments: the program that they come from was checked. Where a program lets a row lie over
+// what is read for it, what comes out does not matter.
 #ifndef FMTC_REGION_KERNELS_H_
 #define FMTC_REGION_KERNELS_H_
 

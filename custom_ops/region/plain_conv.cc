@@ -1,34 +1,12 @@
 // Convolutions and fully connected ops in plain C++. Products of 16 bits, and sums of 32 that wrap around.
 #include "region/plain_kernels.h"
+#include "region/taps.h"
 
 namespace fmtc::region {
 namespace {
 
 // Columns at a time: a step's weights serve them all.
 constexpr int kTile = 2;
-
-constexpr int32_t RoundUpTo(int32_t value, int32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// Taps that follow one another in memory, and whose weights do, count as one longer tap.
-struct Taps {
-  int32_t rows, columns;
-  int32_t bytes;  // of a tap
-};
-
-// What lies between channels and the pixel's end may count where its weights, which are stored as 0, mean 0.
-Taps JoinTaps(const MacRow& row) {
-  const int32_t padded = RoundUpTo(row.in_channels, kStepValues);
-  const bool joins = row.tap_bytes == padded && row.kernel_columns > 1 && row.groups == 1;
-  if (joins && (row.in_channels == padded || row.weight_zero == 0)) {
-    return {row.kernel_rows, 1, row.kernel_columns * padded};
-  }
-  return {row.kernel_rows, row.kernel_columns, row.in_channels};
-}
-
-ptrdiff_t WeightsOfBlock(const Taps& taps) {
-  const ptrdiff_t k = ptrdiff_t{RoundUpTo(taps.bytes, kStepValues)} * taps.rows * taps.columns;
-  return k * kChannelBlock;
-}
 
 // acc[column][channel] += x * w for one step.
 template <int kColumns>

@@ -47,10 +47,7 @@ class RandomChain {
     t.padding = Byte();
     return index;
   }
-  uint16_t AddScratchLike(uint16_t tensor) {
-    const TensorRecord& t = builder_.tensor(tensor);
-    return AddScratch(t.height, t.width, t.channels);
-  }
+  uint16_t AddScratchLikeLast() { return AddScratch(last().height, last().width, last().channels); }
 
   template <typename T>
   std::vector<T> Values(size_t count, int32_t low, int32_t high) {
@@ -127,7 +124,7 @@ class RandomChain {
       case 10:
         return AddResize();
       default:
-        const uint16_t to = AddScratchLike(last_);
+        const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
@@ -157,8 +154,8 @@ class RandomChain {
   }
 
   // Rules and arrays of accumulators for so many padded channels.
-  uint8_t AddRequantization(size_t entries, MacParameters* p) {
-    const uint8_t rule = Byte(1, 5);
+  uint8_t AddRequantization(size_t entries, uint8_t last_rule, MacParameters* p) {
+    const uint8_t rule = Byte(1, last_rule);
     p->zero = Byte();
     p->low = Byte(0, 128);
     p->high = Byte(128);
@@ -219,7 +216,7 @@ class RandomChain {
     const std::vector<int8_t> weights =
         kind == kConv ? DotWeights(entries, k, p.group_channels) : Values<int8_t>(entries * k, -128, 127);
     p.weights_offset = builder_.AddArray(weights, 64);
-    const uint8_t rule = AddRequantization(entries, &p);
+    const uint8_t rule = AddRequantization(entries, kind == kDepthwise ? kBlocksRule : kRndnu, &p);
     const uint32_t height = OutputSize(last().height, w.kernel_rows, w.row_stride, w.row_dilation, w.above);
     const uint32_t width = OutputSize(last().width, w.kernel_columns, w.column_stride, w.column_dilation, w.left);
     PadColumns(w, width);
@@ -246,7 +243,7 @@ class RandomChain {
     const size_t k = size_t{last().height} * last().width * RoundUp(last().channels, 4);
     p.weight_zero = Draw(0, 1) != 0 ? int8_t{0} : static_cast<int8_t>(Draw(-128, 127));
     p.weights_offset = builder_.AddArray(DotWeights(entries, k, last().channels), 64);
-    const uint8_t rule = AddRequantization(entries, &p);
+    const uint8_t rule = AddRequantization(entries, kRndnu, &p);
     const uint16_t to = AddScratch(1, 1, channels);
     builder_.AddOp(kFullyConnected, rule, {last_}, to, p, entries * sizeof(int32_t));
     last_ = to;
@@ -260,8 +257,8 @@ class RandomChain {
     p.zero = Byte();
     p.low = Byte(0, 128);
     p.high = Byte(128);
-    const uint8_t rule = Byte(1, 2);
-    if (rule == 1) {
+    const uint8_t rule = Byte(1, 4);
+    if (rule != 2) {
       p.multiplier_a = Draw(1 << 30, INT32_MAX);
       p.multiplier_b = Draw(1 << 30, INT32_MAX);
       p.multiplier_sum = Draw(1 << 30, INT32_MAX);
@@ -278,7 +275,7 @@ class RandomChain {
       inputs.pop_back();
       p.constants_offset = builder_.AddArray(Values<uint8_t>(RoundUp(last().channels, 16), 0, 255));
     }
-    const uint16_t to = AddScratchLike(last_);
+    const uint16_t to = AddScratchLikeLast();
     builder_.AddOp(kAdd, rule, inputs, to, p);
     last_ = to;
   }
@@ -292,9 +289,10 @@ class RandomChain {
     p.zero = Draw(-300, 300);
     p.low = Byte(0, 128);
     p.high = Byte(128);
-    constexpr uint8_t kRules[] = {1, 2, 3, 6};
+    p.addend = static_cast<float>(Draw(-100, 100)) * 0.37f;
+    constexpr uint8_t kRules[] = {1, 2, 3, 6, 7};
     const uint16_t to = AddScratch(1, 1, last().channels);
-    builder_.AddOp(kMean, kRules[Draw(0, 3)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
+    builder_.AddOp(kMean, kRules[Draw(0, 4)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
     last_ = to;
   }
 

@@ -7,10 +7,21 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "region/kernels/dispatch.h"
 #include "region/region.h"
 #include "tests/program_builder.h"
 
 namespace fmtc::test {
+
+// Of every level that this machine has, plain C++ first.
+inline std::vector<const region::RowKernels*> AllRowKernels() {
+  std::vector<const region::RowKernels*> all;
+  for (const char* const* name = kCpuLevels; *name != nullptr; ++name) {
+    CpuLevel level;
+    if (FindCpuLevel(*name, &level)) all.push_back(&region::RowKernelsOf(level));
+  }
+  return all;
+}
 
 class OwnedRegion {
  public:
@@ -36,7 +47,8 @@ class OwnedRegion {
   }
 
   // The outputs. Scratch memory holds `fill` before.
-  std::vector<std::vector<uint8_t>> Run(int32_t batch, const std::vector<std::vector<uint8_t>>& inputs, uint8_t fill) {
+  std::vector<std::vector<uint8_t>> Run(int32_t batch, const std::vector<std::vector<uint8_t>>& inputs, uint8_t fill,
+                                        const region::RowKernels& kernels = region::PlainRowKernels()) {
     std::vector<const uint8_t*> in;
     for (const auto& input : inputs) in.push_back(input.data());
     std::vector<std::vector<uint8_t>> outputs;
@@ -47,7 +59,7 @@ class OwnedRegion {
     for (auto& output : outputs) out.push_back(output.data());
     std::vector<uint8_t> scratch(program_.header->scratch_bytes, fill);
     const region::RunArguments arguments{in.data(), out.data(), batch, scratch.data(), nullptr};
-    region::Run(program_, region::PlainRowKernels(), arguments, &state_);
+    region::Run(program_, kernels, arguments, &state_);
     return outputs;
   }
 

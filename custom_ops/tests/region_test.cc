@@ -1,5 +1,5 @@
-// Programs of regions: valid ones run and give the same whatever scratch memory held and in however many strips; others
-// are refused.
+// Programs of regions: valid ones run and give the same whatever scratch memory held, in however many strips and with
+// the kernels of every level; others are refused.
 #include "region/region.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/crc32c.h"
+#include "region/parameters.h"
 #include "tests/expect.h"
 #include "tests/random_program.h"
 #include "tests/region_runner.h"
@@ -30,7 +31,9 @@ void TestRandomProgramsRun() {
     for (int i = 0; i < region.program().header->ops; ++i) kinds.insert(region.program().ops[i].kind);
     const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
-    EXPECT(region.Run(2, inputs, 0xFF) == outputs);
+    for (const region::RowKernels* kernels : test::AllRowKernels()) {
+      EXPECT(region.Run(2, inputs, 0xFF, *kernels) == outputs);
+    }
     for (uint32_t strips = 1; strips <= 3; ++strips) {
       OwnedRegion other(test::RandomProgram(seed, strips, seed % 2 == 0));
       EXPECT(other.Run(2, inputs, 0xA5) == outputs);
@@ -94,6 +97,103 @@ void TestScheduleIsPlayed() {
   }
 }
 
+// A 2x2 convolution between copies, in two strips, with one of its records or parameters changed.
+struct Parts {
+  region::Header* header;
+  region::TensorRecord* tensors;  // input, source, result, output
+  region::OpRecord* ops;          // copy, convolution, copy
+  region::PassRecord* passes;
+  region::Window* windows;  // of the second pass
+  region::MacParameters* convolution;
+};
+
+Status StatusWith(void (*change)(const Parts&)) {
+  test::ProgramBuilder builder;
+  const uint16_t input = builder.AddTensor(region::kInput, region::kInt8, 4, 6, 4);
+  const uint16_t source = builder.AddTensor(region::kScratch, region::kInt8, 4, 6, 4);
+  const uint16_t result = builder.AddTensor(region::kScratch, region::kInt8, 4, 6, 16);
+  const uint16_t output = builder.AddTensor(region::kOutput, region::kInt8, 4, 6, 16);
+  builder.tensor(source).right = 1;
+  region::MacParameters p{};
+  p.window = {2, 2, 1, 1, 1, 1, 0, 0};
+  p.group_channels = 4;
+  p.groups = 1;
+  p.high = 255;
+  p.weights_offset = builder.AddArray(std::vector<int8_t>(16 * 16, 1), 64);
+  p.biases_offset = builder.AddArray(std::vector<int32_t>(16));
+  p.multipliers_offset = builder.AddArray(std::vector<int32_t>(16, 1 << 30));
+  p.shifts_offset = builder.AddArray(std::vector<int8_t>(16, -8));
+  builder.AddOp(region::kCopy, 1, {input}, source);
+  builder.AddOp(region::kConv, 1, {source}, result, p, 8);
+  builder.AddOp(region::kCopy, 1, {result}, output);
+  ProgramBytes bytes = builder.Finish(2);
+  uint8_t* const b = bytes.data();
+  auto* header = reinterpret_cast<region::Header*>(b);
+  auto* ops = reinterpret_cast<region::OpRecord*>(b + header->ops_offset);
+  auto* passes = reinterpret_cast<region::PassRecord*>(b + header->passes_offset);
+  change({header, reinterpret_cast<region::TensorRecord*>(b + header->tensors_offset), ops, passes,
+          reinterpret_cast<region::Window*>(b + passes[1].windows_offset),
+          reinterpret_cast<region::MacParameters*>(b + ops[1].parameters_offset)});
+  test::RepairChecksum(&bytes);
+  return OwnedRegion(bytes).status();
+}
+
+void TestUnknownIsRefused() {
+  EXPECT(StatusWith([](const Parts&) {}) == Status::kOk);
+  EXPECT(StatusWith([](const Parts& p) { p.ops[0].kind = 200; }) == Status::kProgramUnsupported);
+  EXPECT(StatusWith([](const Parts& p) { p.ops[0].kind = 0; }) == Status::kProgramUnsupported);
+  EXPECT(StatusWith([](const Parts& p) { p.ops[1].rule = 6; }) == Status::kProgramUnsupported);
+  EXPECT(StatusWith([](const Parts& p) { p.convolution->layout = 2; }) == Status::kProgramUnsupported);
+  EXPECT(StatusWith([](const Parts& p) { p.tensors[1].form = 1; }) == Status::kProgramUnsupported);
+}
+
+void TestContradictionsAreRefused() {
+  void (*const kChanges[])(const Parts&) = {
+      [](const Parts& p) { p.tensors[1].offset = p.header->scratch_bytes; },
+      [](const Parts& p) { p.tensors[1].offset += 8; },
+      [](const Parts& p) { p.tensors[1].phase = p.tensors[1].depth; },
+      [](const Parts& p) { p.tensors[1].row_bytes = 16; },
+      [](const Parts& p) { p.tensors[1].pixel_bytes = 3; },
+      [](const Parts& p) { p.tensors[1].width = 0; },
+      [](const Parts& p) { p.tensors[0].row_bytes += 1; },
+      [](const Parts& p) { p.tensors[0].number = 1; },
+      [](const Parts& p) { p.tensors[3].type = region::kFloat32; },
+      [](const Parts& p) { p.tensors[2].place = 3; },
+      [](const Parts& p) { p.ops[1].output = 1; },
+      [](const Parts& p) { p.ops[1].output = 9; },
+      [](const Parts& p) { p.ops[1].inputs = 2; },
+      [](const Parts& p) { p.ops[1].parameter_bytes = 60; },
+      [](const Parts& p) { p.ops[1].memory_bytes = 0; },
+      [](const Parts& p) { p.ops[1].memory_offset = p.header->scratch_bytes; },
+      [](const Parts& p) { p.convolution->groups = 0; },
+      [](const Parts& p) { p.convolution->group_channels = 5; },
+      [](const Parts& p) { p.convolution->window.row_stride = 0; },
+      [](const Parts& p) { p.convolution->window.kernel_rows = 257; },
+      [](const Parts& p) { p.convolution->window.above = 2; },
+      [](const Parts& p) { p.convolution->weights_offset += 4; },
+      [](const Parts& p) { p.convolution->weights_offset = p.header->bytes - 64; },
+      [](const Parts& p) { p.convolution->biases_offset = p.header->bytes; },
+      [](const Parts& p) { p.convolution->shifts_offset = p.convolution->weights_offset - 32; },
+  };
+  for (const auto change : kChanges) EXPECT(StatusWith(change) == Status::kProgramInvalid);
+}
+
+void TestWindowsAreChecked() {
+  void (*const kChanges[])(const Parts&) = {
+      [](const Parts& p) { p.windows[2].first = p.windows[2].end; },
+      [](const Parts& p) { p.windows[2].end = 7; },
+      [](const Parts& p) { p.windows[2].first += 1; },
+      [](const Parts& p) { p.windows[0].end -= 1; },
+      [](const Parts& p) { p.tensors[1].right = 0; },
+      [](const Parts& p) { p.passes[1].windows_offset = p.header->bytes; },
+      [](const Parts& p) { p.passes[1].first_step += 1; },
+      [](const Parts& p) { p.passes[1].first_op = 1; },
+      [](const Parts& p) { p.passes[1].ops = 4; },
+      [](const Parts& p) { p.header->passes = 1; },
+  };
+  for (const auto change : kChanges) EXPECT(StatusWith(change) == Status::kProgramSchedule);
+}
+
 void TestCopiesChangeSigns() {
   OwnedRegion region(Copies({0, 1, 0, 1}));
   const std::vector<Bytes> inputs = region.RandomInputs(3, 1);
@@ -109,6 +209,9 @@ int main() {
   fmtc::TestRandomProgramsRun();
   fmtc::TestHeaderIsChecked();
   fmtc::TestScheduleIsPlayed();
+  fmtc::TestUnknownIsRefused();
+  fmtc::TestContradictionsAreRefused();
+  fmtc::TestWindowsAreChecked();
   fmtc::TestCopiesChangeSigns();
   return 0;
 }

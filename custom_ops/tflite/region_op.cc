@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "codec/kernels/dispatch.h"
+#include "region/kernels/dispatch.h"
 #include "region/region.h"
 #include "tflite/node.h"
 #include "tflite/op_options.h"
@@ -267,7 +268,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   arguments.outputs = state->outputs;
   arguments.batch = state->batch;
   if (state->scratch >= 0) arguments.scratch = context->tensors[state->scratch].data.uint8;
-  region::Run(state->program, region::PlainRowKernels(), arguments, &state->state);
+  region::Run(state->program, region::ChosenRowKernels(), arguments, &state->state);
   return kTfLiteOk;
 }
 

@@ -4,6 +4,8 @@ An adjoint takes the gradient of some scalar with respect to an op's output and 
 activation inputs. Rounding is passed through; what an activation or the integer range clips gets no gradient.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from math import prod
 
@@ -11,8 +13,8 @@ import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model_io import Op, Tensor
-from fmtc_tflite.graph.operators.constants import axes, constant, paddings, strided_slices
-from fmtc_tflite.graph.operators.window import op_window, operand, result_of
+from fmtc_tflite.graph.operators.constants import axes, paddings, real_values, strided_slices
+from fmtc_tflite.graph.operators.window import op_window, operand, result_of, window_form
 from fmtc_tflite.graph.sites import activation_range
 from fmtc_tflite.inference.model_runner import signed
 
@@ -22,30 +24,6 @@ Gradients = Iterator[tuple[Tensor, np.ndarray]]
 
 class _UnknownForm(Exception):
     """The op does something that its adjoint does not cover."""
-
-
-def real_weights(tensor: Tensor) -> np.ndarray:
-    """Dequantized constant, float32 of the tensor's shape; per-tensor or per-channel quantization.
-
-    Raises:
-      ModelFormatError: no constant of a plain type, or scales that do not fit its shape.
-    """
-    values = constant(tensor).astype(np.float32)
-    parameters = tensor.quantization
-    if parameters is None or parameters.scale is None or len(parameters.scale) == 0:
-        return values
-    shape, axis = [1] * values.ndim, int(parameters.quantizedDimension)
-    scale, zero_point = np.asarray(parameters.scale, np.float32), np.zeros(1, np.float32)
-    if parameters.zeroPoint is not None and len(parameters.zeroPoint):
-        zero_point = np.asarray(parameters.zeroPoint, np.float32)
-    if len(scale) > 1:
-        if not 0 <= axis < values.ndim or len(scale) != values.shape[axis] or len(zero_point) not in (1, len(scale)):
-            raise ModelFormatError(
-                f"tensor '{tensor.name}' {list(tensor.shape)} has {len(scale)} scales and {len(zero_point)} zero "
-                f"points for dimension {axis}"
-            )
-        shape[axis] = -1
-    return (values - zero_point.reshape(shape if len(zero_point) > 1 else [1] * values.ndim)) * scale.reshape(shape)
 
 
 def clipped_gradient(op: Op, output: Tensor, gradient: np.ndarray, read: Read) -> np.ndarray:
@@ -113,7 +91,7 @@ class SlidingWindow:
 
 
 def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    x, weights = operand(op, 0), real_values(operand(op, 1))
     _require(weights.ndim == 4 and weights.shape[0] == gradient.shape[3] and weights.shape[3:] == x.shape[3:])
     kernel = (weights.shape[1], weights.shape[2])
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
@@ -124,7 +102,7 @@ def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    x, weights = operand(op, 0), real_values(operand(op, 1))
     _require(weights.ndim == 4 and weights.shape[0] == 1 and weights.shape[3] == gradient.shape[3])
     _require(len(x.shape) == 4 and weights.shape[3] % max(x.shape[3], 1) == 0)
     weights = weights[0]
@@ -137,7 +115,7 @@ def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _fully_connected(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_weights(operand(op, 1))
+    x, weights = operand(op, 0), real_values(operand(op, 1))
     _require(weights.ndim == 2 and gradient.shape[-1:] == weights.shape[:1])
     found = gradient.reshape(-1, gradient.shape[-1]) @ weights
     _require(found.size == prod(x.shape))
@@ -168,7 +146,7 @@ def _mul(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 def _real(tensor: Tensor, read: Read) -> np.ndarray:
     if tensor.data is not None:
-        return real_weights(tensor)
+        return real_values(tensor)
     return (read(tensor).astype(np.float32) - (tensor.zero_point or 0)) * np.float32(tensor.scale or 1.0)
 
 
@@ -182,7 +160,7 @@ def _mean(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, kernel = operand(op, 0), (op.options.filterHeight, op.options.filterWidth)
+    x, kernel = operand(op, 0), window_form(op).kernel
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     for a in range(kernel[0]):
         for b in range(kernel[1]):
@@ -191,7 +169,7 @@ def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
 
 
 def _max_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, kernel = operand(op, 0), (op.options.filterHeight, op.options.filterWidth)
+    x, kernel = operand(op, 0), window_form(op).kernel
     output = result_of(op)
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
     values = np.full(scatter.padded.shape, -np.inf, np.float32)

@@ -5,6 +5,8 @@ Integers don't have that trouble: every number is rounded once, to a fixed point
 integer of several words (as in U. Kulisch's long accumulator, "Computer Arithmetic and Validity", 2008).
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError
@@ -48,7 +50,7 @@ class ExactSum:
         self.words[word + 1, columns] += (mantissa >> (_WORD_BITS - offset)) & _MASK
         self.words[word + 2, columns] += mantissa >> np.minimum(2 * _WORD_BITS - offset, 63)
 
-    def merge(self, other: "ExactSum") -> None:
+    def merge(self, other: ExactSum) -> None:
         self.words += other.words
 
     def mean(self, count: int) -> np.ndarray:

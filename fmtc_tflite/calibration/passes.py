@@ -1,5 +1,7 @@
 """Passes over the calibration samples: run the original model, look at each feature map, keep sums only."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 

@@ -4,18 +4,20 @@ Everything is in the map's own quantization units ("int8 domain"): a value befor
 value divided by the map's scale, plus its zero point.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from fmtc_tflite.calibration.adjoints import SlidingWindow, real_weights
+from fmtc_tflite.calibration.adjoints import SlidingWindow
 from fmtc_tflite.coding.transform import eigenbasis
-from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Op, Tensor
-from fmtc_tflite.graph.operators.constants import is_constant
+from fmtc_tflite.graph.operators.constants import bias, is_constant, real_values
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
 from fmtc_tflite.progress import progress
@@ -53,7 +55,7 @@ def signed_zero_point(tensor: Tensor) -> int:
 def linear_producer(site: Site) -> LinearProducer | None:
     """The producer of an int8 map if it is a plain CONV_2D with constant int8 weights; else None."""
     op, target = site.producer, site.tensor
-    source, weights, *rest = [*op.inputs, None, None][:4]
+    source, weights = [*op.inputs, None, None][:2]
     if op.opcode != "CONV_2D" or source is None or weights is None or source.data is not None:
         return None
     if not is_constant(weights) or len(weights.shape) != 4 or len(source.shape) != 4:
@@ -65,14 +67,13 @@ def linear_producer(site: Site) -> LinearProducer | None:
         return None
     if weights.shape[3] != source.shape[3] or len(parameters.scale) not in (1, weights.shape[0]):
         return None
-    bias = rest[0]
-    offset: np.ndarray = np.zeros(weights.shape[0])
-    if bias is not None:
-        if not is_constant(bias) or bias.dtype != np.int32 or bias.data is None or bias.shape != weights.shape[:1]:
-            return None
-        offset = bias.data.view(np.int32) * np.asarray(parameters.scale, np.float64) * source.scale
+    try:
+        scales, values = np.asarray(parameters.scale, np.float64), real_values(weights)
+        offset = bias(op, weights.shape[0]) * scales * source.scale
+    except ModelFormatError:
+        return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        values = real_weights(weights) * np.float32(np.divide(source.scale, target.scale))
+        values = values * np.float32(np.divide(source.scale, target.scale))
         offset = offset / target.scale + signed_zero_point(target)
     if not (np.isfinite(values).all() and np.isfinite(offset).all()):
         return None

@@ -17,8 +17,8 @@ import numpy as np
 from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
 from fmtc_tflite.calibration.statistics import State
+from fmtc_tflite.fidelity.fidelity_source import FidelitySource, find_fidelity_source
 from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
-from fmtc_tflite.fidelity.source import FidelitySource, find_fidelity_source
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
@@ -125,7 +125,7 @@ class SensitivityMeter:
         self._runner.run(sample)
         self._backward.run(np.random.default_rng([self._seed, position]))
         for site, sums in zip(self._sites, self.sums, strict=True):
-            gradient = self._backward.gradients.get(id(site.tensor))
+            gradient = self._backward.gradients.get(site.tensor)
             if gradient is not None and gradient.ndim == 4:
                 sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
 
@@ -143,32 +143,32 @@ class _Backward:
             _differentiable(model, find_fidelity_source(model, output_kind, i))
             for i in range(len(self._subgraph.outputs))
         ]
-        self.gradients: dict[int, np.ndarray] = {}
+        self.gradients: dict[Tensor, np.ndarray] = {}
 
     def run(self, rng: np.random.Generator) -> None:
         """Computes the gradients for the sample that the runner has just run."""
         self.gradients = {}
-        unknown: set[int] = set()
+        unknown: set[Tensor] = set()
         for source in self._sources:
             start = _start(source, self._runner.read(source.tensor), rng)
-            self.gradients[id(source.tensor)] = self.gradients.get(id(source.tensor), 0) + start
+            self.gradients[source.tensor] = self.gradients.get(source.tensor, 0) + start
         for op in reversed(self._subgraph.ops):
             output = op.outputs[0] if op.outputs else None
-            if output is None or (id(output) not in self.gradients and id(output) not in unknown):
+            if output is None or (output not in self.gradients and output not in unknown):
                 continue
-            if id(output) in unknown or not self._step(op, output):
-                unknown |= {id(t) for t in op.inputs if t is not None}
+            if output in unknown or not self._step(op, output):
+                unknown |= {t for t in op.inputs if t is not None}
         for tensor in unknown:
             self.gradients.pop(tensor, None)
 
     def _step(self, op: Op, output: Tensor) -> bool:
-        gradient = clipped_gradient(op, output, self.gradients[id(output)], self._runner.read)
+        gradient = clipped_gradient(op, output, self.gradients[output], self._runner.read)
         found = input_gradients(op, gradient, self._runner.read)
         if found is None:
             return False
         for tensor, value in found:
-            earlier = self.gradients.get(id(tensor))
-            self.gradients[id(tensor)] = value if earlier is None else earlier + value
+            earlier = self.gradients.get(tensor)
+            self.gradients[tensor] = value if earlier is None else earlier + value
         return True
 
 

@@ -3,6 +3,8 @@
 `state()` and `add_state()` carry what they hold from one process or run to another.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,7 +45,7 @@ class ValueStatistics:
         self.histogram += state["histogram"]
         self.num_samples += int(state["num_samples"])
 
-    def merge(self, other: "ValueStatistics") -> None:
+    def merge(self, other: ValueStatistics) -> None:
         self.add_state(other.state())
 
     @property
@@ -93,7 +95,7 @@ class CovarianceStatistics:
         self.products += state["products"]
         self.count += int(state["count"])
 
-    def merge(self, other: "CovarianceStatistics") -> None:
+    def merge(self, other: CovarianceStatistics) -> None:
         self.add_state(other.state())
 
     @property

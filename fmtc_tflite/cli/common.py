@@ -1,5 +1,7 @@
 """What all command-line tools share: absl flags in console scripts, and exit codes."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -14,7 +16,7 @@ from typing import NoReturn
 from absl import app, flags, logging
 
 from fmtc_tflite import files
-from fmtc_tflite.cli import entry, streams
+from fmtc_tflite.cli import streams
 from fmtc_tflite.errors import (
     CalibrationError,
     FmtcError,
@@ -28,7 +30,7 @@ from fmtc_tflite.errors import (
     VerificationError,
     reason,
 )
-from fmtc_tflite.supervision import supervised
+from fmtc_tflite.supervision import open_to_signals, supervised
 from fmtc_tflite.text import printable, printable_lines
 
 EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_LIBRARY, EXIT_INTERRUPTED = (
@@ -41,6 +43,7 @@ EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_
     130,
 )
 _LONGEST_LINE = 4000  # characters
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_BASE = 128  # an exit code above it is that of a signal, as in shells
 
 _EXIT_CODES: tuple[tuple[tuple[type[FmtcError], ...], int], ...] = (
@@ -71,11 +74,11 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
 
-    def work(argv: list[str]) -> NoReturn:
-        _take_signals()
-        _leave(supervised(lambda: _guarded(lambda: main(argv[1:]))))
+    def work(arguments: list[str]) -> None:
+        open_to_signals(dict.fromkeys(_SIGNALS, _interrupt))
+        main(arguments)
 
-    app.run(work, flags_parser=_parse_flags)
+    app.run(lambda argv: _leave(supervised(lambda: _guarded(lambda: work(argv[1:])))), flags_parser=_parse_flags)
 
 
 def show(text: str) -> None:
@@ -123,8 +126,11 @@ class _Terminated(BaseException):
     """Another signal than Ctrl-C's; the argument is its number."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated(number)
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Once: Ctrl-C comes from the terminal and again from the parent, and cleaning up is not to be disturbed."""
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else _Terminated(number)
 
 
 def _guarded(work: Callable[[], object]) -> int:
@@ -164,18 +170,9 @@ def _guarded(work: Callable[[], object]) -> int:
     return EXIT_OK
 
 
-def _take_signals() -> None:
-    """Has signals end the work in order; what is ignored stays ignored."""
-    if signal.getsignal(signal.SIGINT) is entry.leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _terminate)
-
-
 def _leave(code: int) -> NoReturn:
     """Ends the process; all is said, and signals have nothing to interrupt any more."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     sys.exit(code)

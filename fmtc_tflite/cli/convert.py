@@ -12,6 +12,8 @@ Writes MODEL_fmtc.tflite and the report MODEL_fmtc.json beside the model, and a 
 5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
@@ -88,7 +90,13 @@ flags.DEFINE_enum(
     "kernels",
     "auto",
     ["auto", "xnnpack", "builtin", "reference"],
-    "With --execution regions: whose results to equal; auto is what the installed runtime uses by default.",
+    "With --execution regions: whose results to equal; auto is what the runtime uses by default.",
+)
+flags.DEFINE_string(
+    "runtime",
+    None,
+    "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
+    "first of them that is installed).",
 )
 flags.DEFINE_multi_string(
     "input_shape",
@@ -152,6 +160,7 @@ def _options() -> ConvertOptions:
         paper_bits=FLAGS.paper_bits,
         execution=FLAGS.execution,
         kernels=FLAGS.kernels,
+        runtime=FLAGS.runtime,
         input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )
 

@@ -1,5 +1,7 @@
 """Flags that several tools have, about data: one name, one meaning, one place."""
 
+from __future__ import annotations
+
 import shlex
 from typing import Any
 

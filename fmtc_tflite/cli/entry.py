@@ -1,12 +1,15 @@
 """Entry points of the installed scripts: light, so that they are in charge before anything heavy is imported."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import signal
-from types import FrameType
-from typing import NoReturn
 
-from fmtc_tflite.cli import streams
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 
 def convert() -> None:
@@ -30,13 +33,13 @@ def rate_accuracy() -> None:
 
 
 def _run(tool: str) -> None:
-    streams.prepare()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored
-        signal.signal(signal.SIGINT, leave)  # an exception would not do: imported modules make other errors of it
+        signal.signal(signal.SIGINT, _leave)  # an exception would not do: imported modules make other errors of it
+    importlib.import_module("fmtc_tflite.cli.streams").prepare()
     importlib.import_module(f"fmtc_tflite.cli.{tool}").console_main()
 
 
-def leave(number: int, frame: FrameType | None) -> NoReturn:
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
     """Handles Ctrl-C until the tool's own work begins."""
     os.write(2, b"error: interrupted; nothing was written\n")
     os._exit(130)

@@ -15,6 +15,8 @@ internal or I/O error (also a worker that died twice), 2 usage or bad input, 4 v
 library or runtime missing, 130 interrupted.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -13,6 +13,8 @@ the memory port. docs/profiler.md says what each number counts. Exit codes: 0 do
 bad input, 5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
 """
 
+from __future__ import annotations
+
 import sys
 
 from absl import flags

@@ -15,6 +15,8 @@ RESULT.partial. Exit codes: 0 done, 1 internal or I/O error, 2 usage or bad inpu
 native library or runtime missing, 130 interrupted.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """The standard streams of a tool: open, able to show any text, and with errors that say whose they are."""
 
+from __future__ import annotations
+
 import io
 import os
 import sys

@@ -1,5 +1,7 @@
 """Choosing how coarse to be: a search over the one number that a whole network's quantization hangs on."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """CRC-32C (Castagnoli), as FORMAT.md and REGION.md use it. RFC 3720 appendix B.4 has test vectors."""
 
+from __future__ import annotations
+
 import numpy as np
 
 _POLYNOMIAL = 0x82F63B78  # 0x1EDC6F41 reflected

@@ -6,6 +6,8 @@ classes (Lloyd's algorithm on code lengths; each step also picks the predictor t
 classes are merged while that saves bytes.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Segments and groups of a feature map: FORMAT.md section 3."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 SEGMENT_VALUES = 8192

@@ -9,6 +9,8 @@ Stored coefficients have 8 bits. One whose range needs more is stored as several
 the coefficient that lies in a window of its own; their sum is the coefficient.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

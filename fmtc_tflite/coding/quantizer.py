@@ -1,5 +1,7 @@
 """The step quantizer of FORMAT.md section 4.1, and what it is given."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,6 +3,8 @@
 Nothing here is used for converting or running models; tests compare the two implementations byte by byte.
 """
 
+from __future__ import annotations
+
 import struct
 from itertools import pairwise
 

@@ -1,5 +1,7 @@
 """Side information of one feature map: FORMAT.md section 2."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -257,7 +259,7 @@ class SideInformation:
         return header[:12] + struct.pack("<I", crc) + header[16:] + body
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "SideInformation":
+    def from_bytes(cls, data: bytes) -> SideInformation:
         """Parses and checks side information.
 
         Raises:

@@ -4,6 +4,8 @@ tANS after J. Duda, "Asymmetric numeral systems", arXiv 1311.2540, with 64 state
 table is 64 bytes: one byte permute.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cmp_to_key
 

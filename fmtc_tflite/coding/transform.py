@@ -4,6 +4,8 @@ The transform is the one of Chmiel et al., arXiv 1905.10830, section 3: eigenvec
 strongest first.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fmtc_tflite.coding.side_info import AffineTransform

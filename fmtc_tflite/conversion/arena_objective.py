@@ -1,5 +1,7 @@
 """`--objective arena`: code only what lowers the planned peak of the tensor arena."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from fmtc_tflite.conversion.build import build_converted, only

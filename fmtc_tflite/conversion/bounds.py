@@ -4,6 +4,8 @@ Each constraint finds a coarseness (fmtc_tflite.coding.allocation) by running ca
 judges the finished conversion on all held-back samples.
 """
 
+from __future__ import annotations
+
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence

@@ -5,6 +5,8 @@ Shoham, A. Gersho, "Efficient bit allocation for an arbitrary set of quantizers"
 step per channel.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

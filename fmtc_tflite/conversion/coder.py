@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fmtc_tflite.calibration import passes
-from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.coding import entropy_model
 from fmtc_tflite.coding.geometry import HEADER_BYTES, geometry
 from fmtc_tflite.conversion.build import build_converted

@@ -3,6 +3,8 @@
 Bits per value and the other words are those of the README.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -7,15 +7,17 @@ coded form with a synthesis that is the convolution itself, the activation being
 quantization of weights or activations.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
-from fmtc_tflite.calibration.adjoints import real_weights
 from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, CompactMatrix
 from fmtc_tflite.coding.transform import fixed_point
-from fmtc_tflite.errors import CodingError
+from fmtc_tflite.errors import CodingError, ModelFormatError
 from fmtc_tflite.graph.model_io import Tensor
-from fmtc_tflite.graph.operators.constants import is_constant
+from fmtc_tflite.graph.operators.constants import bias, constant, is_constant, quantization, real_values
+from fmtc_tflite.graph.operators.window import op_window
 from fmtc_tflite.graph.sites import Site
 
 
@@ -29,15 +31,14 @@ def can_fold(site: Site) -> bool:
         return False
     if len(weights.shape) != 4 or len(source.shape) != 4 or not _has_plain_scales(weights):
         return False
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
-    if bias is not None and (not is_constant(bias) or bias.dtype != np.int32 or bias.shape != weights.shape[:1]):
+    try:
+        bias(op, weights.shape[0])
+        is_pointwise = op_window(op).is_pointwise
+    except ModelFormatError:
         return False
-    # Padding never adds a pixel for a kernel of one: output (y, x) is input (y * stride, x * stride).
-    strides = op.options.strideH, op.options.strideW
-    kept = tuple(-(-size // stride) for size, stride in zip(source.shape[1:3], strides, strict=True))
-    pointwise = weights.shape[1:3] == (1, 1) and (source.shape[0], *kept) == target.shape[:3]
     return (
-        pointwise
+        is_pointwise
+        and source.shape[0] == target.shape[0]
         and source.dtype == target.dtype
         and weights.shape[3] == source.shape[3] <= target.shape[3]
         and bool(source.scale)
@@ -80,15 +81,16 @@ def synthesis(
     source, weights = site.producer.inputs[0], site.producer.inputs[1]
     assert source is not None
     assert weights is not None
-    matrix = real_weights(weights)[:, 0, 0, :].astype(np.float64) * _scale(source) / _scale(site.tensor)
-    bias = _bias(site, source, weights) / _scale(site.tensor) + signed_zero_point(site.tensor)
-    bias = bias + matrix @ (centres - signed_zero_point(source))
-    plain = fixed_point(matrix * steps / STEP_ONE, bias, 255 << level, 0, "folded synthesis")
+    matrix = real_values(weights)[:, 0, 0, :].astype(np.float64) * _scale(source) / _scale(site.tensor)
+    real_bias = bias(site.producer, len(matrix)) * (_weight_scales(weights) * _scale(source))
+    offset = real_bias / _scale(site.tensor) + signed_zero_point(site.tensor)
+    offset = offset + matrix @ (centres - signed_zero_point(source))
+    plain = fixed_point(matrix * steps / STEP_ONE, offset, 255 << level, 0, "folded synthesis")
     stored = _bytes_of(weights)
     if stored is None:
         return plain, None
-    scales = np.broadcast_to(np.asarray(weights.quantization.scale, np.float64), (len(stored),))
-    return _compact(stored, scales * _scale(source) / _scale(site.tensor), bias, steps, plain.shift, 255 << level)
+    scales = _weight_scales(weights) * _scale(source) / _scale(site.tensor)
+    return _compact(stored, scales, offset, steps, plain.shift, 255 << level)
 
 
 def _compact(
@@ -117,23 +119,18 @@ def _compact(
 
 def _bytes_of(weights: Tensor) -> np.ndarray | None:
     """A pointwise convolution's weights without their zero point, int8 [C, r]; None if they exceed 8 bits then."""
-    assert weights.data is not None
-    assert weights.dtype is not None
-    values = weights.data.view(weights.dtype).reshape(weights.shape)[:, 0, 0, :].astype(np.int64)
-    zero_point = weights.quantization.zeroPoint if weights.quantization is not None else None
-    values = values - (0 if zero_point is None else np.reshape(np.asarray(zero_point, np.int64), (-1, 1)))
+    values, scales = constant(weights)[:, 0, 0, :].astype(np.int64), quantization(weights)
+    if scales is not None:
+        values = values - scales.zero_points[:, None]
     return values.astype(np.int8) if values.min() >= -128 and values.max() <= 127 else None
+
+
+def _weight_scales(weights: Tensor) -> np.ndarray:
+    """Of each output, float64 [C]."""
+    scales = quantization(weights)
+    assert scales is not None  # see can_fold
+    return scales.per_channel(weights.shape[0]).scales.astype(np.float64)
 
 
 def _scale(tensor: Tensor) -> float:
     return float(tensor.scale or 1.0)
-
-
-def _bias(site: Site, source: Tensor, weights: Tensor) -> np.ndarray:
-    """Real bias, float64 [C]."""
-    channels = site.tensor.shape[3]
-    bias = site.producer.inputs[2] if len(site.producer.inputs) > 2 else None
-    if bias is None or bias.data is None:
-        return np.zeros(channels)
-    scale = np.asarray(weights.quantization.scale, np.float64) * _scale(source)
-    return bias.data.view(np.int32).astype(np.float64) * scale

@@ -1,5 +1,7 @@
 """Expected cost of coding each map with loss: its shape from gradients, its level from runs of the converted model."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.calibration import stages
+from fmtc_tflite.calibration import kept_statistics
+from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.calibration.sensitivity import Sensitivity
-from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.store import Arrays
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.choices import (
@@ -46,11 +48,11 @@ def with_choices(source: Source, maps: Sequence[TreatedMap], statistics: Mapping
     options, searched = source.options, [m.site for m in maps if m.is_searched]
     if not searched:
         return list(maps)
-    found = stages.sensitivities(
+    found = kept_statistics.sensitivities(
         source.store,
         source.file,
         searched,
-        stages.gradient_samples(source.file.model, source.samples.build),
+        kept_statistics.gradient_samples(source.file.model, source.samples.build),
         options.output_kind,
         options.calibration.seed,
         options.num_threads,
@@ -128,7 +130,7 @@ def _level_parameters(source: Source, site: Site, cost: float, samples: Dataset)
     options = source.options
     switches = sorted(options.disable)
     own = {"cost": cost, "output_kind": options.output_kind, "seed": options.calibration.seed, "disable": switches}
-    return {**stages.site_parameters(source.file.model, site, samples), **own}
+    return {**kept_statistics.site_parameters(source.file.model, site, samples), **own}
 
 
 def _run_alone(

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
+from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.calibration.projection import signed_zero_point
-from fmtc_tflite.calibration.stages import Statistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.geometry import geometry

@@ -5,6 +5,8 @@ and the activation moves behind the synthesis; other maps are transformed as the
 mean of what they decode to that of the original; here, the synthesis bias does that with the calibration means.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

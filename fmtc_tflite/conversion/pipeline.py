@@ -11,8 +11,8 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fmtc_tflite.calibration import stages
-from fmtc_tflite.calibration.stages import Statistics
+from fmtc_tflite.calibration import kept_statistics
+from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.coder import Coder
 from fmtc_tflite.conversion.document import totals
@@ -58,7 +58,7 @@ def _statistics(source: Source) -> Mapping[Site, Statistics]:
     original = (source.store, source.file, sites, source.samples.build, covariances)
     if options.calibration.beam is not None:
         importlib.import_module("fmtc_tflite.beam").calibrate(*original, options)  # of an extra
-    return dict(zip(sites, stages.value_statistics(*original, options.num_threads), strict=True))
+    return dict(zip(sites, kept_statistics.value_statistics(*original, options.num_threads), strict=True))
 
 
 def _without_unfounded_klts(

@@ -1,5 +1,7 @@
 """The conversion that the options name."""
 
+from __future__ import annotations
+
 from fmtc_tflite.conversion.paper_preset import convert_paper
 from fmtc_tflite.conversion.pipeline import convert_default
 from fmtc_tflite.conversion.region_conversion import convert_to_regions

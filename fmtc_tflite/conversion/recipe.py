@@ -11,6 +11,8 @@ Without it, `step` takes one per channel from the search that meets --max_kl or 
 no entry matches are treated as without a recipe.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from pathlib import Path
@@ -32,7 +34,7 @@ class Recipe:
         self._used: set[int] = set()
 
     @classmethod
-    def load(cls, path: Path) -> "Recipe":
+    def load(cls, path: Path) -> Recipe:
         """Reads a recipe file.
 
         Raises:

@@ -14,12 +14,13 @@ from fmtc_tflite.graph.convertible import check_rewritable
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
-from fmtc_tflite.regions.restoration import METADATA_NAME, ProgramOps, restore_data, restore_regions
-from fmtc_tflite.runtime.interpreter import default_kernels
+from fmtc_tflite.regions.restoration import ProgramOps, restore_data, restore_regions
+from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from fmtc_tflite.types import ConvertOptions
 
 
@@ -32,13 +33,14 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
       VerificationError: an output differs, or the graph does not come back.
     """
     options.check()
-    kernels = default_kernels() if options.kernels == "auto" else options.kernels
+    runtime = chosen_runtime(options.runtime)
+    kernels = default_kernels(runtime) if options.kernels == "auto" else options.kernels
     model = load_model(content)
     check_rewritable(model)
     check_shapes_known(model)
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
-    arena_before = plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
-    kernel_set = KernelSet(kernels, _target())
+    arena_before = plan_arena(model, scratch_bytes=no_scratch)
+    kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
     found = find_candidates(subgraph, build, options.include, options.exclude)
     regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
@@ -47,8 +49,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     reshapes = [op for op in subgraph.ops if is_reshape(op)]
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
     converted = _finish(content, model, buffers, regions)
-    arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
-    verification = verify_regions(content, converted, regions, kernels, options)
+    arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
+    verification = verify_regions(content, converted, regions, (runtime, kernels), options)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
     return ConversionResult(converted, report, ())
 
@@ -79,10 +81,10 @@ def _finish(content: bytes, model: Model, buffers: Sequence[Buffer], regions: Se
     by_output = {region.group.outputs[0]: region for region in regions}
     order = [by_output[op.outputs[0]] for op in model.subgraphs[0].ops if op.outputs and op.outputs[0] in by_output]
     programs = [ProgramOps(region.program, region.op_numbers) for region in order]
-    model.metadata[METADATA_NAME] = restore_data(content, model, buffers, programs)
+    model.metadata[RESTORE_METADATA_NAME] = restore_data(content, model, buffers, programs)
     for entry in model.metadata_entries:
         # Runtimes copy metadata into their memory, all but what lies behind the flatbuffer.
-        entry.buffer.in_tail |= entry.name == METADATA_NAME
+        entry.buffer.in_tail |= entry.name == RESTORE_METADATA_NAME
     converted = model.to_bytes()
     if restore_regions(load_model(converted)).to_bytes() != load_model(content).to_bytes():
         raise VerificationError(

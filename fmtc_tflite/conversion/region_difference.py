@@ -15,22 +15,24 @@ from fmtc_tflite.runtime.region import RegionProgram
 
 
 def first_difference(
-    content: bytes, regions: Sequence[PlannedRegion], sample: Mapping[str, np.ndarray], kernels: str
+    content: bytes, regions: Sequence[PlannedRegion], sample: Mapping[str, np.ndarray], where: tuple[str | None, str]
 ) -> str | None:
     """Describes the first op whose result differs; None if all agree.
 
     Args:
       content: the original file. Its inner tensors are made outputs, to read them whoever computes them.
       sample: inputs of the model by name.
+      where: the runtime (None: the first that is installed) and the kernels.
     """
     model = load_model(content)
     results = [_results(model, region) for region in regions]
     graph = model.subgraphs[0]
     inputs = [[graph.tensors[number] for number in region.input_numbers] for region in regions]
     wanted = [t for tensors in results for t in tensors if t is not None] + [t for own in inputs for t in own]
-    known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
-    graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if id(t) not in known)]
-    runner = ModelRunner(ModelFile.of(model), kernels=kernels)
+    known = {*graph.inputs, *graph.outputs}
+    graph.outputs = [*graph.outputs, *(t for t in dict.fromkeys(wanted) if t not in known)]
+    runtime, kernels = where
+    runner = ModelRunner(ModelFile.of(model), runtime=runtime, kernels=kernels)
     runner.run(sample)
     for region, expected, sources in zip(regions, results, inputs, strict=True):
         with RegionProgram(region.program.content) as program:

@@ -10,11 +10,13 @@ from typing import Any
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
+from fmtc_tflite.memory.arena import ArenaPlan
 from fmtc_tflite.regions.program_format import VERSION
 from fmtc_tflite.rendering import shorten
 from fmtc_tflite.types import ConvertOptions
 
 _TABLE_STAGES = 40
+_MOST_HOLDERS = 5
 
 
 def region_report(
@@ -22,7 +24,7 @@ def region_report(
     regions: Sequence[PlannedRegion],
     left_out: Mapping[Op, str],
     verification: RegionVerification,
-    arenas: tuple[int, int],
+    arenas: tuple[ArenaPlan, ArenaPlan],
     options: ConvertOptions,
 ) -> dict[str, Any]:
     """The report as JSON-serialisable data, without paths.
@@ -37,6 +39,7 @@ def region_report(
         "format_version": VERSION,
         "execution": "regions",
         "kernels": verification.kernels,
+        "runtime": verification.runtime,
         "model": {
             "sha256": hashlib.sha256(original).hexdigest(),
             "size_bytes": len(original),
@@ -46,7 +49,12 @@ def region_report(
         "regions": [_region(each) for each in regions],
         "left_out": [{"op": op.opcode, "tensor": _written(op), "reason": reason} for op, reason in left_out.items()],
         "fidelity": {"bit_exact": True, "num_samples": verification.num_samples},
-        "arena": {"original_planned_bytes": arenas[0], "converted_planned_bytes": arenas[1]},
+        "arena": {
+            "original_planned_bytes": arenas[0].capacity_bytes,
+            "converted_planned_bytes": arenas[1].capacity_bytes,
+            "peak_op": arenas[1].peak_op_name,
+            "peak_holders": [{"tensor": name, "bytes": size} for name, size in arenas[1].holders[:_MOST_HOLDERS]],
+        },
     }
 
 
@@ -105,10 +113,13 @@ def _summary(document: dict[str, Any]) -> list[str]:
     outside = [f"  outside {count:3}   {op}: {reason}" for (op, reason), count in reasons.items()]
     before, after = arena["original_planned_bytes"], arena["converted_planned_bytes"]
     share = f", {100 * after / before:.1f} %" if before else ""
+    holders = ", ".join(f"{shorten(h['tensor'], 40)} {h['bytes']:,}" for h in arena["peak_holders"][:3])
+    where = f"the kernels {document['kernels']} of {document['runtime']}"
     return [
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
         *outside,
         f"planned arena   {before:,} -> {after:,} bytes{share}",
+        f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
-        f"fidelity        bit-exact on {fidelity['num_samples']} inputs under the kernels {document['kernels']}",
+        f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
     ]

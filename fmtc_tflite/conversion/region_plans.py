@@ -16,6 +16,7 @@ from fmtc_tflite.regions.program import Program
 
 _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
+_MOST_BORDERS = 12  # that a split is tried at: each means two more plans
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list
 
 
 def _halves(subgraph: Subgraph, choice: _Choice, build: OpBuilder) -> Iterable[tuple[_Choice, _Choice]]:
-    """The region in two, at each border between its stages."""
-    for stage in choice.plan.stages[:-1]:
+    """The region in two, at each border between its first stages."""
+    for stage in choice.plan.stages[:-1][:_MOST_BORDERS]:
         last = next((op.source for op in reversed(stage.ops) if op.source is not None), None)
         groups = None if last is None else split_group(subgraph, choice.group, last, build)
         if groups is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -20,28 +21,38 @@ from fmtc_tflite.progress import progress
 from fmtc_tflite.types import ConvertOptions
 
 _SYNTHETIC_SAMPLES = 8
+_LARGE_VALUES, _LARGE_SAMPLES = 1 << 18, 2  # inputs of so many values are run less often
 
 
 @dataclass(frozen=True)
 class RegionVerification:
     """All outputs were equal on all samples."""
 
+    runtime: str
     kernels: str
     num_samples: int
 
 
 def verify_regions(
-    content: bytes, converted: bytes, regions: Sequence[PlannedRegion], kernels: str, options: ConvertOptions
+    content: bytes,
+    converted: bytes,
+    regions: Sequence[PlannedRegion],
+    where: tuple[str, str],
+    options: ConvertOptions,
 ) -> RegionVerification:
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
+
+    Args:
+      where: the runtime and the kernels.
 
     Raises:
       VerificationError: an output differs; says which op is the first that does.
       UnsupportedModelError: the runtime refuses a model.
     """
+    runtime, kernels = where
     models = load_model(content), load_model(converted)
     runners = [
-        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, kernels=kernels)
+        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, runtime=runtime, kernels=kernels)
         for model, data in zip(models, (content, converted), strict=True)
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
@@ -53,11 +64,11 @@ def verify_regions(
             if _differs(runners[0].read(expected), runners[1].read(found)):
                 raise VerificationError(
                     f"output '{expected.name}' differs from the original's under {kernels} kernels, sample {count}; "
-                    f"{first_difference(content, regions, sample, kernels) or 'no inner tensor does'}; nothing was "
+                    f"{first_difference(content, regions, sample, where) or 'no inner tensor does'}; nothing was "
                     "written. Please report this with the model, and leave that op out with --exclude meanwhile"
                 )
         count += 1
-    return RegionVerification(kernels, count)
+    return RegionVerification(runtime, kernels, count)
 
 
 def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
@@ -67,7 +78,9 @@ def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
 def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:
     specs, wanted = input_specs_from_model(model), options.calibration
     yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
-    yield from SyntheticDataset(specs, _SYNTHETIC_SAMPLES, wanted.seed)
+    values = sum(prod(tensor.shape) for tensor in model.subgraphs[0].inputs)
+    count = _LARGE_SAMPLES if values >= _LARGE_VALUES else _SYNTHETIC_SAMPLES
+    yield from SyntheticDataset(specs, count, wanted.seed)
     if wanted.data is not None:
         yield from open_data(model, wanted)
 

@@ -1,5 +1,7 @@
 """Convolutions that emit transform coefficients: a transform before the activation, folded into int8 weights."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fmtc_tflite.calibration.projection import Components

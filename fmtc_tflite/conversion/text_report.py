@@ -1,5 +1,7 @@
 """A conversion's report as text."""
 
+from __future__ import annotations
+
 from collections import Counter
 from typing import Any
 

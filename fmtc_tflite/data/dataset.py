@@ -31,11 +31,11 @@ class Reader(ABC):
     It can be pickled: worker processes get copies.
 
     Attributes:
-        kind: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'.
-        labels: Integers [len], or None.
-        label_maps: Labels of each pixel, or None.
-        num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
-        files: The files that samples and labels lie in.
+      kind: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'.
+      labels: Integers [len], or None.
+      label_maps: Labels of each pixel, or None.
+      num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
+      files: The files that samples and labels lie in.
     """
 
     kind: str
@@ -64,8 +64,8 @@ class Dataset:
     one at a time, in the same order in each pass.
 
     Attributes:
-        input_specs: The model's inputs.
-        skipped: Names of the samples left out because they were unreadable.
+      input_specs: The model's inputs.
+      skipped: Names of the samples left out because they were unreadable.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class Dataset:
         """Label maps, integers [H, W], in the order of the samples; nothing if the data has none.
 
         Args:
-            size: (H, W) of the model's output. Image files are cropped as the samples are and brought to this size by
-                nearest neighbour; arrays must have it.
+          size: (H, W) of the model's output. Image files are cropped as the samples are and brought to this size by
+            nearest neighbour; arrays must have it.
         """
         if self._reader.label_maps is not None:
             for label_map in self._reader.label_maps.read(self._indices):
@@ -159,7 +159,7 @@ class Dataset:
         build tables from.
 
         Raises:
-            CalibrationError: fewer than two samples.
+          CalibrationError: fewer than two samples.
         """
         count = len(self)
         if count < 2:

@@ -35,21 +35,21 @@ def open_dataset(
     """Opens data for a model.
 
     Args:
-        path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
-            (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
-            synthetic inputs.
-        input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
-        preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
-            the model takes: int8 or uint8 already quantized, float for float inputs.
-        num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
-            synthetic inputs: 16).
-        seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
-        skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
-            warning) instead of stopping. Reads each chosen image once more.
+      path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
+        (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
+        synthetic inputs.
+      input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
+      preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
+        the model takes: int8 or uint8 already quantized, float for float inputs.
+      num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
+        synthetic inputs: 16).
+      seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
+      skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
+        warning) instead of stopping. Reads each chosen image once more.
 
     Raises:
-        CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
-        UsageError: flags that do not fit the data or the model.
+      CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
+      UsageError: flags that do not fit the data or the model.
     """
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"--num_samples: got {num_samples}, expected at least 1")
@@ -77,7 +77,7 @@ def open_data(model: Model, options: DataOptions) -> Dataset:
     """The samples that the options name, as the model's inputs.
 
     Raises:
-        CalibrationError, UsageError: see open_dataset.
+      CalibrationError, UsageError: see open_dataset.
     """
     return open_dataset(
         options.data,
@@ -93,7 +93,7 @@ def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Da
     """The samples of a calibration: those to build from, and those held back to measure on.
 
     Raises:
-        CalibrationError, UsageError: see open_dataset.
+      CalibrationError, UsageError: see open_dataset.
     """
     return open_data(model, options).split(seed=options.seed)
 

@@ -29,12 +29,12 @@ class InputSpec:
     """What one input of a model expects.
 
     Attributes:
-        name: Name of the input's tensor.
-        shape: Static shape, batch first.
-        dtype: Type of the tensor.
-        scale: Quantization scale. Of a float input: that of the QUANTIZE op that reads it, None without one.
-        zero_point: Zero point that goes with `scale`. Of a float input: on the uint8 grid, whatever QUANTIZE's type.
-        aliases: Other names by which data may call this input (those of the model's signatures).
+      name: Name of the input's tensor.
+      shape: Static shape, batch first.
+      dtype: Type of the tensor.
+      scale: Quantization scale. Of a float input: that of the QUANTIZE op that reads it, None without one.
+      zero_point: Zero point that goes with `scale`. Of a float input: on the uint8 grid, whatever QUANTIZE's type.
+      aliases: Other names by which data may call this input (those of the model's signatures).
     """
 
     name: str
@@ -90,13 +90,13 @@ class Preprocessing:
     """How pixels become a model's input; None stands for "not given".
 
     Attributes:
-        mode: `raw`: q = pixel for uint8 and pixel - 128 for int8 inputs, whatever the scale; float inputs get the real
-            value of that q if a QUANTIZE reads them, otherwise the pixel itself. `tf`: x/127.5 - 1. `torch`:
-            (x/255 - mean)/std with ImageNet's mean and deviation, three channels. Both are then quantized with the
-            input's scale and zero point. None: `raw`, provided the input's range is about [0,255], [0,1] or [-1,1].
-        resize: (H, W) that pixels are resized to; must be the model's. Image files are always resized to the
-            model's size, arrays only if this is given.
-        central_crop: Side of the central square that is kept, as a fraction (0, 1] of the shorter side.
+      mode: `raw`: q = pixel for uint8 and pixel - 128 for int8 inputs, whatever the scale; float inputs get the real
+        value of that q if a QUANTIZE reads them, otherwise the pixel itself. `tf`: x/127.5 - 1. `torch`:
+        (x/255 - mean)/std with ImageNet's mean and deviation, three channels. Both are then quantized with the
+        input's scale and zero point. None: `raw`, provided the input's range is about [0,255], [0,1] or [-1,1].
+      resize: (H, W) that pixels are resized to; must be the model's. Image files are always resized to the
+        model's size, arrays only if this is given.
+      central_crop: Side of the central square that is kept, as a fraction (0, 1] of the shorter side.
     """
 
     mode: str | None = None
@@ -132,16 +132,16 @@ class Preprocessing:
         """Turns one image into one item of an input.
 
         Args:
-            image: A PIL image of any 8-bit mode and size, or uint8 pixels [H, W, C] ([H, W] for one channel). An array
-                that already has the input's height and width is neither cropped nor resized unless asked for.
-            spec: The input.
+          image: A PIL image of any 8-bit mode and size, or uint8 pixels [H, W, C] ([H, W] for one channel). An array
+            that already has the input's height and width is neither cropped nor resized unless asked for.
+          spec: The input.
 
         Returns:
-            Array of the input's item shape [H, W, C] and dtype.
+          Array of the input's item shape [H, W, C] and dtype.
 
         Raises:
-            CalibrationError: pixels of another type, or of another size without --resize.
-            UsageError: settings that do not fit the input.
+          CalibrationError: pixels of another type, or of another size without --resize.
+          UsageError: settings that do not fit the input.
         """
         table = pixel_table(self._mode_for(spec), spec)
         if isinstance(image, Image.Image):
@@ -157,7 +157,7 @@ class Preprocessing:
         """A label map cropped as its image and brought to (H, W) by nearest neighbour: integers [H, W].
 
         Raises:
-            CalibrationError: an image with more than one channel.
+          CalibrationError: an image with more than one channel.
         """
         if label_map.mode not in ("1", "L", "P", "I", "I;16"):
             raise CalibrationError(f"got a label map of mode {label_map.mode}, expected one channel of class numbers")
@@ -217,15 +217,15 @@ def pixel_table(mode: str, spec: InputSpec) -> np.ndarray:
     """The input's value for each 8-bit pixel value.
 
     Args:
-        mode: `raw`, `tf` or `torch`.
-        spec: The input; rank 4 for `torch`.
+      mode: `raw`, `tf` or `torch`.
+      spec: The input; rank 4 for `torch`.
 
     Returns:
-        Read-only array [256, channels], or [256, 1] if all channels are alike, of the input's dtype.
+      Read-only array [256, channels], or [256, 1] if all channels are alike, of the input's dtype.
 
     Raises:
-        UsageError: `torch` for other than three channels; `tf` or `torch` for an input without quantization; any mode
-            for an input that is neither float nor of 8 bits.
+      UsageError: `torch` for other than three channels; `tf` or `torch` for an input without quantization; any mode
+        for an input that is neither float nor of 8 bits.
     """
     if not (spec.is_float or spec.is_8_bit):
         raise UsageError(f"{spec}: pixels fit int8, uint8 and float inputs only; give arrays of its own type")

@@ -88,7 +88,7 @@ def decode_image(path: Path, draft: bool = False) -> Image.Image:
     """Reads an image file, with `draft` as roughly as its format allows.
 
     Raises:
-        CalibrationError: it is missing, damaged or no image.
+      CalibrationError: it is missing, damaged or no image.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would have us wait
@@ -138,9 +138,9 @@ class ArrayRows:
     """The rows of one array file: mapped into memory where the file allows it, else (compressed) streamed.
 
     Attributes:
-        where: The file, and the member's name.
-        shape: Shape of the whole array.
-        dtype: Its type, as stored.
+      where: The file, and the member's name.
+      shape: Shape of the whole array.
+      dtype: Its type, as stored.
     """
 
     def __init__(self, path: Path, member: zipfile.ZipInfo | None = None) -> None:
@@ -246,9 +246,9 @@ def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> Ima
     A label is an integer, or (in all lines) an image file, relative to the CSV, with the class of each pixel.
 
     Args:
-        path: The CSV file.
-        spec: The input that gets the images.
-        allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
+      path: The CSV file.
+      spec: The input that gets the images.
+      allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
     paths, labels, places = [], [], []
     try:

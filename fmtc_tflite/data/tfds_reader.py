@@ -69,12 +69,12 @@ def open_tfds(data: str, spec: InputSpec) -> TfdsReader:
     """Opens `tfds:NAME[SPLIT]`, such as `tfds:imagenet_v2[test]`, downloading it if it is not on disk.
 
     Args:
-        data: What the user gave.
-        spec: The input that gets the images.
+      data: What the user gave.
+      spec: The input that gets the images.
 
     Raises:
-        UsageError: not of this form, or TensorFlow Datasets is not installed.
-        CalibrationError: no such data set or split, or one without images.
+      UsageError: not of this form, or TensorFlow Datasets is not installed.
+      CalibrationError: no such data set or split, or one without images.
     """
     match = _PATTERN.fullmatch(data)
     if match is None:

@@ -12,7 +12,8 @@ from typing import Any
 from fmtc_tflite.evaluation.evaluation import Evaluation, Timing
 from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
 from fmtc_tflite.evaluation.shards import kernels_of
-from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanIou, MeanResult, paired_difference
+from fmtc_tflite.fidelity.accuracy import LabelRanks, MeanIou, paired_difference
+from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
 from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model

@@ -8,18 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.fidelity.accuracy import LabelRanks, MeanIou
+from fmtc_tflite.fidelity.fidelity_source import FidelitySource
 from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
-from fmtc_tflite.fidelity.metrics import (
-    Accumulator,
-    Group,
-    LabelRanks,
-    MeanIou,
-    Predictions,
-    RelativeMse,
-    SampleMean,
-    dequantize,
-)
-from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.metrics import Accumulator, Group, Predictions, RelativeMse, SampleMean, dequantize
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import check_coded_names, coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor

@@ -47,9 +47,9 @@ class Contender:
         model = load_model(content)
         self.layout = Layout.of(model, output_kind)
         graph = model.subgraphs[0]
-        known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
-        wanted = {id(t): t for t in (*(source.tensor for source in self.layout.sources), *self.layout.coded.values())}
-        graph.outputs = [*graph.outputs, *(tensor for key, tensor in wanted.items() if key not in known)]
+        known = {*graph.inputs, *graph.outputs}
+        wanted = dict.fromkeys((*(source.tensor for source in self.layout.sources), *self.layout.coded.values()))
+        graph.outputs = [*graph.outputs, *(tensor for tensor in wanted if tensor not in known)]
         self._batch = graph.inputs[0].shape[0] if graph.inputs and graph.inputs[0].shape else 1
         self._runner = ModelRunner(
             ModelFile.of(model), num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
@@ -196,8 +196,8 @@ def _timed_run(
         attach_delegate=is_converted(model),
     )
     graph = model.subgraphs[0]
-    index = {id(tensor): i for i, tensor in enumerate(graph.tensors)}
-    inputs = [(tensor.name, index[id(tensor)]) for tensor in graph.inputs]
+    index = {tensor: i for i, tensor in enumerate(graph.tensors)}
+    inputs = [(tensor.name, index[tensor]) for tensor in graph.inputs]
 
     def run(sample: Mapping[str, np.ndarray]) -> float:
         for name, number in inputs:

@@ -1,5 +1,7 @@
 """The result of an evaluation as text."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from fmtc_tflite.text import printable_document

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fmtc_tflite.errors import VerificationError
+from fmtc_tflite.fidelity.fidelity_source import FidelitySource, find_fidelity_source
 from fmtc_tflite.fidelity.metrics import (
     Accumulator,
     CodedBytes,
@@ -19,7 +20,6 @@ from fmtc_tflite.fidelity.metrics import (
     Top1Agreement,
     dequantize,
 )
-from fmtc_tflite.fidelity.source import FidelitySource, find_fidelity_source
 from fmtc_tflite.graph.model_io import Model
 
 _METRICS: dict[str, type[KlDivergence] | type[Disagreement] | type[RelativeMse]] = {

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError
-from fmtc_tflite.fidelity.metrics import check_labels
+from fmtc_tflite.fidelity.accuracy import check_labels
 from fmtc_tflite.graph.model_io import Model, Tensor
 
 _IMAGENET_CLASSES = 1000

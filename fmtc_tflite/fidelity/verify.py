@@ -1,14 +1,17 @@
 """Running a converted model beside its original: fidelity, coded sizes, bit-exactness."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.fidelity.accuracy import LabelRanks, paired_difference
+from fmtc_tflite.fidelity.fidelity_source import FidelitySource
 from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
-from fmtc_tflite.fidelity.metrics import ByteStatistics, LabelRanks, MeanResult, paired_difference
-from fmtc_tflite.fidelity.source import FidelitySource
+from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile

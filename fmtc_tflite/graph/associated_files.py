@@ -1,5 +1,7 @@
 """The ZIP of associated files (labels, vocabularies) that TFLite metadata tools append to a model."""
 
+from __future__ import annotations
+
 import copy
 import io
 import warnings
@@ -27,11 +29,11 @@ def read_associated_files(content: bytes, model_end: int) -> list[AssociatedFile
     """Returns the files of the ZIP that follows the model in `content`, if there is one.
 
     Args:
-        content: the whole file.
-        model_end: a byte position that is certainly not behind the start of the ZIP.
+      content: the whole file.
+      model_end: a byte position that is certainly not behind the start of the ZIP.
 
     Raises:
-        ModelFormatError: the ZIP is damaged, truncated, encrypted or too large.
+      ModelFormatError: the ZIP is damaged, truncated, encrypted or too large.
     """
     if content.find(_LOCAL_HEADER, model_end) < 0:
         return []

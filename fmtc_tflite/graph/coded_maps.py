@@ -16,12 +16,12 @@ class CodedMap:
     """A feature map of the original between FMTC_ENCODE and FMTC_DECODE ops.
 
     Attributes:
-        source: what FMTC_ENCODE reads.
-        coded: the coded form that the map is decoded from.
-        side: the constant with the decoder's side information.
-        decoded: what the FMTC_DECODE ops write.
-        is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read, with
-            side information of their own.
+      source: what FMTC_ENCODE reads.
+      coded: the coded form that the map is decoded from.
+      side: the constant with the decoder's side information.
+      decoded: what the FMTC_DECODE ops write.
+      is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read, with
+        side information of their own.
     """
 
     source: Tensor
@@ -65,7 +65,7 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
     """The coded feature maps of a converted graph, in execution order; empty for others.
 
     Raises:
-        ModelFormatError: an op of this package without its operands, or a decoder without an encoder before it.
+      ModelFormatError: an op of this package without its operands, or a decoder without an encoder before it.
     """
     encoded: dict[Tensor, tuple[Tensor, Tensor]] = {}  # coded tensor -> what is encoded, the encoder's side information
     decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
@@ -93,7 +93,7 @@ def check_coded_names(model: Model) -> None:
     """Checks that subgraph 0's coded tensors have the names of feature maps, by which their sizes are reported.
 
     Raises:
-        ModelFormatError: tensors that have been renamed since the conversion.
+      ModelFormatError: tensors that have been renamed since the conversion.
     """
     maps = coded_maps(model.subgraphs[0])
     encoders, coded = sum(not m.is_folded for m in maps), coded_tensors(model.subgraphs[0])

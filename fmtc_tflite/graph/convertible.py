@@ -24,8 +24,8 @@ def check_convertible(model: Model) -> None:
     """Checks that the model has at least one feature map to code and that ops can be inserted.
 
     Raises:
-        UnsupportedModelError: converted already, a float or int16 model, or metadata that numbers ops.
-        NothingToDoError: a quantized model without a feature map that can be coded.
+      UnsupportedModelError: converted already, a float or int16 model, or metadata that numbers ops.
+      NothingToDoError: a quantized model without a feature map that can be coded.
     """
     check_rewritable(model)
     sites = find_sites(model)
@@ -52,7 +52,7 @@ def check_rewritable(model: Model) -> None:
     """Checks that ops can be inserted.
 
     Raises:
-        UnsupportedModelError: the model is converted already, or has metadata that numbers its ops or tensors.
+      UnsupportedModelError: the model is converted already, or has metadata that numbers its ops or tensors.
     """
     if is_converted(model):
         raise UnsupportedModelError(

@@ -8,6 +8,8 @@ proportional to the file's size. Options tables are not followed: they are flat 
 may do is copy strings, which MeteredBytes bounds, and refer to vectors, which check_objects bounds.
 """
 
+from __future__ import annotations
+
 import struct
 from typing import Any
 
@@ -99,7 +101,7 @@ def check_structure(data: bytes) -> int:
     Returns the end of the farthest part it visited, in bytes from the start: at most the end of the flatbuffer.
 
     Raises:
-        ModelFormatError: not a TFLite file, truncated, or damaged.
+      ModelFormatError: not a TFLite file, truncated, or damaged.
     """
     check_identifier(data)
     checker = _Checker(data)
@@ -111,7 +113,7 @@ def check_identifier(start: bytes) -> None:
     """Checks the first eight bytes of a file, or all that it has.
 
     Raises:
-        ModelFormatError: not a TFLite file.
+      ModelFormatError: not a TFLite file.
     """
     if len(start) < 8 or start[4:8] != FILE_IDENTIFIER:
         found = start[4:8].hex(" ") or f"a file of {len(start)} bytes"
@@ -125,7 +127,7 @@ class MeteredBytes(bytes):
 
     _remaining: int
 
-    def __new__(cls, content: bytes) -> "MeteredBytes":
+    def __new__(cls, content: bytes) -> MeteredBytes:
         metered = super().__new__(cls, content)
         metered._remaining = _budget(len(content))
         return metered
@@ -144,7 +146,7 @@ def check_objects(tree: object, file_bytes: int) -> None:
     schema knows the types of all unions (it drops the others).
 
     Raises:
-        ModelFormatError: many objects share the same bytes, or the file is newer than the schema or damaged.
+      ModelFormatError: many objects share the same bytes, or the file is newer than the schema or damaged.
     """
     total = 0
     stack = [tree]

@@ -10,16 +10,16 @@ class GraphView:
 
     def __init__(self, subgraph: Subgraph) -> None:
         self.subgraph = subgraph
-        self._positions = {id(op): position for position, op in enumerate(subgraph.ops)}
-        self._producers: dict[int, list[Op]] = {}
-        self._consumers: dict[int, list[tuple[Op, int]]] = {}
+        self._positions = {op: position for position, op in enumerate(subgraph.ops)}
+        self._producers: dict[Tensor, list[Op]] = {}
+        self._consumers: dict[Tensor, list[tuple[Op, int]]] = {}
         for op in subgraph.ops:
             for tensor in op.outputs:
                 if tensor is not None:
-                    self._producers.setdefault(id(tensor), []).append(op)
+                    self._producers.setdefault(tensor, []).append(op)
             for input_index, tensor in enumerate(op.inputs):
                 if tensor is not None:
-                    self._consumers.setdefault(id(tensor), []).append((op, input_index))
+                    self._consumers.setdefault(tensor, []).append((op, input_index))
 
     def producer(self, tensor: Tensor) -> Op | None:
         """The first op that writes the tensor, None for graph inputs, constants and variables."""
@@ -28,11 +28,11 @@ class GraphView:
 
     def producers(self, tensor: Tensor) -> list[Op]:
         """All ops that write the tensor; in a sound graph at most one."""
-        return self._producers.get(id(tensor), [])
+        return self._producers.get(tensor, [])
 
     def consumers(self, tensor: Tensor) -> list[tuple[Op, int]]:
         """(op, index in op.inputs) of every read, in execution order; an op that reads twice appears twice."""
-        return self._consumers.get(id(tensor), [])
+        return self._consumers.get(tensor, [])
 
     def consumer_ops(self, tensor: Tensor) -> list[Op]:
         """The ops that read the tensor, each once, in execution order."""
@@ -40,4 +40,4 @@ class GraphView:
 
     def position(self, op: Op) -> int:
         """The op's place in execution order."""
-        return self._positions[id(op)]
+        return self._positions[op]

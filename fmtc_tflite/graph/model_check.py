@@ -15,6 +15,7 @@ import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.names import DECODE, ENCODE
 
 _MAX_BYTES = 1 << 62  # of one tensor; runtimes count in 64 bits
 
@@ -51,8 +52,8 @@ _FORMS: dict[str, _Form] = {
     "CONV_2D": _Form((2, 3), "Conv2DOptions", True, _STRIDES),
     "DEPTHWISE_CONV_2D": _Form((2, 3), "DepthwiseConv2DOptions", True, _STRIDES),
     "DEQUANTIZE": _UNARY,
-    "FMTC_DECODE": _Form((2, 2)),
-    "FMTC_ENCODE": _Form((2, 2)),
+    DECODE: _Form((2, 2)),
+    ENCODE: _Form((2, 2)),
     "FULLY_CONNECTED": _Form((2, 3), "FullyConnectedOptions"),
     "L2_POOL_2D": _POOL,
     "LOGISTIC": _UNARY,
@@ -179,14 +180,14 @@ def _check_codec(subgraph: Subgraph) -> None:
     """This package's own ops: what they code, how large it may get, and that what is decoded was encoded."""
     encoded: set[int] = set()
     for position, op in enumerate(subgraph.ops):
-        if op.opcode not in ("FMTC_ENCODE", "FMTC_DECODE"):
+        if op.opcode not in (ENCODE, DECODE):
             continue
         where = f"op {position} ({op.opcode}) of subgraph {subgraph.index}"
         source, side, result = op.inputs[0], op.inputs[1], op.outputs[0]
         assert source is not None
         assert side is not None
         assert result is not None
-        feature_map, coded = (source, result) if op.opcode == "FMTC_ENCODE" else (result, source)
+        feature_map, coded = (source, result) if op.opcode == ENCODE else (result, source)
         if side.data is None or side.dtype != np.uint8:
             _fail(f"{where} reads '{side.name}', expected a constant of bytes")
         if feature_map.dtype not in (np.int8, np.uint8) or len(feature_map.shape) != 4:

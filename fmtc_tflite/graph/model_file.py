@@ -15,8 +15,8 @@ class ModelFile:
     """A model and the `.tflite` file that it is.
 
     Attributes:
-        model: its tensor objects are what runs of the file are asked for.
-        content: the file's bytes.
+      model: its tensor objects are what runs of the file are asked for.
+      content: the file's bytes.
     """
 
     model: Model

@@ -44,8 +44,8 @@ def load_model(source: str | Path | bytes) -> Model:
     """Reads a .tflite model from a path or from its bytes.
 
     Raises:
-        ModelFormatError: not a TFLite file, truncated, damaged or inconsistent.
-        OSError: the file cannot be read.
+      ModelFormatError: not a TFLite file, truncated, damaged or inconsistent.
+      OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
         return _Loader(source).load(None)
@@ -60,7 +60,7 @@ def load_fragment(content: bytes) -> Model:
     """Reads a model whose constants are still to be filled in. Load it again from its bytes when they are.
 
     Raises:
-        ModelFormatError: no TFLite model, or a damaged one.
+      ModelFormatError: no TFLite model, or a damaged one.
     """
     return _Loader(content).load(None, is_whole=False)
 
@@ -69,8 +69,8 @@ def read_content(path: Path) -> bytes:
     """The bytes of a model file; no more than the first ones of what is none.
 
     Raises:
-        ModelFormatError: not a TFLite file, or larger than the format allows.
-        OSError: the file cannot be read.
+      ModelFormatError: not a TFLite file, or larger than the format allows.
+      OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         content = bytearray(file.read(8))

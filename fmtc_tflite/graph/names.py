@@ -5,9 +5,12 @@ from __future__ import annotations
 ENCODE = "FMTC_ENCODE"
 DECODE = "FMTC_DECODE"
 OP_VERSION = 1
+REGION = "FMTC_REGION"
+REGION_VERSION = 1
 FORMAT_VERSION = 1  # in the ops' options; that of FORMAT.md
 
-METADATA_NAME = "fmtc_conversion"
+METADATA_NAME = "fmtc_conversion"  # the report of a conversion
+RESTORE_METADATA_NAME = "fmtc_regions"  # what the graph before its regions comes back from
 
 # Tensors of a feature map have its name and one of these.
 CODED_SUFFIX = "/fmtc_coded"
@@ -16,3 +19,4 @@ COEFFICIENTS_SUFFIX = "/fmtc_coefficients"
 SIDE_INFORMATION_SUFFIX = "/fmtc_side_information"
 WEIGHTS_SUFFIX = "/fmtc_weights"
 BIAS_SUFFIX = "/fmtc_bias"
+PROGRAM_SUFFIX = "/fmtc_region"  # behind the name of a region's first output

@@ -6,10 +6,8 @@ import struct
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op
+from fmtc_tflite.graph.names import REGION
 
-REGION = "FMTC_REGION"
-OP_VERSION = 1
-PROGRAM_SUFFIX = "/fmtc_region"
 KERNEL_SETS = ("xnnpack", "builtin", "reference")  # by their number in a program
 
 _MAGIC = b"FMRG"

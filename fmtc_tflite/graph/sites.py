@@ -11,24 +11,11 @@ from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.operators.activation import quantize_limit, real_range
 from fmtc_tflite.graph.rules import CANDIDATE_RULES, CODING_RULES, first_broken_rule
-
-_ACTIVATION = schema.ActivationFunctionType
-_FUSED_RANGES: dict[int, tuple[float, float]] = {
-    _ACTIVATION.RELU: (0.0, np.inf),
-    _ACTIVATION.RELU6: (0.0, 6.0),
-    _ACTIVATION.RELU_N1_TO_1: (-1.0, 1.0),
-}
-_OP_RANGES: dict[str, tuple[float, float]] = {
-    "RELU": (0.0, np.inf),
-    "RELU6": (0.0, 6.0),
-    "RELU_N1_TO_1": (-1.0, 1.0),
-    "RELU_0_TO_1": (0.0, 1.0),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +23,11 @@ class Site:
     """A feature map [N, H, W, C] between its producer and its consumers.
 
     Attributes:
-        consumers: the ops that read the map, each once, in execution order.
-        activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
-            (uint8 values minus 128).
-        skipped_reason: why the map is left alone, None if it can be coded.
-        is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
+      consumers: the ops that read the map, each once, in execution order.
+      activation_range: smallest and largest value that the producer's activation lets through, in the int8 domain
+        (uint8 values minus 128).
+      skipped_reason: why the map is left alone, None if it can be coded.
+      is_graph_boundary, has_other_writers: what the rules in `rules` ask about.
     """
 
     tensor: Tensor
@@ -104,7 +91,7 @@ def _feature_maps(model: Model) -> Iterator[Site]:
     for subgraph in entry_subgraphs(model):
         view = GraphView(subgraph)
         boundary = _boundary_tensors(model, subgraph)
-        working_memory = {id(t) for op in subgraph.ops for t in op.intermediates if t is not None}
+        working_memory = {t for op in subgraph.ops for t in op.intermediates if t is not None}
         for op in subgraph.ops:
             for tensor in op.outputs:
                 if tensor is None or view.producer(tensor) is not op:
@@ -113,7 +100,7 @@ def _feature_maps(model: Model) -> Iterator[Site]:
                     yield _site(tensor, op, view, boundary, working_memory)
 
 
-def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], working_memory: set[int]) -> Site:
+def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[Tensor], working_memory: set[Tensor]) -> Site:
     consumers = tuple(view.consumer_ops(tensor))
     return Site(
         tensor=tensor,
@@ -121,17 +108,17 @@ def _site(tensor: Tensor, producer: Op, view: GraphView, boundary: set[int], wor
         producer=producer,
         consumers=consumers,
         activation_range=activation_range(producer, tensor),
-        is_graph_boundary=id(tensor) in boundary,
-        has_other_writers=len(view.producers(tensor)) > 1 or id(tensor) in working_memory,
+        is_graph_boundary=tensor in boundary,
+        has_other_writers=len(view.producers(tensor)) > 1 or tensor in working_memory,
     )
 
 
-def _boundary_tensors(model: Model, subgraph: Subgraph) -> set[int]:
+def _boundary_tensors(model: Model, subgraph: Subgraph) -> set[Tensor]:
     tensors = [*subgraph.inputs, *subgraph.outputs]
     for signature in model.signatures:
         if signature.subgraph is subgraph:
             tensors += [tensor for _, tensor in signature.inputs + signature.outputs]
-    return {id(tensor) for tensor in tensors}
+    return set(tensors)
 
 
 def activation_range(producer: Op, tensor: Tensor) -> tuple[int, int]:
@@ -141,18 +128,16 @@ def activation_range(producer: Op, tensor: Tensor) -> tuple[int, int]:
     by the scale in float32, rounded half away from zero, plus the zero point. Everything else has the full range, as
     has a tensor without a usable quantization.
     """
-    fused = getattr(producer.options, "fusedActivationFunction", _ACTIVATION.NONE)
-    limits = _OP_RANGES.get(producer.opcode) or _FUSED_RANGES.get(fused)
-    scale, zero_point = tensor.scale, tensor.zero_point
+    limits, scale, zero_point = real_range(producer), tensor.scale, tensor.zero_point
     if limits is None or scale is None or zero_point is None or not (np.isfinite(scale) and scale > 0):
         return -128, 127
     offset = zero_point - (128 if tensor.dtype == np.uint8 else 0)
-    low, high = (_quantize(limit, scale, offset) for limit in limits)
+    low, high = (_limit(real, scale, offset) for real in limits)
     return low, max(low, high)
 
 
-def _quantize(value: float, scale: float, offset: int) -> int:
-    with np.errstate(over="ignore"):  # a tiny scale: the limit lies beyond all steps
-        steps = float(np.float32(value) / np.float32(scale))
-    rounded = np.sign(steps) * np.floor(abs(steps) + 0.5)
-    return int(np.clip(rounded + offset, -128, 127))
+def _limit(real: float, scale: float, offset: int) -> int:
+    quantized = quantize_limit(real, scale, offset)
+    if quantized is None:  # beyond all integers
+        return 127 if real > 0 else -128
+    return min(max(quantized, -128), 127)

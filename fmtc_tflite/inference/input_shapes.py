@@ -23,8 +23,8 @@ def fix_input_shapes(content: bytes, shapes: Sequence[tuple[str, tuple[int, ...]
     wanted = dict(shapes)
     _check(model, wanted)
     inputs = model.subgraphs[0].inputs
-    index_of = {id(tensor): index for index, tensor in enumerate(model.subgraphs[0].tensors)}
-    resized = {index_of[id(t)]: wanted[t.name] for t in inputs if t.name in wanted}
+    index_of = {tensor: index for index, tensor in enumerate(model.subgraphs[0].tensors)}
+    resized = {index_of[t]: wanted[t.name] for t in inputs if t.name in wanted}
     interpreter = CheckedInterpreter(
         content, model.subgraphs[0].op_labels, builtin_kernels_only=True, attach_delegate=False, input_shapes=resized
     )

@@ -80,5 +80,5 @@ def activation_bytes(subgraph: Subgraph, keeps_all_tensors: bool) -> int:
     """Bytes of activations that exist at once: all, or at least the most that one op reads and writes."""
     if keeps_all_tensors:
         return sum(map(_bytes, subgraph.tensors))
-    touched = ({id(t): _bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
+    touched = ({t: _bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
     return max((sum(sizes.values()) for sizes in touched), default=0)

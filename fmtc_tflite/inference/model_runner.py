@@ -1,5 +1,7 @@
 """Running a model sample by sample, with its tensors readable."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np
@@ -57,8 +59,8 @@ class ModelRunner:
             attach_delegate=is_converted(file.model),
         )
         self._subgraph_index = subgraph_index
-        self._index = {id(tensor): i for i, tensor in enumerate(subgraph.tensors)}
-        self._inputs = {tensor.name: self._index[id(tensor)] for tensor in subgraph.inputs}
+        self._index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
+        self._inputs = {tensor.name: self._index[tensor] for tensor in subgraph.inputs}
         if not subgraph_index:
             self._check_shapes(subgraph)
         self._signature = None
@@ -97,7 +99,7 @@ class ModelRunner:
         Raises:
           UnsupportedModelError: a feature map of another shape than the file has.
         """
-        value = self._interpreter.read(self._index[id(tensor)], self._subgraph_index)
+        value = self._interpreter.read(self._index[tensor], self._subgraph_index)
         if _is_feature_map(tensor):
             _check_shape(tensor, value)
         return value

@@ -1,5 +1,7 @@
 """From a Keras model to a converted `.tflite` file in one call."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """TensorFlow and tf-keras, or one line that says how to get them."""
 
+from __future__ import annotations
+
 import os
 
 from fmtc_tflite.errors import UsageError

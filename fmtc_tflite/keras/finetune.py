@@ -13,6 +13,8 @@ root mean squares, so that the loss cannot fall by maps that only shrink: quanti
 bits again.
 """
 
+from __future__ import annotations
+
 import logging
 import math
 from typing import Any

@@ -1,5 +1,7 @@
 """A Keras model's layers as a graph: copies with other layers, and which layers' outputs become feature maps."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -8,6 +8,8 @@ a probability of their own, since ReLUs make many, and that makes maps sparser (
 "Accelerating convolutional neural networks via activation map compression", CVPR 2019).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from fmtc_tflite.keras.extra import tf

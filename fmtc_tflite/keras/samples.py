@@ -1,5 +1,7 @@
 """A representative dataset, read once and checked, as arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 

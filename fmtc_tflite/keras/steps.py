@@ -4,6 +4,8 @@ The TFLiteConverter names tensors by what it fuses, so a layer's feature map is 
 model's map of this shape whose values come closest to those of the layer.
 """
 
+from __future__ import annotations
+
 import logging
 import re
 from collections.abc import Mapping

@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
+from fmtc_tflite.graph.operators.window import WindowForm, window_form
 from fmtc_tflite.graph.region_ops import is_region, scratch_bytes
 
 ALIGNMENT_BYTES = 64
@@ -41,14 +42,14 @@ class ArenaPlan:
     """The planned arena of one subgraph. Ops are numbered in execution order; sizes are in bytes.
 
     Attributes:
-        capacity_bytes: the arena's size.
-        persistent_bytes: variables, which have an arena of their own.
-        peak_op_index, peak_op_name: the op while which most bytes are live.
-        live_bytes: bytes live while each op runs, without alignment and gaps.
-        holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
-            the op's first output plus ' (scratch)'.
-        offsets: where each tensor starts in the arena; tensors that share memory have one offset.
-        lifetimes: first and last op during which each tensor's memory is taken.
+      capacity_bytes: the arena's size.
+      persistent_bytes: variables, which have an arena of their own.
+      peak_op_index, peak_op_name: the op while which most bytes are live.
+      live_bytes: bytes live while each op runs, without alignment and gaps.
+      holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
+        the op's first output plus ' (scratch)'.
+      offsets: where each tensor starts in the arena; tensors that share memory have one offset.
+      lifetimes: first and last op during which each tensor's memory is taken.
     """
 
     capacity_bytes: int
@@ -73,18 +74,17 @@ def kernel_scratch_bytes(op: Op) -> int:
         return scratch_bytes(op)
     if op.opcode != "CONV_2D" or len(op.inputs) < 2 or not op.outputs:
         return 0
-    source, filters, result, options = op.inputs[0], op.inputs[1], op.outputs[0], op.options
-    if source is None or filters is None or result is None or not hasattr(options, "dilationHFactor"):
+    source, filters, result = op.inputs[0], op.inputs[1], op.outputs[0]
+    if source is None or filters is None or result is None or op.options is None:
         return 0
     if source.dtype not in (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)):
         return 0
     if (len(source.shape), len(filters.shape), len(result.shape)) != (4, 4, 4):
         return 0
-    height, width = filters.shape[1:3]
-    steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
-    if (height, width, *steps) == (1, 1, 1, 1, 1, 1):
+    form = window_form(op)
+    if form == WindowForm((1, 1), (1, 1), (1, 1)):
         return 0
-    return _volume((*result.shape[:3], height, width, source.shape[3])) * source.dtype.itemsize
+    return _volume((*result.shape[:3], *form.kernel, source.shape[3])) * source.dtype.itemsize
 
 
 def region_scratch_bytes(op: Op) -> int:
@@ -101,8 +101,8 @@ def plan_arena(model: Model, subgraph_index: int = 0, scratch_bytes: ScratchByte
     """Plans the arena of one subgraph.
 
     Args:
-        scratch_bytes: working memory of an op in the arena, in bytes. Pass a function of your own to add what custom
-            ops take, or `no_scratch` to plan the feature maps alone.
+      scratch_bytes: working memory of an op in the arena, in bytes. Pass a function of your own to add what custom
+        ops take, or `no_scratch` to plan the feature maps alone.
     """
     subgraph = model.subgraphs[subgraph_index]
     blocks = _Lifetimes(subgraph).blocks()
@@ -238,7 +238,7 @@ def best_offset(rivals: Iterable[tuple[int, int]], size: int) -> int:
     """The aligned offset of the smallest gap that holds `size` bytes.
 
     Args:
-        rivals: (start, end) of the memory that is taken meanwhile, by start.
+      rivals: (start, end) of the memory that is taken meanwhile, by start.
     """
     best, best_gap, position = None, np.inf, 0
     for start, end in rivals:

@@ -20,7 +20,7 @@ from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MeasuredSizes:
     """What a run over samples showed.
 
     Attributes:
@@ -48,7 +48,7 @@ def measure(
     num_threads: int | None = None,
     paper_bits: float = DEFAULT_PAPER_BITS,
     original: ModelFile | None = None,
-) -> Measurement:
+) -> MeasuredSizes:
     """Runs the model on every sample.
 
     Args:
@@ -81,7 +81,7 @@ def measure(
             histogram.add(base_runner.read(uncoded[tensor]))
         count += 1
     paper = measure_paper(base, list(uncoded.values()), samples, paper_bits, num_threads)
-    return Measurement(
+    return MeasuredSizes(
         count,
         {tensor: meter.sites[str(i)].result() for i, tensor in enumerate(stored)},
         meter.network.result() if coded else None,

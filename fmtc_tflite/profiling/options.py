@@ -1,5 +1,7 @@
 """Options of a profile."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from fmtc_tflite.errors import UsageError

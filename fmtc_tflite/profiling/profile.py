@@ -25,7 +25,7 @@ from fmtc_tflite.memory.memory_system import MemorySystem
 from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, codec_work, fused_codec
 from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
-from fmtc_tflite.profiling.measured_sizes import Measurement
+from fmtc_tflite.profiling.measured_sizes import MeasuredSizes
 from fmtc_tflite.profiling.region_profile import profile_regions
 from fmtc_tflite.regions.restoration import restore_regions
 
@@ -49,7 +49,7 @@ class ModelProfile:
     file: ModelFile
     system: MemorySystem
     path: str | None = None
-    measurement: Measurement | None = None
+    measurement: MeasuredSizes | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

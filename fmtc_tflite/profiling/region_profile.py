@@ -57,8 +57,8 @@ def _inputs(model: Model, ops: list[Op]) -> list[list[np.ndarray]]:
     """What each region reads when the model runs on a synthetic input."""
     graph = model.subgraphs[0]
     sources: list[list[Tensor]] = [[t for t in op.inputs[:-1] if t is not None] for op in ops]
-    known = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
-    wanted = dict.fromkeys(tensor for own in sources for tensor in own if id(tensor) not in known)
+    known = {*graph.inputs, *graph.outputs}
+    wanted = dict.fromkeys(tensor for own in sources for tensor in own if tensor not in known)
     graph.outputs = [*graph.outputs, *wanted]
     (sample,) = SyntheticDataset(input_specs_from_model(model), 1)
     runner = ModelRunner(ModelFile.of(model), kernels=kernel_set_of(model))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
+from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -69,10 +71,11 @@ def find_candidates(
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
-        large = tuple(group for group in groups if _fused_ops(group) >= _LEAST_OPS)
+        large = tuple(group for group in groups if _fused_ops(group) >= _LEAST_OPS and group.outputs)
         for group in groups:
             if group not in large:
-                left_out |= dict.fromkeys(group.ops, "no supported op beside it to fuse it with")
+                reason = "no supported op beside it to fuse it with" if group.outputs else "nobody reads what it makes"
+                left_out |= dict.fromkeys(group.ops, reason)
         return Candidates(large, left_out)
 
 
@@ -116,6 +119,8 @@ def _unfit(subgraph: Subgraph, op: Op) -> str | None:
     for tensor in activations:
         if len(tensor.shape) < 2 or min(tensor.shape) < 1 or tensor.dtype not in _DTYPES:
             return f"tensor '{tensor.name}' has the shape {list(tensor.shape)} and type {tensor.type_name}"
+        if prod(tensor.shape[1:]) * tensor.dtype.itemsize > MAX_BYTES:
+            return f"tensor '{tensor.name}' has more than 2 GB an item"
         if tensor.shape[0] != activations[0].shape[0]:
             return "it does not keep the batch"
     return None

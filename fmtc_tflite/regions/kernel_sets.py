@@ -27,10 +27,13 @@ class KernelSet:
     Attributes:
       name: one of NAMES.
       target: the processor they run on; the built-in kernels are those of x86_64.
+      vectors: whether the built-in kernels are compiled with SSE4.1 and ruy for all types, as those of LiteRT and
+        TensorFlow; the wheels of tflite-runtime have neither.
     """
 
     name: str
     target: str = "x86_64"
+    vectors: bool = True
 
     @property
     def number(self) -> int:
@@ -72,13 +75,15 @@ def accumulator_rule(op: Op, kernels: KernelSet) -> Rule:
     if own == "xnnpack":
         rndnu = kernels.target == "aarch64" and source is not None and source.dtype == np.uint8
         return Rule.RNDNU if rndnu else Rule.FLOAT32
-    if op.opcode == "FULLY_CONNECTED":
-        return Rule.FLOAT64 if own == "reference" else Rule.HALF_UP
-    if own == "builtin" and op.opcode == "CONV_2D" and not _is_grouped(op):
-        return Rule.HALF_UP
-    if own == "builtin" and op.opcode == "DEPTHWISE_CONV_2D" and source is not None and source.dtype == np.int8:
-        return Rule.BLOCKS
-    return Rule.DOUBLE_ROUNDING
+    is_int8 = source is not None and source.dtype == np.int8
+    if own == "reference":
+        in_floats = op.opcode == "FULLY_CONNECTED" and kernels.vectors  # tflite-runtime's are older
+        return Rule.FLOAT64 if in_floats else Rule.DOUBLE_ROUNDING
+    if op.opcode == "DEPTHWISE_CONV_2D":
+        return Rule.BLOCKS if is_int8 and kernels.vectors else Rule.DOUBLE_ROUNDING
+    if op.opcode == "CONV_2D" and _is_grouped(op):
+        return Rule.DOUBLE_ROUNDING
+    return Rule.HALF_UP if is_int8 or kernels.vectors else Rule.DOUBLE_ROUNDING  # ruy or gemmlowp
 
 
 def requantization(op: Op, channels: int, kernels: KernelSet) -> Requantization:

@@ -22,7 +22,7 @@ from fmtc_tflite.regions.program_format import (
     HEADER,
     INPUT,
     MAGIC,
-    MAX_SIDE,
+    MAX_COUNT,
     OP,
     OUTPUT,
     PASS,
@@ -203,8 +203,8 @@ class ProgramWriter:
           ModelFormatError: the records do not make a valid program.
         """
         require(
-            max(len(tensors), len(ops), len(passes)) <= MAX_SIDE,
-            f"{len(tensors)} tensors, {len(ops)} ops and {len(passes)} passes; a program holds {MAX_SIDE} of each",
+            max(len(tensors), len(ops), len(passes)) <= MAX_COUNT,
+            f"{len(tensors)} tensors, {len(ops)} ops and {len(passes)} passes; a program holds {MAX_COUNT} of each",
         )
         op_records = b"".join(self._op(op) for op in ops)
         steps: list[int] = []

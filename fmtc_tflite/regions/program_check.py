@@ -8,7 +8,6 @@ from fmtc_tflite.regions.program_format import (
     ELEMENT_BYTES,
     INPUT,
     MAX_BYTES,
-    MAX_SIDE,
     OUTPUT,
     ROW_ALIGNMENT,
     SCRATCH,
@@ -55,7 +54,7 @@ def _window_widths(program: Program) -> dict[int, int]:
 def _check_shape(where: str, tensor: ProgramTensor) -> int:
     """Checks shape and type; returns bytes of an element."""
     sides = (tensor.height, tensor.width, tensor.channels)
-    require(all(1 <= side <= MAX_SIDE for side in sides), f"{where} is {sides}, expected 1 to {MAX_SIDE}")
+    require(all(1 <= side <= MAX_BYTES for side in sides), f"{where} is {sides}, expected 1 to {MAX_BYTES}")
     require(tensor.place <= OUTPUT, f"{where} has the unknown place {tensor.place}")
     require(tensor.type in ELEMENT_BYTES, f"{where} has the unknown type {tensor.type}")
     return ELEMENT_BYTES[tensor.type]

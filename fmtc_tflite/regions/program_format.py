@@ -17,7 +17,7 @@ TENSOR = struct.Struct("<BBHIIIIIIIHHBBBBII")
 OP = struct.Struct("<BBHHHIIIIII")
 PASS = struct.Struct("<HHIII")
 CRC_OFFSET = 12
-MAX_SIDE = 65535  # rows, columns and channels; windows hold columns in 16 bits
+MAX_COUNT = 65535  # of tensors, ops and passes
 MAX_BYTES = 2**31 - 1
 
 

@@ -20,11 +20,11 @@ import numpy as np
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
+from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
-METADATA_NAME = "fmtc_regions"
 _VERSION = 1
 _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory
@@ -79,15 +79,16 @@ def restore_regions(converted: Model) -> Model:
       UnsupportedModelError: no regions, or the file was converted for a target that keeps no restore data.
       ModelFormatError: the restore data or a program is damaged, or was changed after conversion.
     """
-    if METADATA_NAME not in converted.metadata:
+    if RESTORE_METADATA_NAME not in converted.metadata:
         raise UnsupportedModelError(
-            f"the model has no metadata '{METADATA_NAME}', from which its graph is restored; use the original model"
+            f"the model has no metadata '{RESTORE_METADATA_NAME}', from which its graph is restored; use the "
+            "original model"
         )
     try:
-        original = _restored(converted, converted.metadata[METADATA_NAME])
+        original = _restored(converted, converted.metadata[RESTORE_METADATA_NAME])
     except _DAMAGED as error:
         raise ModelFormatError(
-            f"the metadata '{METADATA_NAME}' is damaged: {error}; copy or convert the model again"
+            f"the metadata '{RESTORE_METADATA_NAME}' is damaged: {error}; copy or convert the model again"
         ) from error
     return original
 
@@ -99,14 +100,14 @@ def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
       UnsupportedModelError, ModelFormatError: see restore_regions.
     """
     ops = restore_regions(converted).subgraphs[0].ops
-    directory, _ = _entry(converted.metadata[METADATA_NAME])
+    directory, _ = _entry(converted.metadata[RESTORE_METADATA_NAME])
     try:
         return [
             [("COPY", "") if number < 0 else _name(ops[number]) for number in numbers] for numbers in directory["ops"]
         ]
     except _DAMAGED as error:
         raise ModelFormatError(
-            f"the metadata '{METADATA_NAME}' is damaged: {error}; convert the model again"
+            f"the metadata '{RESTORE_METADATA_NAME}' is damaged: {error}; convert the model again"
         ) from error
 
 

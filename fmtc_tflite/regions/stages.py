@@ -11,7 +11,6 @@ which take an execution on row counters, are found only for the stages that a be
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -118,20 +117,38 @@ class StageCosts:
     def lower_bounds(self) -> list[list[int]]:
         """For each first op and each length: the need with the fewest rows that single reads ask for."""
         least = {t: self._least_ring_bytes(t) for t in self.inner}
-        by_last: dict[int, list[RegionTensor]] = {}
-        for tensor in self.inner:
-            by_last.setdefault(self.last_read[tensor], []).append(tensor)
-        return [self._lower_bounds_from(first, least, by_last) for first in range(self.op_count)]
+        return [self._lower_bounds_from(first, least) for first in range(self.op_count)]
 
-    def _lower_bounds_from(
-        self, first: int, least: dict[RegionTensor, int], by_last: dict[int, list[RegionTensor]]
-    ) -> list[int]:
+    @cached_property
+    def stored_bytes(self) -> list[list[int]]:
+        """For each first op and each length: bytes of the cuts that the stage writes."""
+        table = []
+        for first in range(self.op_count):
+            stored, row = 0, []
+            for number in range(first, self.op_count):
+                output = self.region.ops[number].output
+                stored += self.cut_bytes(output) if output in self.last_read else 0
+                stored -= sum(self.cut_bytes(t) for t in self._last_reads[number] if self.producer[t] >= first)
+                row.append(stored)
+            table.append(row)
+        return table
+
+    @cached_property
+    def _last_reads(self) -> list[list[RegionTensor]]:
+        """For each op, the cuts that nobody reads after it."""
+        found: list[list[RegionTensor]] = [[] for _ in range(self.op_count)]
+        for tensor, number in self.last_read.items():
+            found[number].append(tensor)
+        return found
+
+    def _lower_bounds_from(self, first: int, least: dict[RegionTensor, int]) -> list[int]:
         live = sum(self.cut_bytes(t) for t in self.live(first))
-        bounds, rings, kept, shared = [], 0, 0, 0
+        bounds, rings, kept, shared, dying = [], 0, 0, 0, 0
         copies: dict[RegionTensor, int] = {}
-        for end in range(first + 1, self.op_count + 1):
-            op = self.region.ops[end - 1]
-            rings += sum(least[t] for t in by_last.get(end - 1, ()) if self.producer[t] >= first)
+        for number, stored in enumerate(self.stored_bytes[first], start=first):
+            op = self.region.ops[number]
+            rings += sum(least[t] for t in self._last_reads[number] if self.producer[t] >= first)
+            dying += sum(self.cut_bytes(t) for t in self._last_reads[number] if self.producer[t] < first)
             for operand, tensor in enumerate(op.inputs):
                 if tensor not in self.producer and not is_read_in_place(op, operand):
                     rows, form = self.table.of(op)[operand], form_of(tensor, [(op, operand)])
@@ -139,9 +156,7 @@ class StageCosts:
                     copies[tensor] = max(copies.get(tensor, 0), depth * form.row_bytes)
             own = align(op.own_memory_bytes, ROW_ALIGNMENT)
             kept, shared = (kept + own, shared) if op.accumulates else (kept, max(shared, own))
-            new = [self.cut_bytes(t) for t in self.new_cuts(first, end)]
-            dying = [self.cut_bytes(t) for t in self.dying(first, end)]
-            bounds.append(live + sum(new) - min(sum(new), sum(dying)) + rings + sum(copies.values()) + kept + shared)
+            bounds.append(live + stored - min(stored, dying) + rings + sum(copies.values()) + kept + shared)
         return bounds
 
     def _least_ring_bytes(self, tensor: RegionTensor) -> int:
@@ -265,8 +280,7 @@ def _cheapest(costs: StageCosts, limit: int) -> list[Span] | None:
         for first in range(end):
             if best[first] == nothing or costs.bound(first, end) > limit:
                 continue
-            stored = sum(costs.cut_bytes(t) for t in costs.new_cuts(first, end))
-            cost = (best[first][0] + stored, best[first][1] + 1)
+            cost = (best[first][0] + costs.stored_bytes[first][end - first - 1], best[first][1] + 1)
             if cost < best[end]:
                 best[end], came_from[end] = cost, first
     return None if best[-1] == nothing else _walk_back(came_from, costs.op_count)
@@ -278,10 +292,3 @@ def _walk_back(came_from: list[int], end: int) -> list[Span]:
         path.append((came_from[end], end))
         end = came_from[end]
     return path[::-1]
-
-
-def next_need(costs: StageCosts, above: int) -> int | None:
-    """The least known need or bound of any stage that is more than a given one."""
-    needs = sorted({costs.bound(i, j) for i in range(costs.op_count) for j in range(i + 1, costs.op_count + 1)})
-    place = bisect_right(needs, above)
-    return needs[place] if place < len(needs) else None

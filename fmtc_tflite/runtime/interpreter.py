@@ -3,6 +3,8 @@
 Needs numpy and a runtime, nothing else, so that a device can run converted models with little on it.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib
 import importlib.util
@@ -52,10 +54,30 @@ def available_runtimes() -> tuple[str, ...]:
     return tuple(filter(_is_installed, _RUNTIMES))
 
 
+def chosen_runtime(runtime: str | None = None) -> str:
+    """The name of the runtime that load_interpreter takes.
+
+    Raises:
+      UsageError: unknown runtime name.
+      RuntimeLibraryError: none is installed.
+    """
+    runtime = runtime or next(iter(available_runtimes()), None)
+    if runtime is None:
+        raise RuntimeLibraryError("no TensorFlow Lite runtime is installed; run `pip install ai-edge-litert`")
+    if runtime not in _RUNTIMES:
+        raise UsageError(f"unknown runtime {runtime!r}; choose one of {', '.join(_RUNTIMES)}")
+    return runtime
+
+
 def default_kernels(runtime: str | None = None) -> str:
     """The set of KERNEL_SETS that a runtime runs 8-bit models with by default (None: the first that is installed)."""
     name = runtime or next(iter(available_runtimes()), "")
     return "builtin" if name == "tflite_runtime" else "xnnpack"  # the last tflite-runtime leaves them to the built-ins
+
+
+def has_vectors(runtime: str) -> bool:
+    """Whether the runtime's built-in kernels are compiled with vectors, which round otherwise than plain loops."""
+    return runtime != "tflite_runtime"
 
 
 def delegate_path() -> str:
@@ -131,12 +153,7 @@ def _load_delegate(load: Callable[[str], Any], path: str) -> Any:
 
 
 def _load_api(runtime: str | None) -> _RuntimeApi:
-    if runtime is None:
-        runtime = next(filter(_is_installed, _RUNTIMES), None)
-        if runtime is None:
-            raise RuntimeLibraryError("no TensorFlow Lite runtime is installed; run `pip install ai-edge-litert`")
-    if runtime not in _RUNTIMES:
-        raise UsageError(f"unknown runtime {runtime!r}; choose one of {', '.join(_RUNTIMES)}")
+    runtime = chosen_runtime(runtime)
     if not _is_installed(runtime):
         package = runtime.replace("_", "-")
         raise RuntimeLibraryError(

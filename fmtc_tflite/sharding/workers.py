@@ -9,6 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -62,7 +63,13 @@ class _Worker:
         # The models follow through the pipe: start() would hang for ever if the process died while it is given more
         # than an operating system's pipe holds.
         self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-        self.process.start()
+        # Ctrl-C is the parent's business, from the child's first moment on: it keeps the mask.
+        resource_tracker.ensure_running()  # which start() would do, and take the mask away
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()  # so that the end of the process is the end of the pipe
         self.shard: int | None = None
 
@@ -154,7 +161,6 @@ def _cause(exit_code: int | None) -> str:
 def _serve(connection: Connection, parent: int) -> None:
     """A worker's life: the work comes in, then shards; (result, None) or (None, error) go out, until the pipe ends."""
     die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     work = None
     with suppress(EOFError, OSError):
         open_work: Callable[[], Work] = connection.recv()

@@ -1,5 +1,7 @@
 """A model's maps as files for the benchmark."""
 
+from __future__ import annotations
+
 import importlib.resources
 import subprocess
 import sys

@@ -81,17 +81,17 @@ def outputs(path: Path, runtime: str, kernels: str) -> list[np.ndarray]:
     return results
 
 
-def test_outputs_equal_in_every_runtime_under_every_kernel_set(model: Path, tmp_path: Path) -> None:
-    for kernels in KERNEL_SETS:
-        target = tmp_path / f"{kernels}.tflite"
-        result = run("fmtc-convert", model, "--execution", "regions", "--kernels", kernels, "--output", target)
-        assert result.returncode == 0, result.stderr
-        assert kernel_set_of(load_model(target)) == kernels
-        for runtime in available_runtimes():
-            if kernels == "xnnpack" and default_kernels(runtime) != kernels:
-                continue
-            expected = outputs(model, runtime, kernels)
-            assert np.array_equal(expected, outputs(target, runtime, kernels)), (kernels, runtime)
+@pytest.mark.parametrize("runtime", available_runtimes())
+@pytest.mark.parametrize("kernels", KERNEL_SETS)
+def test_outputs_equal_under_every_kernel_set(model: Path, tmp_path: Path, runtime: str, kernels: str) -> None:
+    if kernels == "xnnpack" and default_kernels(runtime) != kernels:
+        pytest.skip(f"{runtime} does not run 8-bit models with XNNPACK")
+    target = tmp_path / "converted.tflite"
+    options = ["--kernels", kernels, "--runtime", runtime, "--output", target]
+    result = run("fmtc-convert", model, "--execution", "regions", *options)
+    assert result.returncode == 0, result.stderr
+    assert kernel_set_of(load_model(target)) == kernels
+    assert np.array_equal(outputs(model, runtime, kernels), outputs(target, runtime, kernels))
 
 
 def test_report(converted: Path) -> None:
@@ -99,6 +99,8 @@ def test_report(converted: Path) -> None:
     jsonschema.validate(report, SCHEMA)
     assert report["execution"] == "regions"
     assert report["kernels"] == default_kernels()
+    assert report["runtime"] == available_runtimes()[0]
+    assert report["arena"]["peak_op"] == "FMTC_REGION"
     assert report["arena"]["converted_planned_bytes"] < 0.2 * report["arena"]["original_planned_bytes"]
     assert report["model"]["converted_size_bytes"] == converted.stat().st_size
     assert {entry["op"] for entry in report["left_out"]} == {"SOFTMAX"}
@@ -144,6 +146,8 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
         (["--execution", "regions", "--objective", "arena"], ["--objective arena"]),
         (["--execution", "regions", "--preset", "paper"], ["--preset paper"]),
         (["--kernels", "builtin"], ["--execution regions"]),
+        (["--runtime", "ai_edge_litert"], ["--execution regions"]),
+        (["--execution", "regions", "--runtime", "tflite"], ["unknown runtime", "tensorflow"]),
         (["--input_shape", "x:1,2"], ["no input 'x'"]),
         (["--input_shape", "1,224,224,3"], ["expected NAME:1,224,224,3"]),
         (["--input_shape", "a:1,0,224,3"], ["positive sizes"]),

@@ -1,5 +1,7 @@
 """Both implementations reproduce the committed vectors to the byte (tools/make_golden_vectors.py has the layout)."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from pathlib import Path

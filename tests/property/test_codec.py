@@ -1,5 +1,7 @@
 """The C++ core and the numpy reference write the same bytes and read them alike, whatever the map."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fmtc_tflite import api
-from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.calibration import kept_statistics, passes
 from fmtc_tflite.calibration.sensitivity import SensitivityStatistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.calibration.store import CalibrationStore
@@ -129,9 +129,9 @@ def calibrated(path: Path, wanted: ConvertOptions, with_beam: bool = True) -> by
     with CalibrationStore(path, {"MODEL": "demo"}) as store:
         if with_beam:
             beam.calibrate(store, ModelFile(model, MODEL), sites, build, covariances, wanted)
-        stages.value_statistics(store, ModelFile(model, MODEL), sites, build, covariances, 1)
-        chosen = stages.gradient_samples(model, build)
-        stages.sensitivities(
+        kept_statistics.value_statistics(store, ModelFile(model, MODEL), sites, build, covariances, 1)
+        chosen = kept_statistics.gradient_samples(model, build)
+        kept_statistics.sensitivities(
             store, ModelFile(model, MODEL), sites, chosen, wanted.output_kind, wanted.calibration.seed, 1
         )
     return path.read_bytes()
@@ -147,7 +147,7 @@ def test_a_calibration_equals_that_of_one_process(
     with monkeypatch.context() as patch:  # everything is in the file now
         patch.setattr(beam, "_pipeline_options", lambda arguments: 1 / 0)
         patch.setattr(passes, "value_statistics", lambda *arguments: 1 / 0)
-        patch.setattr(stages, "measure_sensitivities", lambda *arguments: 1 / 0)
+        patch.setattr(kept_statistics, "measure_sensitivities", lambda *arguments: 1 / 0)
         calibrated(tmp_path / "beam.npz", wanted)
 
 

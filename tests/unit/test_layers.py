@@ -148,7 +148,7 @@ def test_layers(repository: Path) -> None:
         ("graph.edits.restore", "fmtc_tflite.runtime.library"),
         ("fidelity.metrics", "fmtc_tflite.runtime.interpreter"),
         ("calibration.stages", "fmtc_tflite.evaluation.evaluation"),
-        ("evaluation.evaluation", "fmtc_tflite.calibration.stages"),
+        ("evaluation.evaluation", "fmtc_tflite.calibration.kept_statistics"),
         ("conversion.paper_preset", "fmtc_tflite.profiling.baselines"),
         ("runtime.interpreter", SCHEMA),
         ("runtime.interpreter", "PIL.Image"),

@@ -15,8 +15,9 @@ ROOMS: dict[str, set[str]] = {
     "codec": {"base", "cpu", "simd"},
     "codec/kernels": {"base", "cpu", "simd", "codec"},
     "region": {"base"},
-    "c_api": {"base", "cpu", "codec", "codec/kernels", "region"},
-    "tflite": {"base", "cpu", "codec", "codec/kernels", "region"},
+    "region/kernels": {"base", "cpu", "region"},
+    "c_api": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
+    "tflite": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
 }
 PROGRAMS = {"bare_metal", "bench", "fuzz", "tests"}
 

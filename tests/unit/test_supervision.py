@@ -14,7 +14,12 @@ SCRIPT = """
 import os, signal, sys, time
 from fmtc_tflite import supervision
 
+def interrupt(number, frame):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
 def work():
+    supervision.open_to_signals({{signal.SIGINT: interrupt}})
 {work}
     return 0
 

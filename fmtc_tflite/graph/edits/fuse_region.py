@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
-from fmtc_tflite.graph.region_ops import OP_VERSION, PROGRAM_SUFFIX, REGION
+from fmtc_tflite.graph.names import PROGRAM_SUFFIX, REGION, REGION_VERSION
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def fuse(model: Model, subgraph: Subgraph, fusions: Sequence[Fusion], free: Iter
     if not fusions:
         return
     code = schema.OperatorCodeT(
-        deprecatedBuiltinCode=CUSTOM_CODE, builtinCode=CUSTOM_CODE, customCode=REGION.encode(), version=OP_VERSION
+        deprecatedBuiltinCode=CUSTOM_CODE, builtinCode=CUSTOM_CODE, customCode=REGION.encode(), version=REGION_VERSION
     )
     model.operator_codes.append(code)
     before = list(subgraph.ops)

@@ -37,11 +37,11 @@ class SiteInsertion:
     """One feature map to be coded.
 
     Attributes:
-        side_information: the constant that both ops read, as `FORMAT.md` defines it.
-        item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
-        folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
-            insertion has, and the producer is taken out, since their synthesis does its work.
-        rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
+      side_information: the constant that both ops read, as `FORMAT.md` defines it.
+      item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
+      folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
+        insertion has, and the producer is taken out, since their synthesis does its work.
+      rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
     """
 
     site: Site
@@ -55,10 +55,10 @@ def insert_codec(model: Model, insertions: Sequence[SiteInsertion]) -> None:
     """Inserts the encode and decode ops of feature maps into the model, in place.
 
     Args:
-        insertions: each map at most once, in execution order.
+      insertions: each map at most once, in execution order.
 
     Raises:
-        UnsupportedModelError: see check_rewritable.
+      UnsupportedModelError: see check_rewritable.
     """
     check_rewritable(model)
     if not insertions:
@@ -76,29 +76,29 @@ class _Inserter:
         self._model = model
         self._codes = {name: _custom_code(name) for name in (ENCODE, DECODE)}
         model.operator_codes += self._codes.values()
-        self._views = {id(subgraph): GraphView(subgraph) for subgraph in model.subgraphs}
-        self._removed = {id(i.site.producer) for i in insertions if i.folded}
-        self._before: dict[int, list[Op]] = {}
-        self._after: dict[int, list[Op]] = {}
-        self._coded: dict[int, Tensor] = {}  # feature map -> its coded form
+        self._views = {subgraph: GraphView(subgraph) for subgraph in model.subgraphs}
+        self._removed = {i.site.producer for i in insertions if i.folded}
+        self._before: dict[Op, list[Op]] = {}
+        self._after: dict[Op, list[Op]] = {}
+        self._coded: dict[Tensor | None, Tensor] = {}  # feature map -> its coded form
 
     def insert(self, insertion: SiteInsertion) -> None:
         """Encodes a map after its producer, unless it is folded, and decodes it before its consumers."""
         site, tensor = insertion.site, insertion.site.tensor
         side_information = self._side_information(insertion)
         if insertion.folded:
-            coded = self._coded[id(site.producer.inputs[0])]
+            coded = self._coded[site.producer.inputs[0]]
         else:
-            coded = self._coded[id(tensor)] = self._coded_tensor(insertion)
+            coded = self._coded[tensor] = self._coded_tensor(insertion)
             source = tensor if insertion.rotated is None else rotate(self._model, site, insertion.rotated)
             encode = Op(self._codes[ENCODE], [source, side_information], [coded], custom_options=_options(insertion))
-            self._after.setdefault(id(site.producer), []).append(encode)
-        consumers = [op for op in site.consumers if id(op) not in self._removed]
-        for number, group in enumerate(share_decodes(consumers, self._views[id(site.subgraph)]), start=1):
+            self._after.setdefault(site.producer, []).append(encode)
+        consumers = [op for op in site.consumers if op not in self._removed]
+        for number, group in enumerate(share_decodes(consumers, self._views[site.subgraph]), start=1):
             decoded = _decoded_tensor(tensor, self._model.buffers[0], number)
             site.subgraph.tensors.append(decoded)
             decode = Op(self._codes[DECODE], [coded, side_information], [decoded], custom_options=_options(insertion))
-            self._before.setdefault(id(group[0]), []).append(decode)
+            self._before.setdefault(group[0], []).append(decode)
             for op in group:
                 op.inputs = [decoded if t is tensor else t for t in op.inputs]
 
@@ -107,8 +107,8 @@ class _Inserter:
         for subgraph in self._model.subgraphs:
             ops = []
             for op in subgraph.ops:
-                kept = [] if id(op) in self._removed else [op]
-                ops += [*self._before.get(id(op), []), *kept, *self._after.get(id(op), [])]
+                kept = [] if op in self._removed else [op]
+                ops += [*self._before.get(op, []), *kept, *self._after.get(op, [])]
             subgraph.ops = ops
 
     def _side_information(self, insertion: SiteInsertion) -> Tensor:

@@ -12,9 +12,9 @@ def restore(model: Model) -> None:
     """Removes the ops of this package, with their tensors, constants and metadata, in place.
 
     Raises:
-        UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or something else
-            uses what the ops write.
-        ModelFormatError: an FMTC op without its counterpart.
+      UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or something else
+        uses what the ops write.
+      ModelFormatError: an FMTC op without its counterpart.
     """
     if not is_converted(model):
         raise UnsupportedModelError("the model is not converted: it has no FMTC_ENCODE or FMTC_DECODE op to remove")

@@ -18,10 +18,10 @@ class RotatedConvolution:
     """Constants of a CONV_2D that emits r transform coefficients instead of the feature map.
 
     Attributes:
-        weights: int8 [r, kernel height, kernel width, input channels], symmetric.
-        weight_scales: float32 [r].
-        bias: int32 [r].
-        scale: of the coefficients, whose zero point is 0.
+      weights: int8 [r, kernel height, kernel width, input channels], symmetric.
+      weight_scales: float32 [r].
+      bias: int32 [r].
+      scale: of the coefficients, whose zero point is 0.
     """
 
     weights: np.ndarray

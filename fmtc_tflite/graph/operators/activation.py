@@ -14,6 +14,17 @@ REAL_RANGES: dict[int, tuple[float, float]] = {
     _TYPES.RELU6: (0.0, 6.0),
     _TYPES.RELU_N1_TO_1: (-1.0, 1.0),
 }
+_OP_RANGES: dict[str, tuple[float, float]] = {
+    "RELU": (0.0, np.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU_0_TO_1": (0.0, 1.0),
+}
+
+
+def real_range(op: Op) -> tuple[float, float] | None:
+    """What the op clamps to, as an activation of its own or a fused one; None where that is no range."""
+    return _OP_RANGES.get(op.opcode) or REAL_RANGES.get(fused_activation(op))
 
 
 def fused_activation(op: Op) -> int:
@@ -54,8 +65,9 @@ def quantize_limit(real: float, scale: float, zero_point: int) -> int | None:
     """A real limit as an integer of the tensor; None where that lies outside int32."""
     with np.errstate(over="ignore"):
         steps = float(np.float32(real) / np.float32(scale))
-    rounded = round_half_away(steps)
-    return int(rounded) + zero_point if abs(rounded) <= 2.0**31 else None
+    if not abs(steps) <= 2.0**31:
+        return None
+    return int(round_half_away(steps)) + zero_point
 
 
 def round_half_away(value: float) -> float:

@@ -69,6 +69,34 @@ def has_window(op: Op) -> bool:
     return op.opcode in _CONVOLUTIONS + _POOLINGS
 
 
+@dataclass(frozen=True)
+class WindowForm:
+    """What an op says of its window whatever its shapes: (height, width) of each."""
+
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    dilations: tuple[int, int]
+
+
+def window_form(op: Op) -> WindowForm:
+    """Kernel, strides and dilations of a convolution or pooling.
+
+    Raises:
+      ModelFormatError: no 4-D weights.
+    """
+    options = op.options
+    if op.opcode in _CONVOLUTIONS:
+        filters = operand(op, 1).shape
+        if len(filters) != 4:
+            raise ModelFormatError(f"{describe(op)} needs 4-D weights, found {filters}")
+        kernel = (filters[1], filters[2])
+    else:
+        kernel = (options.filterHeight, options.filterWidth)
+    # Poolings have no dilation; 0 is what old writers left where 1 is meant.
+    dilations = (getattr(options, "dilationHFactor", 1) or 1, getattr(options, "dilationWFactor", 1) or 1)
+    return WindowForm(kernel, (options.strideH, options.strideW), dilations)
+
+
 def op_window(op: Op) -> Window:
     """The window of a convolution or pooling.
 
@@ -79,17 +107,8 @@ def op_window(op: Op) -> Window:
     source, result = operand(op, 0), result_of(op)
     if len(source.shape) != 4 or len(result.shape) != 4:
         raise ModelFormatError(f"{describe(op)} needs 4-D tensors, found {source.shape} -> {result.shape}")
-    if op.opcode in _CONVOLUTIONS:
-        filters = operand(op, 1).shape
-        if len(filters) != 4:
-            raise ModelFormatError(f"{describe(op)} needs 4-D weights, found {filters}")
-        kernel = (filters[1], filters[2])
-    else:
-        kernel = (op.options.filterHeight, op.options.filterWidth)
-    options = op.options
-    strides = (options.strideH, options.strideW)
-    # Poolings have no dilation; 0 is what old writers left where 1 is meant.
-    dilations = (getattr(options, "dilationHFactor", 1) or 1, getattr(options, "dilationWFactor", 1) or 1)
+    form = window_form(op)
+    kernel, strides, dilations, options = form.kernel, form.strides, form.dilations, op.options
     axes = [
         window_axis(size, k, stride, dilation, options.padding)
         for size, k, stride, dilation in zip(source.shape[1:3], kernel, strides, dilations, strict=True)

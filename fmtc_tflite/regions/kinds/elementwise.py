@@ -129,7 +129,7 @@ def build_quantize(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels:
     source, result = operand(op, 0), quantized(result_of(op))
     require(source.shape == result.shape, "its input and output have different shapes")
     if source.dtype == np.float32:
-        rule = {"reference": 1, "builtin": 2, "xnnpack": 3}[kernels.runs(op)]
+        rule = {"reference": 1, "builtin": 2 if kernels.vectors else 4, "xnnpack": 3}[kernels.runs(op)]
         return Quantize(op, (tensor_of(source),), tensor_of(result), rule, scale_of(result))
     quantized(source)
     table = _requantized(op, source, result, kernels)
@@ -148,7 +148,7 @@ def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> 
         m, s = multipliers.quantize_multiplier(ratio)
         require(s <= _MAX_REQUANTIZING_SHIFT, "its output's scale is too small beside its input's")
         steps = rounding.double_rounding(distance, m, s)
-        if kernels.runs(op) == "builtin":
+        if kernels.runs(op) == "builtin" and kernels.vectors:
             in_vectors = rounding.half_up(distance, m, s)
             require(_are_whole(source, _BLOCK) or bool((in_vectors == steps).all()), _UNEVEN)
             steps = in_vectors
@@ -172,7 +172,7 @@ def build_add(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Kern
     zeros = (unsigned(operands[0], zero_point_of(operands[0])), unsigned(operands[1], zero_point_of(operands[1])))
     inputs = tuple(tensor_of(t) for t in operands[: 2 if values is None else 1])
     add = Add(op, inputs, tensor_of(result), _ADD_RULES[own], zeros, *clamp(op, kernels), terms, values)
-    return replace(add, rule=_builtin_rule(add)) if own == "builtin" else add
+    return replace(add, rule=_builtin_rule(add)) if own == "builtin" and kernels.vectors else add
 
 
 def _builtin_rule(add: Add) -> int:

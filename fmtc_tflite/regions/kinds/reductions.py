@@ -72,7 +72,10 @@ def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ker
     if own == "xnnpack":
         rule, terms = _FLOAT32_ADDEND, _xnnpack_terms(source, result, count)
     elif own == "builtin" and op.options.keepDims:
-        rule, terms = _BLOCKS, _optimized_terms(source, result, count)
+        # Only some runtimes count them from the front before they choose a kernel.
+        require(min(constants.integers(op, 1)) >= 0, "it counts axes from the end, which runtimes compute differently")
+        rule = _BLOCKS if kernels.vectors else _DOUBLE_ROUNDING
+        terms = _optimized_terms(source, result, count)
     else:
         rule, terms = _DOUBLE_ROUNDING, _reference_terms(source, result, count)
     require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")

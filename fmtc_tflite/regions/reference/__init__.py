@@ -4,6 +4,8 @@ It executes a program's bytes as they are, in scratch memory of the stated size,
 program says; nothing here knows how programs are planned.
 """
 
+from __future__ import annotations
+
 from fmtc_tflite.regions.reference.machine import run_program
 
 __all__ = ["run_program"]

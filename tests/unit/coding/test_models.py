@@ -1,5 +1,7 @@
 """Entropy model, quantizer, KLT and the search over steps."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Side information survives its bytes, and nonsense is refused in either direction."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np

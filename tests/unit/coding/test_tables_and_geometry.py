@@ -1,5 +1,7 @@
 """Tables, geometry and checksum against what FORMAT.md says of them."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fmtc_tflite.comparison import peers
 from fmtc_tflite.comparison.peers import measure_peers, run_length_bits
 from fmtc_tflite.graph.coded_maps import candidate_maps
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.measured_sizes import measure
 
@@ -37,8 +38,8 @@ def test_peers_on_the_maps_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None
     model = load_model(CONTENT)
     image = np.random.default_rng(0).integers(-128, 128, (1, 32, 32, 1)).astype(np.int8)
     samples = [{model.subgraphs[0].inputs[0].name: image}]
-    found = {p["scheme"]: p for p in measure_peers(model, CONTENT, samples)}
-    profiled = measure(model, CONTENT, [], samples)
+    found = {p["scheme"]: p for p in measure_peers(ModelFile(model, CONTENT), samples)}
+    profiled = measure(ModelFile(model, CONTENT), [], samples)
     maps = candidate_maps(model).values()
     zero_value = sum(profiled.baseline_bytes(tensor)["zero_value"] for tensor in maps)
     values = sum(int(np.prod(tensor.shape)) for tensor in maps)
@@ -46,7 +47,7 @@ def test_peers_on_the_maps_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(p["num_samples"] == 1 for p in found.values())
 
     monkeypatch.setattr(peers, "_zstd", lambda: None)
-    missing = measure_peers(model, CONTENT, samples)[0]
+    missing = measure_peers(ModelFile(model, CONTENT), samples)[0]
     assert missing["bits_per_value"] is None
     assert "pip install zstandard" in missing["missing"]
 
@@ -55,4 +56,4 @@ def test_zstd_makes_maps_smaller() -> None:
     pytest.importorskip("zstandard")
     model = load_model(CONTENT)
     samples = [{model.subgraphs[0].inputs[0].name: np.zeros((1, 32, 32, 1), np.int8)}]
-    assert 0 < measure_peers(model, CONTENT, samples)[0]["bits_per_value"] < 4
+    assert 0 < measure_peers(ModelFile(model, CONTENT), samples)[0]["bits_per_value"] < 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmtc_tflite.calibration import passes, stages
+from fmtc_tflite.calibration import kept_statistics, passes
 from fmtc_tflite.conversion import source
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.source import open_source
@@ -45,7 +45,7 @@ def forbid_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("measured again")
 
     monkeypatch.setattr(passes, "value_statistics", fail)
-    monkeypatch.setattr(stages, "measure_sensitivities", fail)
+    monkeypatch.setattr(kept_statistics, "measure_sensitivities", fail)
 
 
 def test_another_bound_measures_nothing_again_and_gives_what_it_would_without(
@@ -62,7 +62,7 @@ def test_an_interrupted_conversion_keeps_what_it_measured(
 ) -> None:
     options = with_store(used, tmp_path / "store.npz")
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "measure_sensitivities", lambda *arguments: 1 / 0)
+        patch.setattr(kept_statistics, "measure_sensitivities", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             convert(options)
     monkeypatch.setattr(passes, "value_statistics", lambda *arguments: 1 / 0)

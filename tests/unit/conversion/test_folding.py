@@ -57,7 +57,7 @@ def test_the_decoder_does_the_convolution(channels: int, stride: int, activation
     content = expansion(channels, stride, activation)
     converted, site = folded(content)
     original = load_model(content)
-    before, after = ModelRunner(original, content), ModelRunner(ModelFile.of(converted))
+    before, after = ModelRunner(ModelFile(original, content)), ModelRunner(ModelFile.of(converted))
     before.run({"image": IMAGE})
     after.run({"image": IMAGE})
     wide = next(s.tensor for s in find_sites(original) if s.name == "wide")

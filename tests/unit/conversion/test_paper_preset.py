@@ -15,6 +15,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import COEFFICIENTS_SUFFIX, DECODE, ENCODE
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -98,7 +99,7 @@ def test_wide_coefficients_are_split_or_their_step_is_coarser(results: dict[floa
 def test_decoded_maps_differ_by_about_the_step(results: dict[float, ConversionResult]) -> None:
     original = load_model(CONTENT)
     converted = load_model(results[7.0].content)
-    runners = [ModelRunner(original, CONTENT), ModelRunner(converted, results[7.0].content)]
+    runners = [ModelRunner(ModelFile(original, CONTENT)), ModelRunner(ModelFile(converted, results[7.0].content))]
     with np.load(str(DEMO / "demo_samples.npz")) as arrays:
         image = (arrays["x"][:1].astype(np.int16) - 128).astype(np.int8)
     for model, runner in zip((original, converted), runners, strict=True):

@@ -11,7 +11,7 @@ import pytest
 
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
-from fmtc_tflite.fidelity.metrics import LabelRanks
+from fmtc_tflite.fidelity.accuracy import LabelRanks
 from fmtc_tflite.graph.model_io import load_model
 
 PLAIN = Preprocessing()

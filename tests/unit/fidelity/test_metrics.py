@@ -10,18 +10,15 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.errors import CalibrationError
+from fmtc_tflite.fidelity.accuracy import LabelRanks, MeanIou, mcnemar_p_value, paired_difference
 from fmtc_tflite.fidelity.metrics import (
     CodedBytes,
     Disagreement,
     KlDivergence,
-    LabelRanks,
-    MeanIou,
     RelativeMse,
     Top1Agreement,
     dequantize,
     log_softmax,
-    mcnemar_p_value,
-    paired_difference,
 )
 
 

@@ -12,7 +12,7 @@ from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.region_ops import REGION
+from fmtc_tflite.graph.names import REGION
 from fmtc_tflite.regions.candidates import find_candidates
 from fmtc_tflite.regions.ops import OpRefusedError, RegionOp, RegionTensor
 from model_builder import ModelBuilder

@@ -85,7 +85,7 @@ def passes(*wanted: ProgramPass) -> Callable[[dict[str, list]], None]:
         (tensor(1, left=2), "16 bytes a row for 5 pixels"),
         (tensor(1, phase=1), "phase 1 of 1"),
         (tensor(1, depth=0), "phase 0 of 0"),
-        (tensor(1, height=0), "expected 1 to 65535"),
+        (tensor(1, height=0), "expected 1 to 2147483647"),
         (tensor(1, type=7), "unknown type 7"),
         (tensor(1, index=1), "stands for number 1"),
         (tensor(0, left=1), "not dense"),

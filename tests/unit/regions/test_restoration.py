@@ -13,9 +13,10 @@ from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, NothingToDoError, UnsupportedModelError
 from fmtc_tflite.graph.model import Model
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.region_ops import REGION, program_bytes, region_ops
+from fmtc_tflite.graph.names import REGION, RESTORE_METADATA_NAME
+from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.program import Program
-from fmtc_tflite.regions.restoration import METADATA_NAME, region_op_names, restore_regions
+from fmtc_tflite.regions.restoration import region_op_names, restore_regions
 from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder, residual
 from random_networks import random_network
@@ -53,7 +54,7 @@ def test_weights_are_stored_once() -> None:
     original = load_model(content)
     assert restore_regions(model).to_bytes() == original.to_bytes()
     weights = sum(t.buffer.size for t in original.subgraphs[0].tensors if t.data is not None)
-    kept = model.metadata[METADATA_NAME]
+    kept = model.metadata[RESTORE_METADATA_NAME]
     assert len(kept) < weights / 4
     assert model.metadata["of_the_user"] == original.metadata["of_the_user"]
     names = region_op_names(model)
@@ -79,7 +80,7 @@ def test_what_stays_outside_is_not_touched() -> None:
 
 def test_damaged_entries() -> None:
     model = fused(network())
-    entry = model.metadata[METADATA_NAME]
+    entry = model.metadata[RESTORE_METADATA_NAME]
     head_bytes = int.from_bytes(entry[4:8], "little")
     inflated = zlib.decompress(entry[8:])
     directory = json.loads(inflated[:head_bytes])
@@ -91,22 +92,22 @@ def test_damaged_entries() -> None:
     wrong = [b"", entry[:7], entry[:100], b"\x02" + entry[1:], replaced(sha256="0" * 64), replaced(kept=[[0, 99999]])]
     wrong += [replaced(packed=[[1, 7, 0, 1]]), replaced(products=3), replaced(tail=[-1e9]), replaced(ops=None, kept=5)]
     for bad in wrong:
-        model.metadata[METADATA_NAME] = bad
-        with pytest.raises(ModelFormatError, match=METADATA_NAME + "|restore data"):
+        model.metadata[RESTORE_METADATA_NAME] = bad
+        with pytest.raises(ModelFormatError, match=RESTORE_METADATA_NAME + "|restore data"):
             restore_regions(model)
-    del model.metadata[METADATA_NAME]
+    del model.metadata[RESTORE_METADATA_NAME]
     with pytest.raises(UnsupportedModelError, match="use the original model"):
         restore_regions(model)
 
 
 def test_random_damage_raises_nothing_else() -> None:
     model = fused(network())
-    entry = model.metadata[METADATA_NAME]
+    entry = model.metadata[RESTORE_METADATA_NAME]
     rng = np.random.default_rng(0)
     for _ in range(200):
         damaged = bytearray(entry)
         damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
-        model.metadata[METADATA_NAME] = bytes(damaged)
+        model.metadata[RESTORE_METADATA_NAME] = bytes(damaged)
         with pytest.raises(ModelFormatError):
             restore_regions(model)
 

@@ -1,5 +1,7 @@
 """Finding and loading the native library, and the codec object over it."""
 
+from __future__ import annotations
+
 import ctypes
 import subprocess
 import sys

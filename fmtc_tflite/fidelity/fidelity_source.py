@@ -25,13 +25,13 @@ class FidelitySource:
     """One tensor to compare, and the measure for it.
 
     Attributes:
-        measure: `kl` (nats), `disagreement` (1 - agreement of labels) or `relative_mse`.
-        tensor: The tensor, of the model's first subgraph.
-        output_index: The graph output that it stands for.
-        probabilities: Whether a tensor measured by `kl` holds probabilities; else it holds logits.
-        scale: Factor of `(value - zero_point)` that gives real values (a SOFTMAX's beta included), None for 1.
-        zero_point: Goes with `scale`.
-        note: What was assumed and how to say otherwise, or None.
+      measure: `kl` (nats), `disagreement` (1 - agreement of labels) or `relative_mse`.
+      tensor: The tensor, of the model's first subgraph.
+      output_index: The graph output that it stands for.
+      probabilities: Whether a tensor measured by `kl` holds probabilities; else it holds logits.
+      scale: Factor of `(value - zero_point)` that gives real values (a SOFTMAX's beta included), None for 1.
+      zero_point: Goes with `scale`.
+      note: What was assumed and how to say otherwise, or None.
     """
 
     measure: str
@@ -47,17 +47,17 @@ def find_fidelity_source(model: Model, output_kind: str = "auto", output_index: 
     """Chooses what to compare for one graph output.
 
     Args:
-        model: An original or a converted model.
-        output_kind: What the output holds. `auto`: probabilities if it comes from a SOFTMAX through QUANTIZE,
-            DEQUANTIZE and RESHAPE only; labels if it holds integers without quantization; logits if it has rank 2,
-            2 to 10,000 columns and no LOGISTIC before it (a softmax over one column, or over values of 0 to 1, would
-            see hardly any change); else plain values. `logits`, `labels`, `values`: as said. `probabilities`: a
-            SOFTMAX's input if there is one, else the output, floored by half a quantization step.
-        output_index: Which of the first subgraph's outputs. A model with several is as good as its worst one.
+      model: An original or a converted model.
+      output_kind: What the output holds. `auto`: probabilities if it comes from a SOFTMAX through QUANTIZE,
+        DEQUANTIZE and RESHAPE only; labels if it holds integers without quantization; logits if it has rank 2,
+        2 to 10,000 columns and no LOGISTIC before it (a softmax over one column, or over values of 0 to 1, would
+        see hardly any change); else plain values. `logits`, `labels`, `values`: as said. `probabilities`: a
+        SOFTMAX's input if there is one, else the output, floored by half a quantization step.
+      output_index: Which of the first subgraph's outputs. A model with several is as good as its worst one.
 
     Raises:
-        UsageError: an unknown kind, or one that the output cannot have.
-        UnsupportedModelError: no such output, or one that holds no numbers.
+      UsageError: an unknown kind, or one that the output cannot have.
+      UnsupportedModelError: no such output, or one that holds no numbers.
     """
     if output_kind not in OUTPUT_KINDS:
         raise UsageError(f"--output_kind: got '{output_kind}', expected one of {', '.join(OUTPUT_KINDS)}")

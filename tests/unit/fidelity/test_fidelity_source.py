@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
-from fmtc_tflite.fidelity.source import find_fidelity_source
+from fmtc_tflite.fidelity.fidelity_source import find_fidelity_source
 from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 

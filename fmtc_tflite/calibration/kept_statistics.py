@@ -1,5 +1,7 @@
 """What a calibration measures on the original model, each measurement kept in the calibration store."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any

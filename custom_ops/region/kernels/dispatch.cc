@@ -1,0 +1,22 @@
+#include "region/kernels/dispatch.h"
+
+#include "region/kernels/levels.h"
+
+namespace fmtc::region {
+
+const RowKernels& RowKernelsOf(CpuLevel level) {
+#if defined(__x86_64__)
+  if (level == CpuLevel::kAvx2) return RowKernelsAvx2();
+  if (level == CpuLevel::kAvx512) return RowKernelsAvx512();
+#else
+  (void)level;
+#endif
+  return PlainRowKernels();
+}
+
+const RowKernels& ChosenRowKernels() {
+  const CpuChoice& choice = ChosenCpuLevel();
+  return choice.is_available ? RowKernelsOf(choice.level) : PlainRowKernels();
+}
+
+}  // namespace fmtc::region

@@ -1,0 +1,28 @@
+// Rows of the region executor with AVX2.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/target.h"
+#include "region/kernels/levels.h"
+#include "region/plain_kernels.h"
+#include "region/taps.h"
+
+FMTC_BEGIN_TARGET_AVX2
+
+#include "region/kernels/sums_avx2-inl.h"
+#include "region/kernels/vector_rows-inl.h"
+
+FMTC_END_TARGET
+
+namespace fmtc::region {
+
+const RowKernels& RowKernelsAvx2() {
+  static const RowKernels kernels = MakeRowKernels();
+  return kernels;
+}
+
+}  // namespace fmtc::region
+#endif

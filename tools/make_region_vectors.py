@@ -1,0 +1,108 @@
+"""Makes tests/golden/region_vectors.bin: programs of regions, inputs, and the outputs that every executor must give.
+
+The outputs are those of the numpy reference; the file is committed, so that no change of results can pass unnoticed.
+Its programs stay as they are unless --programs gives others: what custom_ops/tests/write_programs.cc writes, of which
+the smallest are taken that have every rule of every kind between them.
+
+Layout, little-endian: magic `FMRV`, u32 count, then for each case: u32 batch, u32 number of inputs, u32 number of
+outputs, and blobs, each a u32 length and bytes: the program, the inputs, the outputs.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from fmtc_tflite.cli import common
+from fmtc_tflite.errors import UsageError, VerificationError
+from fmtc_tflite.files import write_all
+from fmtc_tflite.regions.program import INPUT, Program
+from fmtc_tflite.regions.reference.machine import run_program
+
+_OUTPUT = flags.DEFINE_string("output", "tests/golden/region_vectors.bin", "File to write.")
+_PROGRAMS = flags.DEFINE_string("programs", None, "Take programs from this file instead of the old ones.")
+_CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
+
+_MAGIC = b"FMRV"
+_BATCH = 2
+_FLOAT32, _INT8 = 1, 9
+
+
+def _blobs(content: bytes, position: int) -> Iterator[bytes]:
+    while position < len(content):
+        (length,) = struct.unpack_from("<I", content, position)
+        yield content[position + 4 : position + 4 + length]
+        position += 4 + length
+
+
+def _old_programs(content: bytes) -> list[bytes]:
+    """Of a file that this program has written."""
+    programs, position = [], 8
+    for _ in range(struct.unpack_from("<I", content, 4)[0]):
+        _, inputs, outputs = struct.unpack_from("<3I", content, position)
+        blobs = _blobs(content, position + 12)
+        case = [next(blobs) for _ in range(1 + inputs + outputs)]
+        programs.append(case[0])
+        position += 12 + sum(4 + len(blob) for blob in case)
+    return programs
+
+
+def _covering(programs: Iterable[bytes]) -> list[bytes]:
+    """The smallest programs first, as long as one has a rule of a kind that none before it has."""
+    known: set[tuple[int, int]] = set()
+    chosen = []
+    for content in sorted(programs, key=len):
+        rules = {(op.kind, op.rule) for op in Program.from_bytes(content).ops}
+        if rules - known:
+            known |= rules
+            chosen.append(content)
+    return chosen
+
+
+def _inputs(program: Program, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for tensor in sorted((t for t in program.tensors if t.place == INPUT), key=lambda t: t.index):
+        shape = (_BATCH, tensor.height, tensor.width, tensor.channels)
+        if tensor.type == _FLOAT32:
+            arrays.append((rng.integers(-1000, 1000, shape) / 64).astype(np.float32))
+        else:
+            arrays.append(rng.integers(0, 256, shape, np.uint8).view(np.int8 if tensor.type == _INT8 else np.uint8))
+    return arrays
+
+
+def _blob(data: bytes) -> bytes:
+    return struct.pack("<I", len(data)) + data
+
+
+def _case(content: bytes, seed: int) -> bytes:
+    inputs = _inputs(Program.from_bytes(content), seed)
+    outputs = run_program(content, inputs)
+    blobs = [content, *(array.tobytes() for array in (*inputs, *outputs))]
+    return struct.pack("<3I", _BATCH, len(inputs), len(outputs)) + b"".join(map(_blob, blobs))
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the tool; it takes no positional arguments."""
+    if arguments:
+        raise UsageError(f"unexpected arguments: {' '.join(arguments)}; see --help")
+    path = Path(_OUTPUT.value)
+    if _PROGRAMS.value is not None:
+        programs = _covering(_blobs(Path(_PROGRAMS.value).read_bytes(), 0))
+    else:
+        programs = _old_programs(path.read_bytes())
+    made = [_case(program, seed) for seed, program in enumerate(programs)]
+    content = _MAGIC + struct.pack("<I", len(made)) + b"".join(made)
+    if not _CHECK.value:
+        write_all([(path, content)], overwrite=True)
+    elif path.read_bytes() != content:
+        raise VerificationError(f"{path} is not what this program makes: results of the reference changed")
+
+
+if __name__ == "__main__":
+    common.run(main, sys.modules[__name__])
