@@ -4,7 +4,7 @@ TensorFlow Lite runtimes are native code that trusts models: a damaged one can m
 abort(). Only a process of its own contains that. The parent does nothing but wait and pass signals on, so that exit
 codes, Ctrl-C and `kill` are those of a single process. The child notes which model it runs where both can read it.
 
-Needs the standard library only.
+Needs the standard library, and how texts are shown, only.
 """
 
 from __future__ import annotations

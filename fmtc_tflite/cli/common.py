@@ -154,6 +154,9 @@ def _guarded(work: Callable[[], object]) -> int:
         where = "" if e.filename is None else f"{os.fsdecode(e.filename)}: "
         _complain(f"{where}{reason(e)}; {files.account()}")
         return EXIT_INTERNAL
+    except MemoryError as e:
+        _complain(f"not enough memory ({e or 'nothing more is known'}); {files.account()}")
+        return EXIT_INTERNAL
     except KeyboardInterrupt:
         _complain(f"interrupted; {files.account()}")
         return EXIT_INTERRUPTED

@@ -102,15 +102,18 @@ class ShardWork:
         return f"shard {shard} (samples {positions[0]} to {positions[-1]})"
 
     def try_models(self) -> None:
-        """Runs the first sample.
+        """Runs the first sample, in the interpreters that measure and in those that are timed.
 
         Raises:
           FmtcError: a model that cannot be run, or data that do not fit it.
         """
+        kernels = kernels_of(self.contents)
         contenders = self._open()
+        timed = [_timed_run(content, self.num_threads, self.runtime, kernels) for content in self.contents]
         for samples, _ in self._samples(self.positions(0)[:1]):
-            for contender, sample in zip(contenders, samples, strict=True):
+            for contender, run, sample in zip(contenders, timed, samples, strict=True):
                 contender.run(sample)
+                run(sample)
 
     def _open(self) -> list[Contender]:
         kernels = kernels_of(self.contents)
