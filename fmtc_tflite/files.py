@@ -71,10 +71,11 @@ def check_writable(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path
       UsageError: a path is a folder, a socket, a block device or a link to nothing, or its folder is missing or not
         writable, or it may not be written, or two paths are the same, or one is an input.
     """
-    replaced = {os.path.realpath(target.path) for target in _targets(paths, overwrite) if target.is_file}
-    for path in inputs:
-        if os.path.realpath(path) in replaced:
+    replaced = {os.path.realpath(path) for path in paths if os.path.isfile(path)}
+    for path in inputs:  # first, since --overwrite, which other messages advise, would not help
+        if os.path.isfile(path) and os.path.realpath(path) in replaced:
             raise UsageError(f"the output would replace {path} itself, which is read; name another file")
+    _targets(paths, overwrite)
 
 
 def beside(path: Path, name: str) -> Path:

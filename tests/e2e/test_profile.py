@@ -138,7 +138,7 @@ def test_every_memory_system(system: str, folder: Path) -> None:
 
 
 def test_a_memory_system_of_one_s_own(folder: Path, tmp_path: Path) -> None:
-    text = (PACKAGE / "profiling" / "memory_systems" / "npu_sram_dram.toml").read_text()
+    text = (PACKAGE / "memory" / "memory_systems" / "npu_sram_dram.toml").read_text()
     (tmp_path / "mine.toml").write_text(text.replace('name = "npu_sram_dram"', 'name = "mine"'))
     both = [
         profile(folder / "demo.tflite", "--memory_system", name, "--on_chip_bytes", "20000")[1]["models"][0]["totals"]
