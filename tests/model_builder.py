@@ -84,6 +84,7 @@ class ModelBuilder:
 
     def build(self) -> bytes:
         builder = flatbuffers.Builder(1024)
+        self.model.metadata = self.model.metadata or None  # writers leave out what they do not have
         builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
 

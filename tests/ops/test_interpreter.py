@@ -133,7 +133,6 @@ def test_needs_little(model_path: Path) -> None:
     assert result.stdout.split() == [
         "fmtc_tflite.errors",
         "fmtc_tflite.runtime",
-        "fmtc_tflite.runtime.info",
         "fmtc_tflite.runtime.interpreter",
         "fmtc_tflite.runtime.library",
     ]

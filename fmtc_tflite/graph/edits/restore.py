@@ -25,6 +25,8 @@ def restore(model: Model) -> None:
     model.operator_codes = [c for c in model.operator_codes if id(c) in used or c.customCode not in ours]
     model.drop_buffers(constants)
     model.metadata.pop(METADATA_NAME, None)
+    if not model.metadata_entries:
+        model.raw.metadata = None  # as in a file that had none before
 
 
 def _check_uses(model: Model) -> None:
