@@ -35,7 +35,8 @@ Status OpenCodedMap(const Codec& codec, const MapPlan& plan, ElementType type, c
 }
 
 bool PayloadReader::Take(size_t most, CodedSegment* taken) {
-  const size_t bytes = LoadOnce<uint32_t>(entry);
+  // At the end there may be no entry, either, if somebody goes on after a damaged segment.
+  const size_t bytes = segment == end ? 0 : LoadOnce<uint32_t>(entry);
   if (bytes < 1 || bytes > most || bytes > static_cast<size_t>(end - segment)) {
     end = segment;
     return false;
@@ -145,7 +146,10 @@ bool RowReader::OpenSegment() {
   if (batch_.is_used_up()) {
     if (!TakeBatch()) return false;
     MoveFromEnd();
-    if (!DecodeSegments({&codec_, plane_bytes}, batch_.segments, batch_.size())) return false;
+    if (!DecodeSegments({&codec_, plane_bytes}, batch_.segments, batch_.size())) {
+      payload_.end = payload_.segment;
+      return false;
+    }
   }
   const uint8_t* const residuals = batch_.TakeResiduals();
   codec_.kernels->planes_to_pixels({shape_.components, plane_bytes}, codec_.place, residuals, memory_.rows);
