@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import model_builder
-
 BIN = Path(sys.executable).parent
-SAMPLES = str(importlib.resources.files("fmtc_tflite") / "demo" / "demo_samples.npz")
+DEMO = Path(str(importlib.resources.files("fmtc_tflite") / "demo"))
+SAMPLES = str(DEMO / "demo_samples.npz")
 
 # The commands, in which the test fills in the model, the data and the output.
 TOOLS = {
@@ -63,7 +62,7 @@ HELPFUL = [
 
 @pytest.fixture(autouse=True)
 def _files(_outside_the_repository: None) -> None:
-    Path("m.tflite").write_bytes(model_builder.chain())
+    shutil.copy(DEMO / "demo_int8.tflite", "m.tflite")
     Path("folder").mkdir()
     Path("loop").symlink_to("loop")
     Path("nowhere").symlink_to("absent")
