@@ -40,7 +40,6 @@ def conversion_report(
     """
     return {
         "format_version": FORMAT_VERSION,
-        "execution": "ops",
         "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
         "data": data,
         "objective": options.objective,
