@@ -122,4 +122,6 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
+        "delegates       regions run on the CPU: GPU, NNAPI and Edge TPU delegates cannot take one, XNNPACK takes the "
+        "ops around them",
     ]
