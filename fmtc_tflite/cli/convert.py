@@ -116,7 +116,12 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
 flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
-flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; its form: docs/recipes.md.")
+flags.DEFINE_string(
+    "recipe",
+    None,
+    "JSON file that says what to do with which feature map, or with --execution regions what is stored and what stays "
+    "outside; its form: docs/recipes.md.",
+)
 flags.DEFINE_enum(
     "output_kind",
     "auto",

@@ -7,7 +7,7 @@ each group is one op. RESHAPEs that keep the batch join as other names of what t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -51,19 +51,24 @@ class Candidates:
 
 
 def find_candidates(
-    subgraph: Subgraph, build: OpBuilder, include: str | None = None, exclude: str | None = None
+    subgraph: Subgraph,
+    build: OpBuilder,
+    include: str | None = None,
+    exclude: str | None = None,
+    outside: Collection[Op] = (),
 ) -> Candidates:
     """Finds the groups.
 
     Args:
       build: makes an op's RegionOp.
       include, exclude: regular expressions on the names of the ops' outputs.
+      outside: ops that are to stay outside for no reason of their own.
     """
     left_out: dict[Op, str] = {}
     for op in subgraph.ops:
         reason = _filtered(op, include, exclude) or _unfit(subgraph, op) or _refusal(op, build)
-        if reason is not None:
-            left_out[op] = reason
+        if reason is not None or op in outside:
+            left_out[op] = reason or "left outside by the recipe"
     while True:
         grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out])
         try:
