@@ -220,7 +220,7 @@ def _takes_leaky_relu(op: Op) -> bool:
         return False
     positive = np.float32(source.scale) / np.float32(result.scale)
     negative = positive * alpha
-    is_normal = bool(np.isfinite(alpha)) and abs(alpha) >= np.finfo(np.float32).tiny
+    is_normal = bool(np.isfinite(alpha) and abs(alpha) >= np.finfo(np.float32).tiny)
     fits = 1 / 256 <= positive <= 128 and -127.99609375 <= negative <= 128 and abs(negative) >= 1 / 256
     return is_normal and bool(fits)
 

@@ -67,7 +67,7 @@ def zero_point_of(tensor: Tensor) -> int:
 
 def multiplier_of(real: np.float32) -> tuple[int, int]:
     """QuantizeMultiplier of a ratio that a kernel forms in float32, within what its shifts can be."""
-    require(bool(np.isfinite(real)) and real < _LARGEST_RATIO, "its output's scale is too small beside its input's")
+    require(bool(real < _LARGEST_RATIO), "its output's scale is too small beside its input's")
     return multipliers.quantize_multiplier(float(real))
 
 

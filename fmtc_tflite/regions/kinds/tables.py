@@ -56,9 +56,9 @@ def _leaky_relu(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> n
     require(bool(np.isfinite(alpha)), "its alpha is no number")
     if kernels.runs(op) == "xnnpack":
         ratio = scale_of(source) / scale_of(result)
-        positive, negative = (int(np.rint(np.float32(256) * each)) for each in (ratio, ratio * alpha))
-        return _stored(result, (x * np.where(x < 0, negative, positive) + 128) >> 8)
-    require(alpha >= 0, "its alpha is negative, which runtimes compute differently")
+        multiplier = np.where(x < 0, *(int(np.rint(np.float32(256) * each)) for each in (ratio * alpha, ratio)))
+        return _stored(result, (x * multiplier + 128) >> 8)
+    require(bool(alpha >= 0), "its alpha is negative, which runtimes compute differently")
     positive, negative = (
         rounding.double_rounding(x, *multiplier_of(real))
         for real in (scale_of(source) / scale_of(result), scale_of(source) * alpha / scale_of(result))
