@@ -117,8 +117,8 @@ flags.DEFINE_float(
 flags.DEFINE_string(
     "include",
     None,
-    "Code only these feature maps (with --execution regions: fuse only these ops): op:17,20-25 by number, "
-    "type:CONV_2D, shape:112x112x*, or a regular expression on tensor names; several with spaces between must all hold.",
+    "Code only these feature maps (with --execution regions: fuse only these ops): op:17,20-25, type:CONV_2D, "
+    "shape:112x112x* or a regular expression on tensor names; several, with spaces between, must all be true.",
 )
 flags.DEFINE_string("exclude", None, "Leave these feature maps or ops alone; in the form of --include.")
 flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; its form: docs/recipes.md.")
