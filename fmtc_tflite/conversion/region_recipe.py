@@ -2,9 +2,9 @@
 
     {"cut": ["add_1/add$"], "outside": ["^logits", "op:17"]}
 
-An entry is a regular expression, searched in the names of the tensors that ops write (as those of --include and
---exclude are), or `op:NUMBER`: the op at this place in the file, from 0. Every tensor and op that an entry names is
-meant. The report of a conversion holds the recipe of its plan, and may be given in a recipe's place.
+An entry is a selector of ops (fmtc_tflite.graph.selection), such as a regular expression searched in the names of what
+they write; all that it selects is meant. The report of a conversion holds the recipe of its plan, and may be given in a
+recipe's place.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fmtc_tflite.conversion.region_plans import PlannedRegion
-from fmtc_tflite.errors import RecipeError, reason
+from fmtc_tflite.errors import RecipeError, UsageError, reason
 from fmtc_tflite.files import read_small
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+from fmtc_tflite.graph.selection import Place, Selector, merged_name_warnings, parse_selector, places
 from fmtc_tflite.regions.candidates import is_reshape
 from fmtc_tflite.text import near_names
 
 _KEYS = ("cut", "outside")
 _FORM = '{"cut": [...], "outside": [...]}'
-_NUMBERED = re.compile(r"op:(\d+)")
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,12 @@ class RegionChoices:
     Attributes:
       cuts: tensors that regions store whole.
       outside: ops that no region has.
+      warnings: lines that a user should see.
     """
 
     cuts: frozenset[Tensor] = frozenset()
     outside: frozenset[Op] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
 def read_region_recipe(path: Path | None, subgraph: Subgraph) -> RegionChoices:
@@ -51,11 +53,17 @@ def read_region_recipe(path: Path | None, subgraph: Subgraph) -> RegionChoices:
     if path is None:
         return RegionChoices()
     where = f"recipe {path}"
-    entries = _entries(path, where)
-    cut = [op for entry in entries["cut"] for op in _named_ops(entry, subgraph, f"{where}, cut")]
-    outside = [op for entry in entries["outside"] for op in _named_ops(entry, subgraph, f"{where}, outside")]
+    known = places(subgraph)
+    chosen: dict[str, list[Op]] = {key: [] for key in _KEYS}
+    warnings = []
+    for key, entries in _entries(path, where).items():
+        for entry in entries:
+            selector = _selector(entry, known, f"{where}, {key}")
+            chosen[key] += [op for op, place in known.items() if selector.matches(place)]
+            warnings += merged_name_warnings("recipe:", selector, known.values())
     writers = {tensor: op for op in subgraph.ops for tensor in op.outputs if tensor is not None}
-    return RegionChoices(frozenset(_before_reshapes(op, writers) for op in cut), frozenset(outside))
+    cuts = (tensor for op in chosen["cut"] for tensor in _written(op, writers))
+    return RegionChoices(frozenset(cuts), frozenset(chosen["outside"]), tuple(warnings))
 
 
 def _entries(path: Path, where: str) -> dict[str, list[str]]:
@@ -72,41 +80,27 @@ def _entries(path: Path, where: str) -> dict[str, list[str]]:
     found = {key: document.get(key, []) for key in _KEYS}
     for key, entries in found.items():
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-            raise RecipeError(f"{where}: {key} is {entries!r:.80}, expected a list of tensors' names or op:NUMBER")
+            raise RecipeError(f"{where}: {key} is {entries!r:.80}, expected a list of selectors, such as 'op:17'")
     return found
 
 
-def _named_ops(entry: str, subgraph: Subgraph, where: str) -> list[Op]:
-    """The ops that an entry means, by what they write."""
-    numbered = _NUMBERED.fullmatch(entry)
-    if numbered is not None:
-        number, count = int(numbered[1]), len(subgraph.ops)
-        if number >= count:
-            raise RecipeError(f"{where}: {entry!r}, but the model's ops are op:0 to op:{count - 1}")
-        return [subgraph.ops[number]]
+def _selector(entry: str, known: Mapping[Op, Place], where: str) -> Selector:
     try:
-        pattern = re.compile(entry)
-    except re.error as e:
-        raise RecipeError(f"{where}: {entry!r} is not a regular expression: {e}") from e
-    found = [op for op in subgraph.ops if any(pattern.search(name) for name in _names(op))]
-    if not found:
-        known = [name for op in subgraph.ops for name in _names(op)]
-        raise RecipeError(f"{where}: {entry!r} names no tensor that an op writes{near_names(entry, known)}")
-    return found
+        selector = parse_selector(entry)
+    except UsageError as e:
+        raise RecipeError(f"{where}: {e}") from e
+    if not any(map(selector.matches, known.values())):
+        names = (tensor.name for place in known.values() for tensor in place.tensors)
+        hint = f"; the ops are op:0 to op:{len(known) - 1}" if selector.pattern is None else near_names(entry, names)
+        raise RecipeError(f"{where}: {entry!r} selects no op{hint}")
+    return selector
 
 
-def _names(op: Op) -> list[str]:
-    return [tensor.name for tensor in op.outputs if tensor is not None]
-
-
-def _before_reshapes(op: Op, writers: dict[Tensor, Op]) -> Tensor:
+def _written(op: Op, writers: Mapping[Tensor, Op]) -> list[Tensor]:
     """What an op writes; of RESHAPEs, the tensor that they give another shape."""
-    tensor = op.outputs[0]
-    while is_reshape(op) and (source := op.inputs[0]) in writers and source is not None:
-        tensor, op = source, writers[source]
-    if tensor is None:
-        raise RecipeError(f"recipe: a {op.opcode} is named that writes nothing")
-    return tensor
+    while is_reshape(op) and (source := op.inputs[0]) is not None and source in writers:
+        op = writers[source]
+    return [tensor for tensor in op.outputs if tensor is not None]
 
 
 def recipe_of(subgraph: Subgraph, regions: Sequence[PlannedRegion], left_out: Collection[Op]) -> dict[str, list[str]]:
@@ -121,10 +115,10 @@ def recipe_of(subgraph: Subgraph, regions: Sequence[PlannedRegion], left_out: Co
     between = {tensor for region in regions for tensor in region.group.inputs if tensor in made}
     cuts = between | {cut.source for region in regions for cut in region.plan.cuts}
     numbers = {op: number for number, op in enumerate(subgraph.ops)}
-    counts = Counter(name for op in subgraph.ops for name in _names(op))
+    counts = Counter(tensor.name for op in subgraph.ops for tensor in op.outputs if tensor is not None)
 
     def entry(op: Op) -> str:
-        name = next(iter(_names(op)), "")
+        name = next((tensor.name for tensor in op.outputs if tensor is not None), "")
         return f"^{re.escape(name)}$" if name and counts[name] == 1 else f"op:{numbers[op]}"
 
     return {
