@@ -76,7 +76,9 @@ def find_candidates(
     while True:
         grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out])
         try:
-            groups = [_make_group(subgraph, ops, build) for ops in grouping.groups()]
+            members = grouping.groups()
+            made = {tensor for ops in members for op in ops for tensor in op.outputs if tensor is not None}
+            groups = [_GroupBuilder(subgraph, ops, build, made).build() for ops in members]
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
@@ -212,10 +214,6 @@ def _without_leading_reshapes(ops: list[Op]) -> list[Op]:
     return kept
 
 
-def _make_group(subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> Group:
-    return _GroupBuilder(subgraph, ops, build).build()
-
-
 def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) -> tuple[Group, Group] | None:
     """Two groups for one, the first up to an op and RESHAPEs directly behind it; None if one of them cannot be."""
     end = group.ops.index(last) + 1
@@ -224,16 +222,23 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
     if not all(parts):
         return None
+    kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}
     try:
-        first, second = (_make_group(subgraph, ops, build) for ops in parts)
+        first, second = (_GroupBuilder(subgraph, ops, build, kept).build() for ops in parts)
     except _RefusedInGroup:
         return None
     return first, second
 
 
 class _GroupBuilder:
-    def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> None:
-        self._subgraph, self._ops, self._build = subgraph, ops, build
+    """Makes a group of ops.
+
+    Args:
+      kept: tensors that are read as they are; what RESHAPEs read that make them may be inside another region.
+    """
+
+    def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder, kept: Collection[Tensor]) -> None:
+        self._subgraph, self._ops, self._build, self._kept = subgraph, ops, build, kept
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
 
@@ -282,7 +287,7 @@ class _GroupBuilder:
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
-        while (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
+        while tensor not in self._kept and (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
             source = op.inputs[0]
             if source is None or _unfit(self._subgraph, op) or _refusal(op, _refuse):
                 break
