@@ -308,6 +308,17 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
+def _arg_max(maker: _Maker) -> Ref:
+    x = maker.input(maker.shape())
+    kind = maker.pick("INT32", "INT64")
+    y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
+    axis = maker.graph.constant("axis", np.array(maker.pick(3, -1, [3]), np.int32), 0)
+    options = schema.ArgMaxOptionsT() if maker.opcode == "ARG_MAX" else schema.ArgMinOptionsT()
+    options.outputType = getattr(schema.TensorType, kind)
+    maker.graph.op(maker.opcode, [x, axis], [y], options, version=2)
+    return y
+
+
 _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
@@ -324,5 +335,7 @@ _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "CONCATENATION": _concatenation,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "ARG_MAX": _arg_max,
+    "ARG_MIN": _arg_max,
 }
 OPCODES = tuple(_MAKERS)
