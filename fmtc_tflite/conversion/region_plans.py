@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
@@ -49,20 +49,21 @@ class _Choice:
 
 
 def plan_regions(
-    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int
+    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int, forced_cuts: Collection[Tensor] = ()
 ) -> tuple[list[PlannedRegion], dict[Op, str]]:
     """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
     Args:
       build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
+      forced_cuts: tensors that regions which make and read them store whole.
 
     Returns:
       The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = plan_region(group.region)
+        plan = plan_region(group.region, forced_cuts)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -71,7 +72,7 @@ def plan_regions(
     choices, dropped = _without_harmful(subgraph, choices)
     for choice in dropped:
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
-    choices = _split(subgraph, choices, build)
+    choices = _split(subgraph, choices, build, forced_cuts)
     return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
 
 
@@ -116,7 +117,9 @@ def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_
     return choices, dropped
 
 
-def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list[_Choice]:
+def _split(
+    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> list[_Choice]:
     """Puts two regions in the place of one where its outputs are in the way while its first stages run."""
     least, improved = _whole_arena(subgraph, choices), True
     while improved:
@@ -125,7 +128,10 @@ def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list
             outputs = sum(tensor_bytes(tensor) for tensor in choice.group.outputs)
             if len(choice.group.region.ops) < 2 or outputs * _WORTH_SPLITTING < least:
                 continue
-            tries = [[*(c for c in choices if c is not choice), *pair] for pair in _halves(subgraph, choice, build)]
+            tries = [
+                [*(c for c in choices if c is not choice), *pair]
+                for pair in _halves(subgraph, choice, build, forced_cuts)
+            ]
             arenas = [_whole_arena(subgraph, each) for each in tries]
             if arenas and min(arenas) <= least - ALIGNMENT_BYTES:
                 least, choices, improved = min(arenas), tries[arenas.index(min(arenas))], True
@@ -133,14 +139,17 @@ def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list
     return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
 
 
-def _halves(subgraph: Subgraph, choice: _Choice, build: OpBuilder) -> Iterable[tuple[_Choice, _Choice]]:
+def _halves(
+    subgraph: Subgraph, choice: _Choice, build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> Iterable[tuple[_Choice, _Choice]]:
     """The region in two, at each border between its first stages and at the narrowest places."""
     ends = (next((op.source for op in reversed(s.ops) if op.source is not None), None) for s in choice.plan.stages[:-1])
     borders = [op for op in ends if op is not None][:_MOST_BORDERS]
     for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
         groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            yield _Choice(groups[0], plan_region(groups[0].region)), _Choice(groups[1], plan_region(groups[1].region))
+            first, second = (_Choice(half, plan_region(half.region, forced_cuts)) for half in groups)
+            yield first, second
 
 
 def _narrowest(region: Region) -> list[Op]:
