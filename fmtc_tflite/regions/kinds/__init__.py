@@ -14,6 +14,7 @@ from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_dept
 from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
+from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
 _Builder = Callable[[Op, Callable[[Tensor], RegionTensor], KernelSet], RegionOp]
@@ -35,6 +36,7 @@ BUILDERS: dict[str, _Builder] = {
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
     "ARG_MAX": build_arg_max,
     "ARG_MIN": build_arg_max,
+    **dict.fromkeys(TABLES, build_table),
 }
 
 
