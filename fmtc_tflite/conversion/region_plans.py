@@ -63,7 +63,7 @@ def plan_regions(
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = plan_region(group.region, forced_cuts)
+        plan = _plan(group, forced_cuts)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -74,6 +74,11 @@ def plan_regions(
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
     choices = _split(subgraph, choices, build, forced_cuts)
     return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+
+
+def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
+    """The plan of a group; its outputs are stored in any case."""
+    return plan_region(group.region, set(forced_cuts) - set(group.outputs))
 
 
 def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
@@ -148,7 +153,7 @@ def _halves(
     for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
         groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            first, second = (_Choice(half, plan_region(half.region, forced_cuts)) for half in groups)
+            first, second = (_Choice(half, _plan(half, forced_cuts)) for half in groups)
             yield first, second
 
 
