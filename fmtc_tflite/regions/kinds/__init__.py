@@ -7,12 +7,14 @@ from collections.abc import Callable
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
+from fmtc_tflite.regions.kinds.arg_max import build_arg_max
 from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_pad, build_slice, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
 from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
+from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
 _Builder = Callable[[Op, Callable[[Tensor], RegionTensor], KernelSet], RegionOp]
@@ -32,6 +34,9 @@ BUILDERS: dict[str, _Builder] = {
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
+    "ARG_MAX": build_arg_max,
+    "ARG_MIN": build_arg_max,
+    **dict.fromkeys(TABLES, build_table),
 }
 
 
