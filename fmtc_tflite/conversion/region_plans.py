@@ -61,7 +61,7 @@ def plan_regions(
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = plan_region(group.region, forced_cuts)
+        plan = plan_region(group.region, forced_cuts=forced_cuts)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -145,7 +145,7 @@ def _halves(
         last = next((op.source for op in reversed(stage.ops) if op.source is not None), None)
         groups = None if last is None else split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            first, second = (_Choice(half, plan_region(half.region, forced_cuts)) for half in groups)
+            first, second = (_Choice(half, plan_region(half.region, forced_cuts=forced_cuts)) for half in groups)
             yield first, second
 
 
