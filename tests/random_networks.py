@@ -17,6 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 
+_TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _MOST_SIDE, _MOST_CHANNELS, _MOST_VALUES = 14, 40, 4096
 
 
@@ -64,6 +65,7 @@ class _Network:
             (self._requantize, 0.7),
             (self._resize, 1.0),
             (self._concatenate, 1.2),
+            (self._table, 2.0),
         ]
         if self._pairs():
             makers.append((self._add, 5.0))
@@ -259,6 +261,27 @@ class _Network:
         x = self._pick()
         result = self._tensor("quantize", x.shape)
         self.graph.op("QUANTIZE", [x], [result], schema.QuantizeOptionsT(), version=2)
+        return result
+
+    # --- ops of each value by itself
+
+    def _table(self) -> Ref:
+        """A function of one value."""
+        x = self._pick()
+        opcode = str(self.rng.choice(_TABLES))
+        result = self._tensor(opcode.lower(), x.shape)
+        if opcode in ("LOGISTIC", "TANH"):
+            low, high = self._range()
+            own = {"scale": 1 / 256, "zero_point": low} if opcode == "LOGISTIC" else {"scale": 1 / 128}
+            own.setdefault("zero_point", (low + high + 1) // 2)
+            result = self.graph.tensor(self._name(opcode.lower()), x.shape, self.dtype, **own)
+        options = None
+        if opcode == "LEAKY_RELU":
+            options = schema.LeakyReluOptionsT(alpha=float(np.float32(self.rng.choice([0.01, 0.1, 0.3, 1.25]))))
+        elif opcode == "HARD_SWISH":
+            options = schema.HardSwishOptionsT()
+        first = opcode in ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
+        self.graph.op(opcode, [x], [result], options, version=1 if first else 2)
         return result
 
     def _resize(self) -> Ref:

@@ -15,6 +15,7 @@ from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
+from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
@@ -43,6 +44,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
     found = find_candidates(subgraph, build, options.include, options.exclude)
+    warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
@@ -52,7 +54,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
-    return ConversionResult(converted, report, ())
+    return ConversionResult(converted, report, tuple(warnings))
 
 
 def check_shapes_known(model: Model) -> None:

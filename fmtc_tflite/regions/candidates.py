@@ -6,7 +6,6 @@ each group is one op. RESHAPEs that keep the batch join as other names of what t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +14,7 @@ import numpy as np
 
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
@@ -57,11 +57,15 @@ def find_candidates(
 
     Args:
       build: makes an op's RegionOp.
-      include, exclude: regular expressions on the names of the ops' outputs.
+      include, exclude: selectors of ops; see fmtc_tflite.graph.selection.
+
+    Raises:
+      UsageError: one is no selector.
     """
     left_out: dict[Op, str] = {}
-    for op in subgraph.ops:
-        reason = _filtered(op, include, exclude) or _unfit(subgraph, op) or _refusal(op, build)
+    filter_ = Filter.parse(include, exclude)
+    for op, place in places(subgraph).items():
+        reason = filter_.reason(place) or _unfit(subgraph, op) or _refusal(op, build)
         if reason is not None:
             left_out[op] = reason
     while True:
@@ -92,15 +96,6 @@ class _RefusedInGroup(Exception):
 
 def _fused_ops(group: Group) -> int:
     return sum(op.source is not None for op in group.region.ops)
-
-
-def _filtered(op: Op, include: str | None, exclude: str | None) -> str | None:
-    names = [tensor.name for tensor in op.outputs if tensor is not None]
-    if include is not None and not any(re.search(include, name) for name in names):
-        return "not matched by --include"
-    if exclude is not None and any(re.search(exclude, name) for name in names):
-        return "matched by --exclude"
-    return None
 
 
 def _activations(op: Op) -> list[Tensor]:

@@ -13,6 +13,7 @@ from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_dept
 from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
+from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
 _Builder = Callable[[Op, Callable[[Tensor], RegionTensor], KernelSet], RegionOp]
@@ -32,6 +33,7 @@ BUILDERS: dict[str, _Builder] = {
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
+    **dict.fromkeys(TABLES, build_table),
 }
 
 
