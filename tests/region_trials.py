@@ -123,9 +123,8 @@ def main(arguments: Sequence[str]) -> int:
         if each.failure is not None:
             failures += 1
             print(f"seed {each.seed}, {each.kernels}: {each.failure}")
-    print(
-        f"{options.count} networks under every set of kernels, {failures} failures; {in_strips} ops in strips; ops in regions:"
-    )
+    print(f"{options.count} networks under every set of kernels, {failures} failures; {in_strips} ops in strips")
+    print("ops in regions:")
     for opcode, number in sorted(fused.items()):
         print(f"  {opcode:24} {number}")
     return min(failures, 1)
