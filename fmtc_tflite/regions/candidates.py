@@ -253,9 +253,11 @@ class _GroupBuilder:
                 continue
             self._check_shapes(op)
             try:
-                region_ops.append(self._build(op, self._tensor))
+                built = self._build(op, self._tensor)
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
+            region_ops.append(built)
+            self._tensors[built.output.source] = built.output  # an op may give it another form than the graph's
         inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
         ops, region_outputs = self._with_copies(region_ops, outputs)
