@@ -19,7 +19,7 @@ PAPER_BITS_RANGE = (2.0, 10.0)
 
 Objective = Literal["traffic", "arena"]
 Preset = Literal["default", "paper"]
-Execution = Literal["ops", "regions"]
+Execution = Literal["auto", "ops", "regions"]
 Kernels = Literal["auto", "xnnpack", "builtin", "reference"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
 
@@ -78,7 +78,8 @@ class ConvertOptions:
       lossless: keep every output bit (always so without calibration data).
       max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
       max_bits_per_value: bound on the rate instead of max_kl.
-      objective: traffic codes every map that shrinks; arena only those that lower the planned peak.
+      objective: traffic codes every map that shrinks; arena only those that lower the planned peak; None = traffic
+        where maps are coded.
       include, exclude: selectors of feature maps or ops; see fmtc_tflite.graph.selection.
       recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
         and what stays outside, see fmtc_tflite.conversion.region_recipe.
@@ -94,7 +95,7 @@ class ConvertOptions:
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
-        for the least peak arena, bit-exact.
+        for the least peak arena, bit-exact; auto = regions, unless another option asks for traffic or loss.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
@@ -104,7 +105,7 @@ class ConvertOptions:
     lossless: bool = False
     max_kl: float | None = None
     max_bits_per_value: float | None = None
-    objective: Objective = "traffic"
+    objective: Objective | None = None
     include: str | None = None
     exclude: str | None = None
     recipe: Path | None = None
@@ -117,7 +118,7 @@ class ConvertOptions:
     disable: frozenset[str] = frozenset()
     preset: Preset = "default"
     paper_bits: float | None = None
-    execution: Execution = "ops"
+    execution: Execution = "auto"
     kernels: Kernels = "auto"
     runtime: str | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
@@ -194,7 +195,7 @@ class ConvertOptions:
             raise UsageError(f"--capacity_percentile {percentile:g}: expected above 0, up to 100")
         if not 0 < margin < math.inf:
             raise UsageError(f"--capacity_margin {margin:g}: expected a positive number, such as 1.1")
-        if self.has_budgets and self.is_lossless and self.objective == "traffic":
+        if self.has_budgets and self.is_lossless and self.objective != "arena":
             raise UsageError(
                 "--capacity_percentile and --capacity_margin need lossy maps: what is coded losslessly must always "
                 "fit; pass --calibration_data and no --lossless, or drop them"
@@ -206,12 +207,13 @@ class ConvertOptions:
             for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
+        if self.execution != "regions":
             return
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
             "--preset paper": self.preset == "paper",
-            "--objective arena": self.objective == "arena",
+            "--objective traffic": self.objective == "traffic",
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
         }

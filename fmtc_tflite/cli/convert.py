@@ -1,9 +1,10 @@
 """Compresses the feature maps inside a quantized TensorFlow Lite model.
 
 Usage:
-  fmtc-convert MODEL.tflite                                    lossless, bit-exact
-  fmtc-convert MODEL.tflite --calibration_data FOLDER          lossy, within --max_kl of the original's output
-  fmtc-convert MODEL.tflite --calibration_data FOLDER --lossless
+  fmtc-convert MODEL.tflite                                    regions: the least memory, bit-exact
+  fmtc-convert MODEL.tflite --execution ops                    codes feature maps, lossless
+  fmtc-convert MODEL.tflite --max_kl 0.02 --calibration_data FOLDER
+                                                               codes them lossy, within that of the original's output
   fmtc-convert --restore CONVERTED.tflite                      the original graph again
   fmtc-convert --demo                                          a small bundled network
 
@@ -75,16 +76,18 @@ flags.DEFINE_float(
 flags.DEFINE_float("capacity_margin", None, "Margin for --capacity_percentile (default: 1.1; percentile 100).")
 flags.DEFINE_enum(
     "objective",
-    "traffic",
+    None,
     ["traffic", "arena"],
-    "traffic codes every feature map that gets smaller; arena only those that lower the planned peak memory.",
+    "traffic codes every feature map that gets smaller; arena lowers the planned peak memory, with regions or, where "
+    "maps are coded, with those maps that lower it (default: arena for regions, traffic for ops).",
 )
 flags.DEFINE_enum(
     "execution",
-    "ops",
-    ["ops", "regions"],
-    "ops puts FMTC_ENCODE and FMTC_DECODE around feature maps; regions puts one op in the place of a group of ops, for "
-    "the least peak memory, bit-exact (a CPU then needs no more than a few rows of most maps).",
+    "auto",
+    ["auto", "ops", "regions"],
+    "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact (a CPU then needs no more "
+    "than a few rows of most maps); ops puts FMTC_ENCODE and FMTC_DECODE around feature maps, for the least traffic; "
+    "auto is regions, unless an option asks for traffic or loss.",
 )
 flags.DEFINE_enum(
     "kernels",
@@ -181,8 +184,10 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     if FLAGS.json:
         common.show(json.dumps(result.report, indent=1))
         return
-    if options.execution == "regions":
+    if result.report.get("execution") == "regions":
         common.show(format_region_report(result.report))
+        if options.calibration.data is not None:
+            common.show("data            verified on, not needed: no output changes; --execution ops codes maps with loss")
     else:
         common.show(format_report(result.report, result.op_labels, all_rows=FLAGS.dry_run))
         _explain(result, options)

@@ -58,7 +58,7 @@ class Coder:
         """
         options = self.source.options
         codings, bits = self.with_tables(self.quantized(maps, coarseness), self.source.samples.tables)
-        if options.objective == "traffic":
+        if options.objective != "arena":
             needed = {c.treated.fold_source for c in codings if c.folded}
             codings = [c if c.site in needed else _skipped_if_larger(c, bits.get(c.site, 0.0)) for c in codings]
         if options.has_budgets:

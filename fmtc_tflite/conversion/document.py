@@ -42,7 +42,7 @@ def conversion_report(
         "format_version": FORMAT_VERSION,
         "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
         "data": data,
-        "objective": options.objective,
+        "objective": options.objective or "traffic",
         "preset": options.preset,
         "sites": [_site(coding, comparison) for coding in codings],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(file.model)],

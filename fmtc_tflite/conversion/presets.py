@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.paper_preset import convert_paper
 from fmtc_tflite.conversion.pipeline import convert_default
 from fmtc_tflite.conversion.region_conversion import convert_to_regions
@@ -17,6 +18,7 @@ def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult
     Raises:
       FmtcError: see fmtc_tflite.errors.
     """
+    options = with_execution(options)
     content = fix_input_shapes(content, options.input_shapes)
     if options.execution == "regions":
         return convert_to_regions(content, options)

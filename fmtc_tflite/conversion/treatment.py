@@ -92,7 +92,7 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[l
     filter_ = Filter.parse(options.include, options.exclude)
     where = place_sites(sites)
     maps = [_treated(site, place, recipe, filter_, options) for site, place in zip(sites, where, strict=True)]
-    if options.objective == "traffic" and "klt" not in options.disable:
+    if options.objective != "arena" and "klt" not in options.disable:
         by_tensor: dict[Tensor | None, Site] = {site.tensor: site for site in sites}
         maps = [
             replace(m, fold_source=by_tensor.get(m.site.producer.inputs[0])) if folding.can_fold(m.site) else m
