@@ -22,7 +22,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("keras_model", None, "A tf-keras model: .h5, .keras or a folder.", required=True)
 flags.DEFINE_string("data", None, "A .npz file with x.", required=True)
 flags.DEFINE_string("output", "model_fmtc.tflite", "The converted file.")
-flags.DEFINE_float("max_kl", None, "Bound on the divergence of the outputs.")
+flags.DEFINE_float("max_kl", None, "Codes feature maps within this bound on the divergence of the outputs.")
 flags.DEFINE_bool("overwrite", False, "Replace an existing output.")
 
 
@@ -39,7 +39,12 @@ def main(_: list[str]) -> None:
         result = convert_keras(model, representative_dataset, FLAGS.output, options=options, overwrite=FLAGS.overwrite)
     except FmtcError as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"{result.report['totals']['bits_per_value']:.3f} bits/value, written to {FLAGS.output}")
+    if result.report.get("execution") == "regions":
+        arena = result.report["arena"]
+        figure = f"{arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes of arena"
+    else:
+        figure = f"{result.report['totals']['bits_per_value']:.3f} bits/value"
+    print(f"{figure}, written to {FLAGS.output}")
 
 
 if __name__ == "__main__":

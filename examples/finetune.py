@@ -140,7 +140,7 @@ def measure(tuned: Any, samples: np.ndarray, name: Path, test_file: Path) -> lis
     figures = []
     for bound in map(float, FLAGS.max_kl):
         converted = name.with_name(f"{name.name}_kl_{bound:g}.tflite")
-        options = ConvertOptions(max_kl=bound, num_threads=FLAGS.num_threads)
+        options = ConvertOptions(max_kl=bound, num_threads=FLAGS.num_threads, execution="ops")
         convert_keras(tuned, samples, converted, options=options, quantized_output=quantized, overwrite=True)
         by_quantized, by_original = (evaluate(converted, other, options=data) for other in (quantized, original))
         figures.append(

@@ -56,7 +56,7 @@ def convert(
       model: the file to convert.
       output: the converted file; None = `<model>_fmtc.tflite` beside the model.
       report: the JSON report; None = the output's name with `.json`.
-      options: what may be done; None = lossless, with built-in synthetic calibration inputs.
+      options: what may be done; None = regions for the least memory, bit-exact.
       overwrite: replace existing outputs.
       dry_run: do everything but write.
 

@@ -19,7 +19,17 @@ import model_builder
 from model_mutator import mutate
 from robustness import Driver, Job, Outcome
 
-TOOLS = ("convert", "profile", "eval", "restore", "delegate", "convert_data", "profile_data", "profile_compare")
+TOOLS = (
+    "convert",
+    "profile",
+    "eval",
+    "restore",
+    "delegate",
+    "convert_data",
+    "convert_regions",
+    "profile_data",
+    "profile_compare",
+)
 _REAL_MODELS = ("ds_cnn_kws_int8", "resnet8_cifar10_int8")
 
 

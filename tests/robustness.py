@@ -122,8 +122,9 @@ def _tools() -> dict[str, Callable[[Job], None]]:
             found += [runner.read(tensor).tobytes() for tensor in model.subgraphs[0].outputs]
         return found
 
-    def lossless(job: Job, **options: Any) -> None:
+    def lossless(job: Job, execution: Any = "ops", **options: Any) -> None:
         target = Path(job.folder, "converted.tflite")
+        options["execution"] = execution
         result = api.convert(job.model, target, options=ConvertOptions(num_threads=1, **options))
         assert result.report["fidelity"]["bit_exact"]
         before, after = (outputs_of(Path(path).read_bytes(), job.seed) for path in (job.model, target))
@@ -134,7 +135,9 @@ def _tools() -> dict[str, Callable[[Job], None]]:
 
     def convert_data(job: Job) -> None:
         target = Path(job.folder, "converted.tflite")
-        api.convert(job.model, target, options=ConvertOptions(num_threads=1, calibration=calibration(job)))
+        api.convert(
+            job.model, target, options=ConvertOptions(num_threads=1, calibration=calibration(job), execution="ops")
+        )
 
     def restore(job: Job) -> None:
         load_model(api.restore(job.model, Path(job.folder, "restored.tflite")))
@@ -189,6 +192,7 @@ def _tools() -> dict[str, Callable[[Job], None]]:
         "convert": lossless,
         "convert_data": convert_data,
         "convert_lossless_data": lambda job: lossless(job, lossless=True, calibration=calibration(job)),
+        "convert_regions": lambda job: lossless(job, "regions", kernels="builtin"),
         "dry_run": lambda job: _discard(api.convert(job.model, dry_run=True)),
         "restore": restore,
         "profile": profile,

@@ -1,7 +1,7 @@
 """Times whole models: the original beside converted ones, in all combinations that matter.
 
 Usage:
-  python tools/bench_latency.py MODEL.tflite [--calibration_data FOLDER]      converts the model itself
+  python tools/bench_latency.py MODEL.tflite [--calibration_data FOLDER]      codes the model's maps itself
   python tools/bench_latency.py MODEL.tflite --converted lossless=A.tflite,default=B.tflite
 
 Every combination of model, kernels (XNNPACK, which applications get by default, or the runtime's built-in ones), number
@@ -274,7 +274,7 @@ def _convert(model: str, folder: str) -> dict[str, str]:
     files = {}
     for name in ["lossless"] if FLAGS.calibration_data is None else ["lossless", "default"]:
         print(f"converting: {name}", file=sys.stderr)
-        options = ConvertOptions(calibration=_calibration(), lossless=name == "lossless")
+        options = ConvertOptions(calibration=_calibration(), lossless=name == "lossless", execution="ops")
         files[name] = str(Path(folder) / f"{name}.tflite")
         fmtc_tflite.convert(model, files[name], options=options)
     return files

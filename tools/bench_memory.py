@@ -16,7 +16,6 @@ import importlib.resources
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -26,8 +25,9 @@ from absl import flags
 
 from fmtc_tflite import ConvertOptions, convert
 from fmtc_tflite.cli import common
-from fmtc_tflite.errors import UnsupportedModelError, UsageError
+from fmtc_tflite.errors import UsageError
 from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.runtime.process_memory import growth_kb
 
 ORIGINAL = "original"
 DEMO_MODEL = Path(str(importlib.resources.files("fmtc_tflite") / "demo" / "demo_int8.tflite"))
@@ -42,21 +42,6 @@ flags.DEFINE_multi_enum("kernels", ["xnnpack", "builtin"], ["xnnpack", "builtin"
 flags.DEFINE_integer("turns", 3, "Processes for each figure.", lower_bound=1)
 flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
-
-
-def growth_kb(path: str, warm: str, kernels: str, converted: bool) -> int:
-    """Anonymous memory, in KB, that a model adds to a fresh process.
-
-    Raises:
-      UnsupportedModelError: the model or the one before it does not run.
-    """
-    script = Path(__file__).with_name("process_memory.py")
-    arguments = [str(script), path, warm, kernels, "converted" if converted else ORIGINAL]
-    child = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, errors="replace", check=False)
-    if child.returncode != 0:
-        last = child.stderr.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
-        raise UnsupportedModelError(f"{path} does not run with {kernels} kernels: {last[0]}")
-    return int(child.stdout)
 
 
 def _models(original: str) -> dict[str, str]:

@@ -23,9 +23,11 @@ from absl import flags
 
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.region_document import format_region_report
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
+from fmtc_tflite.demonstration import demonstrate, format_figures
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import (
     DEFAULT_MAX_KL,
@@ -85,8 +87,8 @@ flags.DEFINE_enum(
     "execution",
     "auto",
     ["auto", "ops", "regions"],
-    "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact (a CPU then needs no more "
-    "than a few rows of most maps); ops puts FMTC_ENCODE and FMTC_DECODE around feature maps, for the least traffic; "
+    "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact (a CPU then needs no "
+    "more than a few rows of most maps); ops puts FMTC_ENCODE and FMTC_DECODE around feature maps, for the least traffic; "
     "auto is regions, unless an option asks for traffic or loss.",
 )
 flags.DEFINE_enum(
@@ -145,7 +147,7 @@ flags.DEFINE_integer(
     "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
 )
 flags.DEFINE_string("restore", None, "Takes the ops out of this converted model again.")
-flags.DEFINE_bool("demo", False, "Converts a small bundled network with bundled samples; writes nothing.")
+flags.DEFINE_bool("demo", False, "Converts a small bundled network in all ways and measures it; writes nothing.")
 
 
 def _options() -> ConvertOptions:
@@ -186,13 +188,24 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
         return
     if result.report.get("execution") == "regions":
         common.show(format_region_report(result.report))
-        if options.calibration.data is not None:
-            common.show("data            verified on, not needed: no output changes; --execution ops codes maps with loss")
     else:
         common.show(format_report(result.report, result.op_labels, all_rows=FLAGS.dry_run))
         _explain(result, options)
     if target is not None:
         common.show(f"written         {target}")
+
+
+def _demo(options: ConvertOptions) -> None:
+    """Both kinds of conversion beside the original, unless the options ask for one of them."""
+    if options.execution != "auto" or with_execution(options).execution == "ops":
+        _show(api.convert_demo(options), options, None)
+        return
+    demonstration = demonstrate(options)
+    if FLAGS.json:
+        common.show(json.dumps(demonstration.document(), indent=1))
+        return
+    regions = demonstration.conversions["regions"].report
+    common.show(f"{format_region_report(regions)}\n\n{format_figures(demonstration)}")
 
 
 def _explain(result: ConversionResult, options: ConvertOptions) -> None:
@@ -226,7 +239,7 @@ def main(arguments: list[str]) -> None:
         return
     options = _options()
     if FLAGS.demo:
-        _show(api.convert_demo(options), options, None)
+        _demo(options)
         return
     result = api.convert(
         arguments[0], FLAGS.output, FLAGS.report, options=options, overwrite=FLAGS.overwrite, dry_run=FLAGS.dry_run

@@ -66,9 +66,11 @@ class ComparisonOptions:
 
     @property
     def convert_options(self) -> ConvertOptions:
-        """What all points have in common."""
+        """What all points have in common: codecs are compared, so feature maps are coded."""
         own = self.evaluation
-        return ConvertOptions(self.calibration, output_kind=own.output_kind, num_threads=own.num_threads)
+        return ConvertOptions(
+            self.calibration, output_kind=own.output_kind, num_threads=own.num_threads, execution="ops"
+        )
 
     def points(self) -> list[Point]:
         """All points, each once."""

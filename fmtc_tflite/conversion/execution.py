@@ -15,11 +15,11 @@ def with_execution(options: ConvertOptions) -> ConvertOptions:
     """The same options with an execution that is not auto: ops for who asks for traffic or loss, else regions."""
     if options.execution != "auto":
         return options
-    codes = asks_for_coding(options) or _is_codec_recipe(options.recipe)
+    codes = _asks_for_coding(options) or _is_codec_recipe(options.recipe)
     return replace(options, execution="ops" if codes else "regions")
 
 
-def asks_for_coding(options: ConvertOptions) -> bool:
+def _asks_for_coding(options: ConvertOptions) -> bool:
     """Whether an option is given that only means something where feature maps are coded."""
     given = (
         options.max_kl,
@@ -39,6 +39,8 @@ def _is_codec_recipe(path: Path | None) -> bool:
     """Whether a recipe has the codec's form. What is unreadable is refused by who reads it in earnest."""
     if path is None:
         return False
+    if path.exists() and not path.is_file():
+        return True  # a pipe gives its content only once; one with a recipe for regions needs their flag
     try:
         document: Any = json.loads(read_small(path))
     except (OSError, ValueError, RecursionError):

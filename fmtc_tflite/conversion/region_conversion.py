@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fmtc_tflite.conversion.region_document import region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
+from fmtc_tflite.conversion.treatment import choose_treatments
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
-from fmtc_tflite.graph.convertible import check_rewritable
+from fmtc_tflite.graph.convertible import check_convertible, check_rewritable
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.selection import Filter, places
+from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
@@ -30,7 +33,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     """Converts a model's bytes.
 
     Raises:
-      UnsupportedModelError: converted already, open shapes, or refused by the runtime.
+      UnsupportedModelError: converted already, open shapes, a float or int16 model, or refused by the runtime.
       RecipeError: see read_region_recipe.
       NothingToDoError: no group of ops is worth fusing.
       VerificationError: an output differs, or the graph does not come back.
@@ -50,7 +53,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts)
     if not regions:
-        raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
+        raise NothingToDoError(
+            f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}{_hint_to_coding(model, options)}"
+        )
     recipe = recipe_of(subgraph, regions, left_out)
     reshapes = [op for op in subgraph.ops if is_reshape(op)]
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
@@ -60,6 +65,21 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
     report["recipe"] = recipe
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
+
+
+def _hint_to_coding(model: Model, options: ConvertOptions) -> str:
+    """What `--execution ops` is for, where it has something to do.
+
+    Raises:
+      UnsupportedModelError: a float or int16 model, which has to be quantized before anything can be done.
+    """
+    try:
+        check_convertible(model)
+    except NothingToDoError:
+        return ""
+    maps, _ = choose_treatments(find_sites(model), replace(options, recipe=None))
+    count = sum(each.coded for each in maps)
+    return f"; --execution ops codes feature maps instead, and {count} could be" if count else ""
 
 
 def check_shapes_known(model: Model) -> None:

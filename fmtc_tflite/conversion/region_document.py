@@ -17,6 +17,8 @@ from fmtc_tflite.types import ConvertOptions
 
 _TABLE_STAGES = 40
 _MOST_HOLDERS = 5
+_DATA = {"synthetic": "none needed", "calibration": "verified on, but not needed"}
+_OPS = "--execution ops codes feature maps, for less traffic; with data, --max_kl codes them with loss"
 _DELEGATES = "delegates       GPU, NNAPI and Edge TPU delegates cannot take a region; XNNPACK takes the ops around it"
 
 
@@ -124,4 +126,6 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
         _DELEGATES,
+        f"data            {_DATA[document['data']]}, as no output changes",
+        f"other uses      {_OPS}",
     ]

@@ -76,7 +76,7 @@ def _entries(path: Path, where: str) -> dict[str, list[str]]:
     if isinstance(document, dict) and "sites" in document:
         raise RecipeError(f"{where}: 'sites' are for --execution ops; for regions it is {_FORM}")
     if not isinstance(document, dict) or not set(document) <= set(_KEYS):
-        raise RecipeError(f"{where}: expected {_FORM} and nothing else")
+        raise RecipeError(f'{where}: expected {_FORM} for regions, or {{"sites": [...]}} to code feature maps')
     found = {key: document.get(key, []) for key in _KEYS}
     for key, entries in found.items():
         if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):

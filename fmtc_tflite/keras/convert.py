@@ -44,9 +44,10 @@ def convert_keras(
     TF-MOT keeps its own. Wrappers of pruning, clustering and fmtc_apply are taken off first. The model's inputs and
     outputs become int8.
 
-    Steps that fmtc_apply trained are what the maps of its layers are coded with, as if a recipe named them, unless the
-    options have a recipe or ask for a lossless conversion; the bound then holds for the other maps only, and a warning
-    says where it is missed. After fmtc_strip, the search chooses all steps.
+    A network that fmtc_apply has prepared gets coded feature maps, unless the options ask for regions; any other one
+    gets what the options ask for. Steps that fmtc_apply trained are what the maps of its layers are coded with, as if a
+    recipe named them, unless the options have a recipe or ask for a lossless conversion; the bound then holds for the
+    other maps only, and a warning says where it is missed. After fmtc_strip, the search chooses all steps.
 
     Args:
       model: a functional or sequential tf-keras model; it is left as it is.
@@ -54,8 +55,9 @@ def convert_keras(
         in one of the other forms of fmtc_tflite.keras.samples.read_samples. It is read once; quantization and
         calibration both take these samples.
       output: the converted file, and beside it the report with `.json`; None writes neither.
-      options: what may be done, without calibration data; None = lossy within the default bound. Of its calibration
-        options, only num_samples, seed and store have a meaning here.
+      options: what may be done, without calibration data; None = regions for the least memory, bit-exact, or coded
+        feature maps within the default bound (above). Of its calibration options, only num_samples, seed and store have
+        a meaning here.
       labels: integers [N], one for each sample, for max_accuracy_drop.
       quantized_output: the quantized `.tflite` before conversion, to compare with; None does not write it.
       overwrite: replace existing outputs.
@@ -69,6 +71,8 @@ def convert_keras(
     check_model(model)
     options = options or ConvertOptions()
     _check_options(options)
+    if options.execution == "auto" and _is_annotated(model):
+        options = replace(options, execution="ops")
     quantized_path = None if quantized_output is None else Path(quantized_output)
     paths = [] if output is None else [Path(output), beside(Path(output), f"{Path(output).stem}.json")]
     check_writable(paths + ([] if quantized_path is None else [quantized_path]), overwrite)
@@ -101,7 +105,13 @@ def _check_options(options: ConvertOptions) -> None:
 
 
 def _takes_steps(options: ConvertOptions) -> bool:
-    return options.recipe is None and options.preset == "default" and not options.lossless
+    codes = options.execution != "regions" and not options.lossless
+    return codes and options.recipe is None and options.preset == "default"
+
+
+def _is_annotated(model: Any) -> bool:
+    """Whether fmtc_apply or fmtc_annotate_model was there."""
+    return any(isinstance(layer, FmtcAnnotate) for layer in model.layers)
 
 
 def _stripped(model: Any) -> Any:
@@ -109,7 +119,7 @@ def _stripped(model: Any) -> Any:
     kinds = {type(layer).__name__ for layer in all_layers(model)}
     if "QuantizeAnnotate" in kinds:
         raise UsageError(f"model '{model.name}' is annotated for quantization only; call TF-MOT's quantize_apply first")
-    if any(isinstance(layer, FmtcAnnotate) for layer in model.layers):
+    if _is_annotated(model):
         model = fmtc_strip(model)
     if "PruneLowMagnitude" in kinds:
         from tensorflow_model_optimization.sparsity.keras import strip_pruning

@@ -21,6 +21,7 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.runtime.interpreter import available_runtimes
 
 SCRIPT = Path(sys.executable).parent / "fmtc-convert"
+CODE = ("--execution", "ops")  # feature maps; tests/e2e/test_regions.py has the other kind
 PACKAGE = importlib.resources.files("fmtc_tflite")
 SCHEMA = json.loads((PACKAGE / "report_schema.json").read_text())
 
@@ -81,7 +82,7 @@ def report_of(path: Path) -> dict:
 
 
 def test_without_data_every_output_bit_stays(model: Path, samples: Path) -> None:
-    result = convert(model)
+    result = convert(model, *CODE)
     assert "bit-exact" in result.stdout
     assert "--calibration_data" in result.stdout
     converted = model.with_name("demo_fmtc.tflite")
@@ -97,19 +98,19 @@ def test_without_data_every_output_bit_stays(model: Path, samples: Path) -> None
 
 def test_the_same_inputs_give_the_same_bytes(model: Path, samples: Path) -> None:
     for name in ("a", "b"):
-        convert(model, "--calibration_data", samples, "--output", model.with_name(f"{name}.tflite"))
+        convert(model, *CODE, "--calibration_data", samples, "--output", model.with_name(f"{name}.tflite"))
     contents = [model.with_name(f"{name}.tflite").read_bytes() for name in ("a", "b")]
     assert contents[0] == contents[1]
 
 
 def test_with_data_the_default_bound_holds(model: Path, samples: Path) -> None:
-    result = convert(model, "--calibration_data", samples)
+    result = convert(model, *CODE, "--calibration_data", samples)
     assert "--lossless keeps them" in result.stdout
     report = report_of(model.with_name("demo_fmtc.json"))
     assert report["data"] == "calibration"
     assert report["fidelity"]["measure"] == "kl"
     assert 0 < report["fidelity"]["kl_mean"] <= 0.02
-    lossless = convert(model, "--calibration_data", samples, "--lossless", "--json", "--dry_run")
+    lossless = convert(model, *CODE, "--calibration_data", samples, "--lossless", "--json", "--dry_run")
     assert report["totals"]["bits_per_value"] < json.loads(lossless.stdout)["totals"]["bits_per_value"]
 
 
@@ -119,7 +120,7 @@ def test_a_rate_can_be_asked_for(model: Path, samples: Path) -> None:
 
 
 def test_report_and_metadata_agree_and_sizes_are_what_the_encoder_wrote(model: Path, samples: Path) -> None:
-    convert(model, "--calibration_data", samples, "--lossless")
+    convert(model, *CODE, "--calibration_data", samples, "--lossless")
     report = report_of(model.with_name("demo_fmtc.json"))
     converted = model.with_name("demo_fmtc.tflite")
     assert report["model"]["converted_size_bytes"] == converted.stat().st_size
@@ -139,7 +140,7 @@ def test_report_and_metadata_agree_and_sizes_are_what_the_encoder_wrote(model: P
 
 
 def test_restore_gives_the_original_graph(model: Path) -> None:
-    convert(model)
+    convert(model, *CODE)
     convert("--restore", model.with_name("demo_fmtc.tflite"), "--output", model.with_name("restored.tflite"))
     assert model.with_name("restored.tflite").read_bytes() == load_model(model).to_bytes()
 
@@ -154,9 +155,9 @@ def test_demo_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_include_exclude_and_recipe(model: Path, samples: Path) -> None:
-    names = [s["tensor"] for s in json.loads(convert(model, "--json", "--dry_run").stdout)["sites"]]
+    names = [s["tensor"] for s in json.loads(convert(model, *CODE, "--json", "--dry_run").stdout)["sites"]]
     first, second = names[0], names[1]
-    report = json.loads(convert(model, "--json", "--dry_run", "--include", f"^{first}$").stdout)
+    report = json.loads(convert(model, *CODE, "--json", "--dry_run", "--include", f"^{first}$").stdout)
     assert [s["tensor"] for s in report["sites"] if s["decision"] == "coded"] == [first]
     assert {s["reason"] for s in report["sites"]} == {None, "not matched by --include"}
     recipe = model.with_name("recipe.json")
@@ -197,14 +198,14 @@ def test_arena_objective_lowers_the_plan_or_says_why_not(model: Path, samples: P
         assert arena["converted_planned_bytes"] < arena["original_planned_bytes"]
     else:
         assert_fails(result, 3, "planned peak", "op ", "bytes")
-    assert_fails(run(model, "--objective", "arena", "--overwrite"), 3, "planned peak", "CONV_2D) needs")
+    assert_fails(run(model, *CODE, "--objective", "arena", "--overwrite"), 3, "planned peak", "CONV_2D) needs")
 
 
 @pytest.mark.parametrize("make", [model_builder.residual, model_builder.with_control_flow])
 def test_other_graphs_stay_bit_exact(make: object, tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(make())  # type: ignore[operator]
-    convert(path, "--include", ".")  # codes them although they are too small to shrink
+    convert(path, *CODE, "--include", ".")  # codes them although they are too small to shrink
     report = report_of(tmp_path / "model_fmtc.json")
     assert report["fidelity"]["bit_exact"]
     assert all(s["decision"] == "coded" for s in report["sites"])
@@ -213,7 +214,7 @@ def test_other_graphs_stay_bit_exact(make: object, tmp_path: Path) -> None:
 def test_maps_that_would_grow_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(model_builder.with_control_flow())
-    assert_fails(run(path), 3, "smaller")
+    assert_fails(run(path, *CODE), 3, "smaller")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -331,7 +332,7 @@ def test_full_disk_on_stdout(model: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_nothing(model: Path, samples: Path) -> None:
-    command = [SCRIPT, model, "--calibration_data", samples, "--verbosity=0"]
+    command = [SCRIPT, model, *CODE, "--calibration_data", samples, "--verbosity=0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert any("cost level" in line for line in process.stderr)  # reads up to there: it is at work

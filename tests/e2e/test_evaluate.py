@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with np.load(folder / "demo_samples.npz") as samples:
         arrays = {name: np.concatenate([samples[name]] * (LARGE // 200)) for name in ("x", "y")}
     np.savez(folder / "large.npz", **arrays)
-    for name, flags in (("lossless", ["--lossless"]), ("lossy", ["--max_bits_per_value", "1.5"])):
+    for name, flags in (("lossless", ["--execution", "ops", "--lossless"]), ("lossy", ["--max_bits_per_value", "1.5"])):
         convert = [SCRIPTS / "fmtc-convert", folder / "demo_int8.tflite", "--calibration_data"]
         convert += [folder / "demo_samples.npz", *flags, "--output", folder / f"{name}.tflite"]
         done = subprocess.run(list(map(str, convert)), capture_output=True, text=True)

@@ -14,7 +14,7 @@ import hostile_models
 import model_builder
 from robustness import Driver, Job, Outcome
 
-CONVERTING = ("convert", "convert_data", "convert_lossless_data", "dry_run")
+CONVERTING = ("convert", "convert_data", "convert_lossless_data", "convert_regions", "dry_run")
 CONVERTED_ONLY = ("restore", "profile_compare")
 OTHERS = ("profile", "profile_data", "eval", "delegate")
 # Unusual but sound for a tool: names are only shown, shapes of a file that is not run are believed, metadata that no

@@ -46,7 +46,7 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def convert(arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return shell(f"fmtc-convert --include . {arguments}", **environment)
+    return shell(f"fmtc-convert --execution ops --include . {arguments}", **environment)
 
 
 def assert_fails(result: subprocess.CompletedProcess[str], code: int, text: str) -> None:
@@ -160,7 +160,16 @@ def test_outputs_that_are_inputs() -> None:
 def test_two_runs_at_once() -> None:
     """The second to finish fails and has written nothing, whichever it is."""
     for turn in range(20):
-        command = [BIN / "fmtc-convert", "m.tflite", "--include", ".", "--output", f"{turn}.tflite"]
+        command = [
+            BIN / "fmtc-convert",
+            "m.tflite",
+            "--execution",
+            "ops",
+            "--include",
+            ".",
+            "--output",
+            f"{turn}.tflite",
+        ]
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         outcomes = sorted((run.communicate(), run.returncode) for run in runs)
         outcomes.sort(key=lambda outcome: outcome[1])
@@ -193,7 +202,11 @@ def test_results_that_cannot_be_printed(to: str) -> None:
 
 
 def test_whoever_reads_may_stop() -> None:
-    for command in ("fmtc-convert m.tflite --include .", "fmtc-profile m.tflite", "fmtc-convert --help"):
+    for command in (
+        "fmtc-convert m.tflite --execution ops --include .",
+        "fmtc-profile m.tflite",
+        "fmtc-convert --help",
+    ):
         result = shell(f"{command} | true")
         assert (result.returncode, result.stderr) == (0, "")
     assert "m_fmtc.tflite" in files()
@@ -204,9 +217,8 @@ def test_a_stderr_that_is_closed_or_full() -> None:
     Path("d.tflite").write_bytes(DEMO)
     Path("s.npz").write_bytes(SAMPLES)
     for i, to in enumerate(("2>&-", "2>/dev/full", "<&- 2>&-", "2>&- | cat")):
-        result = shell(
-            f"fmtc-convert d.tflite --calibration_data s.npz --lossless --verbosity=1 --output {i}.tflite {to}"
-        )
+        flags = "--execution ops --calibration_data s.npz --lossless --verbosity=1"
+        result = shell(f"fmtc-convert d.tflite {flags} --output {i}.tflite {to}")
         assert result.returncode == 0
         assert "bits per value" in result.stdout
         assert load_model(f"{i}.tflite").subgraphs  # what the runtime says on its stderr did not get into it

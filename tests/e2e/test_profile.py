@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--output", "lossless.tflite"],
         ["--output", "lossy.tflite", "--calibration_data", "samples.npz"],
     ):
-        command = [str(SCRIPTS / "fmtc-convert"), "demo.tflite", *arguments]
+        command = [str(SCRIPTS / "fmtc-convert"), "demo.tflite", "--execution", "ops", *arguments]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
 

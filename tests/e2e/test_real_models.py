@@ -27,7 +27,8 @@ LOSSLESS = [
 
 def options(data: Path, calibration: CalibrationOptions, **more: object) -> ConvertOptions:
     assert calibration.data is not None
-    return ConvertOptions(calibration=replace(calibration, data=data / calibration.data), **more)  # type: ignore[arg-type]
+    chosen = replace(calibration, data=data / calibration.data)
+    return ConvertOptions(calibration=chosen, execution="ops", **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "calibration", "most_bits"), LOSSLESS)
@@ -41,7 +42,8 @@ def test_lossless(real_data: Path, name: str, calibration: CalibrationOptions, m
 
 @pytest.mark.parametrize("name", ["resnet8_cifar10_int8", "ds_cnn_kws_int8", "mobilenet_v1_0.25_96_vww_int8"])
 def test_without_data(real_data: Path, name: str) -> None:
-    report = convert(real_data / "models" / f"{name}.tflite", dry_run=True).report
+    chosen = ConvertOptions(execution="ops")
+    report = convert(real_data / "models" / f"{name}.tflite", options=chosen, dry_run=True).report
     assert report["fidelity"]["bit_exact"]
     assert report["totals"]["bits_per_value"] < 5
 
@@ -57,5 +59,6 @@ def test_mobilenet_within_the_default_bound(real_data: Path) -> None:
 
 
 def test_a_model_without_feature_maps(real_data: Path) -> None:
+    model, chosen = real_data / "models" / "autoencoder_ad01_int8.tflite", ConvertOptions(execution="ops")
     with pytest.raises(NothingToDoError, match="no feature map"):
-        convert(real_data / "models" / "autoencoder_ad01_int8.tflite", dry_run=True)
+        convert(model, options=chosen, dry_run=True)

@@ -117,7 +117,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(data: Path, arguments: tuple[str, ...] | None) -> ConvertOptions:
-    return ConvertOptions(CalibrationOptions(data=data, seed=2, beam=arguments), num_threads=1)
+    return ConvertOptions(CalibrationOptions(data=data, seed=2, beam=arguments), num_threads=1, execution="ops")
 
 
 def calibrated(path: Path, wanted: ConvertOptions, with_beam: bool = True) -> bytes:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from fmtc_tflite.keras.samples import read_samples
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
 
 SIZE = 12
-OPTIONS = types.ConvertOptions(num_threads=1)
+OPTIONS = types.ConvertOptions(num_threads=1, execution="ops")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,13 @@ def test_conversion_writes_what_it_returns(network: Any, samples: np.ndarray, tm
         np.testing.assert_array_equal(old, new)
     with pytest.raises(OutputExistsError):
         convert_keras(network, samples, output, options=OPTIONS)
+
+
+def test_a_network_of_no_codec_gets_regions(network: Any, samples: np.ndarray) -> None:
+    report = convert_keras(network, samples, options=types.ConvertOptions(num_threads=1)).report
+    assert report["execution"] == "regions"
+    annotated = convert_keras(fmtc_annotate_model(network), samples, options=types.ConvertOptions(num_threads=1))
+    assert annotated.report["totals"]["bits_per_value"] < 8
 
 
 def quantization_aware(model: Any) -> Any:
@@ -358,8 +366,7 @@ def test_fine_tuning_lowers_the_bits(train_steps: bool, network: Any, samples: n
     assert len(plain.trainable_weights) == len(network.trainable_weights)
     assert len(model.trainable_weights) - len(plain.trainable_weights) == 3 * train_steps
     bits = [
-        convert_keras(m, samples, options=types.ConvertOptions(num_threads=1, lossless=True)).report["totals"]
-        for m in (network, model)
+        convert_keras(m, samples, options=replace(OPTIONS, lossless=True)).report["totals"] for m in (network, model)
     ]
     assert bits[1]["bits_per_value"] < bits[0]["bits_per_value"]
 
@@ -391,7 +398,9 @@ def test_trained_steps_arrive(network: Any, samples: np.ndarray, tmp_path: Path)
         np.testing.assert_allclose(steps, expected.clip(1, 255), rtol=1 / 32)
     searched = convert_keras(fmtc_strip(model), samples, options=OPTIONS)
     assert any((coded_steps(searched.content)[name] != steps).any() for name, steps in found.items())
-    lossless = convert_keras(model, samples, options=types.ConvertOptions(num_threads=1, lossless=True))
+    by_itself = convert_keras(model, samples, options=types.ConvertOptions(num_threads=1))
+    assert by_itself.content == result.content
+    lossless = convert_keras(model, samples, options=replace(OPTIONS, lossless=True))
     assert lossless.report["fidelity"]["bit_exact"]
 
 
@@ -426,7 +435,8 @@ def test_example_of_conversion(repository: Path, network: Any, samples: np.ndarr
     script = repository / "examples" / "convert_keras.py"
     printed = run_example(script, "--keras_model=model.keras", "--data=images.npz", "--max_kl=0.1")
     assert "bits/value, written to model_fmtc.tflite" in printed
-    assert (tmp_path / "model_fmtc.tflite").exists()
+    printed = run_example(script, "--keras_model=model.keras", "--data=images.npz", "--overwrite")
+    assert "bytes of arena, written to model_fmtc.tflite" in printed
 
 
 def test_example_of_fine_tuning(repository: Path, samples: np.ndarray, tmp_path: Path) -> None:

@@ -73,9 +73,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
         set(),
     ),
+    "demonstration": ({"api", "conversion", "data", "evaluation", "graph", "runtime"}, set()),
     "": ({"api", "profiling", "runtime"}, set()),
     "cli": (
-        {"", "api", "comparison", "conversion", "evaluation", "files", "memory", "profiling", "supervision"},
+        {
+            *("", "api", "comparison", "conversion", "demonstration", "evaluation", "files", "memory", "profiling"),
+            "supervision",
+        },
         {"absl"},
     ),
 }

@@ -40,7 +40,7 @@ def smooth_images(tmp_path: Path) -> Path:
 
 def convert(content: bytes, data: Path, **options: object) -> ConversionResult:
     calibration = CalibrationOptions(data=data, preprocessing="raw")
-    chosen = ConvertOptions(calibration=calibration, objective="arena", **options)  # type: ignore[arg-type]
+    chosen = ConvertOptions(calibration=calibration, execution="ops", objective="arena", **options)  # type: ignore[arg-type]
     return convert_content(content, chosen)
 
 

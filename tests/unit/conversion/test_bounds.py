@@ -36,7 +36,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory, samples: dict[str, np.
 
 
 def convert(content: bytes, calibration: CalibrationOptions, **options: object) -> ConversionResult:
-    return convert_content(content, ConvertOptions(calibration=calibration, **options))  # type: ignore[arg-type]
+    return convert_content(content, ConvertOptions(calibration=calibration, execution="ops", **options))  # type: ignore[arg-type]
 
 
 def test_an_accuracy_drop(content: bytes, calibration: CalibrationOptions) -> None:
