@@ -313,8 +313,20 @@ class _Network:
         self.graph.op("CONCATENATION", order, [result], schema.ConcatenationOptionsT(axis=3), version=2)
         return result
 
+    def _arg_max(self, x: Ref) -> Ref:
+        kind = str(self.rng.choice(["INT32", "INT64"]))
+        result = self.graph.tensor(self._name("arg_max"), x.shape[:3], kind, scale=0)
+        axis = self.graph.tensor(self._name("axis"), (1,), "INT32", scale=0, data=np.array([-1], np.int32))
+        least = self.rng.random() < 0.3
+        options = schema.ArgMinOptionsT() if least else schema.ArgMaxOptionsT()
+        options.outputType = getattr(schema.TensorType, kind)
+        self.graph.op("ARG_MIN" if least else "ARG_MAX", [x, axis], [result], options, version=2)
+        return result
+
     def _tail(self, x: Ref) -> Ref:
-        """Sometimes a classifier's end: a mean or a reshape, and a fully connected op."""
+        """Sometimes a segmentation's or a classifier's end: a mean or a reshape, and a fully connected op."""
+        if len(x.shape) == 4 and self.rng.random() < 0.08:
+            return self._arg_max(x)
         if self.rng.random() < 0.4 or np.prod(x.shape[1:]) > _MOST_VALUES:
             return x
         if self.rng.random() < 0.6:

@@ -310,6 +310,17 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
+def _arg_max(maker: _Maker) -> Ref:
+    x = maker.input(maker.shape())
+    kind = maker.pick("INT32", "INT64")
+    y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
+    axis = maker.graph.constant("axis", np.array(maker.pick(3, -1, [3]), np.int32), 0)
+    options = schema.ArgMaxOptionsT() if maker.opcode == "ARG_MAX" else schema.ArgMinOptionsT()
+    options.outputType = getattr(schema.TensorType, kind)
+    maker.graph.op(maker.opcode, [x, axis], [y], options, version=2)
+    return y
+
+
 def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
     """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
     return maker.batch, 16, 16, maker.integer(1, 4)
@@ -346,6 +357,8 @@ _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "CONCATENATION": _concatenation,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "ARG_MAX": _arg_max,
+    "ARG_MIN": _arg_max,
     **dict.fromkeys(TABLES, _table),
 }
 OPCODES = tuple(_MAKERS)

@@ -38,6 +38,8 @@ const Kind* FindKind(uint8_t number) {
       return &kCopyKind;
     case kDequantize:
       return &kDequantizeKind;
+    case kArgMax:
+      return &kArgMaxKind;
     default:
       return nullptr;
   }

@@ -24,6 +24,7 @@ enum KindNumber : uint8_t {
   kResizeNearest = 15,
   kCopy = 16,
   kDequantize = 17,
+  kArgMax = 30,
 };
 
 struct WindowParameters {

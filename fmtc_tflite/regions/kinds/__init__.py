@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
+from fmtc_tflite.regions.kinds.arg_max import build_arg_max
 from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_pad, build_slice, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
@@ -33,6 +34,8 @@ BUILDERS: dict[str, _Builder] = {
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
+    "ARG_MAX": build_arg_max,
+    "ARG_MIN": build_arg_max,
     **dict.fromkeys(TABLES, build_table),
 }
 
