@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _SURROGATE_BYTE = re.compile("[\udc80-\udcff]")  # a byte that was no UTF-8, see PEP 383
@@ -35,3 +36,12 @@ def printable_document(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [printable_document(item) for item in value]
     return value
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """What a message about an unknown name ends with: the known ones that look most like it."""
+    names = list(dict.fromkeys(known))
+    near = get_close_matches(name, names, n=3, cutoff=0.0)
+    inside = [other for other in names if name and name in other][:3]
+    found = ", ".join(map(repr, inside or near))
+    return f"; the nearest are {found}" if found else ""

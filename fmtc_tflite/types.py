@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -80,8 +79,9 @@ class ConvertOptions:
       max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
       max_bits_per_value: bound on the rate instead of max_kl.
       objective: traffic codes every map that shrinks; arena only those that lower the planned peak.
-      include, exclude: regular expressions on tensor names.
-      recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
+      include, exclude: selectors of feature maps or ops; see fmtc_tflite.graph.selection.
+      recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
+        and what stays outside, see fmtc_tflite.conversion.region_recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
       max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
@@ -187,11 +187,6 @@ class ConvertOptions:
         if unknown:
             raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
-        for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
-            try:
-                re.compile(pattern or "")
-            except re.error as e:
-                raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
 
     def _check_capacity(self) -> None:
         percentile, margin = self.effective_capacity_percentile, self.effective_capacity_margin
@@ -217,7 +212,6 @@ class ConvertOptions:
         others = {
             "--preset paper": self.preset == "paper",
             "--objective arena": self.objective == "arena",
-            "--recipe": self.recipe is not None,
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
         }

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 from random_moves import Moves
 
+_TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _MOST_SIDE, _MOST_CHANNELS, _MOST_VALUES = 14, 40, 4096
 
 
@@ -66,6 +67,7 @@ class _Network(Moves):
             (self._requantize, 0.7),
             (self._resize, 1.0),
             (self._concatenate, 1.2),
+            (self._table, 2.0),
         ]
         if self._pairs():
             makers.append((self._add, 5.0))
@@ -252,6 +254,27 @@ class _Network(Moves):
         self.graph.op("QUANTIZE", [x], [result], schema.QuantizeOptionsT(), version=2)
         return result
 
+    # --- ops of each value by itself
+
+    def _table(self) -> Ref:
+        """A function of one value."""
+        x = self._pick()
+        opcode = str(self.rng.choice(_TABLES))
+        result = self._tensor(opcode.lower(), x.shape)
+        if opcode in ("LOGISTIC", "TANH"):
+            low, high = self._range()
+            own = {"scale": 1 / 256, "zero_point": low} if opcode == "LOGISTIC" else {"scale": 1 / 128}
+            own.setdefault("zero_point", (low + high + 1) // 2)
+            result = self.graph.tensor(self._name(opcode.lower()), x.shape, self.dtype, **own)
+        options = None
+        if opcode == "LEAKY_RELU":
+            options = schema.LeakyReluOptionsT(alpha=float(np.float32(self.rng.choice([0.01, 0.1, 0.3, 1.25]))))
+        elif opcode == "HARD_SWISH":
+            options = schema.HardSwishOptionsT()
+        first = opcode in ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
+        self.graph.op(opcode, [x], [result], options, version=1 if first else 2)
+        return result
+
     def _resize(self) -> Ref:
         x = self._pick()
         size = [int(self.rng.integers(1, _MOST_SIDE + 4)) for _ in range(2)]
@@ -281,8 +304,20 @@ class _Network(Moves):
         self.graph.op("CONCATENATION", order, [result], schema.ConcatenationOptionsT(axis=3), version=2)
         return result
 
+    def _arg_max(self, x: Ref) -> Ref:
+        kind = str(self.rng.choice(["INT32", "INT64"]))
+        result = self.graph.tensor(self._name("arg_max"), x.shape[:3], kind, scale=0)
+        axis = self.graph.tensor(self._name("axis"), (1,), "INT32", scale=0, data=np.array([-1], np.int32))
+        least = self.rng.random() < 0.3
+        options = schema.ArgMinOptionsT() if least else schema.ArgMaxOptionsT()
+        options.outputType = getattr(schema.TensorType, kind)
+        self.graph.op("ARG_MIN" if least else "ARG_MAX", [x, axis], [result], options, version=2)
+        return result
+
     def _tail(self, x: Ref) -> Ref:
-        """Sometimes a classifier's end: a mean or a reshape, and a fully connected op."""
+        """Sometimes a segmentation's or a classifier's end: a mean or a reshape, and a fully connected op."""
+        if len(x.shape) == 4 and self.rng.random() < 0.08:
+            return self._arg_max(x)
         if self.rng.random() < 0.4 or np.prod(x.shape[1:]) > _MOST_VALUES:
             return x
         if self.rng.random() < 0.6:

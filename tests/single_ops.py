@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 
+_FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 
 
@@ -406,6 +408,37 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
+def _arg_max(maker: _Maker) -> Ref:
+    x = maker.input(maker.shape())
+    kind = maker.pick("INT32", "INT64")
+    y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
+    axis = maker.graph.constant("axis", np.array(maker.pick(3, -1, [3]), np.int32), 0)
+    options = schema.ArgMaxOptionsT() if maker.opcode == "ARG_MAX" else schema.ArgMinOptionsT()
+    options.outputType = getattr(schema.TensorType, kind)
+    maker.graph.op(maker.opcode, [x, axis], [y], options, version=2)
+    return y
+
+
+def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
+    """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
+    return maker.batch, 16, 16, maker.integer(1, 4)
+
+
+def _table(maker: _Maker) -> Ref:
+    x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
+    own = {
+        "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
+        "TANH": maker.pick({"scale": 1 / 128, "zero_point": 128 if maker.dtype == "UINT8" else 0}, {"scale": 2 / 255}),
+    }.get(maker.opcode, {"scale": maker.scale(x.scale * maker.pick(0.3, 1, 1, 3))})
+    y = maker.result(x.shape, **own)
+    alpha = float(np.float32(maker.pick(0.1, 0.2, 0.01, 0.001, 1.5, 0.0)))
+    options = schema.LeakyReluOptionsT(alpha=alpha) if maker.opcode == "LEAKY_RELU" else None
+    if maker.opcode == "HARD_SWISH":
+        options = schema.HardSwishOptionsT()
+    maker.graph.op(maker.opcode, [x], [y], options, version=1 if maker.opcode in _FIRST_VERSIONS else 2)
+    return y
+
+
 _MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
@@ -430,5 +463,8 @@ _MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
     "CONCATENATION": _concatenation,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "ARG_MAX": _arg_max,
+    "ARG_MIN": _arg_max,
+    **dict.fromkeys(TABLES, _table),
 }
 OPCODES = tuple(_MAKERS)

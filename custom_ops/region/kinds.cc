@@ -45,6 +45,8 @@ const Kind* FindKind(uint8_t number) {
       return &kDepthToSpaceKind;
     case kSpaceToDepth:
       return &kSpaceToDepthKind;
+    case kArgMax:
+      return &kArgMaxKind;
     default:
       return nullptr;
   }

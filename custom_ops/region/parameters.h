@@ -29,6 +29,7 @@ enum KindNumber : uint8_t {
   kMirrorPad = 24,
   kDepthToSpace = 25,
   kSpaceToDepth = 26,
+  kArgMax = 30,
 };
 
 struct WindowParameters {

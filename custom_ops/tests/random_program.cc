@@ -89,7 +89,13 @@ class RandomChain {
   // The region's output takes a tensor.
   void End(uint16_t from) {
     const TensorRecord t = builder_.tensor(from);
-    const int32_t choice = Draw(0, 2);
+    const int32_t choice = Draw(0, 3);
+    if (choice == 3) {
+      const uint8_t integers = Draw(0, 1) != 0 ? uint8_t{kInt32} : uint8_t{kInt64};
+      const uint16_t channels = builder_.AddTensor(kOutput, integers, t.height, t.width, 1);
+      builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
+      return;
+    }
     const uint8_t type = choice == 0 ? uint8_t{kFloat32} : EightBit();
     const uint16_t output = builder_.AddTensor(kOutput, type, t.height, t.width, t.channels);
     if (choice == 0) {

@@ -114,9 +114,19 @@ flags.DEFINE_float(
     None,
     f"With --preset paper: bits for the range of a map's main component (default: {DEFAULT_PAPER_BITS:g}).",
 )
-flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
-flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
-flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; its form: docs/recipes.md.")
+flags.DEFINE_string(
+    "include",
+    None,
+    "Code only these feature maps (with --execution regions: fuse only these ops): op:17,20-25, type:CONV_2D, "
+    "shape:112x112x* or a regular expression on tensor names; several, with spaces between, must all be true.",
+)
+flags.DEFINE_string("exclude", None, "Leave these feature maps or ops alone; in the form of --include.")
+flags.DEFINE_string(
+    "recipe",
+    None,
+    "JSON file that says what to do with which feature map, or with --execution regions what is stored and what stays "
+    "outside; its form: docs/recipes.md.",
+)
 flags.DEFINE_enum(
     "output_kind",
     "auto",
@@ -174,7 +184,7 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     if options.execution == "regions":
         common.show(format_region_report(result.report))
     else:
-        common.show(format_report(result.report))
+        common.show(format_report(result.report, result.op_labels, all_rows=FLAGS.dry_run))
         _explain(result, options)
     if target is not None:
         common.show(f"written         {target}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.placement import Memory, Placement, place
@@ -44,9 +46,13 @@ class RegionPlan:
         return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
 
 
-def plan_region(region: Region) -> RegionPlan:
-    """Plans a region for the least scratch memory; deterministic."""
-    costs = StageCosts(region)
+def plan_region(region: Region, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
+    """Plans a region for the least scratch memory; deterministic.
+
+    Args:
+      forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
+    """
+    costs = StageCosts(region, forced_cuts=forced_cuts)
     least = least_scratch(costs)
     best: tuple[Placement, list[Stage]] | None = None
     for margin in _MARGINS:

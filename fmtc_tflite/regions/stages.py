@@ -11,9 +11,11 @@ which take an execution on row counters, are found only for the stages that a be
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
@@ -63,9 +65,13 @@ class Stage:
 
 
 class StageCosts:
-    """What every stage of a region needs; results are kept."""
+    """What every stage of a region needs; results are kept.
 
-    def __init__(self, region: Region, table: RowTable | None = None) -> None:
+    Attributes:
+      last_ends: for each first op, where a stage must end at the latest.
+    """
+
+    def __init__(self, region: Region, table: RowTable | None = None, forced_cuts: Collection[Tensor] = ()) -> None:
         self.region = region
         self.table = table or RowTable()
         self.producer = {op.output: number for number, op in enumerate(region.ops)}
@@ -77,11 +83,21 @@ class StageCosts:
         self.inner = [op.output for op in region.ops if op.output not in outputs]
         self.forms = {t: form_of(t, [read for _, read in self.reads.get(t, [])]) for t in self.inner}
         self.last_read = {t: max((n for n, _ in self.reads.get(t, [])), default=self.producer[t]) for t in self.inner}
+        self.last_ends = self._last_ends(forced_cuts)
         self._exact: dict[tuple[int, int], Stage] = {}
 
     @property
     def op_count(self) -> int:
         return len(self.region.ops)
+
+    def _last_ends(self, forced_cuts: Collection[Tensor]) -> list[int]:
+        """For each first op, where a stage must end at the latest: none has all that concerns a forced cut in it."""
+        ends = [self.op_count] * self.op_count
+        for tensor, last in self.last_read.items():
+            if tensor.source in forced_cuts and last > self.producer[tensor]:
+                for first in range(self.producer[tensor] + 1):
+                    ends[first] = min(ends[first], last)
+        return ends
 
     def cut_bytes(self, tensor: RegionTensor) -> int:
         """Of the whole tensor in scratch memory."""
@@ -266,7 +282,7 @@ def _bottleneck(costs: StageCosts) -> tuple[int, list[Span]]:
     best, came_from = [0] + [_INFINITE] * costs.op_count, [0] * (costs.op_count + 1)
     for end in range(1, costs.op_count + 1):
         for first in range(end):
-            if best[first] < best[end]:
+            if best[first] < best[end] and end <= costs.last_ends[first]:
                 need = max(best[first], costs.bound(first, end))
                 if need < best[end]:
                     best[end], came_from[end] = need, first
@@ -278,7 +294,8 @@ def _cheapest(costs: StageCosts, limit: int) -> list[Span] | None:
     best, came_from = [(0, 0)] + [nothing] * costs.op_count, [0] * (costs.op_count + 1)
     for end in range(1, costs.op_count + 1):
         for first in range(end):
-            if best[first] == nothing or costs.bound(first, end) > limit:
+            allowed = best[first] != nothing and end <= costs.last_ends[first]
+            if not allowed or costs.bound(first, end) > limit:
                 continue
             cost = (best[first][0] + costs.stored_bytes[first][end - first - 1], best[first][1] + 1)
             if cost < best[end]:

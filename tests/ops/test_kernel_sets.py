@@ -18,6 +18,7 @@ from fmtc_tflite.regions.candidates import plain_tensor
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.kernel_sets import NAMES, KernelSet
 from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.kinds.tables import TABLES
 from fmtc_tflite.regions.ops import OpRefusedError, RegionTensor
 from fmtc_tflite.regions.planner import plan_region, write_program
 from fmtc_tflite.regions.program import Program
@@ -33,10 +34,14 @@ RESOLVERS = {
     "reference": OpResolverType.BUILTIN_REF,
 }
 # Results of the others do not depend on who computes them.
-CLAIMED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE", "RESIZE_BILINEAR")
+CLAIMED = (
+    "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE", "RESIZE_BILINEAR", "SUB", "MUL",
+    "MAXIMUM", "MINIMUM", "PRELU", *TABLES,
+)  # fmt: skip
 # Reasons that few models have.
 REFUSALS = (
     "the runtime's kernels round the tensor's last values by another rule than the others",
+    "a value lies so near to a half that C libraries may round it either way",
     "it counts axes from the end, which runtimes compute differently",
 )
 

@@ -170,12 +170,16 @@ def strided_slices(op: Op, drops: bool = False) -> list[slice] | None:
     found = [slice(0, size, 1) for size in shape]
     for axis, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True)):
         if options.shrinkAxisMask >> axis & 1:
-            first = 0 if options.beginMask >> axis & 1 else begin + (shape[axis] if begin < 0 else 0)
-            if not 0 <= first < shape[axis]:
-                raise ModelFormatError(f"{describe(op)} takes element {begin} of an axis of {shape[axis]}")
-            found[axis] = slice(first, first + 1, 1)
+            found[axis] = _one_element(op, 0 if options.beginMask >> axis & 1 else begin, shape[axis])
             continue
         first = None if options.beginMask >> axis & 1 else begin
         last = None if options.endMask >> axis & 1 else end
         found[axis] = slice(*slice(first, last, step).indices(shape[axis]))
     return found
+
+
+def _one_element(op: Op, place: int, size: int) -> slice:
+    """An axis that a STRIDED_SLICE drops; places below 0 count from the end."""
+    if not -size <= place < size:
+        raise ModelFormatError(f"{describe(op)} takes element {place} of an axis of {size}")
+    return slice(place % size, place % size + 1, 1)

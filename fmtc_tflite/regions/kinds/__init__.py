@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
+from fmtc_tflite.regions.kinds.arg_max import build_arg_max
 from fmtc_tflite.regions.kinds.blocks import build_depth_to_space, build_space_to_depth
 from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_transpose
@@ -16,6 +17,7 @@ from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
+from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
 _Built = RegionOp | tuple[RegionOp, ...]
@@ -45,6 +47,9 @@ BUILDERS: dict[str, _Builder] = {
     "MIRROR_PAD": build_mirror_pad,
     "DEPTH_TO_SPACE": build_depth_to_space,
     "SPACE_TO_DEPTH": build_space_to_depth,
+    "ARG_MAX": build_arg_max,
+    "ARG_MIN": build_arg_max,
+    **dict.fromkeys(TABLES, build_table),
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fmtc_tflite.graph.model import Op, Tensor
-from fmtc_tflite.graph.operators import activation
+from fmtc_tflite.graph.operators import activation, multipliers
 from fmtc_tflite.graph.operators.window import operand, result_of
 from fmtc_tflite.regions.ops import OpRefusedError
 
+_LARGEST_RATIO = 2.0**30
 EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
@@ -73,6 +74,12 @@ def zero_point_of(tensor: Tensor) -> int:
     """The zero point of a quantized tensor, in its own domain."""
     assert tensor.zero_point is not None
     return tensor.zero_point
+
+
+def multiplier_of(real: np.float32) -> tuple[int, int]:
+    """QuantizeMultiplier of a ratio that a kernel forms in float32, within what its shifts can be."""
+    require(bool(real < _LARGEST_RATIO), "its output's scale is too small beside its input's")
+    return multipliers.quantize_multiplier(float(real))
 
 
 def is_4d(*tensors: Tensor) -> bool:

@@ -93,6 +93,18 @@ def changed(program: Program, index: int, **changes: int) -> Program:
     )
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_forced_cuts_are_stored(seed: int) -> None:
+    rng = np.random.default_rng(2000 + seed)
+    region = random_region(rng, int(rng.integers(4, 20)))
+    read = {tensor for op in region.ops for tensor in op.inputs}
+    inner = [op.output for op in region.ops if op.output in read]
+    forced = [inner[number] for number in rng.permutation(len(inner))[:3]]
+    plan = plan_region(region, [tensor.source for tensor in forced])
+    assert set(forced) <= set(plan.cuts)
+    write_program(plan, 0)
+
+
 def test_wrong_places_are_noticed() -> None:
     plan = plan_region(residual_blocks(6))
     program = write_program(plan, 0)
