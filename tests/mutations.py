@@ -19,17 +19,8 @@ import model_builder
 from model_mutator import mutate
 from robustness import Driver, Job, Outcome
 
-TOOLS = (
-    "convert",
-    "profile",
-    "eval",
-    "restore",
-    "delegate",
-    "convert_data",
-    "convert_regions",
-    "profile_data",
-    "profile_compare",
-)
+CONVERTING = ("convert", "convert_data", "convert_regions")
+TOOLS = (*CONVERTING, "profile", "eval", "restore", "delegate", "profile_data", "profile_compare")
 _REAL_MODELS = ("ds_cnn_kws_int8", "resnet8_cifar10_int8")
 
 
@@ -98,7 +89,7 @@ def trials(driver: Driver, folder: Path, seeds: range, real_models: Path | None 
 def _is_for(tool: str, base: Base) -> bool:
     if tool in ("restore", "delegate", "profile_compare"):
         return base.original is not None
-    return base.original is None or not tool.startswith("convert")
+    return base.original is None or tool not in CONVERTING
 
 
 def _crashes_alone(driver: Driver, model: Path, place: str) -> bool:

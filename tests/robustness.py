@@ -135,9 +135,8 @@ def _tools() -> dict[str, Callable[[Job], None]]:
 
     def convert_data(job: Job) -> None:
         target = Path(job.folder, "converted.tflite")
-        api.convert(
-            job.model, target, options=ConvertOptions(num_threads=1, calibration=calibration(job), execution="ops")
-        )
+        options = ConvertOptions(num_threads=1, calibration=calibration(job), execution="ops")
+        api.convert(job.model, target, options=options)
 
     def restore(job: Job) -> None:
         load_model(api.restore(job.model, Path(job.folder, "restored.tflite")))

@@ -16,7 +16,7 @@ from fmtc_tflite.runtime.interpreter import load_interpreter
 
 # '' is the working directory, in which there may be a source tree without the library.
 _CHILD = (
-    "import sys; sys.path = [p for p in sys.path if p]; from fmtc_tflite.runtime import process_memory as m; m.main()"
+    "import sys; sys.path = [p for p in sys.path if p]; from fmtc_tflite.runtime.process_memory import main; main()"
 )
 
 

@@ -160,16 +160,8 @@ def test_outputs_that_are_inputs() -> None:
 def test_two_runs_at_once() -> None:
     """The second to finish fails and has written nothing, whichever it is."""
     for turn in range(20):
-        command = [
-            BIN / "fmtc-convert",
-            "m.tflite",
-            "--execution",
-            "ops",
-            "--include",
-            ".",
-            "--output",
-            f"{turn}.tflite",
-        ]
+        flags = ["--execution", "ops", "--include", ".", "--output", f"{turn}.tflite"]
+        command = [BIN / "fmtc-convert", "m.tflite", *flags]
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         outcomes = sorted((run.communicate(), run.returncode) for run in runs)
         outcomes.sort(key=lambda outcome: outcome[1])
@@ -202,11 +194,8 @@ def test_results_that_cannot_be_printed(to: str) -> None:
 
 
 def test_whoever_reads_may_stop() -> None:
-    for command in (
-        "fmtc-convert m.tflite --execution ops --include .",
-        "fmtc-profile m.tflite",
-        "fmtc-convert --help",
-    ):
+    coded = "fmtc-convert m.tflite --execution ops --include ."
+    for command in (coded, "fmtc-profile m.tflite", "fmtc-convert --help"):
         result = shell(f"{command} | true")
         assert (result.returncode, result.stderr) == (0, "")
     assert "m_fmtc.tflite" in files()
