@@ -38,7 +38,7 @@ MODELS: dict[str, dict[float, float]] = {
     "resnet56_cifar10_int8": {0: 0.485},
     "resnet18_cifar10_64_int8": {0: 0.275, 0.02: 0.255},
     "tinyengine_vww": {0: 99_000, 0.05: 96_000},
-    "tinyengine_detection": {0: 285_000, 0.02: 276_000, 0.05: 264_000},
+    "tinyengine_detection": {0: 285_000, 0.02: 282_000, 0.05: 277_000},
 }
 
 
