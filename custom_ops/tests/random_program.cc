@@ -15,12 +15,13 @@ namespace {
 using namespace region;
 
 constexpr uint32_t kMaxSide = 12;
+constexpr uint32_t kWide = 5;  // times the columns and the output channels
 constexpr uint32_t kMaxChannels = 24;
 
 // Adds ops one behind another.
 class RandomChain {
  public:
-  explicit RandomChain(uint32_t seed) : random_(seed) {}
+  RandomChain(uint32_t seed, uint32_t scale) : random_(seed), scale_(scale) {}
 
   ProgramBytes Build(uint32_t strips, bool windowed) {
     Begin();
@@ -58,7 +59,7 @@ class RandomChain {
 
   // The first op reads the region's input.
   void Begin() {
-    const uint32_t height = Number(1, kMaxSide), width = Number(1, kMaxSide), channels = Number(1, 8);
+    const uint32_t height = Number(1, kMaxSide), width = scale_ * Number(1, kMaxSide), channels = Number(1, 8);
     const int32_t choice = Draw(0, 3);
     last_ = AddScratch(height, width, channels);
     if (choice == 0) {
@@ -209,7 +210,7 @@ class RandomChain {
     if (kind == kConv) {
       while (Draw(0, 2) == 0 && in_channels % (p.groups * 2u) == 0) p.groups = static_cast<uint16_t>(p.groups * 2);
       p.group_channels = in_channels / p.groups;
-      channels = p.groups * Number(1, std::max(1, 20 / p.groups));
+      channels = p.groups * Number(1, std::max(1, 20 * static_cast<int32_t>(scale_) / p.groups));
     } else {
       p.group_channels = in_channels <= 8 ? Number(1, 3) : 1;
       channels = in_channels * p.group_channels;
@@ -369,7 +370,7 @@ class RandomChain {
 
   void AddResize() {
     const TensorRecord t = last();
-    const uint32_t height = Number(1, kMaxSide), width = Number(1, kMaxSide);
+    const uint32_t height = Number(1, kMaxSide), width = scale_ * Number(1, kMaxSide);
     const uint16_t to = AddScratch(height, width, t.channels);
     ResizeParameters p{};
     const uint8_t rule = Byte(1, 4);
@@ -392,12 +393,17 @@ class RandomChain {
   Random random_;
   ProgramBuilder builder_;
   uint16_t last_ = 0;
+  const uint32_t scale_;
 };
 
 }  // namespace
 
 ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed) {
-  return RandomChain(seed).Build(strips, windowed);
+  return RandomChain(seed, 1).Build(strips, windowed);
+}
+
+ProgramBytes RandomWideProgram(uint32_t seed) {
+  return RandomChain(seed, kWide).Build(1 + seed % 3, seed / 3 % 2 != 0);
 }
 
 ProgramBytes RandomProgram(uint32_t seed) { return RandomProgram(seed, 1 + seed % 3, seed / 3 % 2 != 0); }
