@@ -330,3 +330,16 @@ def operators() -> bytes:
 
 
 _RANGES = ([0, 0, 0, 0], [1, 10, 8, 8], [1, 2, 1, 1])
+
+
+def softmaxes() -> bytes:
+    """A map between two ops that regions do not compute."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 32, 32, 8])
+    for name in ("a", "b"):
+        y = graph.tensor(name, x.shape, scale=1 / 256, zero_point=-128)
+        graph.op("SOFTMAX", [x], [y], schema.SoftmaxOptionsT(beta=1.0), version=2)
+        x = y
+    graph.output(x)
+    return builder.build()

@@ -81,7 +81,8 @@ def _hint_to_coding(model: Model, options: ConvertOptions) -> str:
         return ""
     maps, _ = choose_treatments(find_sites(model), replace(options, recipe=None))
     count = sum(each.coded for each in maps)
-    return f"; --execution ops codes feature maps instead, and {count} could be" if count else ""
+    candidates = f"{count} candidate{'s' if count > 1 else ''}"
+    return f"; --execution ops codes feature maps where that makes them smaller: {candidates}" if count else ""
 
 
 def check_shapes_known(model: Model) -> None:

@@ -146,12 +146,39 @@ def test_restore_gives_the_original_graph(model: Path) -> None:
 
 
 def test_demo_writes_nothing(tmp_path: Path) -> None:
-    result = run("--demo", cwd=tmp_path)
+    result = run("--demo", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    names = ["original", "regions", "coded, lossless", "coded, lossy"]
+    figures = {row["name"]: row for row in document["figures"]}
+    assert list(figures) == names
+    for row in figures.values():
+        assert min(row["arena_bytes"], row["process_kb"], row["median_us"], row["map_bytes"]) > 0
+    assert figures["regions"]["arena_bytes"] < 0.2 * figures["original"]["arena_bytes"]
+    assert figures["regions"]["process_kb"] < 0.5 * figures["original"]["process_kb"]
+    maps = [figures[name]["map_bytes"] for name in ("regions", "coded, lossy", "coded, lossless", "original")]
+    assert maps == sorted(maps)
+    assert [figures[name]["outputs"] for name in names[:3]] == ["", "bit-exact", "bit-exact"]
+    for report in document["reports"].values():
+        jsonschema.validate(report, SCHEMA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_shows_regions_then_all_figures() -> None:
+    result = run("--demo", "--lossless")
+    assert result.returncode == 0, result.stderr
+    order = ["stage ends at", "planned arena", "under the kernels", "process, KB", "regions  ", "coded, lossless  "]
+    places = [result.stdout.index(text) for text in order]
+    assert places == sorted(places)
+    assert "coded, lossy" not in result.stdout
+
+
+def test_demo_of_coding_alone() -> None:
+    result = run("--demo", "--max_kl", "0.1")
     assert result.returncode == 0, result.stderr
     assert "bits per value" in result.stdout
-    assert "planned arena" in result.stdout
     assert "top-1" in result.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert "regions" not in result.stdout
 
 
 def test_include_exclude_and_recipe(model: Path, samples: Path) -> None:

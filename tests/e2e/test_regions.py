@@ -133,6 +133,31 @@ def test_changed_after_conversion(converted: Path) -> None:
     assert_fails(run("fmtc-convert", "--restore", converted), 2, "use the original model")
 
 
+def test_it_is_what_a_conversion_does_by_itself(model: Path, converted: Path, tmp_path: Path) -> None:
+    """With data or without; the bytes are the same."""
+    samples = tmp_path / "samples.npz"
+    samples.write_bytes((PACKAGE / "demo" / "demo_samples.npz").read_bytes())
+    said = {
+        "none needed, as no output changes": (),
+        "verified on, but not needed": ("--calibration_data", samples, "--lossless"),
+    }
+    for number, (text, flags) in enumerate(said.items()):
+        output = tmp_path / f"{number}.tflite"
+        result = run("fmtc-convert", model, *flags, "--output", output)
+        assert result.returncode == 0, result.stderr
+        assert f"data            {text}" in result.stdout
+        for line in (
+            "other uses      --execution ops codes feature maps",
+            "--max_kl",
+            "under the kernels",
+            "delegates",
+        ):
+            assert line in result.stdout
+        assert output.read_bytes() == converted.read_bytes()
+        report = json.loads(output.with_suffix(".json").read_text())
+        assert report["data"] == ("calibration" if flags else "synthetic")
+
+
 def test_dry_run_prints_the_plan(model: Path) -> None:
     result = run("fmtc-convert", model, "--execution", "regions", "--dry_run")
     assert result.returncode == 0, result.stderr
@@ -146,10 +171,11 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
     [
         (["--execution", "regions", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
         (["--execution", "regions", "--max_bits_per_value", "2"], ["bit-exact", "--max_bits_per_value"]),
-        (["--execution", "regions", "--objective", "arena"], ["--objective arena"]),
+        (["--execution", "regions", "--objective", "traffic"], ["--objective traffic"]),
         (["--execution", "regions", "--preset", "paper"], ["--preset paper"]),
-        (["--kernels", "builtin"], ["--execution regions"]),
-        (["--runtime", "ai_edge_litert"], ["--execution regions"]),
+        (["--execution", "ops", "--kernels", "builtin"], ["--execution regions"]),
+        (["--execution", "ops", "--runtime", "ai_edge_litert"], ["--execution regions"]),
+        (["--objective", "traffic", "--kernels", "builtin"], ["--execution regions"]),
         (["--max_extra_macs", "0.05"], ["--execution regions"]),
         (["--execution", "regions", "--max_extra_macs", "1.5"], ["--max_extra_macs 1.5", "from 0 to 1"]),
         (["--execution", "regions", "--max_extra_macs", "-0.1"], ["--max_extra_macs -0.1", "from 0 to 1"]),
