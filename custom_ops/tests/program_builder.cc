@@ -19,9 +19,10 @@ using region::Window;
 
 namespace {
 
-bool ReadsTensor(const OpView& op, uint16_t tensor) {
+// Which of the op's inputs a tensor is; the number of inputs if none is.
+int OperandOf(const OpView& op, uint16_t tensor) {
   const uint16_t* inputs = op.program->At<uint16_t>(op.op->inputs_offset);
-  return std::find(inputs, inputs + op.op->inputs, tensor) != inputs + op.op->inputs;
+  return static_cast<int>(std::find(inputs, inputs + op.op->inputs, tensor) - inputs);
 }
 
 }  // namespace
@@ -77,12 +78,13 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
   int32_t depth = 0, readers = 0;
   for (const OpRecord& record : ops_) {
     const OpView op{&program, &record};
-    if (!ReadsTensor(op, tensor)) continue;
+    const int operand = OperandOf(op, tensor);
+    if (operand == op.op->inputs) continue;
     ++readers;
     const Kind& kind = *region::FindKind(record.kind);
     int32_t written = 0;
     for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
-      const Range rows = kind.rows(op, 0, step);
+      const Range rows = kind.rows(op, operand, step);
       written = std::max(written, rows.end);
       depth = std::max(depth, written - rows.first);
     }

@@ -39,7 +39,7 @@ void TestRandomProgramsRun() {
       EXPECT(other.Run(2, inputs, 0xA5) == outputs);
     }
   }
-  EXPECT(kinds.size() == 18);
+  EXPECT(kinds.size() == 21);
 }
 
 void TestHeaderIsChecked() {
