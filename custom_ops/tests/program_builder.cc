@@ -19,10 +19,9 @@ using region::Window;
 
 namespace {
 
-// Which of the op's inputs a tensor is; the number of inputs if none is.
-int OperandOf(const OpView& op, uint16_t tensor) {
+bool ReadsTensor(const OpView& op, uint16_t tensor) {
   const uint16_t* inputs = op.program->At<uint16_t>(op.op->inputs_offset);
-  return static_cast<int>(std::find(inputs, inputs + op.op->inputs, tensor) - inputs);
+  return std::find(inputs, inputs + op.op->inputs, tensor) != inputs + op.op->inputs;
 }
 
 }  // namespace
@@ -78,15 +77,19 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
   int32_t depth = 0, readers = 0;
   for (const OpRecord& record : ops_) {
     const OpView op{&program, &record};
-    const int operand = OperandOf(op, tensor);
-    if (operand == op.op->inputs) continue;
+    if (!ReadsTensor(op, tensor)) continue;
     ++readers;
     const Kind& kind = *region::FindKind(record.kind);
     int32_t written = 0;
     for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
-      const Range rows = kind.rows(op, operand, step);
-      written = std::max(written, rows.end);
-      depth = std::max(depth, written - rows.first);
+      int32_t first = INT32_MAX;
+      for (int operand = 0; operand < record.inputs; ++operand) {
+        if (&op.input(operand) != &tensors_[tensor]) continue;
+        const Range rows = kind.rows(op, operand, step);
+        first = std::min(first, rows.first);
+        written = std::max(written, rows.end);
+      }
+      depth = std::max(depth, written - first);
     }
   }
   if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);

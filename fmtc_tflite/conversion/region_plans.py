@@ -78,7 +78,7 @@ def plan_regions(
 
 def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
     """The plan of a group; its outputs are stored in any case."""
-    return plan_region(group.region, set(forced_cuts) - set(group.outputs))
+    return plan_region(group.region, forced_cuts=set(forced_cuts) - set(group.outputs))
 
 
 def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
