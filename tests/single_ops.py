@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from single_pointwise_ops import POINTWISE_MAKERS
 
-_FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 
 
@@ -32,10 +31,10 @@ class SingleOp:
 
 def single_op(opcode: str, seed: int, batch: int = 1) -> SingleOp:
     """A model whose only op is a random one of the given kind."""
-    return _Maker(opcode, seed, batch).case()
+    return Maker(opcode, seed, batch).case()
 
 
-class _Maker:
+class Maker:
     def __init__(self, opcode: str, seed: int, batch: int) -> None:
         self.rng = np.random.default_rng([seed, *opcode.encode()])
         self.builder = ModelBuilder(seed)
@@ -92,6 +91,9 @@ class _Maker:
             return self._reals(ref)
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
+        if uniform.size % 256 == 0:  # every value, so that functions of one value are compared on all
+            uniform = self.rng.permutation(np.resize(np.arange(info.min, info.max + 1), uniform.size))
+            uniform = uniform.reshape(ref.shape)
         ends = self.rng.choice([info.min, info.max], ref.shape)
         near = np.clip(np.rint(self.rng.normal(ref.zero_point, 4, ref.shape)), info.min, info.max)
         return np.asarray(self.pick(uniform, uniform, ends, near)).astype(ref.dtype.lower())
@@ -129,13 +131,13 @@ class _Maker:
         return ref, biases, float(np.float32(x.scale * float(scales.max()) / multiplier))
 
 
-def _axis(maker: _Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
+def _axis(maker: Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
     """Kernel, stride, dilation."""
     return maker.pick(*kernels), maker.pick(1, 1, 2, 3), maker.pick(1, 1, 1, 2, 3)
 
 
 def _windows(
-    maker: _Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
+    maker: Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
 ) -> tuple[list[tuple[int, int, int]], int, list[int]]:
     """Kernel, stride and dilation of rows and columns, the padding, and the output's size."""
     while True:
@@ -151,7 +153,7 @@ def _windows(
             return axes, padding, sizes
 
 
-def _conv(maker: _Maker) -> Ref:
+def _conv(maker: Maker) -> Ref:
     groups = maker.pick(1, 1, 1, 2, 3)
     batch, height, width, channels = maker.shape(24)
     x = maker.input((batch, height, width, channels * groups))
@@ -167,7 +169,7 @@ def _conv(maker: _Maker) -> Ref:
     return y
 
 
-def _depthwise(maker: _Maker) -> Ref:
+def _depthwise(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     multiplier = maker.pick(1, 1, 1, 2, 3)
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 3, 5, 7))
@@ -183,7 +185,7 @@ def _depthwise(maker: _Maker) -> Ref:
     return y
 
 
-def _fully_connected(maker: _Maker) -> Ref:
+def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
     filters, biases, scale = maker.weights((outputs, inputs), 0, x)
@@ -193,27 +195,7 @@ def _fully_connected(maker: _Maker) -> Ref:
     return y
 
 
-def _add(maker: _Maker) -> Ref:
-    a = maker.input(maker.shape())
-    wide = maker.pick(1.0, 1.0, 4.0, 60.0)
-    operands = [a, a]
-    case = maker.integer(0, 5)
-    if case == 0:
-        info = np.iinfo(maker.dtype.lower())
-        shape = maker.pick((a.shape[3],), (1, 1, 1, a.shape[3]), (1,))
-        data = maker.rng.integers(info.min, info.max + 1, shape).astype(maker.dtype.lower())
-        own = {"scale": maker.scale(), "zero_point": maker.zero_point()}
-        operands[maker.integer(0, 1)] = maker.graph.tensor("constant", shape, maker.dtype, data=data, **own)
-    elif case > 1:
-        scale = a.scale if case == 2 else maker.scale(a.scale * maker.pick(wide, 1 / wide))
-        operands[1] = maker.input(a.shape, scale=scale)
-    y = maker.result(a.shape, scale=maker.scale(max(o.scale for o in operands) * maker.pick(0.5, 1.0, 2.0, 8.0)))
-    options = schema.AddOptionsT(fusedActivationFunction=maker.activation())
-    maker.graph.op("ADD", operands, [y], options, version=2)
-    return y
-
-
-def _mean(maker: _Maker) -> Ref:
+def _mean(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70, 15))
     keep = bool(maker.integer(0, 1))
     axes = maker.graph.constant(
@@ -226,7 +208,7 @@ def _mean(maker: _Maker) -> Ref:
     return y
 
 
-def _pool(maker: _Maker) -> Ref:
+def _pool(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70))
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 4, 7), dilated=False)
     y = maker.result((x.shape[0], *sizes, x.shape[3]), **maker.same_as(x))
@@ -238,7 +220,7 @@ def _pool(maker: _Maker) -> Ref:
     return y
 
 
-def _pad(maker: _Maker) -> Ref:
+def _pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     paddings = np.array([(0, 0), *((maker.integer(0, 3), maker.integer(0, 3)) for _ in range(3))], np.int32)
     shape = tuple(size + int(pad.sum()) for size, pad in zip(x.shape, paddings, strict=True))
@@ -247,7 +229,7 @@ def _pad(maker: _Maker) -> Ref:
     return y
 
 
-def _slice(maker: _Maker) -> Ref:
+def _slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     begins, ends, steps = [0], [x.shape[0]], [1]
     for size in x.shape[1:3]:
@@ -262,7 +244,7 @@ def _slice(maker: _Maker) -> Ref:
     return y
 
 
-def _transpose(maker: _Maker) -> Ref:
+def _transpose(maker: Maker) -> Ref:
     x = maker.input(maker.shape(12))
     order = [0, *(int(axis) for axis in 1 + maker.rng.permutation(3))]
     y = maker.result(tuple(x.shape[axis] for axis in order), **maker.same_as(x))
@@ -271,14 +253,14 @@ def _transpose(maker: _Maker) -> Ref:
     return y
 
 
-def _quantize(maker: _Maker) -> Ref:
+def _quantize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20), "FLOAT32")
     y = maker.result(x.shape)
     maker.graph.op("QUANTIZE", [x], [y], schema.QuantizeOptionsT(), version=2)
     return y
 
 
-def _requantize(maker: _Maker) -> Ref:
+def _requantize(maker: Maker) -> Ref:
     source = maker.pick("INT8", "UINT8")
     x = maker.input((maker.batch, 5, 16, 16), source)
     own = maker.pick({"scale": x.scale}, {"scale": maker.scale(x.scale)}, {"scale": maker.scale(x.scale * 0.1)})
@@ -287,7 +269,7 @@ def _requantize(maker: _Maker) -> Ref:
     return y
 
 
-def _concatenation(maker: _Maker) -> Ref:
+def _concatenation(maker: Maker) -> Ref:
     a = maker.input(maker.shape(20, 7))
     operands = [a]
     for _ in range(maker.integer(1, 3)):
@@ -297,7 +279,7 @@ def _concatenation(maker: _Maker) -> Ref:
     return y
 
 
-def _resize(maker: _Maker) -> Ref:
+def _resize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     size = maker.pick(
         (maker.integer(1, 24), maker.integer(1, 24)), (2 * x.shape[1], 2 * x.shape[2]), (8 * x.shape[1], 8 * x.shape[2])
@@ -310,31 +292,10 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
-def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
-    """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
-    return maker.batch, 16, 16, maker.integer(1, 4)
-
-
-def _table(maker: _Maker) -> Ref:
-    x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
-    own = {
-        "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
-        "TANH": maker.pick({"scale": 1 / 128, "zero_point": 128 if maker.dtype == "UINT8" else 0}, {"scale": 2 / 255}),
-    }.get(maker.opcode, {"scale": maker.scale(x.scale * maker.pick(0.3, 1, 1, 3))})
-    y = maker.result(x.shape, **own)
-    alpha = float(np.float32(maker.pick(0.1, 0.2, 0.01, 0.001, 1.5, 0.0)))
-    options = schema.LeakyReluOptionsT(alpha=alpha) if maker.opcode == "LEAKY_RELU" else None
-    if maker.opcode == "HARD_SWISH":
-        options = schema.HardSwishOptionsT()
-    maker.graph.op(maker.opcode, [x], [y], options, version=1 if maker.opcode in _FIRST_VERSIONS else 2)
-    return y
-
-
-_MAKERS: dict[str, Callable[[_Maker], Ref]] = {
+_MAKERS: dict[str, Callable[[Maker], Ref]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,
-    "ADD": _add,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
@@ -346,6 +307,6 @@ _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "CONCATENATION": _concatenation,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
-    **dict.fromkeys(TABLES, _table),
+    **POINTWISE_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

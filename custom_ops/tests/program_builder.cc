@@ -80,11 +80,14 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
     if (!ReadsTensor(op, tensor)) continue;
     ++readers;
     const Kind& kind = *region::FindKind(record.kind);
-    int32_t written = 0;
-    for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
-      const Range rows = kind.rows(op, 0, step);
-      written = std::max(written, rows.end);
-      depth = std::max(depth, written - rows.first);
+    for (int operand = 0; operand < record.inputs; ++operand) {
+      if (&op.input(operand) != &tensors_[tensor]) continue;
+      int32_t written = 0;
+      for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
+        const Range rows = kind.rows(op, operand, step);
+        written = std::max(written, rows.end);
+        depth = std::max(depth, written - rows.first);
+      }
     }
   }
   if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);

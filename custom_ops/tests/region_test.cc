@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/crc32c.h"
+#include "region/kind.h"
 #include "region/parameters.h"
 #include "tests/expect.h"
 #include "tests/random_program.h"
@@ -39,7 +40,9 @@ void TestRandomProgramsRun() {
       EXPECT(other.Run(2, inputs, 0xA5) == outputs);
     }
   }
-  EXPECT(kinds.size() == 17);
+  for (int kind = 0; kind <= UINT8_MAX; ++kind) {
+    EXPECT((kinds.count(kind) != 0) == (region::FindKind(static_cast<uint8_t>(kind)) != nullptr));
+  }
 }
 
 void TestHeaderIsChecked() {
@@ -66,6 +69,41 @@ void TestHeaderIsChecked() {
   EXPECT(region::OpenProgram(nullptr, 64, ExtendCrc32c, &program) == Status::kInvalidArgument);
   alignas(16) uint8_t memory[80] = {};
   EXPECT(region::OpenProgram(memory + 1, 64, ExtendCrc32c, &program) == Status::kProgramUnaligned);
+}
+
+// A map times a second operand of another shape.
+Status StatusOfProduct(uint32_t height, uint32_t width, uint32_t channels, uint8_t rule, int8_t shift) {
+  test::ProgramBuilder builder;
+  const auto copied_input = [&builder](uint32_t rows, uint32_t columns, uint32_t depth) {
+    const uint16_t input = builder.AddTensor(region::kInput, region::kUInt8, rows, columns, depth);
+    const uint16_t copy = builder.AddTensor(region::kScratch, region::kUInt8, rows, columns, depth);
+    builder.AddOp(region::kCopy, 1, {input}, copy);
+    return copy;
+  };
+  const uint16_t a = copied_input(4, 6, 8);
+  const uint16_t b = copied_input(height, width, channels);
+  const uint16_t product = builder.AddTensor(region::kScratch, region::kUInt8, 4, 6, 8);
+  const uint16_t output = builder.AddTensor(region::kOutput, region::kUInt8, 4, 6, 8);
+  region::MultiplyParameters p{};
+  p.high = 255;
+  p.scale = 1 << 30;
+  p.shift = shift;
+  builder.AddOp(region::kMultiply, rule, {a, b}, product, p);
+  builder.AddOp(region::kCopy, 1, {product}, output);
+  return OwnedRegion(builder.Finish()).status();
+}
+
+void TestSecondOperandsAreChecked() {
+  using region::kDoubleRounding;
+  EXPECT(StatusOfProduct(4, 6, 8, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(4, 6, 1, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(2, 6, 8, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(4, 3, 8, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(4, 6, 16, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, 31) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, region::kFloat32Rule, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, region::kHalfUp, -8) == Status::kProgramUnsupported);
 }
 
 // Two copies through a ring of one row.
@@ -207,6 +245,7 @@ void TestCopiesChangeSigns() {
 
 int main() {
   fmtc::TestRandomProgramsRun();
+  fmtc::TestSecondOperandsAreChecked();
   fmtc::TestHeaderIsChecked();
   fmtc::TestScheduleIsPlayed();
   fmtc::TestUnknownIsRefused();

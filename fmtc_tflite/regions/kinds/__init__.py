@@ -11,6 +11,7 @@ from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_pad, build_slice, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
 from fmtc_tflite.regions.kinds.pools import build_pool
+from fmtc_tflite.regions.kinds.products import build_extremum, build_multiply, build_prelu
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.tables import TABLES, build_table
@@ -34,6 +35,11 @@ BUILDERS: dict[str, _Builder] = {
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
     **dict.fromkeys(TABLES, build_table),
+    "SUB": build_add,
+    "MUL": build_multiply,
+    "MAXIMUM": build_extremum,
+    "MINIMUM": build_extremum,
+    "PRELU": build_prelu,
 }
 
 

@@ -58,10 +58,10 @@ def make_kernel(program: Program, number: int) -> Kernel:
     Raises:
       ModelFormatError: an unknown kind, or parameters that are not the kind's.
     """
-    from fmtc_tflite.regions.reference import moves, pointwise, products, reductions
+    from fmtc_tflite.regions.reference import moves, pairs, pointwise, products, reductions
 
     op = program.ops[number]
-    for module in (products, pointwise, reductions, moves):
+    for module in (products, pairs, pointwise, reductions, moves):
         if op.kind in module.KERNELS:
             try:
                 return module.KERNELS[op.kind](program, op)
