@@ -80,7 +80,8 @@ class ConvertOptions:
       max_bits_per_value: bound on the rate instead of max_kl.
       objective: traffic codes every map that shrinks; arena only those that lower the planned peak.
       include, exclude: selectors of feature maps or ops; see fmtc_tflite.graph.selection.
-      recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
+      recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
+        and what stays outside, see fmtc_tflite.conversion.region_recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
       max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
@@ -211,7 +212,6 @@ class ConvertOptions:
         others = {
             "--preset paper": self.preset == "paper",
             "--objective arena": self.objective == "arena",
-            "--recipe": self.recipe is not None,
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
         }

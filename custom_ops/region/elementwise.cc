@@ -44,12 +44,19 @@ void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kerne
              [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
 }
 
-Status CheckCopy(const OpView& op) { return CheckTable(op); }
+// Two tensors of 8 bits, or two of the same type.
+Status CheckCopy(const OpView& op) {
+  if (!IsRule(op, 1)) return Status::kProgramUnsupported;
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  return ValidIf(HasShape(in, out) && (in.type == out.type || (Is8Bit(in) && Is8Bit(out))));
+}
 
 void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
   const uint8_t flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
   ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-    for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] ^ flip;
+    const ptrdiff_t bytes = count * static_cast<ptrdiff_t>(ElementBytes(op.output().type));
+    for (ptrdiff_t i = 0; i < bytes; ++i) out[i] = in[i] ^ flip;
   });
 }
 

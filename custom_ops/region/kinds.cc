@@ -44,6 +44,15 @@ const Kind* FindKind(uint8_t number) {
       return &kExtremumKind;
     case kPrelu:
       return &kPreluKind;
+    // Values that move, and transposed convolution.
+    case kMirrorPad:
+      return &kMirrorPadKind;
+    case kDepthToSpace:
+      return &kDepthToSpaceKind;
+    case kSpaceToDepth:
+      return &kSpaceToDepthKind;
+    case kArgMax:
+      return &kArgMaxKind;
     default:
       return nullptr;
   }

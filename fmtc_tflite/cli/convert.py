@@ -121,7 +121,12 @@ flags.DEFINE_string(
     "shape:112x112x* or a regular expression on tensor names; several, with spaces between, must all be true.",
 )
 flags.DEFINE_string("exclude", None, "Leave these feature maps or ops alone; in the form of --include.")
-flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; its form: docs/recipes.md.")
+flags.DEFINE_string(
+    "recipe",
+    None,
+    "JSON file that says what to do with which feature map, or with --execution regions what is stored and what stays "
+    "outside; its form: docs/recipes.md.",
+)
 flags.DEFINE_enum(
     "output_kind",
     "auto",

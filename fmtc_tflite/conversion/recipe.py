@@ -45,6 +45,11 @@ class Recipe:
             document = json.loads(read_small(path))
         except (OSError, ValueError, RecursionError) as e:
             raise RecipeError(f"recipe {path}: {reason(e)}") from e
+        if isinstance(document, dict) and {"cut", "outside"} & set(document):
+            raise RecipeError(
+                f"recipe {path}: 'cut' and 'outside' are for --execution regions; to code feature maps it is "
+                '{"sites": [...]}'
+            )
         if not isinstance(document, dict) or set(document) != {"sites"} or not isinstance(document["sites"], list):
             raise RecipeError(f'recipe {path}: expected {{"sites": [...]}} and nothing else')
         return cls([_rule(entry, f"recipe {path}, sites[{i}]") for i, entry in enumerate(document["sites"])])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fmtc_tflite.conversion.region_document import region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
+from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
@@ -30,6 +31,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
 
     Raises:
       UnsupportedModelError: converted already, open shapes, or refused by the runtime.
+      RecipeError: see read_region_recipe.
       NothingToDoError: no group of ops is worth fusing.
       VerificationError: an output differs, or the graph does not come back.
     """
@@ -43,18 +45,21 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
     kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
-    found = find_candidates(subgraph, build, options.include, options.exclude)
+    wanted = read_region_recipe(options.recipe, subgraph)
+    found = find_candidates(subgraph, build, options.include, options.exclude, wanted.outside)
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
-    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
+    recipe = recipe_of(subgraph, regions, left_out)
     reshapes = [op for op in subgraph.ops if is_reshape(op)]
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
-    return ConversionResult(converted, report, tuple(warnings))
+    report["recipe"] = recipe
+    return ConversionResult(converted, report, (*warnings, *wanted.warnings))
 
 
 def check_shapes_known(model: Model) -> None:

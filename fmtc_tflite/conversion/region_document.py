@@ -17,6 +17,7 @@ from fmtc_tflite.types import ConvertOptions
 
 _TABLE_STAGES = 40
 _MOST_HOLDERS = 5
+_DELEGATES = "delegates       GPU, NNAPI and Edge TPU delegates cannot take a region; XNNPACK takes the ops around it"
 
 
 def region_report(
@@ -122,4 +123,5 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
+        _DELEGATES,
     ]

@@ -13,10 +13,12 @@ from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, plan_region, write_program
 from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.region import Region
 
 _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
-_MOST_BORDERS = 12  # that a split is tried at: each means two more plans
+_MOST_BORDERS = 12  # of stages that a split is tried at: each means two more plans
+_NARROW_BORDERS = 4  # more, where the fewest bytes would lie between the two
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def plan_regions(
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = plan_region(group.region, forced_cuts)
+        plan = _plan(group, forced_cuts)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -72,6 +74,11 @@ def plan_regions(
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
     choices = _split(subgraph, choices, build, forced_cuts)
     return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+
+
+def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
+    """The plan of a group; its outputs are stored in any case."""
+    return plan_region(group.region, forced_cuts=set(forced_cuts) - set(group.outputs))
 
 
 def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
@@ -124,7 +131,7 @@ def _split(
         improved = False
         for choice in choices:
             outputs = sum(tensor_bytes(tensor) for tensor in choice.group.outputs)
-            if len(choice.plan.stages) < 2 or outputs * _WORTH_SPLITTING < least:
+            if len(choice.group.region.ops) < 2 or outputs * _WORTH_SPLITTING < least:
                 continue
             tries = [
                 [*(c for c in choices if c is not choice), *pair]
@@ -140,13 +147,25 @@ def _split(
 def _halves(
     subgraph: Subgraph, choice: _Choice, build: OpBuilder, forced_cuts: Collection[Tensor]
 ) -> Iterable[tuple[_Choice, _Choice]]:
-    """The region in two, at each border between its first stages."""
-    for stage in choice.plan.stages[:-1][:_MOST_BORDERS]:
-        last = next((op.source for op in reversed(stage.ops) if op.source is not None), None)
-        groups = None if last is None else split_group(subgraph, choice.group, last, build)
+    """The region in two, at each border between its first stages and at the narrowest places."""
+    ends = (next((op.source for op in reversed(s.ops) if op.source is not None), None) for s in choice.plan.stages[:-1])
+    borders = [op for op in ends if op is not None][:_MOST_BORDERS]
+    for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
+        groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            first, second = (_Choice(half, plan_region(half.region, forced_cuts)) for half in groups)
+            first, second = (_Choice(half, _plan(half, forced_cuts)) for half in groups)
             yield first, second
+
+
+def _narrowest(region: Region) -> list[Op]:
+    """The graph's ops behind which the fewest bytes are read later, the last ones first among equals."""
+    last_read = {tensor: number for number, op in enumerate(region.ops) for tensor in op.inputs}
+    found = []
+    for number, op in enumerate(region.ops[:-1]):
+        crossing = (o.output for o in region.ops[: number + 1] if last_read.get(o.output, 0) > number)
+        if op.source is not None:
+            found.append((sum(tensor.bytes for tensor in crossing), -number, op.source))
+    return [source for *_, source in sorted(found, key=lambda each: each[:2])[:_NARROW_BORDERS]]
 
 
 # --- one group --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,9 @@ from fmtc_tflite.regions.placement import Memory, Placement, place
 from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.region import Region
-from fmtc_tflite.regions.stages import Stage, StageCosts, fewest_stored, least_scratch
+from fmtc_tflite.regions.search import cheapest_stages, least_scratch
+from fmtc_tflite.regions.stage_costs import StageCosts
+from fmtc_tflite.regions.stages import RegionSpans, Stage
 
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4,
           np.dtype(np.int8): 9}  # fmt: skip
@@ -26,7 +28,7 @@ class RegionPlan:
     """How a region is executed.
 
     Attributes:
-      stages: one pass each, in order.
+      stages: in order; one pass each, or one for each of its strips.
       cuts: tensors that are stored whole.
       placement: where everything lies in scratch memory.
     """
@@ -46,25 +48,27 @@ class RegionPlan:
         return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
 
 
-def plan_region(region: Region, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
+def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
     """Plans a region for the least scratch memory; deterministic.
 
     Args:
+      max_extra_macs: multiply-adds that strips may compute twice.
       forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
     """
-    costs = StageCosts(region, forced_cuts=forced_cuts)
-    least = least_scratch(costs)
+    spans = RegionSpans(region, forced_cuts=forced_cuts)
+    costs = StageCosts(spans)
+    least = least_scratch(costs, max_extra_macs)
     best: tuple[Placement, list[Stage]] | None = None
     for margin in _MARGINS:
-        stages = fewest_stored(costs, int(least * margin))
+        stages = cheapest_stages(costs, int(least * margin), max_extra_macs)
         if stages is None or (best is not None and best[0].scratch_bytes < least * margin):
             break
-        placement = place(costs, stages)
+        placement = place(spans, stages)
         if best is None or placement.scratch_bytes < best[0].scratch_bytes:
             best = placement, stages
     assert best is not None  # the first limit is met by construction
     placement, stages = best
-    cuts = tuple(cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end))
+    cuts = tuple(cut for stage in stages for cut in spans.new_cuts(stage.first, stage.end))
     return RegionPlan(region, tuple(stages), cuts, placement)
 
 
@@ -77,10 +81,9 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
     writer = ProgramWriter()
     numbers, tensors = _tensor_records(plan)
     ops: list[RegionOp] = []
-    passes, records = [], []
+    passes, records = list[ProgramPass](), []
     for stage in plan.stages:
-        steps = tuple(len(ops) + step for step in stage.pull.steps)
-        passes.append(ProgramPass(len(ops), len(stage.ops), steps))
+        passes += _passes(stage, len(ops))
         ops += stage.ops
         records += [_op_record(op, numbers, plan, writer) for op in stage.ops]
     program = writer.finish(
@@ -88,6 +91,14 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
     )
     check_memory(program, ops)
     return program
+
+
+def _passes(stage: Stage, first_op: int) -> Iterable[ProgramPass]:
+    """One for each strip."""
+    steps = tuple(first_op + step for step in stage.pull.steps)
+    for strip in range(stage.strips):
+        windows = None if stage.windows is None else tuple(stage.windows[op][strip] for op in stage.ops)
+        yield ProgramPass(first_op, len(stage.ops), steps, windows)
 
 
 def _tensor_records(plan: RegionPlan) -> tuple[dict[RegionTensor, int], list[ProgramTensor]]:
@@ -109,7 +120,8 @@ def _dense_record(place_: int, index: int, tensor: RegionTensor) -> ProgramTenso
 def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
     form, shape = memory.form, (tensor.height, tensor.width, tensor.channels)
     rows = (memory.offset, memory.depth, memory.row_bytes, form.pixel_bytes, form.left, form.right, tensor.zero_point)
-    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, phase=memory.phase)
+    windowed = form.is_windowed
+    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, windowed=windowed, phase=memory.phase)
 
 
 def _op_record(op: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter) -> ProgramOp:

@@ -133,7 +133,7 @@ def test_changed_after_conversion(converted: Path) -> None:
 def test_dry_run_prints_the_plan(model: Path) -> None:
     result = run("fmtc-convert", model, "--execution", "regions", "--dry_run")
     assert result.returncode == 0, result.stderr
-    for text in ("bytes of scratch memory", "stage ends at", "planned arena", "kernels"):
+    for text in ("bytes of scratch memory", "stage ends at", "planned arena", "kernels", "Edge TPU delegates cannot"):
         assert text in result.stdout
     assert sorted(p.name for p in model.parent.iterdir()) == ["demo.tflite"]
 

@@ -40,8 +40,11 @@ class Copy(Kernel):
     """COPY."""
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
+        values = rows.read(0, step, rows.columns)
+        if values.dtype.itemsize > 1:
+            return values
         flips = _is_int8_outside(self.inputs[0]) != _is_int8_outside(self.output)
-        values = rows.read(0, step, rows.columns).view(np.uint8) ^ np.uint8(0x80 if flips else 0)
+        values = values.view(np.uint8) ^ np.uint8(0x80 if flips else 0)
         return values.view(np.int8) if _is_int8_outside(self.output) else values
 
 
