@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from random_floats import FloatParts
 from random_moves import Moves
 from random_pointwise import PointwiseParts
 
@@ -39,6 +40,7 @@ class _Network(Moves):
         self.count = 0
         tools = self._name, self._tensor, self._constants, self._quantization, self._activation
         self.pointwise = PointwiseParts(self.graph, self.rng, self.dtype, *tools)
+        self.floats = FloatParts(self.graph, self.rng, self._name, self._tensor)
 
     def build(self) -> bytes:
         self._input("x")
@@ -72,6 +74,7 @@ class _Network(Moves):
             (lambda: self.pointwise.table(self._pick()), 2.0),
             (lambda: self.pointwise.squeeze_and_excite(self._pick()), 1.0),
             (lambda: self.pointwise.prelu(self._pick()), 0.5),
+            (self._float_arithmetic, 1.0),
         ]
         if self._pairs():
             makers += [(self._add, 4.0), (self._pair, 3.0)]
@@ -168,9 +171,14 @@ class _Network(Moves):
             image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)
             self.graph.op("QUANTIZE", [image], [ref], schema.QuantizeOptionsT(), version=1)
+        elif kind < 0.4:
+            ref = self.floats.image_input(name, shape)
         else:
             ref = self.graph.input(name, shape, self.dtype, **self._quantization())
         self.live.append(ref)
+
+    def _float_arithmetic(self) -> Ref:
+        return self.floats.arithmetic(self._pick())
 
     def _conv(self) -> Ref:
         x = self._pick()
@@ -293,6 +301,8 @@ class _Network(Moves):
         """Sometimes a segmentation's or a classifier's end: a mean or a reshape, and a fully connected op."""
         if len(x.shape) == 4 and self.rng.random() < 0.08:
             return self._arg_max(x)
+        if self.rng.random() < 0.1:
+            return self.floats.float_map(x)
         if self.rng.random() < 0.4 or np.prod(x.shape[1:]) > _MOST_VALUES:
             return x
         if self.rng.random() < 0.6:

@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from single_float_ops import FLOAT_MAKERS, any_floats
 from single_pointwise_ops import POINTWISE_MAKERS
 
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -97,7 +98,14 @@ class Maker:
 
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
-            return self._reals(ref)
+            is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
+            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+        if ref.dtype in ("INT32", "INT64"):
+            ends = np.iinfo(ref.dtype.lower())
+            values = self.pick(
+                self.rng.integers(-300, 300, ref.shape), self.rng.integers(ends.min, ends.max, ref.shape)
+            )
+            return np.asarray(values).astype(ref.dtype.lower())
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
         if uniform.size % 256 == 0:  # every value, so that functions of one value are compared on all
@@ -427,5 +435,6 @@ _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_max,
     **POINTWISE_MAKERS,
+    **FLOAT_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from fmtc_tflite.conversion.region_difference import differing
 from fmtc_tflite.graph.model import Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.candidates import plain_tensor
@@ -44,7 +45,10 @@ REFUSALS = (
     "the runtime's kernels round the tensor's last values by another rule than the others",
     "a value lies so near to a half that C libraries may round it either way",
     "it counts axes from the end, which runtimes compute differently",
+    "its constant is a negative zero",
 )
+# Sets under which every model of an op is refused, and why.
+OUTSIDE = {("SQRT of float32", "xnnpack"): "XNNPACK's square roots of float32 depend on the processor"}
 
 
 def live(case: SingleOp, kernels: str) -> tuple[list[np.ndarray], bool] | None:
@@ -113,10 +117,10 @@ def test_one_op_equals_the_runtime(opcode: str, kernels: str) -> None:
             assert delegated == (kernel_set.runs(subgraph.ops[0]) == "xnnpack"), f"seed {seed}: who computes it"
         program = program_of(subgraph, kernel_set)
         if isinstance(program, str):
-            assert program in REFUSALS, f"seed {seed}: {program}"
+            assert program in (*REFUSALS, OUTSIDE.get((opcode, kernels))), f"seed {seed}: {program}"
             continue
         for result, values in zip(run(program, case), expected, strict=True):
-            differing = np.count_nonzero(result.reshape(-1) != values.reshape(-1))
-            assert differing == 0, f"seed {seed}: {differing} of {values.size} values differ"
+            wrong = np.count_nonzero(differing(values, result))
+            assert wrong == 0, f"seed {seed}: {wrong} of {values.size} values differ"
         compared += 1
-    assert compared > 0.8 * MODELS
+    assert compared == 0 if (opcode, kernels) in OUTSIDE else compared > 0.8 * MODELS
