@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from random_moves import Moves
 
 _TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _MOST_SIDE, _MOST_CHANNELS, _MOST_VALUES = 14, 40, 4096
@@ -26,7 +27,7 @@ def random_network(seed: int, batch: int = 1) -> bytes:
     return _Network(seed, batch).build()
 
 
-class _Network:
+class _Network(Moves):
     def __init__(self, seed: int, batch: int) -> None:
         self.builder = ModelBuilder(seed)
         self.graph: GraphBuilder = self.builder.graph()
@@ -46,7 +47,8 @@ class _Network:
             makers = self._makers()
             weights = np.array([weight for _, weight in makers], float)
             make = makers[int(self.rng.choice(len(makers), p=weights / weights.sum()))][0]
-            self.live.append(make())
+            made = make()
+            self.live += made if isinstance(made, list) else [made]
         last = [ref for ref in self.live if ref.index not in self.read]
         for ref in self.live[inputs:]:
             if ref in last or self.rng.random() < 0.06:
@@ -55,13 +57,13 @@ class _Network:
 
     # --- choices ------------------------------------------------------------------------------------------------------
 
-    def _makers(self) -> list[tuple[Callable[[], Ref], float]]:
-        makers: list[tuple[Callable[[], Ref], float]] = [
+    def _makers(self) -> list[tuple[Callable[[], Ref | list[Ref]], float]]:
+        makers: list[tuple[Callable[[], Ref | list[Ref]], float]] = [
             (self._conv, 6.0),
             (self._depthwise, 4.0),
             (self._pool, 1.5),
             (self._pad, 1.0),
-            (self._slice, 0.7),
+            *self._moves(),
             (self._requantize, 0.7),
             (self._resize, 1.0),
             (self._concatenate, 1.2),
@@ -244,17 +246,6 @@ class _Network:
         result = self._tensor("pad", tuple(int(n) for n in np.array(x.shape) + pads.sum(axis=1)), like=x)
         constant = self.graph.tensor(self._name("paddings"), (4, 2), "INT32", scale=0, data=pads)
         self.graph.op("PAD", [x, constant], [result], schema.PadOptionsT(), version=2)
-        return result
-
-    def _slice(self) -> Ref:
-        x = self._pick()
-        steps = [1, *(int(self.rng.integers(1, 3)) for _ in range(2)), 1]
-        begin = [0, *(int(self.rng.integers(0, min(n, 2))) for n in x.shape[1:3]), 0]
-        shape = tuple(-(-(n - b) // s) for n, b, s in zip(x.shape, begin, steps, strict=True))
-        result = self._tensor("slice", shape, like=x)
-        constants = [self.graph.tensor(self._name("slice_by"), (4,), "INT32", scale=0, data=np.array(values, np.int32))
-                     for values in (begin, x.shape, steps)]  # fmt: skip
-        self.graph.op("STRIDED_SLICE", [x, *constants], [result], schema.StridedSliceOptionsT(), version=2)
         return result
 
     def _requantize(self) -> Ref:

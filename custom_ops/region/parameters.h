@@ -24,6 +24,11 @@ enum KindNumber : uint8_t {
   kResizeNearest = 15,
   kCopy = 16,
   kDequantize = 17,
+  // Values that move, and transposed convolution.
+  kTransposeConv = 23,
+  kMirrorPad = 24,
+  kDepthToSpace = 25,
+  kSpaceToDepth = 26,
   kArgMax = 30,
 };
 
@@ -107,15 +112,23 @@ struct PadParameters {
 static_assert(sizeof(PadParameters) == 16);
 
 struct SliceParameters {
-  uint32_t first_row, row_step, first_column, column_step;
+  uint32_t first_row, row_step, first_column, column_step, first_channel, channel_step;
 };
-static_assert(sizeof(SliceParameters) == 16);
+static_assert(sizeof(SliceParameters) == 24);
 
 struct TransposeParameters {
   int32_t row_stride, column_stride, channel_stride;
   uint32_t reserved;
 };
 static_assert(sizeof(TransposeParameters) == 16);
+
+enum ConcatenationAxis : uint8_t { kRowAxis = 0, kColumnAxis = 1, kChannelAxis = 2 };
+
+struct ConcatenationParameters {
+  uint8_t axis;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(ConcatenationParameters) == 8);
 
 // Of both resizing kinds.
 struct ResizeParameters {
@@ -131,6 +144,20 @@ struct BilinearEntry {
   uint32_t weights[2];
 };
 static_assert(sizeof(BilinearEntry) == 16);
+
+struct MirrorPadParameters {
+  uint32_t above, left, channels_before;
+  uint8_t skipped;  // 1: the input's ends are not repeated
+  uint8_t reserved[3];
+};
+static_assert(sizeof(MirrorPadParameters) == 16);
+
+// Of DEPTH_TO_SPACE and SPACE_TO_DEPTH.
+struct BlockParameters {
+  uint32_t block;
+  uint32_t reserved;
+};
+static_assert(sizeof(BlockParameters) == 8);
 
 struct DequantizeParameters {
   float scale;

@@ -48,9 +48,10 @@ def first_difference(
 
 
 def _results(model: Model, region: PlannedRegion) -> list[Tensor | None]:
-    """What the graph's op of each op of a program writes; None for ops that the planner made up."""
-    ops = model.subgraphs[0].ops
-    return [None if number < 0 else ops[number].outputs[0] for number in region.op_numbers]
+    """The graph's tensor that each op of a program writes; None for ops that the planner made up."""
+    tensors = {tensor.name: tensor for tensor in model.subgraphs[0].tensors}
+    ops = [op for stage in region.plan.stages for op in stage.ops]
+    return [None if op.source is None else tensors[op.output.source.name] for op in ops]
 
 
 def _describe(model: Model, tensor: Tensor, expected: np.ndarray, found: np.ndarray) -> str:

@@ -46,8 +46,8 @@ REFUSALS = (
 )
 
 
-def live(case: SingleOp, kernels: str) -> tuple[np.ndarray, bool] | None:
-    """What the runtime computes, and whether a delegate does; None for a model that it refuses."""
+def live(case: SingleOp, kernels: str) -> tuple[list[np.ndarray], bool] | None:
+    """What the runtime computes for each output, and whether a delegate does; None for a model that it refuses."""
     interpreter = Interpreter(
         model_content=case.content, experimental_op_resolver_type=RESOLVERS[kernels], num_threads=1
     )
@@ -59,7 +59,7 @@ def live(case: SingleOp, kernels: str) -> tuple[np.ndarray, bool] | None:
         interpreter.set_tensor(details["index"], values)
     interpreter.invoke()
     delegated = any("DELEGATE" in op["op_name"].upper() for op in interpreter._get_ops_details())
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), delegated
+    return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()], delegated
 
 
 def region_tensors() -> Callable[[Tensor], RegionTensor]:
@@ -74,20 +74,25 @@ def region_tensors() -> Callable[[Tensor], RegionTensor]:
 
 
 def program_of(op: Op, kernels: KernelSet) -> Program | str:
-    """A region of the op alone, and a copy where it cannot write the region's output; or why there is none."""
+    """A region of the op alone, and copies where it cannot write the region's outputs; or why there is none."""
     try:
         built = op_builder(kernels)(op, region_tensors())
     except OpRefusedError as refused:
         return str(refused)
-    ops = [built] if built.writes_region_outputs else [built, Copy.of(built.output)]
-    region = Region(tuple(ops), tuple(dict.fromkeys(built.inputs)), (ops[-1].output,))
+    results = {result.output.source: result for result in built if result.source is op}
+    last = [results[tensor] for tensor in op.outputs]
+    copies = {result: Copy.of(result.output) for result in last if not result.writes_region_outputs}
+    made = {each.output for each in built}
+    inputs = dict.fromkeys(tensor for each in built for tensor in each.inputs if tensor not in made)
+    outputs = tuple(copies[result].output if result in copies else result.output for result in last)
+    region = Region((*built, *copies.values()), tuple(inputs), outputs)
     return write_program(plan_region(region), kernels.number)
 
 
-def run(program: Program, case: SingleOp) -> np.ndarray:
+def run(program: Program, case: SingleOp) -> list[np.ndarray]:
     with RegionProgram(program.content) as region:
         inputs = [values.reshape(-1, *t.shape) for values, t in zip(case.inputs, region.inputs, strict=True)]
-        return region.run(inputs)[0]
+        return region.run(inputs)
 
 
 @pytest.mark.parametrize("kernels", NAMES)
@@ -107,8 +112,8 @@ def test_one_op_equals_the_runtime(opcode: str, kernels: str) -> None:
         if isinstance(program, str):
             assert program in REFUSALS, f"seed {seed}: {program}"
             continue
-        result = run(program, case)
-        differing = np.count_nonzero(result.reshape(-1) != expected.reshape(-1))
-        assert differing == 0, f"seed {seed}: {differing} of {expected.size} values differ"
+        for result, values in zip(run(program, case), expected, strict=True):
+            differing = np.count_nonzero(result.reshape(-1) != values.reshape(-1))
+            assert differing == 0, f"seed {seed}: {differing} of {values.size} values differ"
         compared += 1
     assert compared > 0.8 * MODELS
