@@ -19,9 +19,9 @@ def inner_tensors(converted: Model, original: OriginalOps) -> dict[str, InnerTen
     """
     graph = original.model.subgraphs[0]
     found: dict[Tensor | None, InnerTensor] = {}
-    for region, numbers in zip(region_ops(converted), original.numbers, strict=True):
+    for region, results in zip(region_ops(converted), original.results, strict=True):
         program = Program.from_bytes(program_bytes(region))
-        for record, tensor in zip(program.ops, original.results(numbers), strict=True):
+        for record, tensor in zip(program.ops, results, strict=True):
             if tensor is not None:
                 found[tensor] = InnerTensor(tensor, region, record.output)
     for op in graph.ops:

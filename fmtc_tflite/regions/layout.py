@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,7 @@ from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.restoration import OriginalOps
 
 Form = Literal["ring", "cut", "output", "outside", "none"]
+_STORED_FIRST = ("output", "cut", "ring")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,11 @@ class RunOp:
       number: of the op in the original.
       position: of the op in the converted graph that runs it.
       region, stage: which of the model's regions it is in, and which stage of that; None outside.
-      form: ring, cut or output of a region; outside (a tensor of the graph); none for a RESHAPE that is gone.
+      form: ring, cut or output of a region; outside (a tensor of the graph); none for a RESHAPE that is gone. Of
+        several results, what the one is that is stored.
       rows, height: of the result that lie in memory at once, and all that it has; 0 outside.
-      memory_bytes: that these take in scratch memory, padding included; 0 elsewhere.
+      memory_bytes: that these take in scratch memory, padding included, of all results; 0 elsewhere.
+      rings: of its results, those that are never stored whole.
     """
 
     op: Op
@@ -40,6 +43,7 @@ class RunOp:
     rows: int
     height: int
     memory_bytes: int
+    rings: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class RegionLayout:
     @property
     def rings(self) -> set[Tensor]:
         """The original's tensors that are never stored whole."""
-        return {t for each in self.ops if each.form == "ring" for t in each.op.outputs if t is not None}
+        return {tensor for each in self.ops for tensor in each.rings}
 
     @property
     def gone(self) -> list[Op]:
@@ -101,15 +105,15 @@ def region_layout(converted: Model, original: OriginalOps) -> RegionLayout:
     """
     graph, there = converted.subgraphs[0], original.model.subgraphs[0]
     numbers = {op: number for number, op in enumerate(there.ops)}
-    inside = iter(enumerate(original.numbers))
+    inside = iter(enumerate(zip(original.numbers, original.results, strict=True)))
     fused = {there.ops[number] for own in original.numbers for number in own if number >= 0}
     waiting = [op for op in there.ops if op not in fused]
     ops: list[RunOp] = []
     blocks: list[Block] = []
     for position, op in enumerate(graph.ops):
         if is_region(op):
-            index, own = next(inside)
-            region = _Region(op, index, original.results(own), [n if n < 0 else there.ops[n] for n in own])
+            index, (own, results) = next(inside)
+            region = _Region(op, index, results, [None if n < 0 else there.ops[n] for n in own])
             ops += region.ops(position, numbers)
             blocks += region.blocks()
         else:
@@ -147,7 +151,7 @@ def _with_reshapes(ops: list[RunOp], gone: Iterable[Op], numbers: Mapping[Op, in
 class _Region:
     """One FMTC_REGION, its program's records as ops and tensors of the original."""
 
-    def __init__(self, op: Op, index: int, results: list[Tensor | None], ops: list[Op | int]) -> None:
+    def __init__(self, op: Op, index: int, results: Sequence[Tensor | None], ops: Sequence[Op | None]) -> None:
         self._op, self._index = op, index
         self._program = Program.from_bytes(program_bytes(op))
         self._results, self._ops = results, ops
@@ -178,24 +182,37 @@ class _Region:
         """Tensors that are outputs of the region, themselves or by a copy that the planner made."""
         tensors = self._program.tensors
         found = {index for index, tensor in enumerate(tensors) if tensor.place == OUTPUT}
-        copies = (op for op, source in zip(self._program.ops, self._ops, strict=True) if not isinstance(source, Op))
+        copies = (op for op, source in zip(self._program.ops, self._ops, strict=True) if source is None)
         return found | {index for op in copies if op.output in found for index in op.inputs}
 
     def ops(self, position: int, numbers: Mapping[Op, int]) -> Iterator[RunOp]:
         """Those of the original, in the order of the program."""
-        seen: set[Op] = set()
-        for number, (op, source) in enumerate(zip(self._program.ops, self._ops, strict=True)):
-            if not isinstance(source, Op) or source in seen:
-                continue
-            seen.add(source)
-            tensor = self._program.tensors[op.output]
-            form: Form = "cut" if self._is_cut(op.output) else "ring"
-            if op.output in self._given_out:
-                form = "output"
-            size = tensor.memory_bytes if tensor.place == SCRATCH else 0
-            stage = self._stage(number)
-            rows = (min(tensor.depth, tensor.height), tensor.height)
-            yield RunOp(source, numbers[source], position, self._index, stage, form, *rows, size)
+        parts: dict[Op, list[int]] = {}
+        for number, source in enumerate(self._ops):
+            if source is not None:
+                parts.setdefault(source, []).append(number)
+        for source, own in parts.items():
+            indices = [self._program.ops[number].output for number in own]
+            forms = {self._results[number]: self._form(index) for number, index in zip(own, indices, strict=True)}
+            index = min(indices, key=lambda index: _STORED_FIRST.index(self._form(index)))
+            tensors = [self._program.tensors[each] for each in indices]
+            yield RunOp(
+                source,
+                numbers[source],
+                position,
+                self._index,
+                self._stage(own[-1]),
+                self._form(index),
+                min(self._program.tensors[index].depth, self._program.tensors[index].height),
+                self._program.tensors[index].height,
+                sum(tensor.memory_bytes for tensor in tensors if tensor.place == SCRATCH),
+                tuple(t for t in source.outputs if t is not None and forms.get(t, "ring") == "ring"),
+            )
+
+    def _form(self, index: int) -> Form:
+        if index in self._given_out:
+            return "output"
+        return "cut" if self._is_cut(index) else "ring"
 
     def blocks(self) -> Iterator[Block]:
         """Rings, cuts and working memory."""
