@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,6 +28,7 @@ from fmtc_tflite.files import beside, check_writable, write_all
 from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.graph.region_ops import region_ops
+from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
@@ -34,6 +36,8 @@ from fmtc_tflite.regions.restoration import restore_regions
 from fmtc_tflite.rendering import check_available
 from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
+
+_logger = logging.getLogger(__name__)
 
 
 def default_output(model: Path) -> Path:
@@ -251,18 +255,21 @@ def comparison_folder(output: str | Path) -> Path:
 
 
 def read_model_file(path: Path) -> bytes:
-    """The bytes of a model file.
+    """The bytes of a model file, with fields put right that are wrong without a meaning; a warning says so.
 
     Raises:
       ModelFormatError: missing, a folder, unreadable, or no TFLite model.
     """
     note_model(str(path))
     try:
-        return read_content(path)
+        content, repairs = repaired(read_content(path))
     except ModelFormatError as e:
         raise ModelFormatError(f"{path}: {e}") from e
     except OSError as e:
         raise ModelFormatError(f"cannot read the model {path}: {e.strerror}; check the path") from e
+    for line in repairs:
+        _logger.warning("%s: %s; repaired, here and in what is written", path, line)
+    return content
 
 
 def _paths(values: Iterable[str | Path | None]) -> list[Path]:
