@@ -34,6 +34,7 @@ from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.regions.restoration import restore_regions
 from fmtc_tflite.rendering import check_available
+from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
 
@@ -78,7 +79,8 @@ def convert(
     if not dry_run:
         inputs = [source, options.calibration.data, options.calibration.store, options.recipe]
         check_writable([target, report_path], overwrite, _paths(inputs))
-    result = convert_content(content, options)
+    with attached(options.extensions):
+        result = convert_content(content, options)
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
         outputs = [(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")]
@@ -152,8 +154,9 @@ def evaluate(
     sources = _paths([model, reference])
     contents = [read_model_file(source) for source in sources]
     check_writable(_paths([json_file, predictions_file]), overwrite, [*sources, Path(options.data)])
-    evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
     with ExitStack() as stack:
+        stack.enter_context(attached(options.extensions))
+        evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
         partial = None
         if options.beam is not None:
             timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
@@ -208,7 +211,8 @@ def profile(
     sources = _paths([model, compare])
     contents = [(str(source), read_model_file(source)) for source in sources]
     check_writable(outputs.paths, overwrite, [*sources, *_paths([options.data, options.memory_system])])
-    document = run_profile(contents, options)
+    with attached(options.extensions):
+        document = run_profile(contents, options)
     write_all(outputs.render(document), overwrite)
     return document
 
