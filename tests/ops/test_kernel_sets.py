@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from fmtc_tflite.conversion.region_difference import differing
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.candidates import plain_tensor
