@@ -35,8 +35,8 @@ demo = importlib.resources.files("fmtc_tflite") / "demo"
 for name, copy in (("demo_int8.tflite", "original.tflite"), ("demo_samples.npz", "samples.npz")):
     pathlib.Path(copy).write_bytes((demo / name).read_bytes())
 PY
-fmtc-convert original.tflite --calibration_data samples.npz --output lossy.tflite >lossy.log
-fmtc-convert original.tflite --calibration_data samples.npz --lossless --output lossless.tflite >lossless.log
+fmtc-convert original.tflite --execution ops --calibration_data samples.npz --output lossy.tflite >lossy.log
+fmtc-convert original.tflite --execution ops --calibration_data samples.npz --lossless --output lossless.tflite >lossless.log
 
 python "$here/device_run.py" host.npz
 for level in "" scalar neon; do

@@ -12,7 +12,7 @@ demo = importlib.resources.files("fmtc_tflite") / "demo"
 for name in ("demo_int8.tflite", "demo_samples.npz"):
     pathlib.Path(name).write_bytes((demo / name).read_bytes())
 PY
-fmtc-convert demo_int8.tflite --calibration_data demo_samples.npz --output converted.tflite --overwrite >convert.log 2>&1
+fmtc-convert demo_int8.tflite --execution ops --calibration_data demo_samples.npz --output converted.tflite --overwrite >convert.log 2>&1
 
 # $1: name; the rest: arguments of fmtc-profile.
 check() {

@@ -93,11 +93,12 @@ class Folder:
     """A scratch folder that gets whatever the documents' commands name: models, images, arrays, recipes."""
 
     def __init__(self, path: Path, converted: Path, page: str) -> None:
-        """Args: converted: a losslessly converted demo model; page: whose `file` blocks are at hand."""
+        """Args: converted: folder with converted demo models; page: whose `file` blocks are at hand."""
         self.path = path
         self._makers: dict[str, Callable[[Path], object]] = {
             "model.tflite": lambda to: shutil.copy(_DEMO / "demo_int8.tflite", to),
-            "model_fmtc.tflite": lambda to: shutil.copy(converted, to),
+            "model_fmtc.tflite": lambda to: shutil.copy(converted / to.name, to),
+            "coded.tflite": lambda to: shutil.copy(converted / to.name, to),
             "float.tflite": lambda to: to.write_bytes(_float_model()),
             "other_range.tflite": lambda to: to.write_bytes(model_builder.chain()),
             "pytorch_int8.tflite": lambda to: shutil.copy(ROOT / "tests/models/pytorch_int8.tflite", to),
@@ -119,10 +120,10 @@ class Folder:
         return subprocess.run(["sh", "-c", command], cwd=self.path, env=environment, capture_output=True, text=True)
 
     def provide(self, text: str) -> None:
-        """Makes the files and folders that a text names, where they are not there."""
+        """Makes the files and folders that a text names, but as an output, where they are not there."""
         for name, make in self._makers.items():
             target = self.path / name
-            if re.search(rf"(?<![\w./-]){re.escape(name)}", text) and not target.exists():
+            if re.search(rf"(?<!--output )(?<![\w./-]){re.escape(name)}", text) and not target.exists():
                 make(target)
 
 

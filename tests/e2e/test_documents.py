@@ -27,17 +27,18 @@ TOOLS = (
     "fmtc-convert",
     "fmtc-eval",
     "fmtc-profile",
-    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "dump_maps")),
+    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "dump_maps")),
 )
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo model converted as in the README's first conversion."""
+    """The demo model converted as in the README's first conversion, and coded without loss, in a folder."""
     folder = Folder(tmp_path_factory.mktemp("converted"), Path(), "README.md")
-    result = folder.run("fmtc-convert model.tflite")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder.path / "model_fmtc.tflite"
+    for flags in ("", "--execution ops --output coded.tflite"):
+        result = folder.run(f"fmtc-convert model.tflite {flags}")
+        assert result.returncode == 0, result.stdout + result.stderr
+    return folder.path
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
