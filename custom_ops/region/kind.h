@@ -47,7 +47,7 @@ extern const Kind kTableKind, kQuantizeKind, kAddKind, kCopyKind, kDequantizeKin
 extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
 extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
-extern const Kind kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
+extern const Kind kTransposeConvKind, kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
 extern const Kind kArgMaxKind;
 
 // Null if there is none of this number.

@@ -39,6 +39,8 @@ const Kind* FindKind(uint8_t number) {
     case kDequantize:
       return &kDequantizeKind;
     // Values that move, and transposed convolution.
+    case kTransposeConv:
+      return &kTransposeConvKind;
     case kMirrorPad:
       return &kMirrorPadKind;
     case kDepthToSpace:
