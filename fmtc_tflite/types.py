@@ -10,6 +10,7 @@ from typing import Literal
 from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
+DEFAULT_MAX_EXTRA_MACS = 0.02
 
 _CAPACITY_MARGIN = 1.1
 DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
@@ -70,6 +71,22 @@ class CalibrationOptions(DataOptions):
 
 
 @dataclass(frozen=True)
+class Extensions:
+    """Implementations of ops that a runtime lacks; see fmtc_tflite.runtime.extensions.
+
+    Attributes:
+      op_libraries: FILE or FILE:FUNCTION, which registers custom ops.
+      delegates: FILE of an external delegate.
+    """
+
+    op_libraries: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+
+
+NO_EXTENSIONS = Extensions()
+
+
+@dataclass(frozen=True)
 class ConvertOptions:
     """What `convert` may do to a model.
 
@@ -97,6 +114,9 @@ class ConvertOptions:
         for the least peak arena, bit-exact.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
+      extensions: what runs ops that the runtime lacks.
+      max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
+        memory; None = DEFAULT_MAX_EXTRA_MACS.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -120,7 +140,9 @@ class ConvertOptions:
     execution: Execution = "ops"
     kernels: Kernels = "auto"
     runtime: str | None = None
+    max_extra_macs: float | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    extensions: Extensions = NO_EXTENSIONS
 
     @property
     def is_lossless(self) -> bool:
@@ -149,6 +171,10 @@ class ConvertOptions:
     @property
     def effective_capacity_margin(self) -> float:
         return _CAPACITY_MARGIN if self.capacity_margin is None else self.capacity_margin
+
+    @property
+    def effective_max_extra_macs(self) -> float:
+        return DEFAULT_MAX_EXTRA_MACS if self.max_extra_macs is None else self.max_extra_macs
 
     @property
     def constraint(self) -> str:
@@ -180,6 +206,8 @@ class ConvertOptions:
                 "--beam measures for lossy conversions, into a file: it needs --calibration_data and "
                 "--calibration_store, and no --lossless"
             )
+        if self.calibration.beam is not None and self.extensions != NO_EXTENSIONS:
+            raise UsageError("--op_library and --delegate stay on this machine; drop --beam")
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
         self._check_capacity()
@@ -203,10 +231,16 @@ class ConvertOptions:
     def _check_execution(self, bounds: list[str]) -> None:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
-            for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
+            for name, value, default in (
+                ("kernels", self.kernels, "auto"),
+                ("runtime", self.runtime, None),
+                ("max_extra_macs", self.max_extra_macs, None),
+            ):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
             return
+        if not 0 <= self.effective_max_extra_macs <= 1:
+            raise UsageError(f"--max_extra_macs {self.max_extra_macs}: expected a share from 0 to 1, such as 0.05")
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
@@ -266,6 +300,7 @@ class EvaluateOptions(DataOptions):
       num_threads: threads of each process's interpreters; None leaves it to the runtime.
       runtime: see load_interpreter; None = the first that is installed.
       beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
+      extensions: what runs ops that the runtime lacks.
     """
 
     data: str | Path = field()
@@ -275,6 +310,7 @@ class EvaluateOptions(DataOptions):
     num_threads: int | None = None
     runtime: str | None = None
     beam: tuple[str, ...] | None = None
+    extensions: Extensions = NO_EXTENSIONS
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""

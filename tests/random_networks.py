@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from random_floats import FloatParts
 from random_moves import Moves
 
 _TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
@@ -37,6 +38,7 @@ class _Network(Moves):
         self.live: list[Ref] = []
         self.read: set[int] = set()
         self.count = 0
+        self.floats = FloatParts(self.graph, self.rng, self._name, self._tensor)
 
     def build(self) -> bytes:
         self._input("x")
@@ -68,6 +70,7 @@ class _Network(Moves):
             (self._resize, 1.0),
             (self._concatenate, 1.2),
             (self._table, 2.0),
+            (self._float_arithmetic, 1.0),
         ]
         if self._pairs():
             makers.append((self._add, 5.0))
@@ -164,9 +167,14 @@ class _Network(Moves):
             image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)
             self.graph.op("QUANTIZE", [image], [ref], schema.QuantizeOptionsT(), version=1)
+        elif kind < 0.4:
+            ref = self.floats.image_input(name, shape)
         else:
             ref = self.graph.input(name, shape, self.dtype, **self._quantization())
         self.live.append(ref)
+
+    def _float_arithmetic(self) -> Ref:
+        return self.floats.arithmetic(self._pick())
 
     def _conv(self) -> Ref:
         x = self._pick()
@@ -318,6 +326,8 @@ class _Network(Moves):
         """Sometimes a segmentation's or a classifier's end: a mean or a reshape, and a fully connected op."""
         if len(x.shape) == 4 and self.rng.random() < 0.08:
             return self._arg_max(x)
+        if self.rng.random() < 0.1:
+            return self.floats.float_map(x)
         if self.rng.random() < 0.4 or np.prod(x.shape[1:]) > _MOST_VALUES:
             return x
         if self.rng.random() < 0.6:

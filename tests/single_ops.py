@@ -17,6 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from single_float_ops import FLOAT_MAKERS, any_floats
 
 _FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -32,10 +33,10 @@ class SingleOp:
 
 def single_op(opcode: str, seed: int, batch: int = 1) -> SingleOp:
     """A model whose only op is a random one of the given kind."""
-    return _Maker(opcode, seed, batch).case()
+    return Maker(opcode, seed, batch).case()
 
 
-class _Maker:
+class Maker:
     def __init__(self, opcode: str, seed: int, batch: int) -> None:
         self.rng = np.random.default_rng([seed, *opcode.encode()])
         self.builder = ModelBuilder(seed)
@@ -98,7 +99,14 @@ class _Maker:
 
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
-            return self._reals(ref)
+            is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
+            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+        if ref.dtype in ("INT32", "INT64"):
+            ends = np.iinfo(ref.dtype.lower())
+            values = self.pick(
+                self.rng.integers(-300, 300, ref.shape), self.rng.integers(ends.min, ends.max, ref.shape)
+            )
+            return np.asarray(values).astype(ref.dtype.lower())
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
         ends = self.rng.choice([info.min, info.max], ref.shape)
@@ -138,13 +146,13 @@ class _Maker:
         return ref, biases, float(np.float32(x.scale * float(scales.max()) / multiplier))
 
 
-def _axis(maker: _Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
+def _axis(maker: Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
     """Kernel, stride, dilation."""
     return maker.pick(*kernels), maker.pick(1, 1, 2, 3), maker.pick(1, 1, 1, 2, 3)
 
 
 def _windows(
-    maker: _Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
+    maker: Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
 ) -> tuple[list[tuple[int, int, int]], int, list[int]]:
     """Kernel, stride and dilation of rows and columns, the padding, and the output's size."""
     while True:
@@ -160,7 +168,7 @@ def _windows(
             return axes, padding, sizes
 
 
-def _conv(maker: _Maker) -> Ref:
+def _conv(maker: Maker) -> Ref:
     groups = maker.pick(1, 1, 1, 2, 3)
     batch, height, width, channels = maker.shape(24)
     x = maker.input((batch, height, width, channels * groups))
@@ -176,7 +184,7 @@ def _conv(maker: _Maker) -> Ref:
     return y
 
 
-def _depthwise(maker: _Maker) -> Ref:
+def _depthwise(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     multiplier = maker.pick(1, 1, 1, 2, 3)
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 3, 5, 7))
@@ -192,7 +200,7 @@ def _depthwise(maker: _Maker) -> Ref:
     return y
 
 
-def _transpose_conv(maker: _Maker) -> Ref:
+def _transpose_conv(maker: Maker) -> Ref:
     """Of any padding; with VALID, outputs of which no input knows are left out."""
     x = maker.input(maker.shape(24, 7))
     padding, stride = maker.pick(SAME, VALID), [maker.integer(1, 3) for _ in range(2)]
@@ -212,7 +220,7 @@ def _transpose_conv(maker: _Maker) -> Ref:
     return y
 
 
-def _fully_connected(maker: _Maker) -> Ref:
+def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
     filters, biases, scale = maker.weights((outputs, inputs), 0, x)
@@ -222,7 +230,7 @@ def _fully_connected(maker: _Maker) -> Ref:
     return y
 
 
-def _add(maker: _Maker) -> Ref:
+def _add(maker: Maker) -> Ref:
     a = maker.input(maker.shape())
     wide = maker.pick(1.0, 1.0, 4.0, 60.0)
     operands = [a, a]
@@ -242,7 +250,7 @@ def _add(maker: _Maker) -> Ref:
     return y
 
 
-def _mean(maker: _Maker) -> Ref:
+def _mean(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70, 15))
     keep = bool(maker.integer(0, 1))
     axes = maker.graph.constant(
@@ -255,7 +263,7 @@ def _mean(maker: _Maker) -> Ref:
     return y
 
 
-def _pool(maker: _Maker) -> Ref:
+def _pool(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70))
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 4, 7), dilated=False)
     y = maker.result((x.shape[0], *sizes, x.shape[3]), **maker.same_as(x))
@@ -267,7 +275,7 @@ def _pool(maker: _Maker) -> Ref:
     return y
 
 
-def _pad(maker: _Maker) -> Ref:
+def _pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     paddings = np.array([(0, 0), *((maker.integer(0, 3), maker.integer(0, 3)) for _ in range(3))], np.int32)
     shape = tuple(size + int(pad.sum()) for size, pad in zip(x.shape, paddings, strict=True))
@@ -281,7 +289,7 @@ def _pad(maker: _Maker) -> Ref:
     return y
 
 
-def _mirror_pad(maker: _Maker) -> Ref:
+def _mirror_pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     mode = maker.pick(schema.MirrorPadMode.REFLECT, schema.MirrorPadMode.SYMMETRIC)
     most = [size - (mode == schema.MirrorPadMode.REFLECT) for size in x.shape[1:]]
@@ -294,7 +302,7 @@ def _mirror_pad(maker: _Maker) -> Ref:
     return y
 
 
-def _strided_slice(maker: _Maker) -> Ref:
+def _strided_slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     options = schema.StridedSliceOptionsT(beginMask=maker.pick(0, 0, 6, 15), endMask=maker.pick(0, 0, 10, 15))
     begins, ends, steps = [0], [x.shape[0]], [1]
@@ -316,7 +324,7 @@ def _strided_slice(maker: _Maker) -> Ref:
     return y
 
 
-def _slice(maker: _Maker) -> Ref:
+def _slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     begins = [0, *(maker.integer(0, size - 1) for size in x.shape[1:])]
     sizes = [x.shape[0], *(maker.integer(1, n - b) for n, b in zip(x.shape[1:], begins[1:], strict=True))]
@@ -329,7 +337,7 @@ def _slice(maker: _Maker) -> Ref:
     return y
 
 
-def _split(maker: _Maker) -> list[Ref]:
+def _split(maker: Maker) -> list[Ref]:
     count, axis = maker.integer(2, 4), maker.integer(1, 3)
     shape = list(maker.shape(8))
     shape[axis] *= count
@@ -341,7 +349,7 @@ def _split(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _split_v(maker: _Maker) -> list[Ref]:
+def _split_v(maker: Maker) -> list[Ref]:
     axis = maker.integer(1, 3)
     sizes = [maker.integer(1, 4) for _ in range(maker.integer(2, 4))]
     shape = list(maker.shape(8))
@@ -356,7 +364,7 @@ def _split_v(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _unpack(maker: _Maker) -> list[Ref]:
+def _unpack(maker: Maker) -> list[Ref]:
     shape = maker.shape(8, 5)
     x = maker.input(shape)
     parts = maker.results(x, [(shape[0], *shape[2:])] * shape[1])
@@ -364,7 +372,7 @@ def _unpack(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _depth_to_space(maker: _Maker) -> Ref:
+def _depth_to_space(maker: Maker) -> Ref:
     block = maker.integer(2, 3)
     batch, height, width, channels = maker.shape(8, 5)
     shallow, deep = (batch, height * block, width * block, channels), (batch, height, width, channels * block**2)
@@ -376,7 +384,7 @@ def _depth_to_space(maker: _Maker) -> Ref:
     return y
 
 
-def _transpose(maker: _Maker) -> Ref:
+def _transpose(maker: Maker) -> Ref:
     x = maker.input(maker.shape(12))
     order = [0, *(int(axis) for axis in 1 + maker.rng.permutation(3))]
     y = maker.result(tuple(x.shape[axis] for axis in order), **maker.same_as(x))
@@ -385,14 +393,14 @@ def _transpose(maker: _Maker) -> Ref:
     return y
 
 
-def _quantize(maker: _Maker) -> Ref:
+def _quantize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20), "FLOAT32")
     y = maker.result(x.shape)
     maker.graph.op("QUANTIZE", [x], [y], schema.QuantizeOptionsT(), version=2)
     return y
 
 
-def _requantize(maker: _Maker) -> Ref:
+def _requantize(maker: Maker) -> Ref:
     source = maker.pick("INT8", "UINT8")
     x = maker.input((maker.batch, 5, 16, 16), source)
     own = maker.pick({"scale": x.scale}, {"scale": maker.scale(x.scale)}, {"scale": maker.scale(x.scale * 0.1)})
@@ -401,7 +409,7 @@ def _requantize(maker: _Maker) -> Ref:
     return y
 
 
-def _concatenation(maker: _Maker) -> Ref:
+def _concatenation(maker: Maker) -> Ref:
     axis = maker.pick(1, 2, 3, 3)
     a = maker.input(maker.shape(20, 7))
     operands, rescales = [a], maker.dtype == "UINT8" and maker.rng.random() < 0.5
@@ -415,7 +423,7 @@ def _concatenation(maker: _Maker) -> Ref:
     return y
 
 
-def _resize(maker: _Maker) -> Ref:
+def _resize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     size = maker.pick(
         (maker.integer(1, 24), maker.integer(1, 24)), (2 * x.shape[1], 2 * x.shape[2]), (8 * x.shape[1], 8 * x.shape[2])
@@ -428,7 +436,7 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
-def _arg_max(maker: _Maker) -> Ref:
+def _arg_max(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     kind = maker.pick("INT32", "INT64")
     y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
@@ -439,12 +447,12 @@ def _arg_max(maker: _Maker) -> Ref:
     return y
 
 
-def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
+def _every_value(maker: Maker) -> tuple[int, int, int, int]:
     """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
     return maker.batch, 16, 16, maker.integer(1, 4)
 
 
-def _table(maker: _Maker) -> Ref:
+def _table(maker: Maker) -> Ref:
     x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
     own = {
         "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
@@ -459,7 +467,7 @@ def _table(maker: _Maker) -> Ref:
     return y
 
 
-_MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
+_MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transpose_conv,
@@ -487,5 +495,6 @@ _MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_max,
     **dict.fromkeys(TABLES, _table),
+    **FLOAT_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

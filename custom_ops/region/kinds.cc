@@ -49,6 +49,12 @@ const Kind* FindKind(uint8_t number) {
       return &kSpaceToDepthKind;
     case kArgMax:
       return &kArgMaxKind;
+    case kBinary:
+      return &kBinaryKind;
+    case kUnary:
+      return &kUnaryKind;
+    case kCast:
+      return &kCastKind;
     default:
       return nullptr;
   }

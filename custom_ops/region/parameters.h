@@ -30,6 +30,9 @@ enum KindNumber : uint8_t {
   kDepthToSpace = 25,
   kSpaceToDepth = 26,
   kArgMax = 30,
+  kBinary = 31,
+  kUnary = 32,
+  kCast = 33,
 };
 
 struct WindowParameters {
@@ -66,7 +69,7 @@ struct TableParameters {
 struct QuantizeParameters {
   float scale, inverse;
   uint8_t zero, low, high;
-  uint8_t outside;  // of what no int32 holds, rules 1 and 2
+  uint8_t outside;  // of what no int32 holds, rules 1, 2 and 4
   uint32_t reserved;
 };
 static_assert(sizeof(QuantizeParameters) == 16);
@@ -162,9 +165,30 @@ static_assert(sizeof(BlockParameters) == 8);
 struct DequantizeParameters {
   float scale;
   uint8_t zero;
-  uint8_t reserved[11];
+  uint8_t reserved0[3];
+  float addend;    // rule 2
+  uint8_t offset;  // rule 2
+  uint8_t reserved1[3];
 };
 static_assert(sizeof(DequantizeParameters) == 16);
+
+struct BinaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t constant;  // which operand is constant: 0 none, 1 the first, 2 the second
+  uint16_t reserved0;
+  uint32_t constants_offset;
+  uint32_t height, width, channels;  // of the constants
+  uint32_t reserved1;
+};
+static_assert(sizeof(BinaryParameters) == 32);
+
+struct UnaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(UnaryParameters) == 16);
 
 }  // namespace fmtc::region
 

@@ -7,6 +7,7 @@
 #include "region/kind.h"
 #include "region/parameters.h"
 #include "region/window.h"
+#include "tests/random_floats.h"
 #include "tests/random_inputs.h"
 
 namespace fmtc::test {
@@ -60,7 +61,12 @@ class RandomChain {
   // The first op reads the region's input.
   void Begin() {
     const uint32_t height = Number(1, kMaxSide), width = scale_ * Number(1, kMaxSide), channels = Number(1, 8);
-    const int32_t choice = Draw(0, 3);
+    const int32_t choice = Draw(0, 4);
+    if (choice == 4) {
+      const uint16_t numbers = AddFloatInput(&random_, &builder_, height, width, channels);
+      last_ = AddScratch(height, width, channels);
+      return AddQuantize(&random_, &builder_, numbers, last_);
+    }
     last_ = AddScratch(height, width, channels);
     if (choice == 0) {
       const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
@@ -71,8 +77,7 @@ class RandomChain {
     const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
     const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
     if (choice == 1) {
-      QuantizeParameters p{0.05f, 20.0f, Byte(), Byte(0, 100), Byte(101), 0, 0};
-      builder_.AddOp(kQuantize, Byte(1, 3), {input}, last_, p);
+      AddQuantize(&random_, &builder_, input, last_);
     } else if (choice == 2) {
       AddTableOp(input, last_);
     } else {
@@ -97,11 +102,12 @@ class RandomChain {
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;
     }
-    const uint8_t type = choice == 0 ? uint8_t{kFloat32} : EightBit();
-    const uint16_t output = builder_.AddTensor(kOutput, type, t.height, t.width, t.channels);
     if (choice == 0) {
-      builder_.AddOp(kDequantize, 1, {from}, output, DequantizeParameters{0.1f, Byte(), {}});
-    } else if (choice == 1) {
+      AddFloats(&random_, &builder_, from, kOutput);
+      return;
+    }
+    const uint16_t output = builder_.AddTensor(kOutput, EightBit(), t.height, t.width, t.channels);
+    if (choice == 1) {
       AddTableOp(from, output);
     } else {
       builder_.AddOp(kCopy, 1, {from}, output);
@@ -109,7 +115,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 16)) {
+    switch (Draw(0, 17)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -137,13 +143,22 @@ class RandomChain {
       case 13:
         return AddSpaceToDepth();
       case 14:
+        return AddFloatOps();
       case 15:
+      case 16:
         return AddTransposeConv();
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
+  }
+
+  void AddFloatOps() {
+    const uint16_t numbers = AddFloats(&random_, &builder_, last_, kScratch);
+    const uint16_t to = AddScratchLikeLast();
+    AddQuantize(&random_, &builder_, numbers, to);
+    last_ = to;
   }
 
   WindowParameters AnyWindow(bool dilates) {

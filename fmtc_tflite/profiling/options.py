@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS, TrafficModel
-from fmtc_tflite.types import DEFAULT_PAPER_BITS, DataOptions, check_paper_bits
+from fmtc_tflite.types import DEFAULT_PAPER_BITS, NO_EXTENSIONS, DataOptions, Extensions, check_paper_bits
 
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
 
@@ -22,6 +22,7 @@ class ProfileOptions(DataOptions):
       traffic_model: as_executed or fused_codec: what tables and pictures show.
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
+      extensions: what runs ops that the runtime lacks.
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
@@ -32,6 +33,7 @@ class ProfileOptions(DataOptions):
     codec_cost: bool = True
     num_threads: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
+    extensions: Extensions = NO_EXTENSIONS
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
