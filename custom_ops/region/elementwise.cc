@@ -14,23 +14,25 @@ int32_t NumColumns(const Range& columns) { return columns.end - columns.first; }
 
 bool IsRule(const OpView& op, uint8_t last) { return op.op->rule >= 1 && op.op->rule <= last; }
 
-// Values of a step as one run, if nothing lies between the pixels of either tensor; else a pixel at a time.
+// Bytes of a step as one run, with what lies between the pixels. Where pixels of input and output differ in size, the
+// function changes bytes in place that have been moved.
 template <class Function>
-void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const Function& function) {
+void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step,
+              const Function& function) {
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
-  const uint8_t* from = access.Read(in, step, columns.first);
-  uint8_t* to = access.Write(out, step, columns.first);
-  const ptrdiff_t channels = out.channels;
-  const bool dense =
-      in.pixel_bytes == ElementBytes(in.type) * in.channels && out.pixel_bytes == ElementBytes(out.type) * out.channels;
-  if (dense) return function(from, channels * NumColumns(columns), to);
-  for (int32_t i = 0; i < NumColumns(columns); ++i) {
-    function(from, channels, to);
-    from += in.pixel_bytes;
-    to += out.pixel_bytes;
-  }
+  PixelRow row{};
+  row.in = access.Read(in, step, columns.first);
+  row.in_pixel_bytes = in.pixel_bytes;
+  row.out = access.Write(out, step, columns.first);
+  row.out_pixel_bytes = out.pixel_bytes;
+  row.channels = static_cast<int32_t>(out.channels);
+  row.columns = NumColumns(columns);
+  const ptrdiff_t count = (row.columns - 1) * row.out_pixel_bytes + row.channels;
+  if (row.in_pixel_bytes == row.out_pixel_bytes) return function(row.in, count, row.out);
+  kernels.move_pixels(row);
+  function(row.out, count, row.out);
 }
 
 Status CheckTable(const OpView& op) {
@@ -40,15 +42,15 @@ Status CheckTable(const OpView& op) {
 
 void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* table = op.parameters<TableParameters>().values;
-  ForEachRun(op, access, step,
-             [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
+  ForBytes(op, access, kernels, step,
+           [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
 }
 
 Status CheckCopy(const OpView& op) { return CheckTable(op); }
 
-void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
-  ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
+  ForBytes(op, access, kernels, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
     for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] ^ flip;
   });
 }
@@ -61,43 +63,38 @@ Status CheckQuantize(const OpView& op) {
                  std::isfinite(p.scale) && p.inverse > 0 && std::isfinite(p.inverse));
 }
 
-// Rounds what fits 32 bits; all else becomes p.outside.
-template <typename T>
-uint8_t RoundedOrOutside(T product, T (*round)(T), const QuantizeParameters& p) {
-  const T rounded = round(product);
-  if (!(rounded >= T{-2147483648.0} && rounded < T{2147483648.0})) return p.outside;
-  return AddZeroAndClamp(static_cast<int32_t>(rounded), {p.zero, p.low, p.high});
-}
-
-// XNNPACK's: what lies beyond 32 bits is clamped, no number is the highest value.
-uint8_t RoundedOrClamped(float product, const QuantizeParameters& p) {
-  if (!(product < 2147483648.0f)) return p.high;
-  if (product < -2147483648.0f) return p.low;
-  return AddZeroAndClamp(static_cast<int32_t>(std::nearbyint(product)), {p.zero, p.low, p.high});
-}
-
-// Value `index` of the batch, of `count` ones.
-uint8_t QuantizeValue(const QuantizeParameters& p, uint8_t rule, float x, uint64_t index, uint64_t count) {
-  if (rule == 3) return RoundedOrClamped(x * p.inverse, p);
-  if (rule == 1) return RoundedOrOutside<float>(x / p.scale, std::round, p);
-  if (rule == 2 && index < count - count % 8) return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
-  return RoundedOrOutside<double>(static_cast<double>(x) / static_cast<double>(p.scale), std::round, p);
-}
-
-void RunQuantize(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
-  const QuantizeParameters& p = op.parameters<QuantizeParameters>();
+// In pieces, where pixels of the output lie apart.
+void RunQuantize(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const TensorRecord& in = op.input(0);
-  const uint64_t of_item = ItemBytes(in) / sizeof(float);
-  const uint64_t count = of_item * static_cast<uint64_t>(access.batch);
+  const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
-  uint64_t index = of_item * static_cast<uint64_t>(access.item) +
-                   static_cast<uint64_t>(access.PixelOffset(in, step, columns.first)) / sizeof(float);
-  for (int32_t column = columns.first; column < columns.end; ++column) {
-    const uint8_t* from = access.Read(in, step, column);
-    uint8_t* to = access.Write(op.output(), step, column);
-    for (uint32_t c = 0; c < in.channels; ++c, ++index) {
-      to[c] = QuantizeValue(p, op.op->rule, Load<float>(from + c * sizeof(float)), index, count);
-    }
+  const uint64_t of_item = ItemBytes(in) / sizeof(float);
+  const int32_t channels = static_cast<int32_t>(in.channels);
+  QuantizeRun run{};
+  run.parameters = &op.parameters<QuantizeParameters>();
+  run.in = access.Read(in, step, columns.first);
+  run.first = of_item * static_cast<uint64_t>(access.item) +
+              static_cast<uint64_t>(access.PixelOffset(in, step, columns.first)) / sizeof(float);
+  run.total = of_item * static_cast<uint64_t>(access.batch);
+  run.out = access.Write(out, step, columns.first);
+  const auto quantize = kernels.quantize[op.op->rule];
+  if (out.pixel_bytes == out.channels) {
+    run.count = ptrdiff_t{NumColumns(columns)} * channels;
+    return quantize(run);
+  }
+  constexpr int32_t kPieceBytes = 1536;
+  uint8_t piece[kPieceBytes];
+  uint8_t* to = run.out;
+  const int32_t together = channels < kPieceBytes ? kPieceBytes / channels : 1;
+  for (int32_t column = columns.first; column < columns.end; column += together) {
+    const int32_t count = columns.end - column < together ? columns.end - column : together;
+    run.count = ptrdiff_t{count} * channels;
+    run.out = channels < kPieceBytes ? piece : to;
+    quantize(run);
+    if (run.out == piece) kernels.move_pixels({piece, channels, to, out.pixel_bytes, channels, count});
+    run.in += run.count * static_cast<ptrdiff_t>(sizeof(float));
+    run.first += static_cast<uint64_t>(run.count);
+    to += count * static_cast<ptrdiff_t>(out.pixel_bytes);
   }
 }
 
@@ -109,11 +106,15 @@ Status CheckDequantize(const OpView& op) {
 
 void RunDequantize(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
   const DequantizeParameters& p = op.parameters<DequantizeParameters>();
-  ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-    for (ptrdiff_t i = 0; i < count; ++i) {
-      Store(out + i * static_cast<ptrdiff_t>(sizeof(float)), static_cast<float>(in[i] - p.zero) * p.scale);
+  const TensorRecord& in = op.input(0);
+  const Range columns = access.Window(op);
+  uint8_t* out = access.Write(op.output(), step, columns.first);
+  for (int32_t column = columns.first; column < columns.end; ++column) {
+    const uint8_t* from = access.Read(in, step, column);
+    for (uint32_t c = 0; c < in.channels; ++c, out += sizeof(float)) {
+      Store(out, static_cast<float>(from[c] - p.zero) * p.scale);
     }
-  });
+  }
 }
 
 bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {

@@ -31,6 +31,8 @@ struct KernelRow {
 struct MacRow {
   const KernelRow* rows;
   int32_t kernel_rows, kernel_columns;
+  int32_t stride, dilation;  // of columns
+  ptrdiff_t pixel_bytes;
   ptrdiff_t tap_bytes;   // from a tap to the next in a row
   int32_t in_channels;   // of a group
   int32_t out_channels;  // of a group
@@ -52,6 +54,24 @@ struct AddRow {
   ptrdiff_t out_pixel_bytes;
   int32_t channels, columns;
   const AddParameters* parameters;
+};
+
+// Float32 values that become bytes, one after another.
+struct QuantizeRun {
+  const uint8_t* in;  // float32 at any place
+  ptrdiff_t count;
+  uint8_t* out;
+  const QuantizeParameters* parameters;
+  uint64_t first, total;  // number of the first value in the batch, and of all values of the batch
+};
+
+// Pixels that keep their bytes and get another distance.
+struct PixelRow {
+  const uint8_t* in;
+  ptrdiff_t in_pixel_bytes;
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
 };
 
 struct PoolRow {
@@ -97,7 +117,11 @@ struct RowKernels {
   // For each column and channel, the sum or the largest of the values so far and those under the window.
   void (*add_windows)(const PoolRow& row, int32_t* sums);
   void (*raise_maxima)(const PoolRow& row, uint8_t* maxima);
+  // `in` and `out` may be the same.
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
+  void (*quantize[5])(const QuantizeRun& run);
+  // What lies between the channels and the end of an output pixel may become anything.
+  void (*move_pixels)(const PixelRow& row);
 };
 
 const RowKernels& PlainRowKernels();

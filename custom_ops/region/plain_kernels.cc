@@ -36,6 +36,11 @@ constexpr RowKernels MakePlainRowKernels() {
   k.add_windows = PlainAddWindows;
   k.raise_maxima = PlainRaiseMaxima;
   k.look_up = PlainLookUp;
+  k.quantize[1] = PlainQuantizeDivided;
+  k.quantize[2] = PlainQuantizeBlocks;
+  k.quantize[3] = PlainQuantizeFloat32;
+  k.quantize[4] = PlainQuantizeFloat64;
+  k.move_pixels = PlainMovePixels;
   return k;
 }
 
