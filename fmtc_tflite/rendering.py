@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import itertools
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from fmtc_tflite.errors import UsageError
@@ -14,6 +16,25 @@ from fmtc_tflite.errors import UsageError
 def shorten(text: str, width: int) -> str:
     """The text, its end where it is longer than `width` characters."""
     return text if len(text) <= width else "..." + text[-(width - 3) :]
+
+
+def distinct_names(names: Sequence[str], width: int) -> list[str]:
+    """Names of tensors in at most `width` characters each, by what tells them apart.
+
+    Leading scopes that all have are left out, as is what converters merged into a name behind a semicolon; what is
+    still too long loses its middle.
+    """
+    scopes = zip(*(name.split("/")[:-1] for name in names), strict=False) if len(names) > 1 else ()
+    common = list(itertools.takewhile(lambda level: len(set(level)) == 1, scopes))
+    found = []
+    for name in names:
+        own, merged, _ = "/".join(name.split("/")[len(common) :]).partition(";")
+        text = own + ";..." * bool(merged)
+        if len(text) > width:
+            front = (width - 3) * 2 // 3
+            text = f"{text[:front]}...{text[front + 3 - width :]}"
+        found.append(text)
+    return found
 
 
 def check_available() -> None:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _SURROGATE_BYTE = re.compile("[\udc80-\udcff]")  # a byte that was no UTF-8, see PEP 383
+
+
+_GIT_LFS = b"version https://git-lfs"
+GIT_LFS_POINTER = "it is a Git LFS pointer, which stands for the file; run `git lfs pull`"
+
+
+def is_git_lfs_pointer(start: bytes) -> bool:
+    """Whether a file that begins so is what Git has in the place of a large file."""
+    return start.startswith(_GIT_LFS)
 
 
 def printable(text: str) -> str:
@@ -35,3 +45,12 @@ def printable_document(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [printable_document(item) for item in value]
     return value
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """What a message about an unknown name ends with: the known ones that look most like it."""
+    names = list(dict.fromkeys(known))
+    near = get_close_matches(name, names, n=3, cutoff=0.0)
+    inside = [other for other in names if name and name in other][:3]
+    found = ", ".join(map(repr, inside or near))
+    return f"; the nearest are {found}" if found else ""

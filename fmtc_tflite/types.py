@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
+DEFAULT_MAX_EXTRA_MACS = 0.02
 
 _CAPACITY_MARGIN = 1.1
 DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
@@ -80,8 +80,9 @@ class ConvertOptions:
       max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
       max_bits_per_value: bound on the rate instead of max_kl.
       objective: traffic codes every map that shrinks; arena only those that lower the planned peak.
-      include, exclude: regular expressions on tensor names.
-      recipe: JSON file with a treatment per tensor; see fmtc_tflite.conversion.recipe.
+      include, exclude: selectors of feature maps or ops; see fmtc_tflite.graph.selection.
+      recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
+        and what stays outside, see fmtc_tflite.conversion.region_recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
       num_threads: threads of the interpreter.
       max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
@@ -97,6 +98,8 @@ class ConvertOptions:
         for the least peak arena, bit-exact.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
+      max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
+        memory; None = DEFAULT_MAX_EXTRA_MACS.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -120,6 +123,7 @@ class ConvertOptions:
     execution: Execution = "ops"
     kernels: Kernels = "auto"
     runtime: str | None = None
+    max_extra_macs: float | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
@@ -149,6 +153,10 @@ class ConvertOptions:
     @property
     def effective_capacity_margin(self) -> float:
         return _CAPACITY_MARGIN if self.capacity_margin is None else self.capacity_margin
+
+    @property
+    def effective_max_extra_macs(self) -> float:
+        return DEFAULT_MAX_EXTRA_MACS if self.max_extra_macs is None else self.max_extra_macs
 
     @property
     def constraint(self) -> str:
@@ -187,11 +195,6 @@ class ConvertOptions:
         if unknown:
             raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
-        for name, pattern in (("--include", self.include), ("--exclude", self.exclude)):
-            try:
-                re.compile(pattern or "")
-            except re.error as e:
-                raise UsageError(f"{name} {pattern!r} is not a regular expression: {e}") from e
 
     def _check_capacity(self) -> None:
         percentile, margin = self.effective_capacity_percentile, self.effective_capacity_margin
@@ -208,16 +211,21 @@ class ConvertOptions:
     def _check_execution(self, bounds: list[str]) -> None:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
-            for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
+            for name, value, default in (
+                ("kernels", self.kernels, "auto"),
+                ("runtime", self.runtime, None),
+                ("max_extra_macs", self.max_extra_macs, None),
+            ):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
             return
+        if not 0 <= self.effective_max_extra_macs <= 1:
+            raise UsageError(f"--max_extra_macs {self.max_extra_macs}: expected a share from 0 to 1, such as 0.05")
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
             "--preset paper": self.preset == "paper",
             "--objective arena": self.objective == "arena",
-            "--recipe": self.recipe is not None,
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
         }

@@ -53,6 +53,10 @@ class WindowDouble(RegionOp):
     def own_memory_bytes(self) -> int:
         return self.kernel * self.inputs[0].channels if self.above else 0
 
+    @property
+    def macs(self) -> int:
+        return self.output.height * self.output.width * self.output.channels * self.kernel**2
+
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return b""
 

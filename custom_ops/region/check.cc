@@ -30,6 +30,7 @@ bool FitsPlaceOutside(const TensorRecord& t) {
 bool FitsScratch(const Program& program, const TensorRecord& t) {
   const uint64_t columns = uint64_t{t.left} + t.right + (t.windowed ? 1 : t.width);
   uint64_t used;
+  if (!Is8Bit(t) && (t.left != 0 || t.right != 0 || t.padding != 0)) return false;
   if (!CheckedMultiply(columns, t.pixel_bytes, &used)) return false;
   const uint64_t bytes = uint64_t{t.depth} * t.row_bytes;
   return t.number == 0 && t.offset % 16 == 0 && t.row_bytes % 16 == 0 && t.depth >= 1 && t.phase < t.depth &&

@@ -62,7 +62,8 @@ struct QuantizeRun {
   ptrdiff_t count;
   uint8_t* out;
   const QuantizeParameters* parameters;
-  uint64_t first, total;  // number of the first value in the batch, and of all values of the batch
+  uint64_t first;        // place of the first value in the batch
+  uint64_t vectors_end;  // place from which on values of the batch are what the runtimes' vectors leave
 };
 
 // Pixels that keep their bytes and get another distance.

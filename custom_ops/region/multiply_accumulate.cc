@@ -103,6 +103,16 @@ bool FitsKernel(const OpView& op) {
   return w.kernel_rows <= kMaxKernelRows && FitsWindow(w, op.input(0), op.output()) && FitsPaddingRow(op);
 }
 
+uint64_t NumWindowTaps(const OpView& op) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  return uint64_t{w.kernel_rows} * w.kernel_columns;
+}
+
+// Of an output channel of CONV, with those of padding.
+uint64_t ConvWeights(const OpView& op) {
+  return NumWindowTaps(op) * PaddedTo4(op.parameters<MacParameters>().group_channels);
+}
+
 Status CheckConv(const OpView& op) {
   const MacParameters& p = op.parameters<MacParameters>();
   const TensorRecord& input = op.input(0);
@@ -110,8 +120,7 @@ Status CheckConv(const OpView& op) {
       op.output().channels % p.groups != 0 || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  const uint64_t taps = uint64_t{p.window.kernel_rows} * p.window.kernel_columns;
-  return CheckMac(op, kDotLayout, taps * PaddedTo4(p.group_channels), 1);
+  return CheckMac(op, kDotLayout, ConvWeights(op), 1);
 }
 
 Status CheckDepthwise(const OpView& op) {
@@ -120,7 +129,7 @@ Status CheckDepthwise(const OpView& op) {
       uint64_t{p.group_channels} * op.input(0).channels != op.output().channels || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  return CheckMac(op, kChannelLayout, uint64_t{p.window.kernel_rows} * p.window.kernel_columns, 1);
+  return CheckMac(op, kChannelLayout, NumWindowTaps(op), 1);
 }
 
 Status CheckFullyConnected(const OpView& op) {
@@ -160,6 +169,16 @@ MacRow MakeRow(const OpView& op) {
   return row;
 }
 
+// Moves to a share of the output channels, of `k` weights each.
+void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
+  const ptrdiff_t first = channels.first;
+  row->weights += first * static_cast<ptrdiff_t>(k);
+  row->requantization.biases += first;
+  row->requantization.multipliers += first * (rule == kFloat64Rule ? 8 : 4);
+  row->requantization.shifts += first;
+  row->out_channels = channels.end - channels.first;
+}
+
 using MacFunction = void (*)(const MacRow&);
 
 // Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
@@ -195,14 +214,30 @@ void RunWindows(const OpView& op, const RowAccess& access, MacFunction function,
   row->dilation = w.column_dilation;
   row->pixel_bytes = pixel;
   row->tap_bytes = w.column_dilation * pixel;
-  row->out = access.Write(op.output(), step, columns.first);
+  row->out = access.Write(op.output(), step, columns.first) + access.share.channels.first;
   row->out_pixel_bytes = op.output().pixel_bytes;
   row->columns = columns.end - columns.first;
   function(*row);
 }
 
+uint64_t NumOutputs(const OpView& op) {
+  const TensorRecord& output = op.output();
+  return uint64_t{output.height} * output.width * output.channels;
+}
+
+bool HasOneGroup(const OpView& op) { return op.parameters<MacParameters>().groups == 1; }
+uint64_t ConvMacs(const OpView& op) {
+  return NumOutputs(op) * NumWindowTaps(op) * op.parameters<MacParameters>().group_channels;
+}
+uint64_t DepthwiseMacs(const OpView& op) { return NumOutputs(op) * NumWindowTaps(op); }
+uint64_t FullyConnectedMacs(const OpView& op) {
+  const TensorRecord& input = op.input(0);
+  return uint64_t{input.height} * input.width * input.channels * op.output().channels;
+}
+
 void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   MacRow row = MakeRow(op);
+  if (row.groups == 1) TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &row);
   RunWindows(op, access, kernels.conv[op.op->rule], step, &row);
 }
 
@@ -216,20 +251,24 @@ void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& k
 void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const TensorRecord& input = op.input(0);
   const TensorRecord& output = op.output();
+  const Range channels = access.share.channels;
+  const uint64_t k = input.width * PaddedTo4(input.channels);
   MacRow row = MakeRow(op);
-  const size_t entries = static_cast<size_t>(NumEntries(op));
-  int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
+  TakeChannels(channels, k, op.op->rule, &row);
+  int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;
+  const uint64_t entries = PaddedTo16(static_cast<uint64_t>(row.out_channels));
   if (step == 0) memcpy(acc, row.requantization.biases, entries * sizeof(int32_t));
   const KernelRow kernel_row{access.Read(input, step, 0), 0};
   row.rows = &kernel_row;
   row.kernel_rows = 1;
   row.kernel_columns = static_cast<int32_t>(input.width);
   row.tap_bytes = input.pixel_bytes;
-  row.weights += static_cast<size_t>(step) * input.width * static_cast<size_t>(PaddedTo4(input.channels)) * entries;
+  row.weights += static_cast<uint64_t>(step) * k * NumEntries(op);
   row.columns = 1;
   kernels.add_products(row, acc);
   if (step + 1 < static_cast<int32_t>(input.height)) return;
-  kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels, access.Write(output, 0, 0));
+  kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels,
+                                  access.Write(output, 0, 0) + channels.first);
 }
 
 constexpr Kind MakeConv() {
@@ -238,6 +277,8 @@ constexpr Kind MakeConv() {
   kind.check = CheckConv;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
+  kind.splits_channels = HasOneGroup;
+  kind.macs = ConvMacs;
   kind.run = RunConv;
   return kind;
 }
@@ -248,6 +289,7 @@ constexpr Kind MakeDepthwise() {
   kind.check = CheckDepthwise;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
+  kind.macs = DepthwiseMacs;
   kind.run = RunDepthwise;
   return kind;
 }
@@ -258,6 +300,8 @@ constexpr Kind MakeFullyConnected() {
   kind.check = CheckFullyConnected;
   kind.accumulates = Always;
   kind.columns = AllColumns;
+  kind.splits_channels = Always;
+  kind.macs = FullyConnectedMacs;
   kind.run = RunFullyConnected;
   return kind;
 }

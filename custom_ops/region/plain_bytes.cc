@@ -47,14 +47,12 @@ void PlainQuantizeDivided(const QuantizeRun& run) { QuantizeEach<Divided>(run); 
 void PlainQuantizeFloat32(const QuantizeRun& run) { QuantizeEach<RoundedOrClamped>(run); }
 void PlainQuantizeFloat64(const QuantizeRun& run) { QuantizeEach<DividedInFloat64>(run); }
 
-// The last values of the batch are no whole block of 8.
-void PlainQuantizeBlocks(const QuantizeRun& run) {
-  const uint64_t whole = run.total - run.total % 8;
+void PlainQuantizeVectors(const QuantizeRun& run) {
   QuantizeRun part = run;
-  if (run.first >= whole) {
+  if (run.first >= run.vectors_end) {
     part.count = 0;
-  } else if (whole - run.first < static_cast<uint64_t>(run.count)) {
-    part.count = static_cast<ptrdiff_t>(whole - run.first);
+  } else if (run.vectors_end - run.first < static_cast<uint64_t>(run.count)) {
+    part.count = static_cast<ptrdiff_t>(run.vectors_end - run.first);
   }
   QuantizeEach<Multiplied>(part);
   part.in += part.count * static_cast<ptrdiff_t>(sizeof(float));

@@ -37,7 +37,7 @@ constexpr RowKernels MakePlainRowKernels() {
   k.raise_maxima = PlainRaiseMaxima;
   k.look_up = PlainLookUp;
   k.quantize[1] = PlainQuantizeDivided;
-  k.quantize[2] = PlainQuantizeBlocks;
+  k.quantize[2] = PlainQuantizeVectors;
   k.quantize[3] = PlainQuantizeFloat32;
   k.quantize[4] = PlainQuantizeFloat64;
   k.move_pixels = PlainMovePixels;

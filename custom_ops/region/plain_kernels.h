@@ -30,7 +30,7 @@ void PlainMaximum(const PoolRow& row);
 void PlainAddWindows(const PoolRow& row, int32_t* sums);
 void PlainRaiseMaxima(const PoolRow& row, uint8_t* maxima);
 void PlainQuantizeDivided(const QuantizeRun& run);
-void PlainQuantizeBlocks(const QuantizeRun& run);
+void PlainQuantizeVectors(const QuantizeRun& run);
 void PlainQuantizeFloat32(const QuantizeRun& run);
 void PlainQuantizeFloat64(const QuantizeRun& run);
 void PlainMovePixels(const PixelRow& row);

@@ -83,6 +83,14 @@ State CarveState(const Program& program, uint8_t* memory) {
   return state;
 }
 
+void CopyState(const Program& program, const State& from, State* to) {
+  const Header& header = *program.header;
+  memcpy(to->tensors, from.tensors, header.tensors * sizeof(TensorState));
+  memcpy(to->next_step, from.next_step, header.ops * sizeof(int32_t));
+  memcpy(to->input_tensors, from.input_tensors, header.inputs * sizeof(uint16_t));
+  memcpy(to->output_tensors, from.output_tensors, header.outputs * sizeof(uint16_t));
+}
+
 uint32_t ElementBytes(uint8_t type) {
   switch (type) {
     case kUInt8:

@@ -79,6 +79,7 @@ size_t StateBytes(const Program& program);
 
 // `memory` is aligned as malloc aligns.
 State CarveState(const Program& program, uint8_t* memory);
+void CopyState(const Program& program, const State& from, State* to);
 
 // Everything else, once: afterwards running it needs no check. Fills writers and tensors of inputs and outputs.
 Status CheckProgram(const Program& program, State* state);

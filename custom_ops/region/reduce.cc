@@ -43,15 +43,17 @@ void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernel
   const MeanParameters& p = op.parameters<MeanParameters>();
   const TensorRecord& input = op.input(0);
   const int32_t channels = static_cast<int32_t>(input.channels);
+  const Range own = access.share.channels;
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
   if (step == 0) {
-    for (int32_t c = 0; c < channels; ++c) acc[c] = p.start;
+    for (int32_t c = own.first; c < own.end; ++c) acc[c] = p.start;
   }
-  kernels.add_columns(access.Read(input, step, 0), input.pixel_bytes, static_cast<int32_t>(input.width), channels, acc);
+  kernels.add_columns(access.Read(input, step, 0) + own.first, input.pixel_bytes, static_cast<int32_t>(input.width),
+                      own.end - own.first, acc + own.first);
   if (step + 1 < static_cast<int32_t>(input.height)) return;
   const OutputRange range{p.zero, p.low, p.high};
   uint8_t* out = access.Write(op.output(), 0, 0);
-  for (int32_t c = 0; c < channels; ++c) {
+  for (int32_t c = own.first; c < own.end; ++c) {
     uint8_t rule = op.op->rule;
     if (rule == kBlocksRule) rule = c < channels - channels % kMeanRuleBlock ? kHalfUp : kDoubleRounding;
     out[c] = AddZeroAndClamp(Multiply(p, rule, acc[c]), range);
@@ -167,6 +169,7 @@ constexpr Kind MakeMean() {
   kind.check = CheckMean;
   kind.accumulates = Always;
   kind.columns = AllColumns;
+  kind.splits_channels = Always;
   kind.run = RunMean;
   return kind;
 }

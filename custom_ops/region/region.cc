@@ -5,6 +5,8 @@
 #include "region/kind.h"
 #include "region/rows.h"
 #include "region/schedule.h"
+#include "region/share.h"
+#include "region/steps.h"
 
 namespace fmtc::region {
 namespace {
@@ -42,34 +44,53 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
   trace.bytes_written[op.op - op.program->ops] += columns * tensor.channels * ElementBytes(tensor.type);
 }
 
-// An op's turn: its next step, and what belongs to a row that it has written.
-void RunStep(const RowAccess& access, const RowKernels& kernels, const Trace* trace, uint16_t index, State* state) {
-  const Program& program = *access.program;
-  const OpView op{&program, &program.ops[index]};
-  const Kind& kind = *FindKind(op.op->kind);
-  const int32_t step = state->next_step[index]++;
-  const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
-  const uint64_t start = times ? trace->clock() : 0;
-  kind.run(op, access, kernels, step);
-  if (times) trace->ticks[index] += trace->clock() - start;
-  const bool accumulates = kind.accumulates(op);
-  if (accumulates && step + 1 < NumSteps(op, kind)) return;
-  const int32_t row = accumulates ? 0 : step;
-  const Range window = access.Window(op);
-  WritePadding(access, op.output(), window, row);
-  if (trace != nullptr) TraceRow(access, *trace, op, window, row);
-}
+// Whose row it is to pad: each member pads at the ends of the row that it reaches, and one does where they divide
+// channels.
+bool Pads(const Share& share) { return share.channels.first == 0; }
 
 }  // namespace
 
+RowAccess MakeAccess(const Program& program, const RunArguments& arguments, const State* state) {
+  RowAccess access{};
+  access.program = &program;
+  access.state = state;
+  access.scratch = arguments.scratch;
+  access.inputs = arguments.inputs;
+  access.outputs = arguments.outputs;
+  access.batch = arguments.batch;
+  return access;
+}
+
+void RunStep(const Member& member, const RowKernels& kernels, const Trace* trace, uint16_t index, RowAccess* access,
+             State* state) {
+  const Program& program = *access->program;
+  const OpView op{&program, &program.ops[index]};
+  const Kind& kind = *FindKind(op.op->kind);
+  const int32_t step = state->next_step[index]++;
+  const bool accumulates = kind.accumulates(op);
+  const Range window = state->tensors[op.op->output].window;
+  access->share = ShareOf(op, kind, window, member.index, member.count);
+  if (access->share.IsEmpty()) return;
+  const bool is_private = member.own_memory != nullptr && !accumulates;
+  access->own_memory = is_private ? member.own_memory : access->scratch + op.op->memory_offset;
+  const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
+  const uint64_t start = times ? trace->clock() : 0;
+  kind.run(op, *access, kernels, step);
+  if (times) trace->ticks[index] += trace->clock() - start;
+  if (accumulates && step + 1 < NumSteps(op, kind)) return;
+  const int32_t row = accumulates ? 0 : step;
+  if (Pads(access->share)) WritePadding(*access, op.output(), access->share.columns, row);
+  if (trace != nullptr) TraceRow(*access, *trace, op, window, row);
+}
+
 void Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state) {
-  RowAccess access{&program, state, arguments.scratch, arguments.inputs, arguments.outputs, 0, arguments.batch};
+  RowAccess access = MakeAccess(program, arguments, state);
   for (; access.item < arguments.batch; ++access.item) {
     for (int i = 0; i < program.header->passes; ++i) {
       const PassRecord& pass = program.passes[i];
       BeginPass(program, pass, state);
       for (uint32_t step = 0; step < pass.steps; ++step) {
-        RunStep(access, kernels, arguments.trace, program.steps[pass.first_step + step], state);
+        RunStep({}, kernels, arguments.trace, program.steps[pass.first_step + step], &access, state);
       }
     }
   }

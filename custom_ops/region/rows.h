@@ -6,6 +6,14 @@
 
 namespace fmtc::region {
 
+// What of an op's output rows a thread computes: all of it, or its part of the columns or of the channels.
+struct Share {
+  Range columns;
+  Range channels;
+
+  bool IsEmpty() const { return columns.first == columns.end || channels.first == channels.end; }
+};
+
 struct RowAccess {
   const Program* program;
   const State* state;
@@ -14,11 +22,13 @@ struct RowAccess {
   uint8_t* const* outputs;
   int32_t item;
   int32_t batch;
+  Share share;          // of the step at hand
+  uint8_t* own_memory;  // of its op
 
   const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
 
   // Columns that the step writes.
-  Range Window(const OpView& op) const { return state->tensors[op.op->output].window; }
+  Range Window(const OpView&) const { return share.columns; }
 
   // Bytes from the start of a row's memory to a column.
   ptrdiff_t ColumnOffset(const TensorRecord& tensor, int32_t column) const {
@@ -46,7 +56,7 @@ struct RowAccess {
 
   size_t ItemOffset(const TensorRecord& tensor) const { return static_cast<size_t>(item) * ItemBytes(tensor); }
 
-  uint8_t* OwnMemory(const OpView& op) const { return scratch + op.op->memory_offset; }
+  uint8_t* OwnMemory(const OpView&) const { return own_memory; }
 };
 
 // What to XOR a tensor's bytes with to have them in the unsigned domain, and back.

@@ -165,6 +165,7 @@ class FakeRuntime {
     tensor->dims = dims;
     tensor->bytes = 1;
     if (tensor->type == kTfLiteFloat32 || tensor->type == kTfLiteInt32) tensor->bytes = 4;
+    if (tensor->type == kTfLiteInt64) tensor->bytes = 8;
     for (int i = 0; i < dims->size; ++i) {
       const size_t size = static_cast<size_t>(dims->data[i]);
       if (dims->data[i] < 0 || (size > 0 && tensor->bytes > self->most_tensor_bytes_ / size)) return FailResize(tensor);

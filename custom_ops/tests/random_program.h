@@ -12,6 +12,9 @@ ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed);
 // The same, in strips and windowed or not as the seed says.
 ProgramBytes RandomProgram(uint32_t seed);
 
+// With more columns and output channels, such as threads divide.
+ProgramBytes RandomWideProgram(uint32_t seed);
+
 }  // namespace fmtc::test
 
 #endif  // FMTC_TESTS_RANDOM_PROGRAM_H_

@@ -9,6 +9,8 @@
 #include "base/crc32c.h"
 #include "region/kernels/dispatch.h"
 #include "region/region.h"
+#include "region/team.h"
+#include "tests/expect.h"
 #include "tests/program_builder.h"
 
 namespace fmtc::test {
@@ -22,6 +24,8 @@ inline std::vector<const region::RowKernels*> AllRowKernels() {
   }
   return all;
 }
+
+constexpr uint64_t kTeamPatience = 5'000'000'000;  // until all have come, on the busiest machine
 
 class OwnedRegion {
  public:
@@ -48,7 +52,8 @@ class OwnedRegion {
 
   // The outputs. Scratch memory holds `fill` before.
   std::vector<std::vector<uint8_t>> Run(int32_t batch, const std::vector<std::vector<uint8_t>>& inputs, uint8_t fill,
-                                        const region::RowKernels& kernels = region::PlainRowKernels()) {
+                                        const region::RowKernels& kernels = region::PlainRowKernels(),
+                                        const Workers& workers = {}) {
     std::vector<const uint8_t*> in;
     for (const auto& input : inputs) in.push_back(input.data());
     std::vector<std::vector<uint8_t>> outputs;
@@ -59,7 +64,14 @@ class OwnedRegion {
     for (auto& output : outputs) out.push_back(output.data());
     std::vector<uint8_t> scratch(program_.header->scratch_bytes, fill);
     const region::RunArguments arguments{in.data(), out.data(), batch, scratch.data(), nullptr};
-    region::Run(program_, kernels, arguments, &state_);
+    if (workers.run == nullptr) {
+      region::Run(program_, kernels, arguments, &state_);
+    } else {
+      region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), kTeamPatience, &state_);
+      EXPECT(team != nullptr);
+      region::RunInTeam(program_, kernels, arguments, workers, team);
+      region::FreeTeam(team);
+    }
     return outputs;
   }
 

@@ -149,7 +149,7 @@ void TestQuantization(const RowKernels& kernels) {
                     nullptr,
                     &p,
                     first,
-                    first + values.size() + static_cast<uint64_t>(Draw(&random, 0, 9))};
+                    static_cast<uint64_t>(Draw(&random, 0, 220))};
     const int rule = Draw(&random, 1, 4);
     Bytes out(values.size()), expected(values.size());
     run.out = out.data();

@@ -16,6 +16,8 @@
 #include "tests/levels.h"
 #include "tests/op_graph.h"
 #include "tests/random_inputs.h"
+#include "tests/random_program.h"
+#include "tests/region_runner.h"
 #include "tflite/register.h"
 #include "tflite/thread_pool.h"
 
@@ -33,6 +35,7 @@ using test::FakeRuntime;
 using test::OpGraph;
 
 constexpr uint32_t kMaxTestThreads = 4;
+constexpr uint32_t kRegions = 200;
 
 size_t NumThreadsOfProcess() {
   std::FILE* status = std::fopen("/proc/self/status", "r");
@@ -190,10 +193,33 @@ void TestFork() {
   EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
 
+// All tasks at the same time.
+void RunInThreads(uint32_t count, Workers::Task task, void* argument) {
+  std::vector<std::thread> threads;
+  for (uint32_t i = 1; i < count; ++i) threads.emplace_back(task, argument, i);
+  task(argument, 0);
+  for (std::thread& thread : threads) thread.join();
+}
+
+void TestRegions() {
+  const std::vector<const region::RowKernels*> levels = test::AllRowKernels();
+  for (uint32_t seed = 0; seed < kRegions; ++seed) {
+    test::OwnedRegion region(test::RandomWideProgram(seed));
+    EXPECT(region.status() == Status::kOk);
+    const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
+    const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
+    for (uint32_t threads = 2; threads <= kMaxTestThreads; ++threads) {
+      const region::RowKernels& kernels = *levels[seed % levels.size()];
+      EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInThreads}) == outputs);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fmtc
 
 int main() {
+  fmtc::TestRegions();
   fmtc::TestSameBytes();
   fmtc::TestInterpreterThreads();
   fmtc::TestInterpretersSideBySide();

@@ -51,6 +51,8 @@ const char* TypeName(TfLiteType type) {
       return "int32";
     case kTfLiteUInt8:
       return "uint8";
+    case kTfLiteInt64:
+      return "int64";
     case kTfLiteInt16:
       return "int16";
     case kTfLiteInt8:

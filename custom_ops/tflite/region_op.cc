@@ -9,10 +9,12 @@
 #include "codec/kernels/dispatch.h"
 #include "region/kernels/dispatch.h"
 #include "region/region.h"
+#include "region/team.h"
 #include "tflite/node.h"
 #include "tflite/op_options.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
+#include "tflite/thread_pool.h"
 
 namespace fmtc {
 namespace {
@@ -30,6 +32,10 @@ struct RegionState {
   const uint8_t** inputs;  // of the region, and its outputs; filled in Invoke
   uint8_t** outputs;
   uint8_t* memory;  // of all that
+
+  Workers workers;
+  region::Team* team;  // null: one thread does it all
+  uint32_t team_size;
 
   int scratch;  // tensor that Prepare adds, -1 before
   int batch;
@@ -98,6 +104,9 @@ TfLiteStatus LoadProgram(TfLiteContext* context, const TfLiteNode& node, RegionS
   }
   if (state->checked == tensor.data.uint8 && state->checked_bytes == tensor.bytes) return kTfLiteOk;
   state->checked = nullptr;
+  region::FreeTeam(state->team);
+  state->team = nullptr;
+  state->team_size = 0;
   const Kernels* kernels = ChosenKernels().kernels;
   Status status = kernels == nullptr ? Status::kCpuLevel : Status::kOk;
   if (status == Status::kOk) {
@@ -185,16 +194,34 @@ TfLiteStatus ResizeOutputs(TfLiteContext* context, const TfLiteNode& node, const
   return kTfLiteOk;
 }
 
+// Threads as the interpreter has them by now.
+void HoldWorkers(const TfLiteContext& context, RegionState* state) {
+  const Workers before = state->workers;
+  state->workers = HoldThreadPool(context.recommended_num_threads);
+  ReleaseThreadPool(before);
+  const uint64_t patience = region::PatienceFor(state->program);
+  const uint32_t size = patience > 0 ? NumAtOnce(state->workers) : 1;
+  if (size == state->team_size) return;
+  region::FreeTeam(state->team);
+  state->team = size > 1 ? region::MakeTeam(state->program, static_cast<int>(size), patience, &state->state) : nullptr;
+  state->team_size = size;
+}
+
 void* Init(TfLiteContext*, const char*, size_t) {
   auto* state = static_cast<RegionState*>(std::calloc(1, sizeof(RegionState)));
-  if (state != nullptr) state->scratch = -1;
+  if (state == nullptr) return nullptr;
+  state->scratch = -1;
+  state->workers = {};
   return state;
 }
 
 void Free(TfLiteContext*, void* data) {
   if (data == nullptr) return;
-  std::free(static_cast<RegionState*>(data)->memory);
-  std::free(data);
+  auto* state = static_cast<RegionState*>(data);
+  region::FreeTeam(state->team);
+  ReleaseThreadPool(state->workers);
+  std::free(state->memory);
+  std::free(state);
 }
 
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
@@ -205,6 +232,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   }
   if (LoadProgram(context, *node, state) != kTfLiteOk) return kTfLiteError;
   if (CheckInputs(context, *node, state) != kTfLiteOk) return kTfLiteError;
+  HoldWorkers(*context, state);
   const size_t scratch_bytes = state->program.header->scratch_bytes;
   if (scratch_bytes > 0 && !RequestTemporary(context, node, scratch_bytes, &state->scratch)) {
     return Fail(context, *node, "cannot have its scratch memory of %zu bytes", scratch_bytes);
@@ -268,7 +296,12 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   arguments.outputs = state->outputs;
   arguments.batch = state->batch;
   if (state->scratch >= 0) arguments.scratch = context->tensors[state->scratch].data.uint8;
-  region::Run(state->program, region::ChosenRowKernels(), arguments, &state->state);
+  const region::RowKernels& kernels = region::ChosenRowKernels();
+  if (state->team == nullptr) {
+    region::Run(state->program, kernels, arguments, &state->state);
+  } else {
+    region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
+  }
   return kTfLiteOk;
 }
 

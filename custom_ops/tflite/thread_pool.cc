@@ -152,6 +152,11 @@ Workers HoldThreadPool(int num_threads) {
   return {wanted < kMaxThreads ? wanted : kMaxThreads, RunInPool};
 }
 
+uint32_t NumAtOnce(const Workers& workers) {
+  const uint32_t most = MaxHelpers() + 1;
+  return workers.count < most ? workers.count : most;
+}
+
 void ReleaseThreadPool(const Workers& workers) {
   if (workers.run != nullptr) SharedPool().Release();
 }

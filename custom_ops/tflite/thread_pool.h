@@ -15,6 +15,9 @@ namespace fmtc {
 Workers HoldThreadPool(int num_threads);
 void ReleaseThreadPool(const Workers& workers);
 
+// How many of them can be at work at the same time.
+uint32_t NumAtOnce(const Workers& workers);
+
 }  // namespace fmtc
 
 #endif  // FMTC_TFLITE_THREAD_POOL_H_

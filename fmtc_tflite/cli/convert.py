@@ -27,6 +27,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import (
+    DEFAULT_MAX_EXTRA_MACS,
     DEFAULT_MAX_KL,
     DEFAULT_PAPER_BITS,
     CalibrationOptions,
@@ -98,6 +99,12 @@ flags.DEFINE_string(
     "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
     "first of them that is installed).",
 )
+flags.DEFINE_float(
+    "max_extra_macs",
+    None,
+    "With --execution regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
+    f"where that saves memory (0 to 1; default: {DEFAULT_MAX_EXTRA_MACS:g}).",
+)
 flags.DEFINE_multi_string(
     "input_shape",
     [],
@@ -114,9 +121,19 @@ flags.DEFINE_float(
     None,
     f"With --preset paper: bits for the range of a map's main component (default: {DEFAULT_PAPER_BITS:g}).",
 )
-flags.DEFINE_string("include", None, "Code only feature maps whose tensor name has a match of this regular expression.")
-flags.DEFINE_string("exclude", None, "Do not code feature maps whose tensor name has a match.")
-flags.DEFINE_string("recipe", None, "JSON file that says what to do with which feature map; its form: docs/recipes.md.")
+flags.DEFINE_string(
+    "include",
+    None,
+    "Code only these feature maps (with --execution regions: fuse only these ops): op:17,20-25, type:CONV_2D, "
+    "shape:112x112x* or a regular expression on tensor names; several, with spaces between, must all be true.",
+)
+flags.DEFINE_string("exclude", None, "Leave these feature maps or ops alone; in the form of --include.")
+flags.DEFINE_string(
+    "recipe",
+    None,
+    "JSON file that says what to do with which feature map, or with --execution regions what is stored and what stays "
+    "outside; its form: docs/recipes.md.",
+)
 flags.DEFINE_enum(
     "output_kind",
     "auto",
@@ -161,6 +178,7 @@ def _options() -> ConvertOptions:
         execution=FLAGS.execution,
         kernels=FLAGS.kernels,
         runtime=FLAGS.runtime,
+        max_extra_macs=FLAGS.max_extra_macs,
         input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )
 
@@ -174,7 +192,7 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
     if options.execution == "regions":
         common.show(format_region_report(result.report))
     else:
-        common.show(format_report(result.report))
+        common.show(format_report(result.report, result.op_labels, all_rows=FLAGS.dry_run))
         _explain(result, options)
     if target is not None:
         common.show(f"written         {target}")

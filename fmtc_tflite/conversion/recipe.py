@@ -5,7 +5,8 @@
                {"tensor": "expand", "transform": "klt", "components": 16, "step": 2},
                {"tensor": ".*", "transform": "skip"}]}
 
-`tensor` is a regular expression searched in the tensor's name; the first entry that matches decides. `step` is in units
+`tensor` is a selector (fmtc_tflite.graph.selection), such as a regular expression searched in the tensor's name; the
+first entry that matches decides. `step` is in units
 of the tensor's own quantization (1 to 255): a number or, for the transform `step`, a list with one for each channel.
 Without it, `step` takes one per channel from the search that meets --max_kl or --max_bits_per_value. Feature maps that
 no entry matches are treated as without a recipe.
@@ -14,12 +15,12 @@ no entry matches are treated as without a recipe.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.errors import RecipeError, reason
+from fmtc_tflite.errors import RecipeError, UsageError, reason
 from fmtc_tflite.files import read_small
+from fmtc_tflite.graph.selection import Place, Selector, merged_name_warnings, parse_selector
 from fmtc_tflite.types import Treatment
 
 _KEYS = {"tensor", "transform", "step", "components"}
@@ -29,9 +30,9 @@ _TRANSFORMS = ("lossless", "step", "klt", "skip")
 class Recipe:
     """Ordered rules; see the module's text."""
 
-    def __init__(self, rules: list[tuple[re.Pattern[str], Treatment]]) -> None:
+    def __init__(self, rules: list[tuple[Selector, Treatment]]) -> None:
         self._rules = rules
-        self._used: set[int] = set()
+        self._decided: dict[Selector, list[Place]] = {selector: [] for selector, _ in rules}
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -44,32 +45,47 @@ class Recipe:
             document = json.loads(read_small(path))
         except (OSError, ValueError, RecursionError) as e:
             raise RecipeError(f"recipe {path}: {reason(e)}") from e
+        if isinstance(document, dict) and {"cut", "outside"} & set(document):
+            raise RecipeError(
+                f"recipe {path}: 'cut' and 'outside' are for --execution regions; to code feature maps it is "
+                '{"sites": [...]}'
+            )
         if not isinstance(document, dict) or set(document) != {"sites"} or not isinstance(document["sites"], list):
             raise RecipeError(f'recipe {path}: expected {{"sites": [...]}} and nothing else')
         return cls([_rule(entry, f"recipe {path}, sites[{i}]") for i, entry in enumerate(document["sites"])])
 
-    def treatment(self, tensor_name: str) -> Treatment | None:
+    def treatment(self, place: Place) -> Treatment | None:
         """What the first matching entry says; None if no entry matches."""
-        for i, (pattern, treatment) in enumerate(self._rules):
-            if pattern.search(tensor_name):
-                self._used.add(i)
+        for selector, treatment in self._rules:
+            if selector.matches(place):
+                self._decided[selector].append(place)
                 return treatment
         return None
 
     def unused(self) -> list[str]:
-        """Patterns that decided nothing: usually a misspelt name."""
-        return [pattern.pattern for i, (pattern, _) in enumerate(self._rules) if i not in self._used]
+        """Selectors that decided nothing: usually a misspelt name."""
+        return [selector.text for selector, places in self._decided.items() if not places]
+
+    def warnings(self) -> list[str]:
+        """What a user should know about what the selectors have matched."""
+        return [
+            warning
+            for selector, places in self._decided.items()
+            for warning in merged_name_warnings("recipe:", selector, places)
+        ]
 
 
-def _rule(entry: Any, where: str) -> tuple[re.Pattern[str], Treatment]:
+def _rule(entry: Any, where: str) -> tuple[Selector, Treatment]:
     if not isinstance(entry, dict) or not {"tensor", "transform"} <= set(entry) or not set(entry) <= _KEYS:
         raise RecipeError(
             f"{where}: got {entry!r}, expected the keys tensor and transform, and perhaps step, components"
         )
+    if not isinstance(entry["tensor"], str):
+        raise RecipeError(f"{where}: tensor {entry['tensor']!r}, expected a text")
     try:
-        pattern = re.compile(entry["tensor"])
-    except (re.error, TypeError) as e:
-        raise RecipeError(f"{where}: tensor {entry['tensor']!r} is not a regular expression: {e}") from e
+        selector = parse_selector(entry["tensor"])
+    except UsageError as e:
+        raise RecipeError(f"{where}: tensor {e}") from e
     transform, step, components = entry["transform"], entry.get("step"), entry.get("components")
     if transform not in _TRANSFORMS:
         raise RecipeError(f"{where}: transform {transform!r}, expected one of {', '.join(_TRANSFORMS)}")
@@ -83,7 +99,7 @@ def _rule(entry: Any, where: str) -> tuple[re.Pattern[str], Treatment]:
         raise RecipeError(f"{where}: transform klt needs a step, for instance 2")
     if components is not None and (transform != "klt" or type(components) is not int or components < 1):
         raise RecipeError(f"{where}: components {components!r}, expected a positive integer, with transform klt only")
-    return pattern, Treatment(transform, tuple(steps) if isinstance(step, list) else step, components)
+    return selector, Treatment(transform, tuple(steps) if isinstance(step, list) else step, components)
 
 
 def _is_step(x: Any) -> bool:

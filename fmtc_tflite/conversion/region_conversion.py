@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from fmtc_tflite.conversion.region_document import region_report
-from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
+from fmtc_tflite.conversion.region_document import macs_report, region_report
+from fmtc_tflite.conversion.region_plans import PlannedRegion, macs, plan_regions
+from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
@@ -15,6 +16,7 @@ from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
+from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
@@ -29,6 +31,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
 
     Raises:
       UnsupportedModelError: converted already, open shapes, or refused by the runtime.
+      RecipeError: see read_region_recipe.
       NothingToDoError: no group of ops is worth fusing.
       VerificationError: an output differs, or the graph does not come back.
     """
@@ -42,17 +45,23 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
     kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
-    found = find_candidates(subgraph, build, options.include, options.exclude)
-    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number)
+    wanted = read_region_recipe(options.recipe, subgraph)
+    found = find_candidates(subgraph, build, options.include, options.exclude, wanted.outside)
+    warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
+    budget = int(options.effective_max_extra_macs * macs(found))
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts, budget)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
+    recipe = recipe_of(subgraph, regions, left_out)
     reshapes = [op for op in subgraph.ops if is_reshape(op)]
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
-    return ConversionResult(converted, report, ())
+    report["macs"] = macs_report(regions, macs(found), options)
+    report["recipe"] = recipe
+    return ConversionResult(converted, report, (*warnings, *wanted.warnings))
 
 
 def check_shapes_known(model: Model) -> None:

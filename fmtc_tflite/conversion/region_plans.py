@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
 from fmtc_tflite.regions.ops import OpBuilder
-from fmtc_tflite.regions.planner import RegionPlan, plan_region, write_program
+from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, plan_region, write_program
 from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.region import Region
 
 _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
-_MOST_BORDERS = 12  # that a split is tried at: each means two more plans
+_MOST_BORDERS = 12  # of stages that a split is tried at: each means two more plans
+_NARROW_BORDERS = 4  # more, where the fewest bytes would lie between the two
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,27 @@ class _Choice:
 
 
 def plan_regions(
-    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int
+    subgraph: Subgraph,
+    found: Candidates,
+    build: OpBuilder,
+    kernel_set: int,
+    forced_cuts: Collection[Tensor] = (),
+    max_extra_macs: int = 0,
 ) -> tuple[list[PlannedRegion], dict[Op, str]]:
     """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
     Args:
       build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
+      forced_cuts: tensors that regions which make and read them store whole.
+      max_extra_macs: multiply-adds that all regions together may compute twice.
 
     Returns:
       The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = plan_region(group.region)
+        plan = _plan(group, forced_cuts)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -69,8 +79,36 @@ def plan_regions(
     choices, dropped = _without_harmful(subgraph, choices)
     for choice in dropped:
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
-    choices = _split(subgraph, choices, build)
+    choices = _split(subgraph, choices, build, forced_cuts)
+
+    if max_extra_macs and choices:
+        choices = _with_strips(subgraph, choices, forced_cuts, max_extra_macs)
     return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+
+
+def macs(found: Candidates) -> int:
+    """Multiply-adds of all ops that may be fused, of one batch item."""
+    return sum(op.macs for group in found.groups for op in group.region.ops)
+
+
+def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
+    """The plan of a group; its outputs are stored in any case."""
+    return plan_region(group.region, forced_cuts=set(forced_cuts) - set(group.outputs))
+
+
+def _with_strips(
+    subgraph: Subgraph, choices: list[_Choice], forced_cuts: Collection[Tensor], max_extra_macs: int
+) -> list[_Choice]:
+    """The same regions in column strips, where that makes the arena smaller."""
+    planners = {
+        choice.group: RegionPlanner(choice.group.region, set(forced_cuts) - set(choice.group.outputs), max_extra_macs)
+        for choice in choices
+    }
+
+    def replan(choice: _Choice, most: int, enough: int) -> _Choice:
+        return _Choice(choice.group, planners[choice.group].plan(most, enough))
+
+    return share_budget(choices, max_extra_macs, replan, lambda c, sizes: _whole_arena(subgraph, c, sizes))
 
 
 def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
@@ -91,10 +129,11 @@ def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRe
 # --- the whole graph --------------------------------------------------------------------------------------------------
 
 
-def _whole_arena(subgraph: Subgraph, choices: Sequence[_Choice]) -> int:
-    """The arena of the graph with these regions."""
+def _whole_arena(subgraph: Subgraph, choices: Sequence[_Choice], scratch_bytes: Sequence[int] | None = None) -> int:
+    """The arena of the graph with these regions, with the scratch memory that they need or that is given."""
     pairs = [(choice.group.ops, _region_op(choice.group)) for choice in choices]
-    scratch = {op: choice.plan.scratch_bytes for (_, op), choice in zip(pairs, choices, strict=True)}
+    sizes = [choice.plan.scratch_bytes for choice in choices] if scratch_bytes is None else scratch_bytes
+    scratch = {op: size for (_, op), size in zip(pairs, sizes, strict=True)}
     ops = fused_ops(subgraph, pairs, [op for op in subgraph.ops if is_reshape(op)])
     return _arena(subgraph, ops, subgraph.inputs, subgraph.outputs, scratch)
 
@@ -114,16 +153,21 @@ def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_
     return choices, dropped
 
 
-def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list[_Choice]:
+def _split(
+    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> list[_Choice]:
     """Puts two regions in the place of one where its outputs are in the way while its first stages run."""
     least, improved = _whole_arena(subgraph, choices), True
     while improved:
         improved = False
         for choice in choices:
             outputs = sum(tensor_bytes(tensor) for tensor in choice.group.outputs)
-            if len(choice.plan.stages) < 2 or outputs * _WORTH_SPLITTING < least:
+            if len(choice.group.region.ops) < 2 or outputs * _WORTH_SPLITTING < least:
                 continue
-            tries = [[*(c for c in choices if c is not choice), *pair] for pair in _halves(subgraph, choice, build)]
+            tries = [
+                [*(c for c in choices if c is not choice), *pair]
+                for pair in _halves(subgraph, choice, build, forced_cuts)
+            ]
             arenas = [_whole_arena(subgraph, each) for each in tries]
             if arenas and min(arenas) <= least - ALIGNMENT_BYTES:
                 least, choices, improved = min(arenas), tries[arenas.index(min(arenas))], True
@@ -131,13 +175,28 @@ def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder) -> list
     return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
 
 
-def _halves(subgraph: Subgraph, choice: _Choice, build: OpBuilder) -> Iterable[tuple[_Choice, _Choice]]:
-    """The region in two, at each border between its first stages."""
-    for stage in choice.plan.stages[:-1][:_MOST_BORDERS]:
-        last = next((op.source for op in reversed(stage.ops) if op.source is not None), None)
-        groups = None if last is None else split_group(subgraph, choice.group, last, build)
+def _halves(
+    subgraph: Subgraph, choice: _Choice, build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> Iterable[tuple[_Choice, _Choice]]:
+    """The region in two, at each border between its first stages and at the narrowest places."""
+    ends = (next((op.source for op in reversed(s.ops) if op.source is not None), None) for s in choice.plan.stages[:-1])
+    borders = [op for op in ends if op is not None][:_MOST_BORDERS]
+    for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
+        groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            yield _Choice(groups[0], plan_region(groups[0].region)), _Choice(groups[1], plan_region(groups[1].region))
+            first, second = (_Choice(half, _plan(half, forced_cuts)) for half in groups)
+            yield first, second
+
+
+def _narrowest(region: Region) -> list[Op]:
+    """The graph's ops behind which the fewest bytes are read later, the last ones first among equals."""
+    last_read = {tensor: number for number, op in enumerate(region.ops) for tensor in op.inputs}
+    found = []
+    for number, op in enumerate(region.ops[:-1]):
+        crossing = (o.output for o in region.ops[: number + 1] if last_read.get(o.output, 0) > number)
+        if op.source is not None:
+            found.append((sum(tensor.bytes for tensor in crossing), -number, op.source))
+    return [source for *_, source in sorted(found, key=lambda each: each[:2])[:_NARROW_BORDERS]]
 
 
 # --- one group --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.document import conversion_report, without_paths
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.conversion.source import Source
+from fmtc_tflite.conversion.treatment import place_sites
 from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.names import METADATA_NAME
@@ -25,11 +26,13 @@ class ConversionResult:
       content: the `.tflite` file.
       report: as in report_schema.json, without the model's path.
       warnings: lines that a user should see.
+      op_labels: what selects the op that writes each of the report's sites (`op:17`), in their order.
     """
 
     content: bytes
     report: dict[str, Any]
     warnings: tuple[str, ...]
+    op_labels: tuple[str, ...] = ()
 
 
 def finish(
@@ -42,4 +45,5 @@ def finish(
     file = ModelFile.parse(converted.to_bytes())
     ModelRunner(file, num_threads=source.options.num_threads).run(next(iter(source.samples.held_back)))
     document["model"]["converted_size_bytes"] = len(file.content)
-    return ConversionResult(file.content, document, tuple(warnings))
+    labels = tuple(place.label for place in place_sites([c.site for c in codings]))
+    return ConversionResult(file.content, document, (*source.warnings, *warnings), labels)

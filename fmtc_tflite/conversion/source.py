@@ -40,6 +40,7 @@ class Source:
       file: the original model.
       maps: its candidate feature maps, in the order of find_sites.
       store: keeps what is measured on the original model.
+      warnings: lines that a user should see.
     """
 
     file: ModelFile
@@ -47,6 +48,7 @@ class Source:
     samples: Samples
     store: CalibrationStore
     options: ConvertOptions
+    warnings: tuple[str, ...] = ()
 
     @property
     def values(self) -> int:
@@ -63,11 +65,12 @@ def open_source(content: bytes, options: ConvertOptions) -> Source:
     options.check()
     file = ModelFile.parse(content)
     check_convertible(file.model)
-    maps = choose_treatments(find_sites(file.model), options)
+    maps, warnings = choose_treatments(find_sites(file.model), options)
     require_coded(maps)
     samples = _open_samples(file.model, options)
     identity = calibration_identity(content, options.calibration, samples.build)
-    return Source(file, tuple(maps), samples, CalibrationStore(options.calibration.store, identity), options)
+    store = CalibrationStore(options.calibration.store, identity)
+    return Source(file, tuple(maps), samples, store, options, tuple(warnings))
 
 
 def _open_samples(model: Model, options: ConvertOptions) -> Samples:

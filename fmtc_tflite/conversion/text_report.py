@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from fmtc_tflite.rendering import shorten
+from fmtc_tflite.rendering import distinct_names
 from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 24
+_NAME_WIDTH = 44
 
 
-def format_report(document: dict[str, Any]) -> str:
-    """The report as a compact table: the largest feature maps, then the network."""
+def format_report(document: dict[str, Any], op_labels: Sequence[str], all_rows: bool = False) -> str:
+    """The report as a compact table: the largest feature maps, then the network.
+
+    Args:
+      op_labels: what selects the op that writes each of the report's sites.
+      all_rows: show all feature maps, in the order of execution.
+    """
     document = printable_document(document)
-    sites = sorted(document["sites"], key=lambda s: -s["values"])
-    lines = [f"{'feature map':44} {'shape':>17} {'transform':>9} {'step':>6} {'bits/value':>10}"]
-    for site in sites[:_TABLE_ROWS]:
-        shape = "x".join(map(str, site["shape"]))
-        step = "" if site["step"] is None else f"{site['step']:.2f}"
-        lines.append(
-            f"{shorten(site['tensor'], 44):44} {shape:>17} {site['transform'] or 'skipped':>9} {step:>6} "
-            f"{site['bits_per_value']:>10.3f}"
-        )
-    if len(sites) > _TABLE_ROWS:
-        lines.append(f"... and {len(sites) - _TABLE_ROWS} smaller ones; the JSON report has all of them")
+    names = distinct_names([site["tensor"] for site in document["sites"]], _NAME_WIDTH)
+    rows = list(zip(op_labels, names, document["sites"], strict=True))
+    if not all_rows:
+        rows = sorted(rows, key=lambda row: -row[2]["values"])
+    shown = rows if all_rows else rows[:_TABLE_ROWS]
+    columns = f"{'shape':>13} {'transform':>10} {'step':>6} {'bits/value':>10}"
+    lines = [f"{'op':>4} {'type':17} {'feature map':{_NAME_WIDTH}} {columns}"]
+    lines += [_row(*row) for row in shown]
+    if len(rows) > len(shown):
+        lines.append(f"... and {len(rows) - len(shown)} smaller ones; --dry_run lists all, as does the JSON report")
     return "\n".join([*lines, "", *_summary(document)])
+
+
+def _row(label: str, name: str, site: dict[str, Any]) -> str:
+    shape = "x".join(map(str, site["shape"]))
+    step = "" if site["step"] is None else f"{site['step']:.2f}"
+    return (
+        f"{label:>4} {site['producer'][:17]:17} {name:{_NAME_WIDTH}} {shape:>13} {site['transform'] or 'skipped':>10} "
+        f"{step:>6} {site['bits_per_value']:>10.3f}"
+    )
 
 
 def _summary(document: dict[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from fmtc_tflite.conversion.choices import Choice
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import NothingToDoError, RecipeError
 from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.graph.selection import Filter, Place, places
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
@@ -81,14 +81,17 @@ def require_coded(maps: Sequence[TreatedMap]) -> None:
         raise NothingToDoError(f"no feature map is left to code: {'; '.join(reasons)}")
 
 
-def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[TreatedMap]:
-    """A treatment for every candidate, in the order of `sites`.
+def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[list[TreatedMap], list[str]]:
+    """A treatment for every candidate, in the order of `sites`; and warnings.
 
     Raises:
       RecipeError: the recipe is malformed, has an entry that matches nothing, or asks for loss where there may be none.
+      UsageError: --include or --exclude is no selector.
     """
     recipe = Recipe.load(options.recipe) if options.recipe else Recipe([])
-    maps = [_treated(site, recipe, options) for site in sites]
+    filter_ = Filter.parse(options.include, options.exclude)
+    where = place_sites(sites)
+    maps = [_treated(site, place, recipe, filter_, options) for site, place in zip(sites, where, strict=True)]
     if options.objective == "traffic" and "klt" not in options.disable:
         by_tensor: dict[Tensor | None, Site] = {site.tensor: site for site in sites}
         maps = [
@@ -100,20 +103,25 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> list[Tr
             f"recipe {options.recipe}: no feature map's name matches {', '.join(recipe.unused())}; "
             "--dry_run lists the names"
         )
-    return maps
+    return maps, [*filter_.warnings(where), *recipe.warnings()]
 
 
-def _treated(site: Site, recipe: Recipe, options: ConvertOptions) -> TreatedMap:
+def place_sites(sites: Sequence[Site]) -> list[Place]:
+    """Where each feature map is written, for selectors."""
+    by_op = {op: place for subgraph in {s.subgraph: None for s in sites} for op, place in places(subgraph).items()}
+    return [replace(by_op[site.producer], tensors=(site.tensor,)) for site in sites]
+
+
+def _treated(site: Site, place: Place, recipe: Recipe, filter_: Filter, options: ConvertOptions) -> TreatedMap:
     name = site.name
-    from_recipe = recipe.treatment(name)
+    from_recipe = recipe.treatment(place)
     wanted = from_recipe or (LOSSLESS if options.is_lossless else options.default_treatment)
     treated = TreatedMap(site, wanted, asked_for=from_recipe is not None or options.include is not None)
     if site.skipped_reason is not None:
         return treated.skipped(site.skipped_reason)
-    if options.include is not None and not re.search(options.include, name):
-        return treated.skipped("not matched by --include")
-    if options.exclude is not None and re.search(options.exclude, name):
-        return treated.skipped("matched by --exclude")
+    left_out = filter_.reason(place)
+    if left_out is not None:
+        return treated.skipped(left_out)
     if options.preset == "paper" and site.subgraph.index:
         return treated.skipped("the preset paper codes the main subgraph only")
     if wanted.transform == "skip":

@@ -10,11 +10,13 @@ import numpy as np
 
 from fmtc_tflite.fidelity.accuracy import LabelRanks, MeanIou
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource
-from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter
 from fmtc_tflite.fidelity.metrics import Accumulator, Group, Predictions, RelativeMse, SampleMean, dequantize
+from fmtc_tflite.fidelity.region_sources import original_sources
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import check_coded_names, coded_tensors
 from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.region_ops import InnerTensor
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Layout:
       outputs: its graph outputs.
       sources: what fidelity compares, one for each output.
       coded: coded tensors by the original tensor's name, in execution order; empty if it is not converted.
+      inner: those sources that lie inside a region.
     """
 
     outputs: tuple[Tensor, ...]
     sources: tuple[FidelitySource, ...]
     coded: dict[str, Tensor]
+    inner: tuple[InnerTensor, ...] = ()
 
     @classmethod
     def of(cls, model: Model, output_kind: str) -> Layout:
@@ -49,7 +53,8 @@ class Layout:
         """
         check_coded_names(model)
         main = model.subgraphs[0]
-        return cls(tuple(main.outputs), tuple(fidelity_sources(model, output_kind)), coded_tensors(main))
+        sources, inner = original_sources(model, output_kind)
+        return cls(tuple(main.outputs), tuple(sources), coded_tensors(main), tuple(inner))
 
 
 class ModelMeter(Group):

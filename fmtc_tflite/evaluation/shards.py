@@ -18,7 +18,8 @@ from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor, load_model
-from fmtc_tflite.graph.region_ops import kernel_set_of
+from fmtc_tflite.graph.region_ops import kernel_set_of, region_inputs
+from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 
@@ -48,25 +49,31 @@ class Contender:
         self.layout = Layout.of(model, output_kind)
         graph = model.subgraphs[0]
         known = {*graph.inputs, *graph.outputs}
-        wanted = dict.fromkeys((*(source.tensor for source in self.layout.sources), *self.layout.coded.values()))
-        graph.outputs = [*graph.outputs, *(tensor for tensor in wanted if tensor not in known)]
+        inner = {each.tensor for each in self.layout.inner}
+        wanted = [source.tensor for source in self.layout.sources if source.tensor not in inner]
+        wanted += [*self.layout.coded.values(), *region_inputs(each.region for each in self.layout.inner)]
+        graph.outputs = [*graph.outputs, *(tensor for tensor in dict.fromkeys(wanted) if tensor not in known)]
         self._batch = graph.inputs[0].shape[0] if graph.inputs and graph.inputs[0].shape else 1
         self._runner = ModelRunner(
             ModelFile.of(model), num_threads=num_threads, runtime=runtime, default_kernels=True, kernels=kernels
         )
+        self._inner = InnerReader(self._runner, self.layout.inner)
 
     def run(self, sample: Mapping[str, np.ndarray]) -> Outputs:
         """What the model gives for one sample."""
         self._runner.run(sample)
+        inner = self._inner.read()
         return Outputs(
             [self._read(tensor) for tensor in self.layout.outputs],
-            [self._read(source.tensor) for source in self.layout.sources],
+            [self._first(inner[s.tensor]) if s.tensor in inner else self._read(s.tensor) for s in self.layout.sources],
             {name: self._runner.read(tensor) for name, tensor in self.layout.coded.items()},
         )
 
     def _read(self, tensor: Tensor) -> np.ndarray:
-        """A tensor's value; of a fixed batch, which holds copies of one sample, the first item."""
-        value = self._runner.read(tensor)
+        return self._first(self._runner.read(tensor))
+
+    def _first(self, value: np.ndarray) -> np.ndarray:
+        """Of a fixed batch, which holds copies of one sample, the first item."""
         return value[:1] if self._batch > 1 and value.shape[:1] == (self._batch,) else value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fmtc_tflite.graph.region_ops import KERNEL_SETS
 from fmtc_tflite.text import printable_document
 
 
@@ -20,6 +21,8 @@ def format_evaluation(document: dict[str, Any]) -> str:
     if document["comparison"] is not None:
         lines += ["", *_comparison(document["comparison"])]
     data, timing = document["data"], document["timing"]
+    if document["runtime"]["kernels"] in KERNEL_SETS:
+        lines.append(f"kernels         {document['runtime']['kernels']}, whose results the model's regions give")
     speed = timing["samples_per_second"]
     workers = "Beam" if timing["num_workers"] is None else f"{timing['num_workers']} worker(s)"
     text = "" if speed is None else f", {speed:.1f} samples/s with {workers}"

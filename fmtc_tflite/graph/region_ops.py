@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fmtc_tflite.errors import ModelFormatError
-from fmtc_tflite.graph.model import Model, Op
+from fmtc_tflite.graph.model import Model, Op, Tensor
 from fmtc_tflite.graph.names import REGION
 
 KERNEL_SETS = ("xnnpack", "builtin", "reference")  # by their number in a program
@@ -13,6 +15,21 @@ KERNEL_SETS = ("xnnpack", "builtin", "reference")  # by their number in a progra
 _MAGIC = b"FMRG"
 _HEADER_BYTES = 64
 _KERNEL_SET_OFFSET, _SCRATCH_OFFSET = 6, 28
+
+
+@dataclass(frozen=True)
+class InnerTensor:
+    """A tensor of the original that lies inside a region.
+
+    Attributes:
+      tensor: the original's.
+      region: the FMTC_REGION that computes it.
+      number: of the program's tensor that has its values.
+    """
+
+    tensor: Tensor
+    region: Op
+    number: int
 
 
 def is_region(op: Op) -> bool:
@@ -23,6 +40,11 @@ def is_region(op: Op) -> bool:
 def region_ops(model: Model) -> list[Op]:
     """All of a model's."""
     return [op for subgraph in model.subgraphs for op in subgraph.ops if is_region(op)]
+
+
+def region_inputs(regions: Iterable[Op]) -> list[Tensor]:
+    """What regions read, their programs left out."""
+    return list(dict.fromkeys(tensor for op in regions for tensor in op.inputs[:-1] if tensor is not None))
 
 
 def program_bytes(op: Op) -> bytes:

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.rendering import shorten
+from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 16
@@ -130,14 +130,17 @@ def _map_table(model: dict[str, Any], traffic_model: str) -> list[str]:
         return _op_table(model)
     maps = sorted(model["feature_maps"], key=lambda m: -m["raw"]["energy_pj"])
     head = "largest feature maps (fused_codec)"
-    rows = [f"{head:48} {'shape':>16} {'raw bytes':>11} {'coded mean':>11} {'bits/value':>10} {'level':>8} {'uJ':>9}"]
-    for row in maps[:_TABLE_ROWS]:
+    columns = f"{'raw bytes':>11} {'coded mean':>11} {'bits/value':>10} {'level':>8} {'uJ':>9}"
+    rows = [f"{head:44} {'op':>4} {'shape':>15} {columns}"]
+    writers = {name: op["index"] for op in model["ops"] for name in op["outputs"]}
+    names = distinct_names([row["tensor"] for row in maps], 42)
+    for name, row in zip(names[:_TABLE_ROWS], maps, strict=False):
         coded = "-" if row["coded_bytes"] is None else f"{row['coded_bytes']['mean']:,.0f}"
         bits = "-" if row["bits_per_value"] is None else f"{row['bits_per_value']:.3f}"
         fused = row["fused_codec"]
         rows.append(
-            f"{'  ' + shorten(row['tensor'], 46):48} {'x'.join(map(str, row['shape'])):>16} {row['raw_bytes']:>11,} "
-            f"{coded:>11} {bits:>10} {fused['level']:>8} {fused['energy_pj'] / _MICRO:>9.2f}"
+            f"{'  ' + name:44} {writers.get(row['tensor'], '-'):>4} {'x'.join(map(str, row['shape'])):>15} "
+            f"{row['raw_bytes']:>11,} {coded:>11} {bits:>10} {fused['level']:>8} {fused['energy_pj'] / _MICRO:>9.2f}"
         )
     return rows + _and_more(len(maps))
 
@@ -145,11 +148,12 @@ def _map_table(model: dict[str, Any], traffic_model: str) -> list[str]:
 def _op_table(model: dict[str, Any]) -> list[str]:
     ops = sorted(model["ops"], key=lambda op: -op["as_executed"]["energy"]["total_pj"])
     head = "ops with the most energy (as_executed)"
-    rows = [f"{head:48} {'op':>20} {'read bytes':>12} {'written':>12} {'weights':>12} {'uJ':>9}"]
-    for op in ops[:_TABLE_ROWS]:
+    rows = [f"{head:44} {'op':>25} {'read bytes':>12} {'written':>12} {'weights':>12} {'uJ':>9}"]
+    names = distinct_names([", ".join(op["outputs"]) for op in ops], 42)
+    for name, op in zip(names[:_TABLE_ROWS], ops, strict=False):
         moved = op["as_executed"]
         rows.append(
-            f"{'  ' + shorten(', '.join(op['outputs']), 46):48} {op['opcode']:>20} "
+            f"{'  ' + name:44} {op['index']:>4} {op['opcode'][:20]:>20} "
             f"{moved['feature_map_read_bytes']:>12,.0f} {moved['feature_map_written_bytes']:>12,.0f} "
             f"{moved['weights_read_bytes']:>12,.0f} {moved['energy']['total_pj'] / _MICRO:>9.2f}"
         )

@@ -6,8 +6,7 @@ each group is one op. RESHAPEs that keep the batch join as other names of what t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
+from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
@@ -51,23 +51,34 @@ class Candidates:
 
 
 def find_candidates(
-    subgraph: Subgraph, build: OpBuilder, include: str | None = None, exclude: str | None = None
+    subgraph: Subgraph,
+    build: OpBuilder,
+    include: str | None = None,
+    exclude: str | None = None,
+    outside: Collection[Op] = (),
 ) -> Candidates:
     """Finds the groups.
 
     Args:
       build: makes an op's RegionOp.
-      include, exclude: regular expressions on the names of the ops' outputs.
+      include, exclude: selectors of ops; see fmtc_tflite.graph.selection.
+      outside: ops that are to stay outside for no reason of their own.
+
+    Raises:
+      UsageError: one is no selector.
     """
     left_out: dict[Op, str] = {}
-    for op in subgraph.ops:
-        reason = _filtered(op, include, exclude) or _unfit(subgraph, op) or _refusal(op, build)
-        if reason is not None:
-            left_out[op] = reason
+    filter_ = Filter.parse(include, exclude)
+    for op, place in places(subgraph).items():
+        reason = filter_.reason(place) or _unfit(subgraph, op) or _refusal(op, build)
+        if reason is not None or op in outside:
+            left_out[op] = reason or "left outside by the recipe"
     while True:
         grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out])
         try:
-            groups = [_make_group(subgraph, ops, build) for ops in grouping.groups()]
+            members = grouping.groups()
+            made = {tensor for ops in members for op in ops for tensor in op.outputs if tensor is not None}
+            groups = [_GroupBuilder(subgraph, ops, build, made).build() for ops in members]
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
@@ -91,16 +102,7 @@ class _RefusedInGroup(Exception):
 
 
 def _fused_ops(group: Group) -> int:
-    return sum(op.source is not None for op in group.region.ops)
-
-
-def _filtered(op: Op, include: str | None, exclude: str | None) -> str | None:
-    names = [tensor.name for tensor in op.outputs if tensor is not None]
-    if include is not None and not any(re.search(include, name) for name in names):
-        return "not matched by --include"
-    if exclude is not None and any(re.search(exclude, name) for name in names):
-        return "matched by --exclude"
-    return None
+    return len({op.source for op in group.region.ops} - {None})
 
 
 def _activations(op: Op) -> list[Tensor]:
@@ -110,8 +112,8 @@ def _activations(op: Op) -> list[Tensor]:
 def _unfit(subgraph: Subgraph, op: Op) -> str | None:
     """What keeps an op of any kind outside."""
     activations = _activations(op)
-    if len(op.outputs) != 1 or op.outputs[0] is None or not activations or activations == [op.outputs[0]]:
-        return "it does not make one tensor from others"
+    if not op.outputs or None in op.outputs or activations == op.outputs:
+        return "it does not make tensors from others"
     if any(t.is_variable for t in activations) or any(t is not None for t in op.intermediates):
         return "it has a state"
     if any(t.raw.sparsity is not None for t in op.inputs if t is not None):
@@ -212,10 +214,6 @@ def _without_leading_reshapes(ops: list[Op]) -> list[Op]:
     return kept
 
 
-def _make_group(subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> Group:
-    return _GroupBuilder(subgraph, ops, build).build()
-
-
 def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) -> tuple[Group, Group] | None:
     """Two groups for one, the first up to an op and RESHAPEs directly behind it; None if one of them cannot be."""
     end = group.ops.index(last) + 1
@@ -224,16 +222,23 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
     if not all(parts):
         return None
+    kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}
     try:
-        first, second = (_make_group(subgraph, ops, build) for ops in parts)
+        first, second = (_GroupBuilder(subgraph, ops, build, kept).build() for ops in parts)
     except _RefusedInGroup:
         return None
     return first, second
 
 
 class _GroupBuilder:
-    def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder) -> None:
-        self._subgraph, self._ops, self._build = subgraph, ops, build
+    """Makes a group of ops.
+
+    Args:
+      kept: tensors that are read as they are; what RESHAPEs read that make them may be inside another region.
+    """
+
+    def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder, kept: Collection[Tensor]) -> None:
+        self._subgraph, self._ops, self._build, self._kept = subgraph, ops, build, kept
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
 
@@ -248,14 +253,24 @@ class _GroupBuilder:
                 continue
             self._check_shapes(op)
             try:
-                region_ops.append(self._build(op, self._tensor))
+                built = self._build(op, self._tensor)
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
+            for each in built:
+                if self._is_used(op, each.output):
+                    region_ops.append(each)
+                if each.source is not None:
+                    self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
         inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
+
+    def _is_used(self, op: Op, output: RegionTensor) -> bool:
+        """Whether anybody reads one of several outputs of an op."""
+        tensor = output.source
+        return len(op.outputs) == 1 or tensor in self._subgraph.outputs or bool(self._view.consumer_ops(tensor))
 
     def _check_shapes(self, op: Op) -> None:
         for tensor in op.inputs:
@@ -273,7 +288,7 @@ class _GroupBuilder:
     def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
         """The region's inputs; an op may have given one another form than the graph's."""
         written = {op.output for op in ops}
-        made = {tensor.source for tensor in written}
+        made = {op.output.source for op in ops if op.source is not None}
         read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
         for op in ops:
             if op.source is not None and any(t in read and t.source in made for t in op.inputs):
@@ -282,7 +297,7 @@ class _GroupBuilder:
 
     def _before_reshapes(self, tensor: Tensor) -> Tensor:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
-        while (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
+        while tensor not in self._kept and (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
             source = op.inputs[0]
             if source is None or _unfit(self._subgraph, op) or _refusal(op, _refuse):
                 break
@@ -318,5 +333,5 @@ class _GroupBuilder:
         return [each for op in ops for each in (op, *copies.get(op.output, ()))], found
 
 
-def _refuse(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
+def _refuse(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
     raise OpRefusedError("not needed here")

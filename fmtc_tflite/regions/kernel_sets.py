@@ -164,6 +164,9 @@ def _is_grouped(op: Op) -> bool:
 
 def xnnpack_takes(op: Op) -> bool:
     """Whether the delegate claims an op of 8-bit (or partly float32) tensors; of those whose results depend on it."""
+    result = op.outputs[0]
+    if result is not None and result.dtype == np.float32:
+        return op.opcode in _XNNPACK_FLOATS
     takes = _XNNPACK.get(op.opcode)
     return takes is not None and takes(op)
 
@@ -213,6 +216,26 @@ def _takes_quantize(op: Op) -> bool:
     return bool(1 / 256 <= np.float32(source.scale) / np.float32(result.scale) <= 128)
 
 
+def _takes_leaky_relu(op: Op) -> bool:
+    source, result = op.inputs[0], op.outputs[0]
+    alpha = np.float32(op.options.alpha)
+    if source is None or result is None or source.scale is None or result.scale is None:
+        return False
+    positive = np.float32(source.scale) / np.float32(result.scale)
+    negative = positive * alpha
+    is_normal = bool(np.isfinite(alpha) and abs(alpha) >= np.finfo(np.float32).tiny)
+    fits = 1 / 256 <= positive <= 128 and -127.99609375 <= negative <= 128 and abs(negative) >= 1 / 256
+    return is_normal and bool(fits)
+
+
+def _takes_mul(op: Op) -> bool:
+    a, b, result = op.inputs[0], op.inputs[1], op.outputs[0]
+    if a is None or b is None or result is None or None in (a.scale, b.scale, result.scale):
+        return False
+    product = np.float32(a.scale) * np.float32(b.scale)
+    return _known_activation(op) and bool(1 / 65536 <= product / np.float32(result.scale) < 256)
+
+
 def _always(op: Op) -> bool:
     return True
 
@@ -226,4 +249,14 @@ _XNNPACK = {
     "MAX_POOL_2D": _takes_max_pool,
     "QUANTIZE": _takes_quantize,
     "RESIZE_BILINEAR": _always,
+    "SUB": _takes_add,
+    "MUL": _takes_mul,
+    "LOGISTIC": _always,
+    "TANH": _always,
+    "LEAKY_RELU": _takes_leaky_relu,
 }
+# Of ops whose output is float32, if their activation is known.
+_XNNPACK_FLOATS = (
+    "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "SQUARE", "SQRT", "LOGISTIC",
+    "RELU", "RELU6", "RELU_N1_TO_1", "DEQUANTIZE",
+)  # fmt: skip

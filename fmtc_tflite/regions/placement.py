@@ -14,7 +14,7 @@ import numpy as np
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align
-from fmtc_tflite.regions.stages import Stage, StageCosts, own_memory
+from fmtc_tflite.regions.stages import RegionSpans, Stage, own_memory
 
 _TRIALS = 300
 
@@ -93,15 +93,15 @@ class _Body:
         return -self.extent, self.parts[0].first - self.parts[-1].last
 
 
-def place(costs: StageCosts, stages: Sequence[Stage]) -> Placement:
+def place(spans: RegionSpans, stages: Sequence[Stage]) -> Placement:
     """Places everything; deterministic."""
     # A circle stays where it is however many cuts follow one another in it, a chain of overlays moves with each.
     tries = []
     for prefer_circles in (True, False):
-        circles, bodies = _cut_bodies(costs, stages, prefer_circles)
+        circles, bodies = _cut_bodies(spans, stages, prefer_circles)
         tries.append((circles, _best_places(bodies, _ring_bodies(stages), stages)))
     circles, places = min(tries, key=lambda each: each[1].extent)
-    return _placement(costs, circles, places, stages)
+    return _placement(spans, circles, places, stages)
 
 
 def _best_places(bodies: list[_Body], rings: list[_Body], stages: Sequence[Stage]) -> _Places:
@@ -119,23 +119,23 @@ def _best_places(bodies: list[_Body], rings: list[_Body], stages: Sequence[Stage
     return best
 
 
-def _cut_bodies(costs: StageCosts, stages: Sequence[Stage], prefer_circles: bool) -> tuple[list[_Circle], list[_Body]]:
+def _cut_bodies(spans: RegionSpans, stages: Sequence[Stage], prefer_circles: bool) -> tuple[list[_Circle], list[_Body]]:
     """The circles of all cuts, and the bodies that they form."""
     number_of = {op: number for number, stage in enumerate(stages) for op in range(stage.first, stage.end)}
     links = [overlay for stage in stages for overlay in stage.overlays]
     rows = {o.new: o.circle_rows for o in links if o.circle_rows is not None and (prefer_circles or not o.is_linear)}
     after, overlaying = {overlay.old: overlay.new for overlay in links}, {overlay.new for overlay in links}
     circles: dict[RegionTensor, _Circle] = {}
-    for cut in (cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end)):
+    for cut in (cut for stage in stages for cut in spans.new_cuts(stage.first, stage.end)):
         if cut in rows:
             continue
-        circle = _Circle([cut], [], cut.height, costs.forms[cut].row_bytes, number_of[costs.producer[cut]], 0)
+        circle = _Circle([cut], [], cut.height, spans.forms[cut].row_bytes, number_of[spans.producer[cut]], 0)
         while (new := after.get(circle.members[-1])) in rows:
             circle.members.append(new)
             circle.steps.append(rows[new])
             circle.depth = max(circle.depth, new.height + rows[new])
-            circle.row_bytes = max(circle.row_bytes, costs.forms[new].row_bytes)
-        circle.last = number_of[costs.last_read[circle.members[-1]]]
+            circle.row_bytes = max(circle.row_bytes, spans.forms[new].row_bytes)
+        circle.last = number_of[spans.last_read[circle.members[-1]]]
         circle.anchor_last = cut not in overlaying
         circles |= dict.fromkeys(circle.members, circle)
     unique = list(dict.fromkeys(circles.values()))
@@ -241,12 +241,12 @@ class _Places:
         return offset
 
 
-def _placement(costs: StageCosts, circles: list[_Circle], places: _Places, stages: Sequence[Stage]) -> Placement:
+def _placement(spans: RegionSpans, circles: list[_Circle], places: _Places, stages: Sequence[Stage]) -> Placement:
     tensors: dict[RegionTensor, Memory] = {}
     for circle in circles:
         start = places.start_of[circle]
         for number, member in enumerate(circle.members):
-            tensors[member] = Memory(costs.forms[member], start, circle.depth, circle.row_bytes, circle.phase(number))
+            tensors[member] = Memory(spans.forms[member], start, circle.depth, circle.row_bytes, circle.phase(number))
     own: dict[RegionOp, tuple[int, int]] = {}
     for number, stage in enumerate(stages):
         for tensor, form in stage.rings.items():

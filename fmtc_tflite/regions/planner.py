@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.placement import Memory, Placement, place
 from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.region import Region
-from fmtc_tflite.regions.stages import Stage, StageCosts, fewest_stored, least_scratch
+from fmtc_tflite.regions.search import cheapest_stages, least_scratch
+from fmtc_tflite.regions.stage_costs import StageCosts
+from fmtc_tflite.regions.stages import RegionSpans, Stage
+from fmtc_tflite.regions.strips import divisions
 
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4,
           np.dtype(np.int8): 9}  # fmt: skip
@@ -24,7 +29,7 @@ class RegionPlan:
     """How a region is executed.
 
     Attributes:
-      stages: one pass each, in order.
+      stages: in order; one pass each, or one for each of its strips.
       cuts: tensors that are stored whole.
       placement: where everything lies in scratch memory.
     """
@@ -43,23 +48,63 @@ class RegionPlan:
         """Written to cuts and outputs, per item."""
         return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
 
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per item, those that are computed twice not counted."""
+        return sum(op.macs for op in self.region.ops)
 
-def plan_region(region: Region) -> RegionPlan:
-    """Plans a region for the least scratch memory; deterministic."""
-    costs = StageCosts(region)
-    least = least_scratch(costs)
-    best: tuple[Placement, list[Stage]] | None = None
+    @property
+    def extra_macs(self) -> int:
+        """Multiply-adds that strips compute twice, per item."""
+        return sum(stage.extra_macs for stage in self.stages)
+
+
+class RegionPlanner:
+    """Plans a region, also several times; deterministic.
+
+    Args:
+      forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
+      max_extra_macs: multiply-adds that strips may compute twice at most.
+    """
+
+    def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), max_extra_macs: int = 0) -> None:
+        self._costs = StageCosts(RegionSpans(region, forced_cuts=forced_cuts))
+        self._whole_rows = _plan(self._costs, least_scratch(self._costs, 0), 0)
+        if max_extra_macs:
+            self._costs.add_strips(divisions(), self._whole_rows.scratch_bytes, max_extra_macs)
+
+    def plan(self, max_extra_macs: int = 0, enough_bytes: int = 0) -> RegionPlan:
+        """A plan for the least scratch memory.
+
+        Args:
+          max_extra_macs: multiply-adds that strips may compute twice.
+          enough_bytes: scratch memory below which nothing is gained: fewest multiply-adds are computed twice with it.
+        """
+        if not max_extra_macs or self._whole_rows.scratch_bytes <= enough_bytes:
+            return self._whole_rows
+        least = max(least_scratch(self._costs, max_extra_macs), enough_bytes)
+        in_strips = _plan(self._costs, least, max_extra_macs)
+        return min(self._whole_rows, in_strips, key=lambda plan: plan.scratch_bytes)
+
+
+def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
+    """Plans a region for the least scratch memory; see RegionPlanner."""
+    return RegionPlanner(region, forced_cuts, max_extra_macs).plan(max_extra_macs)
+
+
+def _plan(costs: StageCosts, least: int, max_extra_macs: int) -> RegionPlan:
+    """The plan that takes least memory once it is placed, of those that need the least or hardly more."""
+    best: RegionPlan | None = None
     for margin in _MARGINS:
-        stages = fewest_stored(costs, int(least * margin))
-        if stages is None or (best is not None and best[0].scratch_bytes < least * margin):
+        stages = cheapest_stages(costs, int(least * margin), max_extra_macs)
+        if stages is None or (best is not None and best.scratch_bytes < least * margin):
             break
-        placement = place(costs, stages)
-        if best is None or placement.scratch_bytes < best[0].scratch_bytes:
-            best = placement, stages
+        placement = place(costs.spans, stages)
+        if best is None or placement.scratch_bytes < best.scratch_bytes:
+            cuts = tuple(cut for stage in stages for cut in costs.spans.new_cuts(stage.first, stage.end))
+            best = RegionPlan(costs.spans.region, tuple(stages), cuts, placement)
     assert best is not None  # the first limit is met by construction
-    placement, stages = best
-    cuts = tuple(cut for stage in stages for cut in costs.new_cuts(stage.first, stage.end))
-    return RegionPlan(region, tuple(stages), cuts, placement)
+    return best
 
 
 def write_program(plan: RegionPlan, kernel_set: int) -> Program:
@@ -71,10 +116,9 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
     writer = ProgramWriter()
     numbers, tensors = _tensor_records(plan)
     ops: list[RegionOp] = []
-    passes, records = [], []
+    passes, records = list[ProgramPass](), []
     for stage in plan.stages:
-        steps = tuple(len(ops) + step for step in stage.pull.steps)
-        passes.append(ProgramPass(len(ops), len(stage.ops), steps))
+        passes += _passes(stage, len(ops))
         ops += stage.ops
         records += [_op_record(op, numbers, plan, writer) for op in stage.ops]
     program = writer.finish(
@@ -82,6 +126,14 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
     )
     check_memory(program, ops)
     return program
+
+
+def _passes(stage: Stage, first_op: int) -> Iterable[ProgramPass]:
+    """One for each strip."""
+    steps = tuple(first_op + step for step in stage.pull.steps)
+    for strip in range(stage.strips):
+        windows = None if stage.windows is None else tuple(stage.windows[op][strip] for op in stage.ops)
+        yield ProgramPass(first_op, len(stage.ops), steps, windows)
 
 
 def _tensor_records(plan: RegionPlan) -> tuple[dict[RegionTensor, int], list[ProgramTensor]]:
@@ -103,7 +155,8 @@ def _dense_record(place_: int, index: int, tensor: RegionTensor) -> ProgramTenso
 def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
     form, shape = memory.form, (tensor.height, tensor.width, tensor.channels)
     rows = (memory.offset, memory.depth, memory.row_bytes, form.pixel_bytes, form.left, form.right, tensor.zero_point)
-    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, phase=memory.phase)
+    windowed = form.is_windowed
+    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, windowed=windowed, phase=memory.phase)
 
 
 def _op_record(op: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter) -> ProgramOp:

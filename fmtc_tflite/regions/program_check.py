@@ -74,6 +74,8 @@ def _check_scratch_tensor(program: Program, index: int, tensor: ProgramTensor, w
     element = _check_shape(where, tensor)
     columns = tensor.left + width + tensor.right
     require(tensor.index == 0, f"{where} lies in scratch memory and stands for number {tensor.index}")
+    padded = bool(tensor.left or tensor.right or tensor.padding)
+    require(element == 1 or not padded, f"{where} has padding and elements of {element} bytes")
     require(
         tensor.pixel_bytes >= tensor.channels * element and tensor.pixel_bytes % element == 0,
         f"{where} has {tensor.pixel_bytes} bytes a pixel for {tensor.channels} channels of {element}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
@@ -27,12 +27,22 @@ class Region:
 
 @dataclass(frozen=True)
 class Form:
-    """Rows of a tensor in scratch memory, as its readers want them: bytes, and padding columns on both sides."""
+    """Rows of a tensor in scratch memory, as its readers want them: bytes, and padding columns on both sides.
+
+    Attributes:
+      is_windowed: whether a row holds the columns of one strip only.
+    """
 
     pixel_bytes: int
     left: int
     right: int
     row_bytes: int
+    is_windowed: bool = False
+
+    def windowed(self, columns: int) -> Form:
+        """The same for strips of at most so many columns."""
+        row_bytes = align((self.left + columns + self.right) * self.pixel_bytes, ROW_ALIGNMENT)
+        return replace(self, row_bytes=row_bytes, is_windowed=True)
 
 
 Read = tuple[RegionOp, int]  # an op and the number of the input that it reads

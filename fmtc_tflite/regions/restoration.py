@@ -11,6 +11,7 @@ import hashlib
 import json
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,23 +94,63 @@ def restore_regions(converted: Model) -> Model:
     return original
 
 
+@dataclass(frozen=True)
+class OriginalOps:
+    """The original of a model with regions, and where its ops are.
+
+    Attributes:
+      model: the original.
+      numbers: for each FMTC_REGION, the number of the original op of each op of its program; -1 where the planner made
+        it up.
+    """
+
+    model: Model
+    numbers: tuple[tuple[int, ...], ...]
+
+    def results(self, numbers: Sequence[int]) -> list[Tensor | None]:
+        """What each op of a program, by these numbers, computes of the original; None where it was made up.
+
+        An op with several results has an op of the program for each, in their order.
+        """
+        seen: Counter[int] = Counter()
+        found: list[Tensor | None] = []
+        for number in numbers:
+            outputs = self.model.subgraphs[0].ops[number].outputs if number >= 0 else []
+            found.append(outputs[seen[number]] if seen[number] < len(outputs) else None)
+            seen[number] += 1
+        return found
+
+
+def original_ops(converted: Model) -> OriginalOps:
+    """The original of a model with regions, and which of its ops are in which region.
+
+    Raises:
+      UnsupportedModelError, ModelFormatError: see restore_regions.
+    """
+    original = restore_regions(converted)
+    sizes = [len(Program.from_bytes(program_bytes(op)).ops) for op in region_ops(converted)]
+    try:
+        directory, _ = _entry(converted.metadata[RESTORE_METADATA_NAME])
+        numbers = tuple(tuple(int(number) for number in own) for own in directory["ops"])
+        known = range(-1, len(original.subgraphs[0].ops))
+        if [len(own) for own in numbers] != sizes or any(number not in known for own in numbers for number in own):
+            raise ValueError("it numbers other ops than the programs have")
+    except _DAMAGED as error:
+        raise ModelFormatError(
+            f"the metadata '{RESTORE_METADATA_NAME}' is damaged: {error}; convert the model again"
+        ) from error
+    return OriginalOps(original, numbers)
+
+
 def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
     """(operator, tensor that it writes) of each op of each region's program; ('COPY', '') for what the planner made up.
 
     Raises:
       UnsupportedModelError, ModelFormatError: see restore_regions.
     """
-    ops = restore_regions(converted).subgraphs[0].ops
-    sizes = [len(Program.from_bytes(program_bytes(op)).ops) for op in region_ops(converted)]
-    try:
-        directory, _ = _entry(converted.metadata[RESTORE_METADATA_NAME])
-        if [len(numbers) for numbers in directory["ops"]] != sizes:
-            raise ValueError("it numbers other ops than the programs have")
-        return [[("COPY", "") if n < 0 else _name(ops[n]) for n in numbers] for numbers in directory["ops"]]
-    except _DAMAGED as error:
-        raise ModelFormatError(
-            f"the metadata '{RESTORE_METADATA_NAME}' is damaged: {error}; convert the model again"
-        ) from error
+    original = original_ops(converted)
+    ops = original.model.subgraphs[0].ops
+    return [[("COPY", "") if n < 0 else _name(ops[n]) for n in numbers] for numbers in original.numbers]
 
 
 def _name(op: Op) -> tuple[str, str]:

@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
     "inference": ({"graph", "runtime"}, {"numpy"}),
-    "fidelity": ({"graph", "inference", "progress"}, {"numpy"}),
+    "fidelity": ({"graph", "inference", "progress", "regions"}, {"numpy"}),
     "calibration": (
         {"coding", "data", "fidelity", "files", "graph", "inference", "progress", "runtime", "sharding"},
         {"numpy"},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Kernel(ABC):
-    """An op of a program. Values of 8 bits in scratch memory are uint8; inputs of the region have their own type."""
+    """An op of a program. Values of 8 bits in scratch memory are uint8; all others have their own type."""
 
     accumulates = False
 
@@ -58,10 +58,10 @@ def make_kernel(program: Program, number: int) -> Kernel:
     Raises:
       ModelFormatError: an unknown kind, or parameters that are not the kind's.
     """
-    from fmtc_tflite.regions.reference import moves, pointwise, products, reductions
+    from fmtc_tflite.regions.reference import arg_max, floats, moves, pointwise, products, reductions
 
     op = program.ops[number]
-    for module in (products, pointwise, reductions, moves):
+    for module in (products, pointwise, reductions, moves, arg_max, floats):
         if op.kind in module.KERNELS:
             try:
                 return module.KERNELS[op.kind](program, op)

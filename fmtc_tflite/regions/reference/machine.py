@@ -132,14 +132,15 @@ class _Item:
                 self._trace(self._item, number, row, values)
 
     def _row(self, index: int, row: int) -> tuple[np.ndarray, int]:
-        """A row in scratch memory as [pixels, channels], and the column of its first pixel."""
+        """A row in scratch memory as [pixels, channels], bytes as uint8, and the column of its first pixel."""
         tensor = self._program.tensors[index]
         origin = self._windows[index][0] if tensor.windowed else 0
         start = tensor.row_offset(row)
         pixels = tensor.row_bytes // tensor.pixel_bytes
         data = self._scratch[start : start + pixels * tensor.pixel_bytes].reshape(pixels, tensor.pixel_bytes)
-        element = _DTYPES[tensor.type].itemsize
-        return data[:, : tensor.channels * element], origin - tensor.left
+        dtype = _DTYPES[tensor.type]
+        stored = np.dtype(np.uint8) if dtype.itemsize == 1 else dtype
+        return data[:, : tensor.channels * dtype.itemsize].view(stored), origin - tensor.left
 
     def _read(self, index: int, row: int, columns: np.ndarray) -> np.ndarray:
         tensor = self._program.tensors[index]

@@ -13,7 +13,7 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import REGION
-from fmtc_tflite.regions.candidates import find_candidates
+from fmtc_tflite.regions.candidates import find_candidates, split_group
 from fmtc_tflite.regions.ops import OpRefusedError, RegionOp, RegionTensor
 from model_builder import ModelBuilder
 from region_doubles import WindowDouble
@@ -21,13 +21,13 @@ from region_doubles import WindowDouble
 ADD, SOFTMAX = schema.BuiltinOperator.ADD, schema.BuiltinOperator.SOFTMAX
 
 
-def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
+def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
     """Knows all ops but SOFTMAX."""
     if op.opcode == "SOFTMAX":
         raise OpRefusedError("softmax")
     inputs = tuple(tensor_of(t) for t in op.inputs if t is not None and t.data is None)
     assert op.outputs[0] is not None
-    return WindowDouble(op, inputs, tensor_of(op.outputs[0]), 0)
+    return (WindowDouble(op, inputs, tensor_of(op.outputs[0]), 0),)
 
 
 def random_graph(seed: int) -> Model:
@@ -114,6 +114,22 @@ def test_reshapes_are_other_names() -> None:
     assert [(t.height, t.width, t.channels) for t in group.region.inputs] == [(4, 4, 2)]
     assert [t.name for t in group.outputs] == ["b", "flat"]
     assert [(t.height, t.width, t.channels) for t in group.region.outputs] == [(4, 4, 4)] * 2
+
+
+def test_halves_read_what_a_reshape_between_them_makes() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("x", [1, 4, 4, 2]), 2, name="a")
+    flat = graph.reshape(graph.conv(x, 2, name="b"), [1, 4, 4, 2], name="flat")
+    graph.output(graph.conv(x, 2, name="c"))
+    graph.output(graph.conv(flat, 2, name="d"))
+    subgraph = load_model(builder.build()).subgraphs[0]
+    (group,) = find_candidates(subgraph, build).groups
+    c = next(op for op in group.ops if op.outputs[0] is not None and op.outputs[0].name == "c")
+    halves = split_group(subgraph, group, c, build)
+    assert halves is not None
+    assert [t.name for t in halves[0].outputs] == ["flat", "c"]
+    assert [t.name for t in halves[1].inputs] == ["flat"]
 
 
 @pytest.mark.parametrize(

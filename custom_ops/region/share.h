@@ -1,0 +1,19 @@
+// How the threads of a run divide an op's rows among them.
+#ifndef FMTC_REGION_SHARE_H_
+#define FMTC_REGION_SHARE_H_
+
+#include "region/kind.h"
+
+namespace fmtc::region {
+
+enum class Division { kColumns, kChannels, kNone };
+
+// By columns where each member gets enough of them, else by output channels if the kind can; else one does it all.
+Division DivisionOf(const OpView& op, const Kind& kind, Range window, int members);
+
+// What a member computes of the rows of an op whose output has this window; empty if the others do it all.
+Share ShareOf(const OpView& op, const Kind& kind, Range window, int member, int members);
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_SHARE_H_

@@ -1,0 +1,28 @@
+// Several threads run one program: they share the rings, each owns a range of the columns (or channels) of every row,
+// and waits only for those whose work it needs. Nothing is computed twice, and any number of them gives the same bytes.
+#ifndef FMTC_REGION_TEAM_H_
+#define FMTC_REGION_TEAM_H_
+
+#include <cstdint>
+
+#include "base/workers.h"
+#include "region/region.h"
+
+namespace fmtc::region {
+
+struct Team;
+
+// Nanoseconds that a run should wait for threads to come, so that they gain more than they cost; 0: don't ask for any.
+uint64_t PatienceFor(const Program& program);
+
+// Null where there is no memory for it, or the program would take too long to look at. `state` is the checker's.
+Team* MakeTeam(const Program& program, int members, uint64_t patience, State* state);
+void FreeTeam(Team* team);
+
+// Run() with as many members as come in time; `workers` may call less than all of them at once. No trace.
+void RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments, const Workers& workers,
+               Team* team);
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_TEAM_H_

@@ -1,0 +1,114 @@
+"""Cuts the ops of a region into stages such that the largest need of scratch memory is least: exact, over the op order.
+
+Which stages, and in how many strips, is a shortest path over the op order: for a given limit of memory that with the
+fewest multiply-adds computed twice. The least limit whose path stays within the budget is found by bisection, on lower
+bounds of what stages need; what a path uses is then found out exactly, until a path is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fmtc_tflite.regions.stage_costs import INFINITE, StageCosts
+from fmtc_tflite.regions.stages import Stage
+
+_Way = tuple[int, int, int]  # a stage's first and end op, and which of its alternatives
+_MOST_STAGES = 1 << 16
+
+
+def least_scratch(costs: StageCosts, max_extra_macs: int) -> int:
+    """The least largest need over all ways to cut the region's order into stages.
+
+    Args:
+      max_extra_macs: multiply-adds that may be computed twice.
+    """
+    limit = 0
+
+    def path() -> list[_Way] | None:
+        nonlocal limit
+        limit = _least_limit(costs, max_extra_macs)
+        return _path(costs, limit, max_extra_macs)
+
+    found = _exact_path(costs, path)
+    assert found is not None  # stages of single ops are a path
+    return limit
+
+
+def cheapest_stages(costs: StageCosts, limit: int, max_extra_macs: int) -> list[Stage] | None:
+    """Stages none of which needs more than the limit; None if there are none.
+
+    Those with the fewest multiply-adds computed twice, of these the ones that store the fewest bytes, then the fewest.
+    """
+    path = _exact_path(costs, lambda: _path(costs, limit, max_extra_macs))
+    return None if path is None else [costs.stage(*way) for way in path]
+
+
+def _exact_path(costs: StageCosts, find: Callable[[], list[_Way] | None]) -> list[_Way] | None:
+    """The first path found whose needs are no mere bounds."""
+    while True:
+        path = find()
+        unknown = [(first, end) for first, end, _ in path or () if not costs.is_exact(first, end)]
+        if not unknown:
+            return path
+        for stage in unknown:
+            costs.find_out(*stage)
+
+
+def _least_limit(costs: StageCosts, budget: int) -> int:
+    """The least need for which there is a path within the budget."""
+    needs = np.unique(costs.needs[costs.needs < INFINITE])
+    low, high = 0, len(needs) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if _distances(_fewest_macs(costs, int(needs[middle])))[-1] <= budget:
+            high = middle
+        else:
+            low = middle + 1
+    return int(needs[low])
+
+
+def _fewest_macs(costs: StageCosts, limit: int) -> np.ndarray:
+    """For each stage the fewest multiply-adds computed twice within a limit, int64 [first, end]."""
+    return np.where(costs.needs <= limit, costs.extra_macs, INFINITE).min(axis=0)
+
+
+def _distances(weights: np.ndarray) -> np.ndarray:
+    """The least sum of weights [first, end] from the first op to each end, int64 [ops + 1]; INFINITE where none is."""
+    best = np.full(len(weights) + 1, INFINITE, np.int64)
+    best[0] = 0
+    for end in range(1, len(best)):
+        best[end] = _sums(best[:end], weights[:end, end]).min()
+    return best
+
+
+def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.where((one < INFINITE) & (other < INFINITE), one + other, INFINITE)
+
+
+def _path(costs: StageCosts, limit: int, budget: int) -> list[_Way] | None:
+    macs = _fewest_macs(costs, limit)
+    to = _distances(macs)
+    if to[-1] > budget:
+        return None
+    # Of the stages on paths with the fewest MACs, those that store least.
+    back = _distances(_reversed(macs))[::-1]
+    tight = (_sums(to[:-1, None], macs) < INFINITE) & (_sums(_sums(to[:-1, None], macs), back[None]) == to[-1])
+    stored = np.where(tight, costs.stored_bytes * _MOST_STAGES + 1, INFINITE)
+    best = _distances(stored)
+    path, end = [], len(macs)
+    while end:
+        first = int(np.argmax(_sums(best[:end], stored[:end, end]) == best[end]))
+        allowed = (costs.needs[:, first, end] <= limit) & (costs.extra_macs[:, first, end] == macs[first, end])
+        path.append((first, end, int(np.argmax(allowed))))
+        end = first
+    return path[::-1]
+
+
+def _reversed(weights: np.ndarray) -> np.ndarray:
+    """Weights of the same stages with the ops counted from the last one: [ops - end, ops - first]."""
+    count = len(weights)
+    turned = np.full_like(weights, INFINITE)
+    turned[:, 1:] = weights[:, 1:].T[::-1, ::-1]
+    return turned[:count]

@@ -1,0 +1,169 @@
+"""What every stage of a region costs, whole or in strips: bounds for all of them, the exact need where it is asked for.
+
+How many rows a ring holds depends on all ops of a stage, which an execution on row counters finds out. Every read's own
+rows are a lower bound that mostly holds with equality, and cheap. Columns, and so what strips compute twice, are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
+from fmtc_tflite.regions.region import Form, align, form_of
+from fmtc_tflite.regions.stages import RegionSpans, Stage
+from fmtc_tflite.regions.strips import ColumnSweep, Division, extra_macs, widest
+
+INFINITE = 1 << 62
+
+
+class StageCosts:
+    """Costs of stages [first, end), each way to execute them an alternative; number 0 is in whole rows.
+
+    Attributes:
+      spans: the region.
+      needs: int64 [alternatives, first, end], scratch bytes or a lower bound of them; INFINITE where it cannot be.
+      extra_macs: int64 [alternatives, first, end], multiply-adds that are computed twice.
+      stored_bytes: int64 [first, end], of the cuts that the stage writes.
+    """
+
+    def __init__(self, spans: RegionSpans) -> None:
+        self.spans = spans
+        self._divisions: list[Division | None] = [None]
+        count = spans.op_count
+        self.stored_bytes = np.zeros((count, count + 1), np.int64)
+        self.needs = np.full((1, count, count + 1), INFINITE, np.int64)
+        self.extra_macs = np.zeros((1, count, count + 1), np.int64)
+        self._is_exact = np.zeros((count, count + 1), bool)
+        for first in range(count):
+            self.stored_bytes[first, first + 1 :] = self._stored_from(first)
+            self.needs[0, first, first + 1 :] = self._whole_rows_from(first)
+            self.needs[0, first, spans.last_ends[first] + 1 :] = INFINITE
+
+    def add_strips(self, divisions: Sequence[Division], most_bytes: int, most_macs: int) -> None:
+        """Adds alternatives: what stages need in strips.
+
+        Args:
+          most_bytes, most_macs: what needs or computes more is not wanted.
+        """
+        shape = (len(divisions), *self.needs.shape[1:])
+        needs, macs = np.full(shape, INFINITE, np.int64), np.zeros(shape, np.int64)
+        live = [sum(self.spans.cut_bytes(t) for t in self.spans.live(first)) for first in range(self.spans.op_count)]
+        for number, division in enumerate(divisions):
+            for end in range(1, self.spans.op_count + 1):
+                for first, rings, extra in self._strips_to(end, division, most_bytes, most_macs):
+                    if end <= self.spans.last_ends[first]:
+                        needs[number, first, end] = live[first] + self.stored_bytes[first, end] + rings
+                        macs[number, first, end] = extra
+        needs[needs > most_bytes] = INFINITE
+        used = np.flatnonzero((needs < INFINITE).any(axis=(1, 2))).tolist()
+        self.needs = np.concatenate([self.needs, needs[used]])
+        self.extra_macs = np.concatenate([self.extra_macs, macs[used]])
+        self._divisions += [divisions[number] for number in used]
+        for first, end in np.argwhere(self._is_exact):
+            self._correct_strips(int(first), int(end))
+
+    def is_exact(self, first: int, end: int) -> bool:
+        return bool(self._is_exact[first, end])
+
+    def find_out(self, first: int, end: int) -> None:
+        """Puts a stage's exact needs in the place of bounds."""
+        if not self._is_exact[first, end]:
+            self._is_exact[first, end] = True
+            self.needs[0, first, end] = self.stage(first, end, 0).scratch_bytes
+            self._correct_strips(first, end)
+
+    def stage(self, first: int, end: int, alternative: int) -> Stage:
+        """The stage executed in one of the ways that are possible for it."""
+        stage = self.spans.stage(first, end, self._divisions[alternative])
+        assert stage is not None
+        return stage
+
+    def _correct_strips(self, first: int, end: int) -> None:
+        for number in range(1, len(self._divisions)):
+            if self.needs[number, first, end] < INFINITE:
+                self.needs[number, first, end] = self.stage(first, end, number).scratch_bytes
+
+    # --- bounds -------------------------------------------------------------------------------------------------------
+
+    def _stored_from(self, first: int) -> list[int]:
+        spans = self.spans
+        stored, row = 0, []
+        for number in range(first, spans.op_count):
+            output = spans.region.ops[number].output
+            stored += spans.cut_bytes(output) if output in spans.last_read else 0
+            stored -= sum(spans.cut_bytes(t) for t in self._last_reads[number] if spans.producer[t] >= first)
+            row.append(stored)
+        return row
+
+    @cached_property
+    def _last_reads(self) -> list[list[RegionTensor]]:
+        """For each op, the inner tensors that nobody reads after it."""
+        found: list[list[RegionTensor]] = [[] for _ in range(self.spans.op_count)]
+        for tensor, number in self.spans.last_read.items():
+            found[number].append(tensor)
+        return found
+
+    @cached_property
+    def _least_depths(self) -> dict[RegionTensor, int]:
+        """Rows that single reads ask for, of tensors that ops write."""
+        return {t: max((self._depth(*read) for _, read in self.spans.reads.get(t, [])), default=1)
+                for t in self.spans.inner}  # fmt: skip
+
+    def _depth(self, op: RegionOp, operand: int) -> int:
+        rows = self.spans.table.of(op)[operand]
+        return max(b - a + 1 for a, b in zip(rows.first, rows.last, strict=True))
+
+    def _whole_rows_from(self, first: int) -> list[int]:
+        """Lower bounds for each end; overlays may save all that can be."""
+        spans = self.spans
+        live = sum(spans.cut_bytes(t) for t in spans.live(first))
+        bounds, rings, kept, shared, dying = [], 0, 0, 0, 0
+        copies: dict[RegionTensor, int] = {}
+        for number in range(first, spans.op_count):
+            op, stored = spans.region.ops[number], int(self.stored_bytes[first, number + 1])
+            for tensor in self._last_reads[number]:
+                if spans.producer[tensor] >= first:
+                    rings += self._least_depths[tensor] * spans.forms[tensor].row_bytes
+                else:
+                    dying += spans.cut_bytes(tensor)
+            for operand, tensor in enumerate(op.inputs):
+                if spans.is_copied(op, operand):
+                    size = self._depth(op, operand) * form_of(tensor, [(op, operand)]).row_bytes
+                    copies[tensor] = max(copies.get(tensor, 0), size)
+            own = align(op.own_memory_bytes, ROW_ALIGNMENT)
+            kept, shared = (kept + own, shared) if op.accumulates else (kept, max(shared, own))
+            bounds.append(live + stored - min(stored, dying) + rings + sum(copies.values()) + kept + shared)
+        return bounds
+
+    def _strips_to(self, end: int, division: Division, most_bytes: int, most_macs: int) -> list[tuple[int, int, int]]:
+        """For each first op: a lower bound of all but the cuts, and the multiply-adds that are computed twice."""
+        spans, sweep = self.spans, ColumnSweep(division)
+        found, rings, shared, extra = [], 0, 0, 0
+        copies: dict[RegionTensor, tuple[int, Form]] = {}
+        for first in range(end - 1, -1, -1):
+            op = spans.region.ops[first]
+            is_inner = op.output in spans.last_read
+            copied = [operand for operand in range(len(op.inputs)) if spans.is_copied(op, operand)]
+            rest = [operand for operand, tensor in enumerate(op.inputs) if tensor in spans.producer]
+            windows = sweep.visit(op, not is_inner or spans.last_read[op.output] >= end, copied + rest)
+            if windows is None:
+                break
+            extra += extra_macs(op, windows)
+            shared = max(shared, align(op.own_memory_bytes, ROW_ALIGNMENT))
+            if is_inner and spans.last_read[op.output] < end:
+                rings += self._least_depths[op.output] * spans.forms[op.output].windowed(widest(windows)).row_bytes
+            for operand in copied:
+                tensor, depth = op.inputs[operand], self._depth(op, operand)
+                depth = max(depth, copies[tensor][0] if tensor in copies else 0)
+                copies[tensor] = depth, form_of(tensor, [(op, operand)])
+            inputs = sum(
+                depth * form.windowed(widest(sweep.needed(t))).row_bytes for t, (depth, form) in copies.items()
+            )
+            if rings + shared + inputs > most_bytes or extra > most_macs:
+                break
+            found.append((first, rings + shared + inputs, extra))
+        return found
