@@ -27,7 +27,7 @@ TOOLS = (
     "fmtc-convert",
     "fmtc-eval",
     "fmtc-profile",
-    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "dump_maps")),
+    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "bench_regions", "dump_maps")),
 )
 
 

@@ -25,6 +25,7 @@ TOOLS = {
     "eval_reference": "fmtc-eval --model_file m.tflite --reference_model_file {model} --data {data} --json {output}",
     "bench_latency": "tools/bench_latency.py {model} --calibration_data {data} --turns 1 --json {output}",
     "bench_memory": "tools/bench_memory.py {model} --turns 1 --json {output}",
+    "bench_regions": "tools/bench_regions.py {model} --seconds 0.1 --json {output}",
     "dump_maps": "tools/dump_maps.py {model} --calibration_data {data} --output {output}",
 }
 GOOD = {"model": "m.tflite", "data": SAMPLES, "output": "new"}
@@ -55,7 +56,8 @@ HELPFUL = [
     "fmtc-convert",
     "fmtc-profile",
     "fmtc-eval",
-    *(f"tools/{name}.py" for name in ("bench_latency", "bench_memory", "draw_before_after", "dump_maps")),
+    *(f"tools/{name}.py" for name in ("bench_latency", "bench_memory", "bench_regions", "draw_before_after")),
+    "tools/dump_maps.py",
     *(f"tools/{name}.py" for name in ("eval_accuracy", "make_golden_vectors", "rate_accuracy")),
 ]
 

@@ -47,8 +47,9 @@ def test_the_export_program(tmp_path: Path) -> None:
     shutil.copy(DEMO / "demo_samples.npz", "samples.npz")
     run(f"{sys.executable} export.py")
     assert np.load("representative.npy").shape == (100, 3, 32, 32)
-    converted = run("fmtc-convert pytorch_int8.tflite --calibration_data representative.npy --dry_run --json")
-    committed = run(f"fmtc-convert {COMMITTED} --calibration_data representative.npy --dry_run --json")
+    flags = "--execution ops --calibration_data representative.npy --dry_run --json"
+    converted = run(f"fmtc-convert pytorch_int8.tflite {flags}")
+    committed = run(f"fmtc-convert {COMMITTED} {flags}")
     assert converted.count('"shape"') == committed.count('"shape"') == 10
 
 

@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = CalibrationOptions(data=folder / "samples.npz", num_samples=32)
     kinds = {
         "regions": ConvertOptions(execution="regions", kernels="builtin"),
-        "lossless": ConvertOptions(),
+        "lossless": ConvertOptions(execution="ops"),
         "lossy": ConvertOptions(calibration=data, max_bits_per_value=1.5),
     }
     (folder / "model.tflite").write_bytes(DEMO)
