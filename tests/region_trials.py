@@ -19,6 +19,7 @@ import numpy as np
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import adversarial_samples
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Op, Subgraph
 from fmtc_tflite.graph.model_file import ModelFile
@@ -105,7 +106,7 @@ def _difference(
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True):
-            if not np.array_equal(runners[0].read(expected), runners[1].read(found)):
+            if differing(runners[0].read(expected), runners[1].read(found)).any():
                 return f"sample {number}: {first_difference(content, regions, sample, where)}"
     return None
 

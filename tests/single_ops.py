@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from single_float_ops import FLOAT_MAKERS, any_floats
+from single_pointwise_ops import POINTWISE_MAKERS
 
-_FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 
 
@@ -32,10 +32,10 @@ class SingleOp:
 
 def single_op(opcode: str, seed: int, batch: int = 1) -> SingleOp:
     """A model whose only op is a random one of the given kind."""
-    return _Maker(opcode, seed, batch).case()
+    return Maker(opcode, seed, batch).case()
 
 
-class _Maker:
+class Maker:
     def __init__(self, opcode: str, seed: int, batch: int) -> None:
         self.rng = np.random.default_rng([seed, *opcode.encode()])
         self.builder = ModelBuilder(seed)
@@ -98,9 +98,19 @@ class _Maker:
 
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
-            return self._reals(ref)
+            is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
+            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+        if ref.dtype in ("INT32", "INT64"):
+            ends = np.iinfo(ref.dtype.lower())
+            values = self.pick(
+                self.rng.integers(-300, 300, ref.shape), self.rng.integers(ends.min, ends.max, ref.shape)
+            )
+            return np.asarray(values).astype(ref.dtype.lower())
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
+        if uniform.size % 256 == 0:  # every value, so that functions of one value are compared on all
+            uniform = self.rng.permutation(np.resize(np.arange(info.min, info.max + 1), uniform.size))
+            uniform = uniform.reshape(ref.shape)
         ends = self.rng.choice([info.min, info.max], ref.shape)
         near = np.clip(np.rint(self.rng.normal(ref.zero_point, 4, ref.shape)), info.min, info.max)
         return np.asarray(self.pick(uniform, uniform, ends, near)).astype(ref.dtype.lower())
@@ -138,13 +148,13 @@ class _Maker:
         return ref, biases, float(np.float32(x.scale * float(scales.max()) / multiplier))
 
 
-def _axis(maker: _Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
+def _axis(maker: Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
     """Kernel, stride, dilation."""
     return maker.pick(*kernels), maker.pick(1, 1, 2, 3), maker.pick(1, 1, 1, 2, 3)
 
 
 def _windows(
-    maker: _Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
+    maker: Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
 ) -> tuple[list[tuple[int, int, int]], int, list[int]]:
     """Kernel, stride and dilation of rows and columns, the padding, and the output's size."""
     while True:
@@ -160,7 +170,7 @@ def _windows(
             return axes, padding, sizes
 
 
-def _conv(maker: _Maker) -> Ref:
+def _conv(maker: Maker) -> Ref:
     groups = maker.pick(1, 1, 1, 2, 3)
     batch, height, width, channels = maker.shape(24)
     x = maker.input((batch, height, width, channels * groups))
@@ -176,7 +186,7 @@ def _conv(maker: _Maker) -> Ref:
     return y
 
 
-def _depthwise(maker: _Maker) -> Ref:
+def _depthwise(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     multiplier = maker.pick(1, 1, 1, 2, 3)
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 3, 5, 7))
@@ -192,7 +202,7 @@ def _depthwise(maker: _Maker) -> Ref:
     return y
 
 
-def _fully_connected(maker: _Maker) -> Ref:
+def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
     filters, biases, scale = maker.weights((outputs, inputs), 0, x)
@@ -202,27 +212,7 @@ def _fully_connected(maker: _Maker) -> Ref:
     return y
 
 
-def _add(maker: _Maker) -> Ref:
-    a = maker.input(maker.shape())
-    wide = maker.pick(1.0, 1.0, 4.0, 60.0)
-    operands = [a, a]
-    case = maker.integer(0, 5)
-    if case == 0:
-        info = np.iinfo(maker.dtype.lower())
-        shape = maker.pick((a.shape[3],), (1, 1, 1, a.shape[3]), (1,))
-        data = maker.rng.integers(info.min, info.max + 1, shape).astype(maker.dtype.lower())
-        own = {"scale": maker.scale(), "zero_point": maker.zero_point()}
-        operands[maker.integer(0, 1)] = maker.graph.tensor("constant", shape, maker.dtype, data=data, **own)
-    elif case > 1:
-        scale = a.scale if case == 2 else maker.scale(a.scale * maker.pick(wide, 1 / wide))
-        operands[1] = maker.input(a.shape, scale=scale)
-    y = maker.result(a.shape, scale=maker.scale(max(o.scale for o in operands) * maker.pick(0.5, 1.0, 2.0, 8.0)))
-    options = schema.AddOptionsT(fusedActivationFunction=maker.activation())
-    maker.graph.op("ADD", operands, [y], options, version=2)
-    return y
-
-
-def _mean(maker: _Maker) -> Ref:
+def _mean(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70, 15))
     keep = bool(maker.integer(0, 1))
     axes = maker.graph.constant(
@@ -235,7 +225,7 @@ def _mean(maker: _Maker) -> Ref:
     return y
 
 
-def _pool(maker: _Maker) -> Ref:
+def _pool(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70))
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 4, 7), dilated=False)
     y = maker.result((x.shape[0], *sizes, x.shape[3]), **maker.same_as(x))
@@ -247,7 +237,7 @@ def _pool(maker: _Maker) -> Ref:
     return y
 
 
-def _pad(maker: _Maker) -> Ref:
+def _pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     paddings = np.array([(0, 0), *((maker.integer(0, 3), maker.integer(0, 3)) for _ in range(3))], np.int32)
     shape = tuple(size + int(pad.sum()) for size, pad in zip(x.shape, paddings, strict=True))
@@ -261,7 +251,7 @@ def _pad(maker: _Maker) -> Ref:
     return y
 
 
-def _mirror_pad(maker: _Maker) -> Ref:
+def _mirror_pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     mode = maker.pick(schema.MirrorPadMode.REFLECT, schema.MirrorPadMode.SYMMETRIC)
     most = [size - (mode == schema.MirrorPadMode.REFLECT) for size in x.shape[1:]]
@@ -274,7 +264,7 @@ def _mirror_pad(maker: _Maker) -> Ref:
     return y
 
 
-def _strided_slice(maker: _Maker) -> Ref:
+def _strided_slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     options = schema.StridedSliceOptionsT(beginMask=maker.pick(0, 0, 6, 15), endMask=maker.pick(0, 0, 10, 15))
     begins, ends, steps = [0], [x.shape[0]], [1]
@@ -296,7 +286,7 @@ def _strided_slice(maker: _Maker) -> Ref:
     return y
 
 
-def _slice(maker: _Maker) -> Ref:
+def _slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     begins = [0, *(maker.integer(0, size - 1) for size in x.shape[1:])]
     sizes = [x.shape[0], *(maker.integer(1, n - b) for n, b in zip(x.shape[1:], begins[1:], strict=True))]
@@ -309,7 +299,7 @@ def _slice(maker: _Maker) -> Ref:
     return y
 
 
-def _split(maker: _Maker) -> list[Ref]:
+def _split(maker: Maker) -> list[Ref]:
     count, axis = maker.integer(2, 4), maker.integer(1, 3)
     shape = list(maker.shape(8))
     shape[axis] *= count
@@ -321,7 +311,7 @@ def _split(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _split_v(maker: _Maker) -> list[Ref]:
+def _split_v(maker: Maker) -> list[Ref]:
     axis = maker.integer(1, 3)
     sizes = [maker.integer(1, 4) for _ in range(maker.integer(2, 4))]
     shape = list(maker.shape(8))
@@ -336,7 +326,7 @@ def _split_v(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _unpack(maker: _Maker) -> list[Ref]:
+def _unpack(maker: Maker) -> list[Ref]:
     shape = maker.shape(8, 5)
     x = maker.input(shape)
     parts = maker.results(x, [(shape[0], *shape[2:])] * shape[1])
@@ -344,7 +334,7 @@ def _unpack(maker: _Maker) -> list[Ref]:
     return parts
 
 
-def _depth_to_space(maker: _Maker) -> Ref:
+def _depth_to_space(maker: Maker) -> Ref:
     block = maker.integer(2, 3)
     batch, height, width, channels = maker.shape(8, 5)
     shallow, deep = (batch, height * block, width * block, channels), (batch, height, width, channels * block**2)
@@ -356,7 +346,7 @@ def _depth_to_space(maker: _Maker) -> Ref:
     return y
 
 
-def _transpose(maker: _Maker) -> Ref:
+def _transpose(maker: Maker) -> Ref:
     x = maker.input(maker.shape(12))
     order = [0, *(int(axis) for axis in 1 + maker.rng.permutation(3))]
     y = maker.result(tuple(x.shape[axis] for axis in order), **maker.same_as(x))
@@ -365,14 +355,14 @@ def _transpose(maker: _Maker) -> Ref:
     return y
 
 
-def _quantize(maker: _Maker) -> Ref:
+def _quantize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20), "FLOAT32")
     y = maker.result(x.shape)
     maker.graph.op("QUANTIZE", [x], [y], schema.QuantizeOptionsT(), version=2)
     return y
 
 
-def _requantize(maker: _Maker) -> Ref:
+def _requantize(maker: Maker) -> Ref:
     source = maker.pick("INT8", "UINT8")
     x = maker.input((maker.batch, 5, 16, 16), source)
     own = maker.pick({"scale": x.scale}, {"scale": maker.scale(x.scale)}, {"scale": maker.scale(x.scale * 0.1)})
@@ -381,7 +371,7 @@ def _requantize(maker: _Maker) -> Ref:
     return y
 
 
-def _concatenation(maker: _Maker) -> Ref:
+def _concatenation(maker: Maker) -> Ref:
     axis = maker.pick(1, 2, 3, 3)
     a = maker.input(maker.shape(20, 7))
     operands, rescales = [a], maker.dtype == "UINT8" and maker.rng.random() < 0.5
@@ -395,7 +385,7 @@ def _concatenation(maker: _Maker) -> Ref:
     return y
 
 
-def _resize(maker: _Maker) -> Ref:
+def _resize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     size = maker.pick(
         (maker.integer(1, 24), maker.integer(1, 24)), (2 * x.shape[1], 2 * x.shape[2]), (8 * x.shape[1], 8 * x.shape[2])
@@ -408,7 +398,7 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
-def _arg_max(maker: _Maker) -> Ref:
+def _arg_max(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     kind = maker.pick("INT32", "INT64")
     y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
@@ -419,31 +409,10 @@ def _arg_max(maker: _Maker) -> Ref:
     return y
 
 
-def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
-    """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
-    return maker.batch, 16, 16, maker.integer(1, 4)
-
-
-def _table(maker: _Maker) -> Ref:
-    x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
-    own = {
-        "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
-        "TANH": maker.pick({"scale": 1 / 128, "zero_point": 128 if maker.dtype == "UINT8" else 0}, {"scale": 2 / 255}),
-    }.get(maker.opcode, {"scale": maker.scale(x.scale * maker.pick(0.3, 1, 1, 3))})
-    y = maker.result(x.shape, **own)
-    alpha = float(np.float32(maker.pick(0.1, 0.2, 0.01, 0.001, 1.5, 0.0)))
-    options = schema.LeakyReluOptionsT(alpha=alpha) if maker.opcode == "LEAKY_RELU" else None
-    if maker.opcode == "HARD_SWISH":
-        options = schema.HardSwishOptionsT()
-    maker.graph.op(maker.opcode, [x], [y], options, version=1 if maker.opcode in _FIRST_VERSIONS else 2)
-    return y
-
-
-_MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
+_MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,
-    "ADD": _add,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
@@ -465,6 +434,7 @@ _MAKERS: dict[str, Callable[[_Maker], Ref | list[Ref]]] = {
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_max,
-    **dict.fromkeys(TABLES, _table),
+    **POINTWISE_MAKERS,
+    **FLOAT_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

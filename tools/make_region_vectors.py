@@ -30,7 +30,8 @@ _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is n
 
 _MAGIC = b"FMRV"
 _BATCH = 2
-_FLOAT32, _INT8 = 1, 9
+_FLOAT32 = 1
+_INTEGERS = {2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
 
 
 def _blobs(content: bytes, position: int) -> Iterator[bytes]:
@@ -52,12 +53,21 @@ def _old_programs(content: bytes) -> list[bytes]:
     return programs
 
 
+def _forms(program: Program) -> Iterator[tuple[int, ...]]:
+    """Of ops with a second operand: the kind, and in which directions that one serves many values."""
+    for op in program.ops:
+        if len(op.inputs) > 1:
+            second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
+            yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels
+
+
 def _covering(programs: Iterable[bytes]) -> list[bytes]:
-    """The smallest programs first, as long as one has a rule of a kind that none before it has."""
-    known: set[tuple[int, int]] = set()
+    """The smallest programs first, as long as one has a rule of a kind, or a form of operands, that none before has."""
+    known: set[tuple[int, ...]] = set()
     chosen = []
     for content in sorted(programs, key=len):
-        rules = {(op.kind, op.rule) for op in Program.from_bytes(content).ops}
+        program = Program.from_bytes(content)
+        rules = {(op.kind, op.rule) for op in program.ops} | set(_forms(program))
         if rules - known:
             known |= rules
             chosen.append(content)
@@ -72,7 +82,8 @@ def _inputs(program: Program, seed: int) -> list[np.ndarray]:
         if tensor.type == _FLOAT32:
             arrays.append((rng.integers(-1000, 1000, shape) / 64).astype(np.float32))
         else:
-            arrays.append(rng.integers(0, 256, shape, np.uint8).view(np.int8 if tensor.type == _INT8 else np.uint8))
+            dtype = np.dtype(_INTEGERS[tensor.type])
+            arrays.append(rng.integers(0, 256, (*shape, dtype.itemsize), np.uint8).view(dtype)[..., 0])
     return arrays
 
 

@@ -24,12 +24,18 @@ enum KindNumber : uint8_t {
   kResizeNearest = 15,
   kCopy = 16,
   kDequantize = 17,
+  kMultiply = 18,
+  kExtremum = 19,
+  kPrelu = 20,
   // Values that move, and transposed convolution.
   kTransposeConv = 23,
   kMirrorPad = 24,
   kDepthToSpace = 25,
   kSpaceToDepth = 26,
   kArgMax = 30,
+  kBinary = 31,
+  kUnary = 32,
+  kCast = 33,
 };
 
 struct WindowParameters {
@@ -66,7 +72,7 @@ struct TableParameters {
 struct QuantizeParameters {
   float scale, inverse;
   uint8_t zero, low, high;
-  uint8_t outside;  // of what no int32 holds, rules 1 and 2
+  uint8_t outside;  // of what no int32 holds, rules 1, 2 and 4
   uint32_t reserved;
 };
 static_assert(sizeof(QuantizeParameters) == 16);
@@ -82,6 +88,36 @@ struct AddParameters {
   uint32_t reserved1[8];
 };
 static_assert(sizeof(AddParameters) == 64);
+
+// The scale's bits are i32 or f32, by the rule.
+struct MultiplyParameters {
+  uint8_t zero_a, zero_b;
+  uint8_t zero, low, high;
+  int8_t shift;
+  uint8_t reserved[2];
+  uint32_t scale;
+  uint32_t constants_offset;
+};
+static_assert(sizeof(MultiplyParameters) == 16);
+
+struct ExtremumParameters {
+  uint32_t constants_offset;
+  uint32_t reserved[3];
+};
+static_assert(sizeof(ExtremumParameters) == 16);
+
+// Of values from the zero point on, and of those below it.
+struct PreluParameters {
+  uint8_t zero_a, zero_b;
+  uint8_t zero;
+  uint8_t reserved0;
+  int8_t shift_above, shift_below;
+  uint8_t reserved1[2];
+  int32_t multiplier_above, multiplier_below;
+  uint32_t constants_offset;
+  uint32_t reserved2;
+};
+static_assert(sizeof(PreluParameters) == 24);
 
 struct MeanParameters {
   int32_t start;
@@ -162,9 +198,30 @@ static_assert(sizeof(BlockParameters) == 8);
 struct DequantizeParameters {
   float scale;
   uint8_t zero;
-  uint8_t reserved[11];
+  uint8_t reserved0[3];
+  float addend;    // rule 2
+  uint8_t offset;  // rule 2
+  uint8_t reserved1[3];
 };
 static_assert(sizeof(DequantizeParameters) == 16);
+
+struct BinaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t constant;  // which operand is constant: 0 none, 1 the first, 2 the second
+  uint16_t reserved0;
+  uint32_t constants_offset;
+  uint32_t height, width, channels;  // of the constants
+  uint32_t reserved1;
+};
+static_assert(sizeof(BinaryParameters) == 32);
+
+struct UnaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(UnaryParameters) == 16);
 
 }  // namespace fmtc::region
 

@@ -7,7 +7,9 @@
 #include "region/kind.h"
 #include "region/parameters.h"
 #include "region/window.h"
+#include "tests/random_floats.h"
 #include "tests/random_inputs.h"
+#include "tests/random_pairs.h"
 
 namespace fmtc::test {
 namespace {
@@ -60,7 +62,12 @@ class RandomChain {
   // The first op reads the region's input.
   void Begin() {
     const uint32_t height = Number(1, kMaxSide), width = scale_ * Number(1, kMaxSide), channels = Number(1, 8);
-    const int32_t choice = Draw(0, 3);
+    const int32_t choice = Draw(0, 4);
+    if (choice == 4) {
+      const uint16_t numbers = AddFloatInput(&random_, &builder_, height, width, channels);
+      last_ = AddScratch(height, width, channels);
+      return AddQuantize(&random_, &builder_, numbers, last_);
+    }
     last_ = AddScratch(height, width, channels);
     if (choice == 0) {
       const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
@@ -71,8 +78,7 @@ class RandomChain {
     const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
     const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
     if (choice == 1) {
-      QuantizeParameters p{0.05f, 20.0f, Byte(), Byte(0, 100), Byte(101), 0, 0};
-      builder_.AddOp(kQuantize, Byte(1, 3), {input}, last_, p);
+      AddQuantize(&random_, &builder_, input, last_);
     } else if (choice == 2) {
       AddTableOp(input, last_);
     } else {
@@ -97,11 +103,12 @@ class RandomChain {
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;
     }
-    const uint8_t type = choice == 0 ? uint8_t{kFloat32} : EightBit();
-    const uint16_t output = builder_.AddTensor(kOutput, type, t.height, t.width, t.channels);
     if (choice == 0) {
-      builder_.AddOp(kDequantize, 1, {from}, output, DequantizeParameters{0.1f, Byte(), {}});
-    } else if (choice == 1) {
+      AddFloats(&random_, &builder_, from, kOutput);
+      return;
+    }
+    const uint16_t output = builder_.AddTensor(kOutput, EightBit(), t.height, t.width, t.channels);
+    if (choice == 1) {
       AddTableOp(from, output);
     } else {
       builder_.AddOp(kCopy, 1, {from}, output);
@@ -109,7 +116,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 14)) {
+    switch (Draw(0, 16)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -119,7 +126,9 @@ class RandomChain {
       case 4:
         return AddFullyConnected();
       case 5:
-        return AddSum();
+      case 15:
+        last_ = RandomPairs(&random_, &builder_).Add(last_);
+        return;
       case 6:
         return AddMean();
       case 7:
@@ -136,11 +145,20 @@ class RandomChain {
         return AddDepthToSpace();
       case 13:
         return AddSpaceToDepth();
+      case 14:
+        return AddFloatOps();
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
+  }
+
+  void AddFloatOps() {
+    const uint16_t numbers = AddFloats(&random_, &builder_, last_, kScratch);
+    const uint16_t to = AddScratchLikeLast();
+    AddQuantize(&random_, &builder_, numbers, to);
+    last_ = to;
   }
 
   WindowParameters AnyWindow(bool dilates) {
@@ -259,37 +277,6 @@ class RandomChain {
     const uint8_t rule = AddRequantization(entries, kRndnu, &p);
     const uint16_t to = AddScratch(1, 1, channels);
     builder_.AddOp(kFullyConnected, rule, {last_}, to, p, entries * sizeof(int32_t));
-    last_ = to;
-  }
-
-  // Of the last tensor with itself, or with constants.
-  void AddSum() {
-    AddParameters p{};
-    p.zero_a = Draw(0, 255);
-    p.zero_b = Draw(0, 255);
-    p.zero = Byte();
-    p.low = Byte(0, 128);
-    p.high = Byte(128);
-    const uint8_t rule = Byte(1, 4);
-    if (rule != 2) {
-      p.multiplier_a = Draw(1 << 30, INT32_MAX);
-      p.multiplier_b = Draw(1 << 30, INT32_MAX);
-      p.multiplier_sum = Draw(1 << 30, INT32_MAX);
-      p.shift_a = static_cast<int8_t>(Draw(-3, 0));
-      p.shift_b = static_cast<int8_t>(Draw(-3, 0));
-      p.shift_sum = static_cast<int8_t>(Draw(-20, -15));
-    } else {
-      p.multiplier_a = Draw(-(1 << 21), 1 << 21);
-      p.multiplier_b = Draw(0, 1 << 21);
-      p.shift = Byte(18, 22);
-    }
-    std::vector<uint16_t> inputs = {last_, last_};
-    if (Draw(0, 1) != 0) {
-      inputs.pop_back();
-      p.constants_offset = builder_.AddArray(Values<uint8_t>(RoundUp(last().channels, 16), 0, 255));
-    }
-    const uint16_t to = AddScratchLikeLast();
-    builder_.AddOp(kAdd, rule, inputs, to, p);
     last_ = to;
   }
 

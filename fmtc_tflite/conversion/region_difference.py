@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.regions.inner_tensors import computed_values
 from fmtc_tflite.runtime.region import RegionProgram
 
 
@@ -37,13 +39,14 @@ def first_difference(
     for region, expected, sources in zip(regions, results, inputs, strict=True):
         with RegionProgram(region.program.content) as program:
             trace = program.trace([runner.read(tensor) for tensor in sources])
-        for op, tensor in zip(region.program.ops, expected, strict=True):
+        for number, (op, tensor) in enumerate(zip(region.program.ops, expected, strict=True)):
             if tensor is None:
                 continue
+            computed = computed_values(region.program, number).reshape(-1)
             values = runner.read(tensor)[-1:].reshape(-1)
             found = trace.tensors[op.output].reshape(-1)
-            if values.tobytes() != found.tobytes():
-                return _describe(model, tensor, values, found)
+            if differing(values[computed], found[computed]).any():
+                return _describe(model, tensor, values[computed], found[computed])
     return None
 
 
@@ -56,7 +59,7 @@ def _results(model: Model, region: PlannedRegion) -> list[Tensor | None]:
 
 def _describe(model: Model, tensor: Tensor, expected: np.ndarray, found: np.ndarray) -> str:
     opcode = next(op.opcode for op in model.subgraphs[0].ops if tensor in op.outputs)
-    places = np.flatnonzero(expected != found)
+    places = np.flatnonzero(differing(expected, found))
     first = int(places[0]) if len(places) else 0
     return (
         f"the first op that differs is {opcode} '{tensor.name}', in {len(places)} of {expected.size} values, such as "

@@ -13,6 +13,7 @@ from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.data.opening import input_specs_from_model, open_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
@@ -72,7 +73,7 @@ def verify_regions(
 
 
 def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
-    return expected.shape != found.shape or expected.tobytes() != found.tobytes()
+    return expected.shape != found.shape or bool(differing(expected, found).any())
 
 
 def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds.arg_max import build_arg_max
 from fmtc_tflite.regions.kinds.blocks import build_depth_to_space, build_space_to_depth
 from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
+from fmtc_tflite.regions.kinds.floats import (
+    BINARY_OPS,
+    UNARY_OPS,
+    build_binary,
+    build_cast,
+    build_dequantize,
+    build_unary,
+)
 from fmtc_tflite.regions.kinds.moves import build_concatenation, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
 from fmtc_tflite.regions.kinds.pads import build_mirror_pad, build_pad
 from fmtc_tflite.regions.kinds.pools import build_pool
+from fmtc_tflite.regions.kinds.products import build_extremum, build_multiply, build_prelu
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
@@ -50,6 +61,18 @@ BUILDERS: dict[str, _Builder] = {
     "ARG_MAX": build_arg_max,
     "ARG_MIN": build_arg_max,
     **dict.fromkeys(TABLES, build_table),
+    "SUB": build_add,
+    "MUL": build_multiply,
+    "MAXIMUM": build_extremum,
+    "MINIMUM": build_extremum,
+    "PRELU": build_prelu,
+}
+# Of ops whose output is float32.
+FLOAT_BUILDERS: dict[str, _Builder] = {
+    "DEQUANTIZE": build_dequantize,
+    "CAST": build_cast,
+    **dict.fromkeys(BINARY_OPS, build_binary),
+    **dict.fromkeys(UNARY_OPS, build_unary),
 }
 
 
@@ -57,9 +80,10 @@ def op_builder(kernels: KernelSet) -> OpBuilder:
     """What makes the ops of a region from an op of a graph, with the arithmetic of a kernel set."""
 
     def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
-        builder = BUILDERS.get(op.opcode)
+        is_float = any(t is not None and t.dtype == np.float32 for t in op.outputs)
+        builder = (FLOAT_BUILDERS if is_float else BUILDERS).get(op.opcode)
         if builder is None:
-            raise OpRefusedError(f"regions do not compute {op.opcode}")
+            raise OpRefusedError(f"regions do not compute {op.opcode}" + " of float32" * is_float)
         try:
             built = builder(op, tensor_of, kernels)
         except ModelFormatError as error:
