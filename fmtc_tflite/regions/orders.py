@@ -48,7 +48,8 @@ class _Search:
             self._try(order)
         while any(self._try(order) for order in self._moves()):
             pass
-        return self._costs.spans.region
+        found = self._costs.spans.region
+        return self._region if found.ops == self._region.ops else found
 
     def _costs_of(self, order: _Order) -> StageCosts:
         self._tried.add(order)
