@@ -94,11 +94,10 @@ def plan_regions(
     for choice in dropped:
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
     choices = _split(subgraph, choices, build, forced_cuts)
-
     if max_extra_macs and choices:
         arena = partial(_whole_arena, subgraph)
         choices = share_budget(choices, max_extra_macs, _Choice.replanned, arena)
-    return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+    return [planned_region(subgraph, choice.group, choice.plan, kernel_set) for choice in choices], left_out
 
 
 def macs(found: Candidates) -> int:
@@ -106,8 +105,12 @@ def macs(found: Candidates) -> int:
     return sum(op.macs for group in found.groups for op in group.region.ops)
 
 
-def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
-    group, plan = choice.group, choice.plan
+def planned_region(subgraph: Subgraph, group: Group, plan: RegionPlan, kernel_set: int) -> PlannedRegion:
+    """A group's region with its program.
+
+    Args:
+      kernel_set: number of the arithmetic.
+    """
     op_numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
     tensor_numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
     return PlannedRegion(
