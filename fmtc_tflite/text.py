@@ -10,6 +10,15 @@ from typing import Any
 _SURROGATE_BYTE = re.compile("[\udc80-\udcff]")  # a byte that was no UTF-8, see PEP 383
 
 
+_GIT_LFS = b"version https://git-lfs"
+GIT_LFS_POINTER = "it is a Git LFS pointer, which stands for the file; run `git lfs pull`"
+
+
+def is_git_lfs_pointer(start: bytes) -> bool:
+    """Whether a file that begins so is what Git has in the place of a large file."""
+    return start.startswith(_GIT_LFS)
+
+
 def printable(text: str) -> str:
     r"""The text on one line, with what a terminal would act on as escapes (\n, \x1b, \u202e).
 

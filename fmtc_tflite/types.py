@@ -10,6 +10,7 @@ from typing import Literal
 from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
+DEFAULT_MAX_EXTRA_MACS = 0.02
 
 _CAPACITY_MARGIN = 1.1
 DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
@@ -97,6 +98,8 @@ class ConvertOptions:
         for the least peak arena, bit-exact.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
+      max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
+        memory; None = DEFAULT_MAX_EXTRA_MACS.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -120,6 +123,7 @@ class ConvertOptions:
     execution: Execution = "ops"
     kernels: Kernels = "auto"
     runtime: str | None = None
+    max_extra_macs: float | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
@@ -149,6 +153,10 @@ class ConvertOptions:
     @property
     def effective_capacity_margin(self) -> float:
         return _CAPACITY_MARGIN if self.capacity_margin is None else self.capacity_margin
+
+    @property
+    def effective_max_extra_macs(self) -> float:
+        return DEFAULT_MAX_EXTRA_MACS if self.max_extra_macs is None else self.max_extra_macs
 
     @property
     def constraint(self) -> str:
@@ -203,10 +211,16 @@ class ConvertOptions:
     def _check_execution(self, bounds: list[str]) -> None:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
-            for name, value, default in (("kernels", self.kernels, "auto"), ("runtime", self.runtime, None)):
+            for name, value, default in (
+                ("kernels", self.kernels, "auto"),
+                ("runtime", self.runtime, None),
+                ("max_extra_macs", self.max_extra_macs, None),
+            ):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
             return
+        if not 0 <= self.effective_max_extra_macs <= 1:
+            raise UsageError(f"--max_extra_macs {self.max_extra_macs}: expected a share from 0 to 1, such as 0.05")
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {

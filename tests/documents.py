@@ -100,6 +100,8 @@ class Folder:
             "model_fmtc.tflite": lambda to: shutil.copy(converted, to),
             "float.tflite": lambda to: to.write_bytes(_float_model()),
             "other_range.tflite": lambda to: to.write_bytes(model_builder.chain()),
+            "pytorch_int8.tflite": lambda to: shutil.copy(ROOT / "tests/models/pytorch_int8.tflite", to),
+            "representative.npy": lambda to: np.save(to, torch_images()),
             "samples.npz": lambda to: shutil.copy(_DEMO / "demo_samples.npz", to),
             "images/": _write_images,
             "labelled_images/": _write_images,
@@ -122,6 +124,14 @@ class Folder:
             target = self.path / name
             if re.search(rf"(?<![\w./-]){re.escape(name)}", text) and not target.exists():
                 make(target)
+
+
+def torch_images() -> np.ndarray:
+    """Digits of the demo as PyTorch's models get them: float32 [N, 3, 32, 32], RGB, normalized."""
+    with np.load(_DEMO / "demo_samples.npz") as samples:
+        pixels = np.repeat(samples["x"][:_IMAGES], 3, axis=3)
+    normalized = (pixels / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    return normalized.astype(np.float32).transpose(0, 3, 1, 2)
 
 
 def _float_model() -> bytes:

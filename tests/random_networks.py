@@ -16,6 +16,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from random_floats import FloatParts
+from random_moves import Moves
 
 _TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _MOST_SIDE, _MOST_CHANNELS, _MOST_VALUES = 14, 40, 4096
@@ -26,7 +28,7 @@ def random_network(seed: int, batch: int = 1) -> bytes:
     return _Network(seed, batch).build()
 
 
-class _Network:
+class _Network(Moves):
     def __init__(self, seed: int, batch: int) -> None:
         self.builder = ModelBuilder(seed)
         self.graph: GraphBuilder = self.builder.graph()
@@ -36,6 +38,7 @@ class _Network:
         self.live: list[Ref] = []
         self.read: set[int] = set()
         self.count = 0
+        self.floats = FloatParts(self.graph, self.rng, self._name, self._tensor)
 
     def build(self) -> bytes:
         self._input("x")
@@ -46,7 +49,8 @@ class _Network:
             makers = self._makers()
             weights = np.array([weight for _, weight in makers], float)
             make = makers[int(self.rng.choice(len(makers), p=weights / weights.sum()))][0]
-            self.live.append(make())
+            made = make()
+            self.live += made if isinstance(made, list) else [made]
         last = [ref for ref in self.live if ref.index not in self.read]
         for ref in self.live[inputs:]:
             if ref in last or self.rng.random() < 0.06:
@@ -55,17 +59,18 @@ class _Network:
 
     # --- choices ------------------------------------------------------------------------------------------------------
 
-    def _makers(self) -> list[tuple[Callable[[], Ref], float]]:
-        makers: list[tuple[Callable[[], Ref], float]] = [
+    def _makers(self) -> list[tuple[Callable[[], Ref | list[Ref]], float]]:
+        makers: list[tuple[Callable[[], Ref | list[Ref]], float]] = [
             (self._conv, 6.0),
             (self._depthwise, 4.0),
             (self._pool, 1.5),
             (self._pad, 1.0),
-            (self._slice, 0.7),
+            *self._moves(),
             (self._requantize, 0.7),
             (self._resize, 1.0),
             (self._concatenate, 1.2),
             (self._table, 2.0),
+            (self._float_arithmetic, 1.0),
         ]
         if self._pairs():
             makers.append((self._add, 5.0))
@@ -162,9 +167,14 @@ class _Network:
             image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)
             self.graph.op("QUANTIZE", [image], [ref], schema.QuantizeOptionsT(), version=1)
+        elif kind < 0.4:
+            ref = self.floats.image_input(name, shape)
         else:
             ref = self.graph.input(name, shape, self.dtype, **self._quantization())
         self.live.append(ref)
+
+    def _float_arithmetic(self) -> Ref:
+        return self.floats.arithmetic(self._pick())
 
     def _conv(self) -> Ref:
         x = self._pick()
@@ -246,17 +256,6 @@ class _Network:
         self.graph.op("PAD", [x, constant], [result], schema.PadOptionsT(), version=2)
         return result
 
-    def _slice(self) -> Ref:
-        x = self._pick()
-        steps = [1, *(int(self.rng.integers(1, 3)) for _ in range(2)), 1]
-        begin = [0, *(int(self.rng.integers(0, min(n, 2))) for n in x.shape[1:3]), 0]
-        shape = tuple(-(-(n - b) // s) for n, b, s in zip(x.shape, begin, steps, strict=True))
-        result = self._tensor("slice", shape, like=x)
-        constants = [self.graph.tensor(self._name("slice_by"), (4,), "INT32", scale=0, data=np.array(values, np.int32))
-                     for values in (begin, x.shape, steps)]  # fmt: skip
-        self.graph.op("STRIDED_SLICE", [x, *constants], [result], schema.StridedSliceOptionsT(), version=2)
-        return result
-
     def _requantize(self) -> Ref:
         x = self._pick()
         result = self._tensor("quantize", x.shape)
@@ -327,6 +326,8 @@ class _Network:
         """Sometimes a segmentation's or a classifier's end: a mean or a reshape, and a fully connected op."""
         if len(x.shape) == 4 and self.rng.random() < 0.08:
             return self._arg_max(x)
+        if self.rng.random() < 0.1:
+            return self.floats.float_map(x)
         if self.rng.random() < 0.4 or np.prod(x.shape[1:]) > _MOST_VALUES:
             return x
         if self.rng.random() < 0.6:

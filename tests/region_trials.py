@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.conversion.region_difference import first_difference
+from fmtc_tflite.conversion.region_difference import differing, first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import adversarial_samples
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
@@ -105,7 +105,7 @@ def _difference(
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True):
-            if not np.array_equal(runners[0].read(expected), runners[1].read(found)):
+            if differing(runners[0].read(expected), runners[1].read(found)).any():
                 return f"sample {number}: {first_difference(content, regions, sample, where)}"
     return None
 

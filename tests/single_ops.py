@@ -17,6 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
+from single_float_ops import FLOAT_MAKERS, any_floats
 
 _FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -32,10 +33,10 @@ class SingleOp:
 
 def single_op(opcode: str, seed: int, batch: int = 1) -> SingleOp:
     """A model whose only op is a random one of the given kind."""
-    return _Maker(opcode, seed, batch).case()
+    return Maker(opcode, seed, batch).case()
 
 
-class _Maker:
+class Maker:
     def __init__(self, opcode: str, seed: int, batch: int) -> None:
         self.rng = np.random.default_rng([seed, *opcode.encode()])
         self.builder = ModelBuilder(seed)
@@ -45,7 +46,9 @@ class _Maker:
         self.inputs: list[Ref] = []
 
     def case(self) -> SingleOp:
-        self.graph.output(_MAKERS[self.opcode](self))
+        made = _MAKERS[self.opcode](self)
+        for ref in made if isinstance(made, list) else [made]:
+            self.graph.output(ref)
         return SingleOp(self.builder.build(), [self._values(ref) for ref in self.inputs])
 
     # --- choices
@@ -84,12 +87,26 @@ class _Maker:
         options = {"scale": self.scale(), "zero_point": self.zero_point(own), **of}
         return self.graph.tensor("y", shape, own, **options)
 
+    def results(self, x: Ref, shapes: list[tuple[int, ...]]) -> list[Ref]:
+        """Several outputs with the quantization of an input."""
+        return [self.graph.tensor(f"y{i}", shape, self.dtype, **self.same_as(x)) for i, shape in enumerate(shapes)]
+
+    def numbers(self, name: str, values: Any) -> Ref:
+        return self.graph.constant(name, np.array(values, np.int32), 0)
+
     def same_as(self, x: Ref) -> dict[str, Any]:
         return {"scale": x.scale, "zero_point": x.zero_point}
 
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
-            return self._reals(ref)
+            is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
+            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+        if ref.dtype in ("INT32", "INT64"):
+            ends = np.iinfo(ref.dtype.lower())
+            values = self.pick(
+                self.rng.integers(-300, 300, ref.shape), self.rng.integers(ends.min, ends.max, ref.shape)
+            )
+            return np.asarray(values).astype(ref.dtype.lower())
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
         ends = self.rng.choice([info.min, info.max], ref.shape)
@@ -129,13 +146,13 @@ class _Maker:
         return ref, biases, float(np.float32(x.scale * float(scales.max()) / multiplier))
 
 
-def _axis(maker: _Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
+def _axis(maker: Maker, size: int, kernels: tuple[int, ...]) -> tuple[int, int, int]:
     """Kernel, stride, dilation."""
     return maker.pick(*kernels), maker.pick(1, 1, 2, 3), maker.pick(1, 1, 1, 2, 3)
 
 
 def _windows(
-    maker: _Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
+    maker: Maker, shape: tuple[int, ...], kernels: tuple[int, ...], dilated: bool = True
 ) -> tuple[list[tuple[int, int, int]], int, list[int]]:
     """Kernel, stride and dilation of rows and columns, the padding, and the output's size."""
     while True:
@@ -151,7 +168,7 @@ def _windows(
             return axes, padding, sizes
 
 
-def _conv(maker: _Maker) -> Ref:
+def _conv(maker: Maker) -> Ref:
     groups = maker.pick(1, 1, 1, 2, 3)
     batch, height, width, channels = maker.shape(24)
     x = maker.input((batch, height, width, channels * groups))
@@ -167,7 +184,7 @@ def _conv(maker: _Maker) -> Ref:
     return y
 
 
-def _depthwise(maker: _Maker) -> Ref:
+def _depthwise(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     multiplier = maker.pick(1, 1, 1, 2, 3)
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 3, 5, 7))
@@ -183,7 +200,7 @@ def _depthwise(maker: _Maker) -> Ref:
     return y
 
 
-def _fully_connected(maker: _Maker) -> Ref:
+def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
     filters, biases, scale = maker.weights((outputs, inputs), 0, x)
@@ -193,7 +210,7 @@ def _fully_connected(maker: _Maker) -> Ref:
     return y
 
 
-def _add(maker: _Maker) -> Ref:
+def _add(maker: Maker) -> Ref:
     a = maker.input(maker.shape())
     wide = maker.pick(1.0, 1.0, 4.0, 60.0)
     operands = [a, a]
@@ -213,7 +230,7 @@ def _add(maker: _Maker) -> Ref:
     return y
 
 
-def _mean(maker: _Maker) -> Ref:
+def _mean(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70, 15))
     keep = bool(maker.integer(0, 1))
     axes = maker.graph.constant(
@@ -226,7 +243,7 @@ def _mean(maker: _Maker) -> Ref:
     return y
 
 
-def _pool(maker: _Maker) -> Ref:
+def _pool(maker: Maker) -> Ref:
     x = maker.input(maker.shape(70))
     axes, padding, sizes = _windows(maker, x.shape, (1, 2, 3, 4, 7), dilated=False)
     y = maker.result((x.shape[0], *sizes, x.shape[3]), **maker.same_as(x))
@@ -238,31 +255,116 @@ def _pool(maker: _Maker) -> Ref:
     return y
 
 
-def _pad(maker: _Maker) -> Ref:
+def _pad(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20, 7))
     paddings = np.array([(0, 0), *((maker.integer(0, 3), maker.integer(0, 3)) for _ in range(3))], np.int32)
     shape = tuple(size + int(pad.sum()) for size, pad in zip(x.shape, paddings, strict=True))
     y = maker.result(shape, **maker.same_as(x))
-    maker.graph.op("PAD", [x, maker.graph.constant("paddings", paddings, 0)], [y], schema.PadOptionsT(), version=2)
+    operands = [x, maker.graph.constant("paddings", paddings, 0)]
+    if maker.opcode == "PADV2":
+        value = maker.rng.integers(0, 256, 1).astype(np.uint8).view(maker.dtype.lower())
+        operands.append(maker.graph.tensor("value", (1,), maker.dtype, data=value, **maker.same_as(x)))
+    options = schema.PadOptionsT() if maker.opcode == "PAD" else schema.PadV2OptionsT()
+    maker.graph.op(maker.opcode, operands, [y], options, version=2)
     return y
 
 
-def _slice(maker: _Maker) -> Ref:
+def _mirror_pad(maker: Maker) -> Ref:
+    x = maker.input(maker.shape(20, 7))
+    mode = maker.pick(schema.MirrorPadMode.REFLECT, schema.MirrorPadMode.SYMMETRIC)
+    most = [size - (mode == schema.MirrorPadMode.REFLECT) for size in x.shape[1:]]
+    paddings = [(0, 0), *((maker.integer(0, min(n, 4)), maker.integer(0, min(n, 4))) for n in most)]
+    if maker.rng.random() < 0.7:
+        paddings[3] = (0, 0)
+    y = maker.result(tuple(size + sum(p) for size, p in zip(x.shape, paddings, strict=True)), **maker.same_as(x))
+    options = schema.MirrorPadOptionsT(mode=mode)
+    maker.graph.op("MIRROR_PAD", [x, maker.numbers("paddings", paddings)], [y], options, version=2)
+    return y
+
+
+def _strided_slice(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
+    options = schema.StridedSliceOptionsT(beginMask=maker.pick(0, 0, 6, 15), endMask=maker.pick(0, 0, 10, 15))
     begins, ends, steps = [0], [x.shape[0]], [1]
-    for size in x.shape[1:3]:
+    for size in x.shape[1:]:
         begins.append(maker.integer(0, size - 1))
-        ends.append(maker.integer(begins[-1] + 1, size))
+        ends.append(maker.integer(begins[-1] + 1, size + 2))
         steps.append(maker.pick(1, 1, 2, 3))
-    numbers = [np.array(v, np.int32) for v in ([*begins, 0], [*ends, x.shape[3]], [*steps, 1])]
-    shape = tuple(len(range(b, e, s)) for b, e, s in zip(*numbers, strict=True))
-    y = maker.result(shape, **maker.same_as(x))
-    constants = [maker.graph.constant(f"c{index}", values, 0) for index, values in enumerate(numbers)]
-    maker.graph.op("STRIDED_SLICE", [x, *constants], [y], schema.StridedSliceOptionsT(), version=2)
+        begins[-1] -= size if maker.rng.random() < 0.2 else 0
+    resolved = []
+    for axis, (begin, end, step, size) in enumerate(zip(begins, ends, steps, x.shape, strict=True)):
+        first = None if options.beginMask >> axis & 1 else begin
+        resolved.append(len(range(*slice(first, None if options.endMask >> axis & 1 else end, step).indices(size))))
+    if maker.rng.random() < 0.2:  # the row axis is dropped
+        options.shrinkAxisMask, ends[1], steps[1] = 2, begins[1] + 1 or x.shape[1], 1
+        del resolved[1]
+    y = maker.result(tuple(resolved), **maker.same_as(x))
+    constants = [maker.numbers(f"c{index}", values) for index, values in enumerate((begins, ends, steps))]
+    maker.graph.op("STRIDED_SLICE", [x, *constants], [y], options, version=2)
     return y
 
 
-def _transpose(maker: _Maker) -> Ref:
+def _slice(maker: Maker) -> Ref:
+    x = maker.input(maker.shape(20))
+    begins = [0, *(maker.integer(0, size - 1) for size in x.shape[1:])]
+    sizes = [x.shape[0], *(maker.integer(1, n - b) for n, b in zip(x.shape[1:], begins[1:], strict=True))]
+    y_shape = list(sizes)
+    if maker.rng.random() < 0.3:
+        sizes[2], y_shape[2] = -1, x.shape[2] - begins[2]
+    y = maker.result(tuple(y_shape), **maker.same_as(x))
+    constants = [maker.numbers("begins", begins), maker.numbers("sizes", sizes)]
+    maker.graph.op("SLICE", [x, *constants], [y], schema.SliceOptionsT(), version=2)
+    return y
+
+
+def _split(maker: Maker) -> list[Ref]:
+    count, axis = maker.integer(2, 4), maker.integer(1, 3)
+    shape = list(maker.shape(8))
+    shape[axis] *= count
+    x = maker.input(tuple(shape))
+    shape[axis] //= count
+    parts = maker.results(x, [tuple(shape)] * count)
+    dimension = maker.numbers("axis", maker.pick(axis, axis - 4))
+    maker.graph.op("SPLIT", [dimension, x], parts, schema.SplitOptionsT(numSplits=count), version=2)
+    return parts
+
+
+def _split_v(maker: Maker) -> list[Ref]:
+    axis = maker.integer(1, 3)
+    sizes = [maker.integer(1, 4) for _ in range(maker.integer(2, 4))]
+    shape = list(maker.shape(8))
+    shapes = [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+    shape[axis] = sum(sizes)
+    x = maker.input(tuple(shape))
+    parts = maker.results(x, shapes)
+    if maker.rng.random() < 0.3:
+        sizes[0] = -1
+    constants = [maker.numbers("sizes", sizes), maker.numbers("axis", axis)]
+    maker.graph.op("SPLIT_V", [x, *constants], parts, schema.SplitVOptionsT(numSplits=len(sizes)), version=2)
+    return parts
+
+
+def _unpack(maker: Maker) -> list[Ref]:
+    shape = maker.shape(8, 5)
+    x = maker.input(shape)
+    parts = maker.results(x, [(shape[0], *shape[2:])] * shape[1])
+    maker.graph.op("UNPACK", [x], parts, schema.UnpackOptionsT(num=shape[1], axis=1), version=2)
+    return parts
+
+
+def _depth_to_space(maker: Maker) -> Ref:
+    block = maker.integer(2, 3)
+    batch, height, width, channels = maker.shape(8, 5)
+    shallow, deep = (batch, height * block, width * block, channels), (batch, height, width, channels * block**2)
+    folds = maker.opcode == "SPACE_TO_DEPTH"
+    x = maker.input(shallow if folds else deep)
+    y = maker.result(deep if folds else shallow, **maker.same_as(x))
+    options = schema.SpaceToDepthOptionsT(block) if folds else schema.DepthToSpaceOptionsT(block)
+    maker.graph.op(maker.opcode, [x], [y], options)
+    return y
+
+
+def _transpose(maker: Maker) -> Ref:
     x = maker.input(maker.shape(12))
     order = [0, *(int(axis) for axis in 1 + maker.rng.permutation(3))]
     y = maker.result(tuple(x.shape[axis] for axis in order), **maker.same_as(x))
@@ -271,14 +373,14 @@ def _transpose(maker: _Maker) -> Ref:
     return y
 
 
-def _quantize(maker: _Maker) -> Ref:
+def _quantize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20), "FLOAT32")
     y = maker.result(x.shape)
     maker.graph.op("QUANTIZE", [x], [y], schema.QuantizeOptionsT(), version=2)
     return y
 
 
-def _requantize(maker: _Maker) -> Ref:
+def _requantize(maker: Maker) -> Ref:
     source = maker.pick("INT8", "UINT8")
     x = maker.input((maker.batch, 5, 16, 16), source)
     own = maker.pick({"scale": x.scale}, {"scale": maker.scale(x.scale)}, {"scale": maker.scale(x.scale * 0.1)})
@@ -287,17 +389,21 @@ def _requantize(maker: _Maker) -> Ref:
     return y
 
 
-def _concatenation(maker: _Maker) -> Ref:
+def _concatenation(maker: Maker) -> Ref:
+    axis = maker.pick(1, 2, 3, 3)
     a = maker.input(maker.shape(20, 7))
-    operands = [a]
+    operands, rescales = [a], maker.dtype == "UINT8" and maker.rng.random() < 0.5
     for _ in range(maker.integer(1, 3)):
-        operands.append(maker.input((*a.shape[:3], maker.integer(1, 20)), **maker.same_as(a)))
-    y = maker.result((*a.shape[:3], sum(o.shape[3] for o in operands)), **maker.same_as(a))
-    maker.graph.op("CONCATENATION", operands, [y], schema.ConcatenationOptionsT(axis=maker.pick(3, -1)), version=2)
+        shape = (*a.shape[:axis], maker.integer(1, 20 if axis == 3 else 5), *a.shape[axis + 1 :])
+        operands.append(maker.input(shape, **({} if rescales else maker.same_as(a))))
+    shape = (*a.shape[:axis], sum(o.shape[axis] for o in operands), *a.shape[axis + 1 :])
+    y = maker.result(shape, **({} if rescales else maker.same_as(a)))
+    options = schema.ConcatenationOptionsT(axis=maker.pick(axis, axis - 4))
+    maker.graph.op("CONCATENATION", operands, [y], options, version=2)
     return y
 
 
-def _resize(maker: _Maker) -> Ref:
+def _resize(maker: Maker) -> Ref:
     x = maker.input(maker.shape(20))
     size = maker.pick(
         (maker.integer(1, 24), maker.integer(1, 24)), (2 * x.shape[1], 2 * x.shape[2]), (8 * x.shape[1], 8 * x.shape[2])
@@ -310,7 +416,7 @@ def _resize(maker: _Maker) -> Ref:
     return y
 
 
-def _arg_max(maker: _Maker) -> Ref:
+def _arg_max(maker: Maker) -> Ref:
     x = maker.input(maker.shape())
     kind = maker.pick("INT32", "INT64")
     y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
@@ -321,12 +427,12 @@ def _arg_max(maker: _Maker) -> Ref:
     return y
 
 
-def _every_value(maker: _Maker) -> tuple[int, int, int, int]:
+def _every_value(maker: Maker) -> tuple[int, int, int, int]:
     """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
     return maker.batch, 16, 16, maker.integer(1, 4)
 
 
-def _table(maker: _Maker) -> Ref:
+def _table(maker: Maker) -> Ref:
     x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
     own = {
         "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
@@ -341,7 +447,7 @@ def _table(maker: _Maker) -> Ref:
     return y
 
 
-_MAKERS: dict[str, Callable[[_Maker], Ref]] = {
+_MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,
@@ -350,7 +456,15 @@ _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "PAD": _pad,
-    "STRIDED_SLICE": _slice,
+    "PADV2": _pad,
+    "MIRROR_PAD": _mirror_pad,
+    "SLICE": _slice,
+    "STRIDED_SLICE": _strided_slice,
+    "SPLIT": _split,
+    "SPLIT_V": _split_v,
+    "UNPACK": _unpack,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "SPACE_TO_DEPTH": _depth_to_space,
     "TRANSPOSE": _transpose,
     "QUANTIZE": _quantize,
     "QUANTIZE of 8 bits": _requantize,
@@ -360,5 +474,6 @@ _MAKERS: dict[str, Callable[[_Maker], Ref]] = {
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_max,
     **dict.fromkeys(TABLES, _table),
+    **FLOAT_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

@@ -30,7 +30,8 @@ _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is n
 
 _MAGIC = b"FMRV"
 _BATCH = 2
-_FLOAT32, _INT8 = 1, 9
+_FLOAT32 = 1
+_INTEGERS = {2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
 
 
 def _blobs(content: bytes, position: int) -> Iterator[bytes]:
@@ -72,7 +73,8 @@ def _inputs(program: Program, seed: int) -> list[np.ndarray]:
         if tensor.type == _FLOAT32:
             arrays.append((rng.integers(-1000, 1000, shape) / 64).astype(np.float32))
         else:
-            arrays.append(rng.integers(0, 256, shape, np.uint8).view(np.int8 if tensor.type == _INT8 else np.uint8))
+            dtype = np.dtype(_INTEGERS[tensor.type])
+            arrays.append(rng.integers(0, 256, (*shape, dtype.itemsize), np.uint8).view(dtype)[..., 0])
     return arrays
 
 

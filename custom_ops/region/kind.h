@@ -47,7 +47,8 @@ extern const Kind kTableKind, kQuantizeKind, kAddKind, kCopyKind, kDequantizeKin
 extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
 extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
-extern const Kind kArgMaxKind;
+extern const Kind kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
+extern const Kind kArgMaxKind, kBinaryKind, kUnaryKind, kCastKind;
 
 // Null if there is none of this number.
 const Kind* FindKind(uint8_t number);
@@ -70,6 +71,16 @@ bool AreZero(const T (&values)[kCount]) {
     if (value != 0) return false;
   }
   return true;
+}
+
+inline bool IsRuleOne(const OpView& op) { return op.op->rule == 1; }
+
+// Clipped to an axis of so many rows or columns; where nothing is left, its nearest row or column.
+inline Range NearestInside(int64_t first, int64_t end, uint32_t size) {
+  const int64_t last = int64_t{size} - 1;
+  const int64_t from = first < 0 ? 0 : (first > last ? last : first);
+  const int64_t to = end - 1 > last ? last : (end - 1 < from ? from : end - 1);
+  return {static_cast<int32_t>(from), static_cast<int32_t>(to + 1)};
 }
 
 inline uint64_t PaddedTo16(uint64_t channels) { return (channels + 15) / 16 * 16; }

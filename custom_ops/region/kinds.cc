@@ -38,8 +38,21 @@ const Kind* FindKind(uint8_t number) {
       return &kCopyKind;
     case kDequantize:
       return &kDequantizeKind;
+    // Values that move, and transposed convolution.
+    case kMirrorPad:
+      return &kMirrorPadKind;
+    case kDepthToSpace:
+      return &kDepthToSpaceKind;
+    case kSpaceToDepth:
+      return &kSpaceToDepthKind;
     case kArgMax:
       return &kArgMaxKind;
+    case kBinary:
+      return &kBinaryKind;
+    case kUnary:
+      return &kUnaryKind;
+    case kCast:
+      return &kCastKind;
     default:
       return nullptr;
   }

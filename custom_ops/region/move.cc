@@ -12,16 +12,6 @@ void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t c
   for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, channels);
 }
 
-// Clipped to the input; where nothing is left, its nearest row or column.
-Range NearestInside(int64_t first, int64_t end, uint32_t size) {
-  const int64_t last = int64_t{size} - 1;
-  const int64_t from = first < 0 ? 0 : (first > last ? last : first);
-  const int64_t to = end - 1 > last ? last : (end - 1 < from ? from : end - 1);
-  return {static_cast<int32_t>(from), static_cast<int32_t>(to + 1)};
-}
-
-bool IsRuleOne(const OpView& op) { return op.op->rule == 1; }
-
 Status CheckPad(const OpView& op) {
   const PadParameters& p = op.parameters<PadParameters>();
   if (!IsRuleOne(op)) return Status::kProgramUnsupported;
@@ -73,9 +63,9 @@ Status CheckSlice(const OpView& op) {
   if (!IsRuleOne(op)) return Status::kProgramUnsupported;
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
-  return ValidIf(IsScratch8Bit(in) && IsScratch8Bit(out) && in.channels == out.channels &&
-                 FitsAxis(p.first_row, p.row_step, in.height, out.height) &&
-                 FitsAxis(p.first_column, p.column_step, in.width, out.width));
+  return ValidIf(IsScratch8Bit(in) && IsScratch8Bit(out) && FitsAxis(p.first_row, p.row_step, in.height, out.height) &&
+                 FitsAxis(p.first_column, p.column_step, in.width, out.width) &&
+                 FitsAxis(p.first_channel, p.channel_step, in.channels, out.channels));
 }
 
 Range SliceRows(const OpView& op, int, int32_t step) {
@@ -92,14 +82,19 @@ Range SliceColumns(const OpView& op, int, Range columns) {
 }
 
 void RunSlice(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const SliceParameters& p = op.parameters<SliceParameters>();
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
-  const uint8_t* from = access.Read(in, SliceRows(op, 0, step).first, SliceColumns(op, 0, columns).first);
-  const ptrdiff_t in_bytes =
-      static_cast<ptrdiff_t>(in.pixel_bytes) * static_cast<ptrdiff_t>(op.parameters<SliceParameters>().column_step);
-  CopyPixels(from, in_bytes, columns.end - columns.first, in.channels, access.Write(out, step, columns.first),
-             out.pixel_bytes);
+  const int32_t count = columns.end - columns.first;
+  const uint8_t* from =
+      access.Read(in, SliceRows(op, 0, step).first, SliceColumns(op, 0, columns).first) + p.first_channel;
+  const ptrdiff_t in_bytes = static_cast<ptrdiff_t>(in.pixel_bytes) * static_cast<ptrdiff_t>(p.column_step);
+  uint8_t* to = access.Write(out, step, columns.first);
+  if (p.channel_step == 1) return CopyPixels(from, in_bytes, count, out.channels, to, out.pixel_bytes);
+  for (int32_t i = 0; i < count; ++i, from += in_bytes, to += out.pixel_bytes) {
+    for (size_t c = 0; c < out.channels; ++c) to[c] = from[c * p.channel_step];
+  }
 }
 
 // Adds what an axis of `size` contributes to the least and the greatest element.
@@ -140,26 +135,82 @@ void RunTranspose(const OpView& op, const RowAccess& access, const RowKernels&, 
   }
 }
 
+// Of CONCATENATION on rows and columns: where each begins is added up again and again.
+constexpr int kMaxInputsBeside = 64;
+
+// Rows, columns or channels of a tensor, whichever it is joined on.
+uint32_t SizeOf(const TensorRecord& tensor, uint8_t axis) {
+  return axis == kRowAxis ? tensor.height : axis == kColumnAxis ? tensor.width : tensor.channels;
+}
+
+// Whether an input is as large as the output but for the axis.
+bool FitsBeside(const TensorRecord& in, const TensorRecord& out, uint8_t axis) {
+  return (axis == kRowAxis || in.height == out.height) && (axis == kColumnAxis || in.width == out.width) &&
+         (axis == kChannelAxis || in.channels == out.channels);
+}
+
 Status CheckConcatenation(const OpView& op) {
+  const ConcatenationParameters& p = op.parameters<ConcatenationParameters>();
   if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  if (p.axis > kChannelAxis || !AreZero(p.reserved)) return Status::kProgramInvalid;
+  if (p.axis != kChannelAxis && op.op->inputs > kMaxInputsBeside) return Status::kProgramInvalid;
   const TensorRecord& out = op.output();
-  uint64_t channels = 0;
+  uint64_t size = 0;
   for (int i = 0; i < op.op->inputs; ++i) {
     const TensorRecord& in = op.input(i);
-    if (!IsScratch8Bit(in) || in.height != out.height || in.width != out.width) return Status::kProgramInvalid;
-    channels += in.channels;
+    if (!IsScratch8Bit(in) || !FitsBeside(in, out, p.axis)) return Status::kProgramInvalid;
+    size += SizeOf(in, p.axis);
   }
-  return ValidIf(IsScratch8Bit(out) && channels == out.channels);
+  return ValidIf(IsScratch8Bit(out) && size == SizeOf(out, p.axis));
+}
+
+// Where an input begins in the output, along the axis.
+int64_t StartOf(const OpView& op, int operand, uint8_t axis) {
+  int64_t start = 0;
+  for (int i = 0; i < operand; ++i) start += SizeOf(op.input(i), axis);
+  return start;
+}
+
+Range ConcatenationRows(const OpView& op, int operand, int32_t step) {
+  if (op.parameters<ConcatenationParameters>().axis != kRowAxis) return {step, step + 1};
+  const int64_t row = step - StartOf(op, operand, kRowAxis);
+  return NearestInside(row, row + 1, op.input(operand).height);
+}
+
+Range ConcatenationColumns(const OpView& op, int operand, Range columns) {
+  if (op.parameters<ConcatenationParameters>().axis != kColumnAxis) return columns;
+  const int64_t start = StartOf(op, operand, kColumnAxis);
+  return NearestInside(columns.first - start, columns.end - start, op.input(operand).width);
 }
 
 void RunConcatenation(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const uint8_t axis = op.parameters<ConcatenationParameters>().axis;
+  const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
-  uint8_t* to = access.Write(op.output(), step, columns.first);
+  int64_t row = step;
+  int64_t first_column = 0;
+  uint8_t* channels = access.Write(out, step, columns.first);
   for (int i = 0; i < op.op->inputs; ++i) {
     const TensorRecord& in = op.input(i);
-    CopyPixels(access.Read(in, step, columns.first), in.pixel_bytes, columns.end - columns.first, in.channels, to,
-               op.output().pixel_bytes);
-    to += in.channels;
+    const int64_t size = SizeOf(in, axis);
+    if (axis == kRowAxis && row >= 0 && row < size) {
+      CopyPixels(access.Read(in, static_cast<int32_t>(row), columns.first), in.pixel_bytes, columns.end - columns.first,
+                 in.channels, channels, out.pixel_bytes);
+    } else if (axis == kColumnAxis) {
+      const int64_t first = columns.first > first_column ? columns.first : first_column;
+      const int64_t end = columns.end < first_column + size ? columns.end : first_column + size;
+      if (first < end) {
+        CopyPixels(access.Read(in, step, static_cast<int32_t>(first - first_column)), in.pixel_bytes,
+                   static_cast<int32_t>(end - first), in.channels, access.Write(out, step, static_cast<int32_t>(first)),
+                   out.pixel_bytes);
+      }
+      first_column += size;
+    } else if (axis == kChannelAxis) {
+      CopyPixels(access.Read(in, step, columns.first), in.pixel_bytes, columns.end - columns.first, in.channels,
+                 channels, out.pixel_bytes);
+      channels += in.channels;
+    }
+    row -= size;
   }
 }
 
@@ -195,8 +246,11 @@ constexpr Kind MakeTranspose() {
 
 constexpr Kind MakeConcatenation() {
   Kind kind;
+  kind.parameter_bytes = sizeof(ConcatenationParameters);
   kind.max_inputs = kMaxInputs;
   kind.check = CheckConcatenation;
+  kind.rows = ConcatenationRows;
+  kind.columns = ConcatenationColumns;
   kind.run = RunConcatenation;
   return kind;
 }

@@ -24,7 +24,15 @@ enum KindNumber : uint8_t {
   kResizeNearest = 15,
   kCopy = 16,
   kDequantize = 17,
+  // Values that move, and transposed convolution.
+  kTransposeConv = 23,
+  kMirrorPad = 24,
+  kDepthToSpace = 25,
+  kSpaceToDepth = 26,
   kArgMax = 30,
+  kBinary = 31,
+  kUnary = 32,
+  kCast = 33,
 };
 
 struct WindowParameters {
@@ -61,7 +69,7 @@ struct TableParameters {
 struct QuantizeParameters {
   float scale, inverse;
   uint8_t zero, low, high;
-  uint8_t outside;  // of what no int32 holds, rules 1 and 2
+  uint8_t outside;  // of what no int32 holds, rules 1, 2 and 4
   uint32_t reserved;
 };
 static_assert(sizeof(QuantizeParameters) == 16);
@@ -107,15 +115,23 @@ struct PadParameters {
 static_assert(sizeof(PadParameters) == 16);
 
 struct SliceParameters {
-  uint32_t first_row, row_step, first_column, column_step;
+  uint32_t first_row, row_step, first_column, column_step, first_channel, channel_step;
 };
-static_assert(sizeof(SliceParameters) == 16);
+static_assert(sizeof(SliceParameters) == 24);
 
 struct TransposeParameters {
   int32_t row_stride, column_stride, channel_stride;
   uint32_t reserved;
 };
 static_assert(sizeof(TransposeParameters) == 16);
+
+enum ConcatenationAxis : uint8_t { kRowAxis = 0, kColumnAxis = 1, kChannelAxis = 2 };
+
+struct ConcatenationParameters {
+  uint8_t axis;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(ConcatenationParameters) == 8);
 
 // Of both resizing kinds.
 struct ResizeParameters {
@@ -132,12 +148,47 @@ struct BilinearEntry {
 };
 static_assert(sizeof(BilinearEntry) == 16);
 
+struct MirrorPadParameters {
+  uint32_t above, left, channels_before;
+  uint8_t skipped;  // 1: the input's ends are not repeated
+  uint8_t reserved[3];
+};
+static_assert(sizeof(MirrorPadParameters) == 16);
+
+// Of DEPTH_TO_SPACE and SPACE_TO_DEPTH.
+struct BlockParameters {
+  uint32_t block;
+  uint32_t reserved;
+};
+static_assert(sizeof(BlockParameters) == 8);
+
 struct DequantizeParameters {
   float scale;
   uint8_t zero;
-  uint8_t reserved[11];
+  uint8_t reserved0[3];
+  float addend;    // rule 2
+  uint8_t offset;  // rule 2
+  uint8_t reserved1[3];
 };
 static_assert(sizeof(DequantizeParameters) == 16);
+
+struct BinaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t constant;  // which operand is constant: 0 none, 1 the first, 2 the second
+  uint16_t reserved0;
+  uint32_t constants_offset;
+  uint32_t height, width, channels;  // of the constants
+  uint32_t reserved1;
+};
+static_assert(sizeof(BinaryParameters) == 32);
+
+struct UnaryParameters {
+  float low, high;
+  uint8_t flush;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(UnaryParameters) == 16);
 
 }  // namespace fmtc::region
 

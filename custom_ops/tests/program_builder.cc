@@ -82,9 +82,14 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
     const Kind& kind = *region::FindKind(record.kind);
     int32_t written = 0;
     for (int32_t step = 0; step < region::NumSteps(op, kind); ++step) {
-      const Range rows = kind.rows(op, 0, step);
-      written = std::max(written, rows.end);
-      depth = std::max(depth, written - rows.first);
+      int32_t first = INT32_MAX;
+      for (int operand = 0; operand < record.inputs; ++operand) {
+        if (&op.input(operand) != &tensors_[tensor]) continue;
+        const Range rows = kind.rows(op, operand, step);
+        first = std::min(first, rows.first);
+        written = std::max(written, rows.end);
+      }
+      depth = std::max(depth, written - first);
     }
   }
   if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);

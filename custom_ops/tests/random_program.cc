@@ -7,6 +7,7 @@
 #include "region/kind.h"
 #include "region/parameters.h"
 #include "region/window.h"
+#include "tests/random_floats.h"
 #include "tests/random_inputs.h"
 
 namespace fmtc::test {
@@ -60,7 +61,12 @@ class RandomChain {
   // The first op reads the region's input.
   void Begin() {
     const uint32_t height = Number(1, kMaxSide), width = scale_ * Number(1, kMaxSide), channels = Number(1, 8);
-    const int32_t choice = Draw(0, 3);
+    const int32_t choice = Draw(0, 4);
+    if (choice == 4) {
+      const uint16_t numbers = AddFloatInput(&random_, &builder_, height, width, channels);
+      last_ = AddScratch(height, width, channels);
+      return AddQuantize(&random_, &builder_, numbers, last_);
+    }
     last_ = AddScratch(height, width, channels);
     if (choice == 0) {
       const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
@@ -71,8 +77,7 @@ class RandomChain {
     const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
     const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
     if (choice == 1) {
-      QuantizeParameters p{0.05f, 20.0f, Byte(), Byte(0, 100), Byte(101), 0, 0};
-      builder_.AddOp(kQuantize, Byte(1, 3), {input}, last_, p);
+      AddQuantize(&random_, &builder_, input, last_);
     } else if (choice == 2) {
       AddTableOp(input, last_);
     } else {
@@ -97,11 +102,12 @@ class RandomChain {
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;
     }
-    const uint8_t type = choice == 0 ? uint8_t{kFloat32} : EightBit();
-    const uint16_t output = builder_.AddTensor(kOutput, type, t.height, t.width, t.channels);
     if (choice == 0) {
-      builder_.AddOp(kDequantize, 1, {from}, output, DequantizeParameters{0.1f, Byte(), {}});
-    } else if (choice == 1) {
+      AddFloats(&random_, &builder_, from, kOutput);
+      return;
+    }
+    const uint16_t output = builder_.AddTensor(kOutput, EightBit(), t.height, t.width, t.channels);
+    if (choice == 1) {
       AddTableOp(from, output);
     } else {
       builder_.AddOp(kCopy, 1, {from}, output);
@@ -109,7 +115,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 11)) {
+    switch (Draw(0, 15)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -130,11 +136,26 @@ class RandomChain {
         return AddConcatenation();
       case 10:
         return AddResize();
+      case 11:
+        return AddMirrorPad();
+      case 12:
+        return AddDepthToSpace();
+      case 13:
+        return AddSpaceToDepth();
+      case 14:
+        return AddFloatOps();
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
+  }
+
+  void AddFloatOps() {
+    const uint16_t numbers = AddFloats(&random_, &builder_, last_, kScratch);
+    const uint16_t to = AddScratchLikeLast();
+    AddQuantize(&random_, &builder_, numbers, to);
+    last_ = to;
   }
 
   WindowParameters AnyWindow(bool dilates) {
@@ -333,8 +354,10 @@ class RandomChain {
       p.row_step = Number(1, 2);
       p.first_column = Number(0, static_cast<int32_t>(t.width) - 1);
       p.column_step = Number(1, 2);
+      p.first_channel = Number(0, static_cast<int32_t>(t.channels) - 1);
+      p.channel_step = Number(1, 2);
       to = AddScratch((t.height - 1 - p.first_row) / p.row_step + 1, (t.width - 1 - p.first_column) / p.column_step + 1,
-                      t.channels);
+                      (t.channels - 1 - p.first_channel) / p.channel_step + 1);
       builder_.AddOp(kSlice, 1, {last_}, to, p);
     }
     last_ = to;
@@ -342,11 +365,58 @@ class RandomChain {
 
   void AddConcatenation() {
     const TensorRecord t = last();
-    if (t.channels * 3 > kMaxChannels) return;
-    const size_t times = Number(1, 3);
-    const uint16_t to = AddScratch(t.height, t.width, static_cast<uint32_t>(t.channels * times));
-    builder_.AddOp(kConcatenation, 1, std::vector<uint16_t>(times, last_), to);
+    const uint32_t times = Number(1, 3);
+    const ConcatenationParameters p{Byte(0, 2), {}};
+    uint32_t sizes[3] = {t.height, t.width, t.channels};
+    if (sizes[p.axis] * times > kMaxChannels) return;
+    sizes[p.axis] *= times;
+    const uint16_t to = AddScratch(sizes[0], sizes[1], sizes[2]);
+    builder_.AddOp(kConcatenation, 1, std::vector<uint16_t>(times, last_), to, p);
     last_ = to;
+  }
+
+  // At most so many places before an axis of so many, whose ends may be skipped.
+  uint32_t Mirrored(uint32_t size, uint32_t skipped) {
+    return Number(0, static_cast<int32_t>(std::min<uint32_t>(size - skipped, 3)));
+  }
+
+  void AddMirrorPad() {
+    const TensorRecord t = last();
+    MirrorPadParameters p{};
+    p.skipped = Byte(0, 1);
+    p.above = Mirrored(t.height, p.skipped);
+    p.left = Mirrored(t.width, p.skipped);
+    if (Draw(0, 2) == 0) p.channels_before = Mirrored(t.channels, p.skipped);
+    const uint32_t channels = t.channels + p.channels_before + (Draw(0, 2) == 0 ? Mirrored(t.channels, p.skipped) : 0);
+    const uint16_t to = AddScratch(p.above + t.height + Mirrored(t.height, p.skipped),
+                                   p.left + t.width + Mirrored(t.width, p.skipped), channels);
+    builder_.AddOp(kMirrorPad, 1, {last_}, to, p);
+    last_ = to;
+  }
+
+  // The last tensor is first made so that it has whole blocks.
+  void AddDepthToSpace() {
+    const uint32_t block = Number(1, 3);
+    const uint32_t channels = Number(1, 3);
+    const TensorRecord t = last();
+    if (t.height * block > 2 * kMaxSide || t.width * block > 2 * kMaxSide) return;
+    if (t.channels > channels * block * block) return;
+    const uint16_t deep = AddScratch(t.height, t.width, channels * block * block);
+    builder_.AddOp(kPad, 1, {last_}, deep, PadParameters{0, 0, 0, Byte(), {}});
+    last_ = AddScratch(t.height * block, t.width * block, channels);
+    builder_.AddOp(kDepthToSpace, 1, {deep}, last_, BlockParameters{block, 0});
+  }
+
+  void AddSpaceToDepth() {
+    const uint32_t block = Number(1, 3);
+    const TensorRecord t = last();
+    if (t.channels * block * block > 3 * kMaxChannels) return;
+    const uint32_t height = static_cast<uint32_t>(RoundUp(t.height, block) / block);
+    const uint32_t width = static_cast<uint32_t>(RoundUp(t.width, block) / block);
+    const uint16_t whole = AddScratch(height * block, width * block, t.channels);
+    builder_.AddOp(kPad, 1, {last_}, whole, PadParameters{0, 0, 0, Byte(), {}});
+    last_ = AddScratch(height, width, t.channels * block * block);
+    builder_.AddOp(kSpaceToDepth, 1, {whole}, last_, BlockParameters{block, 0});
   }
 
   std::vector<BilinearEntry> Entries(uint32_t count, uint32_t size, bool is_float) {

@@ -27,6 +27,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import (
+    DEFAULT_MAX_EXTRA_MACS,
     DEFAULT_MAX_KL,
     DEFAULT_PAPER_BITS,
     CalibrationOptions,
@@ -97,6 +98,12 @@ flags.DEFINE_string(
     None,
     "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
     "first of them that is installed).",
+)
+flags.DEFINE_float(
+    "max_extra_macs",
+    None,
+    "With --execution regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
+    f"where that saves memory (0 to 1; default: {DEFAULT_MAX_EXTRA_MACS:g}).",
 )
 flags.DEFINE_multi_string(
     "input_shape",
@@ -171,6 +178,7 @@ def _options() -> ConvertOptions:
         execution=FLAGS.execution,
         kernels=FLAGS.kernels,
         runtime=FLAGS.runtime,
+        max_extra_macs=FLAGS.max_extra_macs,
         input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -20,7 +21,9 @@ def define() -> None:
         ["raw", "tf", "torch"],
         "How a pixel x becomes a real input value: raw x, tf x/127.5 - 1, torch (x/255 - mean)/std.",
     )
-    flags.DEFINE_list("resize", None, "Height,width in pixels that images are resized to (default: the model's input).")
+    flags.DEFINE_string(
+        "resize", None, "Pixels that images are resized to: 224, or height and width as 224,192 (default: the model's)."
+    )
     flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
 
@@ -52,7 +55,7 @@ def values() -> dict[str, Any]:
     """What the data flags say, under the names that all options classes have for it (num_samples and seed included).
 
     Raises:
-      UsageError: --resize is not two integers.
+      UsageError: --resize is neither one nor two integers.
     """
     FLAGS = flags.FLAGS
     return {
@@ -65,16 +68,15 @@ def values() -> dict[str, Any]:
     }
 
 
-def parse_resize(value: list[str] | None) -> tuple[int, int] | None:
-    """(height, width) of --resize.
+def parse_resize(value: str | None) -> tuple[int, int] | None:
+    """(height, width) of --resize, which is one number or two with a comma or an x between.
 
     Raises:
-      UsageError: not two integers.
+      UsageError: it is none of these.
     """
     if value is None:
         return None
-    try:
-        height, width = map(int, value)
-    except ValueError as e:
-        raise UsageError(f"--resize {','.join(value)}: expected height,width in pixels, such as 224,224") from e
-    return height, width
+    found = re.fullmatch(r" *(\d+) *(?:[,xX] *(\d+) *)?", value)
+    if found is None:
+        raise UsageError(f"--resize {value}: expected pixels, such as 224, or height,width, such as 224,192")
+    return int(found[1]), int(found[2] or found[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
-from fmtc_tflite.conversion.region_document import region_report
-from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
+from fmtc_tflite.conversion.region_document import macs_report, region_report
+from fmtc_tflite.conversion.region_plans import PlannedRegion, macs, plan_regions
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
@@ -48,7 +48,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     wanted = read_region_recipe(options.recipe, subgraph)
     found = find_candidates(subgraph, build, options.include, options.exclude, wanted.outside)
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
-    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts)
+    budget = int(options.effective_max_extra_macs * macs(found))
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts, budget)
     if not regions:
         raise NothingToDoError(f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}")
     recipe = recipe_of(subgraph, regions, left_out)
@@ -58,6 +59,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
+    report["macs"] = macs_report(regions, macs(found), options)
     report["recipe"] = recipe
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
 

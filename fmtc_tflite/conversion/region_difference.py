@@ -14,6 +14,14 @@ from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.region import RegionProgram
 
 
+def differing(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Where two arrays of one shape and type differ in a bit, flat; one NaN is as good as another."""
+    a, b = (np.ascontiguousarray(values).reshape(-1) for values in (expected, found))
+    bits = np.dtype(f"u{a.dtype.itemsize}")
+    differs = a.view(bits) != b.view(bits)
+    return np.asarray(differs & ~(np.isnan(a) & np.isnan(b)) if a.dtype.kind == "f" else differs)
+
+
 def first_difference(
     content: bytes, regions: Sequence[PlannedRegion], sample: Mapping[str, np.ndarray], where: tuple[str | None, str]
 ) -> str | None:
@@ -42,20 +50,21 @@ def first_difference(
                 continue
             values = runner.read(tensor)[-1:].reshape(-1)
             found = trace.tensors[op.output].reshape(-1)
-            if values.tobytes() != found.tobytes():
+            if differing(values, found).any():
                 return _describe(model, tensor, values, found)
     return None
 
 
 def _results(model: Model, region: PlannedRegion) -> list[Tensor | None]:
-    """What the graph's op of each op of a program writes; None for ops that the planner made up."""
-    ops = model.subgraphs[0].ops
-    return [None if number < 0 else ops[number].outputs[0] for number in region.op_numbers]
+    """The graph's tensor that each op of a program writes; None for ops that the planner made up."""
+    tensors = {tensor.name: tensor for tensor in model.subgraphs[0].tensors}
+    ops = [op for stage in region.plan.stages for op in stage.ops]
+    return [None if op.source is None else tensors[op.output.source.name] for op in ops]
 
 
 def _describe(model: Model, tensor: Tensor, expected: np.ndarray, found: np.ndarray) -> str:
     opcode = next(op.opcode for op in model.subgraphs[0].ops if tensor in op.outputs)
-    places = np.flatnonzero(expected != found)
+    places = np.flatnonzero(differing(expected, found))
     first = int(places[0]) if len(places) else 0
     return (
         f"the first op that differs is {opcode} '{tensor.name}', in {len(places)} of {expected.size} values, such as "

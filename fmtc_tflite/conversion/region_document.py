@@ -59,6 +59,13 @@ def region_report(
     }
 
 
+def macs_report(regions: Sequence[PlannedRegion], macs: int, options: ConvertOptions) -> dict[str, Any]:
+    """The part on multiply-adds; `macs` are those of all ops that may be fused."""
+    extra = sum(region.plan.extra_macs for region in regions)
+    share = extra / macs if macs else 0.0
+    return {"total": macs, "extra": extra, "extra_share": share, "max_extra_share": options.effective_max_extra_macs}
+
+
 def _written(op: Op) -> str:
     return next((tensor.name for tensor in op.outputs if tensor is not None), "")
 
@@ -82,6 +89,8 @@ def _region(region: PlannedRegion) -> dict[str, Any]:
                 "scratch_bytes": stage.scratch_bytes,
                 "ring_bytes": sum(stage.pull.depths[t] * form.row_bytes for t, form in stage.rings.items()),
                 "overlaid_bytes": sum(overlay.saved_bytes for overlay in stage.overlays),
+                "strips": stage.strips,
+                "extra_macs": stage.extra_macs,
             }
             for stage in plan.stages
         ],
@@ -96,11 +105,14 @@ def format_region_report(document: dict[str, Any]) -> str:
             f"region {number}: {len(region['ops'])} ops in {len(region['stages'])} stages, {region['scratch_bytes']:,} "
             f"bytes of scratch memory, {region['stored_bytes']:,} bytes stored"
         )
-        lines.append(f"  {'stage ends at':44} {'ops':>4} {'rings':>10} {'overlaid':>10} {'scratch':>10}")
+        lines.append(
+            f"  {'stage ends at':40} {'ops':>4} {'strips':>6} {'extra MACs':>10} {'rings':>10} {'overlaid':>10} "
+            f"{'scratch':>10}"
+        )
         for stage in region["stages"][:_TABLE_STAGES]:
             lines.append(
-                f"  {shorten(stage['last'], 44):44} {stage['ops']:>4} {stage['ring_bytes']:>10,} "
-                f"{stage['overlaid_bytes']:>10,} {stage['scratch_bytes']:>10,}"
+                f"  {shorten(stage['last'], 40):40} {stage['ops']:>4} {stage['strips']:>6} {stage['extra_macs']:>10,} "
+                f"{stage['ring_bytes']:>10,} {stage['overlaid_bytes']:>10,} {stage['scratch_bytes']:>10,}"
             )
         if len(region["stages"]) > _TABLE_STAGES:
             lines.append(f"  ... and {len(region['stages']) - _TABLE_STAGES} more; the JSON report has all of them")
@@ -108,7 +120,8 @@ def format_region_report(document: dict[str, Any]) -> str:
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
-    arena, model, fidelity = document["arena"], document["model"], document["fidelity"]
+    arena, model, fidelity, macs = (document[part] for part in ("arena", "model", "fidelity", "macs"))
+    extra, allowed = (f"{100 * macs[part]:.3g} %" for part in ("extra_share", "max_extra_share"))
     fused = sum(len(region["ops"]) for region in document["regions"])
     reasons = Counter((entry["op"], entry["reason"]) for entry in document["left_out"])
     outside = [f"  outside {count:3}   {op}: {reason}" for (op, reason), count in reasons.items()]
@@ -120,6 +133,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
         *outside,
         f"planned arena   {before:,} -> {after:,} bytes{share}",
+        f"extra MACs      {extra} of {macs['total']:,}; allowed are {allowed}",
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",

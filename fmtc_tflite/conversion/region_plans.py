@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
 from fmtc_tflite.regions.ops import OpBuilder
-from fmtc_tflite.regions.planner import RegionPlan, plan_region, write_program
+from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, plan_region, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
 
@@ -49,7 +50,12 @@ class _Choice:
 
 
 def plan_regions(
-    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int, forced_cuts: Collection[Tensor] = ()
+    subgraph: Subgraph,
+    found: Candidates,
+    build: OpBuilder,
+    kernel_set: int,
+    forced_cuts: Collection[Tensor] = (),
+    max_extra_macs: int = 0,
 ) -> tuple[list[PlannedRegion], dict[Op, str]]:
     """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
@@ -57,6 +63,7 @@ def plan_regions(
       build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
       forced_cuts: tensors that regions which make and read them store whole.
+      max_extra_macs: multiply-adds that all regions together may compute twice.
 
     Returns:
       The regions, and why each other op is left out.
@@ -73,12 +80,35 @@ def plan_regions(
     for choice in dropped:
         left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
     choices = _split(subgraph, choices, build, forced_cuts)
+
+    if max_extra_macs and choices:
+        choices = _with_strips(subgraph, choices, forced_cuts, max_extra_macs)
     return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+
+
+def macs(found: Candidates) -> int:
+    """Multiply-adds of all ops that may be fused, of one batch item."""
+    return sum(op.macs for group in found.groups for op in group.region.ops)
 
 
 def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
     """The plan of a group; its outputs are stored in any case."""
     return plan_region(group.region, forced_cuts=set(forced_cuts) - set(group.outputs))
+
+
+def _with_strips(
+    subgraph: Subgraph, choices: list[_Choice], forced_cuts: Collection[Tensor], max_extra_macs: int
+) -> list[_Choice]:
+    """The same regions in column strips, where that makes the arena smaller."""
+    planners = {
+        choice.group: RegionPlanner(choice.group.region, set(forced_cuts) - set(choice.group.outputs), max_extra_macs)
+        for choice in choices
+    }
+
+    def replan(choice: _Choice, most: int, enough: int) -> _Choice:
+        return _Choice(choice.group, planners[choice.group].plan(most, enough))
+
+    return share_budget(choices, max_extra_macs, replan, lambda c, sizes: _whole_arena(subgraph, c, sizes))
 
 
 def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
@@ -99,10 +129,11 @@ def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRe
 # --- the whole graph --------------------------------------------------------------------------------------------------
 
 
-def _whole_arena(subgraph: Subgraph, choices: Sequence[_Choice]) -> int:
-    """The arena of the graph with these regions."""
+def _whole_arena(subgraph: Subgraph, choices: Sequence[_Choice], scratch_bytes: Sequence[int] | None = None) -> int:
+    """The arena of the graph with these regions, with the scratch memory that they need or that is given."""
     pairs = [(choice.group.ops, _region_op(choice.group)) for choice in choices]
-    scratch = {op: choice.plan.scratch_bytes for (_, op), choice in zip(pairs, choices, strict=True)}
+    sizes = [choice.plan.scratch_bytes for choice in choices] if scratch_bytes is None else scratch_bytes
+    scratch = {op: size for (_, op), size in zip(pairs, sizes, strict=True)}
     ops = fused_ops(subgraph, pairs, [op for op in subgraph.ops if is_reshape(op)])
     return _arena(subgraph, ops, subgraph.inputs, subgraph.outputs, scratch)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing, quantize_real
 from fmtc_tflite.errors import CalibrationError
 
 Items = dict[str, "Image.Image | np.ndarray"]
@@ -116,6 +116,20 @@ class Dataset:
                 else:
                     yield label_map
 
+    def clipped_shares(self) -> dict[str, float]:
+        """For each quantized input that gets real values: the share of the first sample's outside of its range."""
+        specs = [spec for spec in self.input_specs if spec.takes_real_values]
+        if not specs:
+            return {}
+        items = next(iter(self._reader.read(self._indices[:1])))
+        shares = {}
+        for spec in specs:
+            item = items[spec.name]
+            if isinstance(item, np.ndarray) and item.dtype.kind == "f" and spec.real_range is not None:
+                low, high = spec.real_range
+                shares[spec.name] = float(np.mean((item < low) | (item > high)))
+        return shares
+
     def fingerprint(self) -> str:
         """SHA-256 of the data that the samples are chosen from: labels, and each file's path, size and time."""
         digest = hashlib.sha256(repr((self.source, len(self._reader), self._reader.num_classes)).encode())
@@ -183,11 +197,13 @@ class Dataset:
     def _item_value(self, item: Image.Image | np.ndarray, spec: InputSpec) -> np.ndarray:
         if isinstance(item, Image.Image) or is_pixels(item.dtype, spec):
             return self._preprocessing.apply(item, spec)
-        with np.errstate(over="ignore"):
-            value = item.astype(spec.dtype)
-        if spec.is_float and not np.isfinite(value).all():
-            raise CalibrationError(f"{spec}: got NaN or infinite values, expected finite ones; clean the data")
-        return value
+        if item.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                item = item.astype(np.float32 if spec.takes_real_values else spec.dtype)
+            if not np.isfinite(item).all():
+                raise CalibrationError(f"{spec}: got NaN or infinite values, expected finite ones; clean the data")
+            item = quantize_real(item, spec)
+        return spec.laid_out(item.astype(spec.dtype))
 
 
 def is_pixels(dtype: np.dtype, spec: InputSpec) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmtc_tflite.data import readers
+from fmtc_tflite.data import arrays, readers
 from fmtc_tflite.data.dataset import Dataset, Reader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
@@ -19,6 +19,9 @@ from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.types import CalibrationOptions, DataOptions
 
 __all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
+
+_MOST_CLIPPED = 0.2  # calibrated ranges leave a few values out
+_CHANNELS_TO_THE_END = np.array([0, 2, 3, 1], "<i4").tobytes()
 
 _logger = logging.getLogger(__name__)
 
@@ -36,11 +39,12 @@ def open_dataset(
 
     Args:
       path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
-        (`readers.open_npz`), `.npy` (`readers.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
+        (`arrays.open_npz`), `.npy` (`arrays.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
         synthetic inputs.
       input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
       preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
-        the model takes: int8 or uint8 already quantized, float for float inputs.
+        the model takes, int8 or uint8 already quantized, or real values (float), which are quantized as the input is.
+        Images in arrays may have the channels last or first, whatever the model's layout.
       num_samples: Take a random subset of this size, in the original order; None or more than there are: all (of
         synthetic inputs: 16).
       seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
@@ -70,7 +74,22 @@ def open_dataset(
     if skipped:
         shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
-    return Dataset(reader, input_specs, preprocessing, indices, skipped)
+    dataset = Dataset(reader, input_specs, preprocessing, indices, skipped)
+    _warn_of_clipping(dataset, path)
+    return dataset
+
+
+def _warn_of_clipping(dataset: Dataset, path: str | Path) -> None:
+    """Real values far from an input's range are probably scaled otherwise than those it was quantized with."""
+    for name, share in dataset.clipped_shares().items():
+        if share > _MOST_CLIPPED:
+            spec = next(spec for spec in dataset.input_specs if spec.name == name)
+            low, high = spec.real_range or (0.0, 0.0)
+            _logger.warning(
+                "%s: %.0f %% of the first sample's values lie outside [%.4g, %.4g], the real range of input '%s'; "
+                "give the values that the model was quantized with",
+                *(path, 100 * share, low, high, name),
+            )
 
 
 def open_data(model: Model, options: DataOptions) -> Dataset:
@@ -112,13 +131,32 @@ def input_specs_from_model(model: Model, subgraph_index: int = 0) -> tuple[Input
 def _input_spec(tensor: Tensor, view: GraphView, aliases: tuple[str, ...]) -> InputSpec:
     if tensor.dtype is None:
         raise CalibrationError(f"input '{tensor.name}': got type {tensor.type_name}, expected numbers")
+    transposed = _transposed(tensor, view)
     quantized = tensor
     if tensor.dtype == np.float32:
-        quantized = next((op.outputs[0] for op, _ in view.consumers(tensor) if op.opcode == "QUANTIZE"), None) or tensor
+        quantized = _quantized(tensor, view) or (transposed and _quantized(transposed, view)) or tensor
     zero_point = quantized.zero_point
     if quantized is not tensor and zero_point is not None and quantized.dtype == np.int8:
         zero_point += 128  # on the uint8 grid
-    return InputSpec(tensor.name, tensor.shape, tensor.dtype, quantized.scale, zero_point, aliases)
+    return InputSpec(
+        tensor.name, tensor.shape, tensor.dtype, quantized.scale, zero_point, aliases, transposed is not None
+    )
+
+
+def _quantized(tensor: Tensor, view: GraphView) -> Tensor | None:
+    """What a QUANTIZE makes of the tensor."""
+    return next((op.outputs[0] for op, _ in view.consumers(tensor) if op.opcode == "QUANTIZE"), None)
+
+
+def _transposed(tensor: Tensor, view: GraphView) -> Tensor | None:
+    """What the model makes of an image in the layout [N, C, H, W], before or behind a QUANTIZE: [N, H, W, C]."""
+    sources = [tensor, _quantized(tensor, view)]
+    for op in (op for source in sources if source is not None for op, _ in view.consumers(source)):
+        if op.opcode == "TRANSPOSE" and len(op.inputs) == 2 and op.inputs[1] is not None:
+            order = op.inputs[1].data
+            if order is not None and order.tobytes() == _CHANNELS_TO_THE_END:
+                return op.outputs[0]
+    return None
 
 
 def _open_reader(
@@ -136,19 +174,22 @@ def _open_reader(
         raise CalibrationError(f"{path}: cannot be read ({reason(error)}); check the path") from error
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".npz":
-        return readers.open_npz(path, specs, preprocessing)
+        return arrays.open_npz(path, specs, preprocessing)
     if path.is_file() and suffix not in (".npy", ".csv", *readers.IMAGE_SUFFIXES):
         raise CalibrationError(
             f"{path}: got a file that ends in '{path.suffix}', expected "
             "a folder of images, .csv, .npz, .npy or an image"
+            + (f"; {readers.AUDIO_HINT}" if suffix in readers.AUDIO_SUFFIXES else "")
         )
     if suffix == ".npy" and path.is_file():
         _check_only_input(str(path), specs)
-        return readers.open_npy(path, specs, preprocessing)
-    spec = _only_image(str(path), specs, preprocessing)
+        return arrays.open_npy(path, specs, preprocessing)
     if suffix == ".csv" and path.is_file():
+        spec = _only_image(str(path), specs, preprocessing)
         return readers.open_csv(path, spec, allow_missing=skip_unreadable)
-    return readers.open_images(path, spec)
+    reader = readers.open_images(path, specs[0])  # first, since the folder may hold something else
+    _only_image(str(path), specs, preprocessing)
+    return reader
 
 
 def _check_only_input(data: str, specs: Sequence[InputSpec]) -> None:

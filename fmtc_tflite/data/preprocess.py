@@ -20,7 +20,8 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _RAW_RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
 _RANGE_TOLERANCE = 0.05  # of the range's width: calibrated ranges are never exact
-_IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
+_LEAST_CHANNELS_FIRST_SIDE = 16  # [1, 4, 1, 16] is no image of four channels
 _MODE_HELP = "--preprocessing raw (pixels as they are), tf (x/127.5 - 1) or torch ((x/255 - mean)/std)"
 
 
@@ -35,6 +36,7 @@ class InputSpec:
       scale: Quantization scale. Of a float input: that of the QUANTIZE op that reads it, None without one.
       zero_point: Zero point that goes with `scale`. Of a float input: on the uint8 grid, whatever QUANTIZE's type.
       aliases: Other names by which data may call this input (those of the model's signatures).
+      is_transposed: The model moves the second axis to the end, as it does with images in PyTorch's layout.
     """
 
     name: str
@@ -43,6 +45,7 @@ class InputSpec:
     scale: float | None = None
     zero_point: int | None = None
     aliases: tuple[str, ...] = ()
+    is_transposed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
@@ -61,9 +64,31 @@ class InputSpec:
         return self.dtype in (np.int8, np.uint8)
 
     @property
+    def is_channels_first(self) -> bool:
+        """Whether the input is an image [N, channels, H, W], as PyTorch has it.
+
+        Where the shape alone leaves it open, it is taken for [N, H, W, channels].
+        """
+        if len(self.shape) != 4 or self.shape[1] not in _IMAGE_MODES:
+            return False
+        if self.is_transposed:
+            return True
+        return self.shape[3] not in _IMAGE_MODES and min(self.shape[2:]) >= _LEAST_CHANNELS_FIRST_SIDE
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels if the input is an image in either layout, of 8 bits or float; else None."""
+        if len(self.shape) != 4 or not (self.is_float or self.is_8_bit):
+            return None
+        if self.is_channels_first:
+            channels, height, width = self.shape[1:]
+            return height, width, channels
+        return self.shape[1:] if self.shape[3] in _IMAGE_MODES else None
+
+    @property
     def takes_pixels(self) -> bool:
-        """Whether the input has the shape and type of an image: [N, H, W, 1, 3 or 4] of 8 bits or float."""
-        return len(self.shape) == 4 and self.shape[3] in _IMAGE_MODES and (self.is_float or self.is_8_bit)
+        """Whether the input has the shape and type of an image: [N, H, W, 1, 3 or 4], or with the channels first."""
+        return self.image_shape is not None
 
     @property
     def quantization(self) -> tuple[float, int] | None:
@@ -80,6 +105,30 @@ class InputSpec:
         scale, zero_point = self.quantization
         lowest = -128 if self.dtype == np.int8 else 0
         return (lowest - zero_point) * scale, (lowest + 255 - zero_point) * scale
+
+    @property
+    def takes_real_values(self) -> bool:
+        """Whether real values can be brought to the input's type: it is quantized, with one scale."""
+        return not self.is_float and self.dtype.kind in "iu" and self.quantization is not None
+
+    def layouts(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes that a sample may have: the input's own, and of an image the other layout and without a channel."""
+        own = self.item_shape
+        if self.image_shape is None:
+            return (own, own[:2]) if len(own) == 3 and own[2] == 1 else (own,)
+        height, width, channels = self.image_shape
+        plane = ((height, width),) if channels == 1 else ()
+        return (*dict.fromkeys((own, (height, width, channels), (channels, height, width))), *plane)
+
+    def laid_out(self, item: np.ndarray) -> np.ndarray:
+        """A sample of one of the `layouts` in the input's own."""
+        if self.image_shape is not None and item.shape != self.item_shape:
+            height, width, channels = self.image_shape
+            if item.shape == (height, width, channels):
+                item = np.moveaxis(item, 2, 0)
+            elif item.shape == (channels, height, width):
+                item = np.moveaxis(item, 0, 2)
+        return item.reshape(self.item_shape)
 
     def __str__(self) -> str:
         return f"input '{self.name}' ({self.dtype.name} {list(self.shape)})"
@@ -121,8 +170,8 @@ class Preprocessing:
         pixel_table(self._mode_for(spec), spec)
         if self.moves_pixels and not spec.takes_pixels:
             raise UsageError(f"--resize and --central_crop: {spec} is no image; drop the flags")
-        if self.resize is not None and tuple(self.resize) != spec.item_shape[:2]:
-            height, width = spec.item_shape[:2]
+        if self.resize is not None and spec.image_shape is not None and tuple(self.resize) != spec.image_shape[:2]:
+            height, width, _ = spec.image_shape
             raise UsageError(
                 f"--resize: got {self.resize[0]}x{self.resize[1]}, but {spec} needs {height}x{width}; "
                 "drop the flag or give that size"
@@ -132,12 +181,13 @@ class Preprocessing:
         """Turns one image into one item of an input.
 
         Args:
-          image: A PIL image of any 8-bit mode and size, or uint8 pixels [H, W, C] ([H, W] for one channel). An array
-            that already has the input's height and width is neither cropped nor resized unless asked for.
+          image: A PIL image of any 8-bit mode and size, or uint8 pixels [H, W, C] or [C, H, W] ([H, W] for one
+            channel). An array that already has the input's height and width is neither cropped nor resized unless
+            asked for.
           spec: The input.
 
         Returns:
-          Array of the input's item shape [H, W, C] and dtype.
+          Array of the input's item shape, [H, W, C] or [C, H, W], and dtype.
 
         Raises:
           CalibrationError: pixels of another type, or of another size without --resize.
@@ -148,10 +198,13 @@ class Preprocessing:
             pixels = np.asarray(self._crop_and_resize(_converted(image, spec), spec))
         else:
             pixels = self._array_pixels(image, spec)
-        pixels = pixels.reshape(spec.item_shape)
         if table.shape[1] == 1:
-            return table[:, 0][pixels]
-        return table[pixels, np.arange(table.shape[1])]
+            values = table[:, 0][pixels]
+        else:
+            values = table[pixels.reshape(spec.image_shape or ()), np.arange(table.shape[1])]
+        if spec.image_shape is not None and spec.is_channels_first:
+            values = np.moveaxis(values.reshape(spec.image_shape), 2, 0)
+        return values.reshape(spec.item_shape)
 
     def apply_to_labels(self, label_map: Image.Image, size: tuple[int, int]) -> np.ndarray:
         """A label map cropped as its image and brought to (H, W) by nearest neighbour: integers [H, W].
@@ -182,28 +235,29 @@ class Preprocessing:
         return "raw"
 
     def _array_pixels(self, pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+        """Pixels of an array in the shape [H, W, C], whatever the layouts; of an input that is no image as they are."""
         if pixels.dtype != np.uint8:
             raise CalibrationError(f"{spec}: got pixels of type {pixels.dtype}, expected uint8")
-        same_size = pixels.shape == spec.item_shape or (pixels.shape + (1,)) == spec.item_shape
+        same_size = pixels.shape in spec.layouts()
         if same_size and self.central_crop is None:
-            return pixels
+            return _channels_last(pixels, spec)
         if not same_size and self.resize is None:
             raise CalibrationError(
                 f"{spec}: got pixels of shape {list(pixels.shape)}, expected {list(spec.item_shape)}; "
                 "give --resize HxW to have arrays resized"
             )
-        if pixels.ndim == 3 and pixels.shape[2] == 1:
-            pixels = pixels[:, :, 0]
-        channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-        if not spec.takes_pixels or pixels.ndim not in (2, 3) or channels != spec.shape[3]:
+        pixels = _channels_last(pixels, spec)
+        if spec.image_shape is None or pixels.ndim != 3 or pixels.shape[2] != spec.image_shape[2]:
             raise CalibrationError(f"{spec}: cannot crop or resize an array of shape {list(pixels.shape)} to it")
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        return np.asarray(self._crop_and_resize(image, spec))
+        if pixels.shape[2] == 1:
+            pixels = pixels[:, :, 0]
+        return np.asarray(self._crop_and_resize(Image.fromarray(np.ascontiguousarray(pixels)), spec))
 
     def _crop_and_resize(self, image: Image.Image, spec: InputSpec) -> Image.Image:
         if self.central_crop is not None:
             image = image.crop(self._crop_box(image))
-        height, width = self.resize or spec.item_shape[:2]
+        assert spec.image_shape is not None
+        height, width = self.resize or spec.image_shape[:2]
         return image.resize((width, height), Image.Resampling.BILINEAR)
 
     def _crop_box(self, image: Image.Image) -> tuple[float, float, float, float]:
@@ -235,7 +289,7 @@ def pixel_table(mode: str, spec: InputSpec) -> np.ndarray:
     elif mode == "tf":
         table = quantize_real(pixels / 127.5 - 1.0, spec)
     else:
-        if len(spec.shape) != 4 or spec.shape[3] != 3:
+        if spec.image_shape is None or spec.image_shape[2] != 3:
             raise UsageError(f"--preprocessing torch: needs three channels, got {spec}; use raw or tf")
         table = quantize_real((pixels / 255.0 - np.array(_IMAGENET_MEAN)) / np.array(_IMAGENET_STD), spec)
     table = table.astype(spec.dtype)
@@ -251,7 +305,7 @@ def _raw_table(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 
 def quantize_real(real: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """Real values on the input's grid, rounding halves away from zero as TFLite's QUANTIZE does."""
+    """Real values on the input's grid, rounding halves away from zero as TFLite's QUANTIZE does (given float32)."""
     if spec.is_float:
         return real
     if spec.quantization is None:
@@ -264,11 +318,28 @@ def quantize_real(real: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 
 def _converted(image: Image.Image, spec: InputSpec) -> Image.Image:
-    if not spec.takes_pixels:
+    if spec.image_shape is None:
         raise CalibrationError(f"{spec}: is no image; give arrays of its shape in a .npz file")
     if image.mode.startswith("I") or image.mode == "F":
         raise CalibrationError(f"got an image of mode {image.mode}, expected 8 bits a channel; convert it first")
-    return image.convert(_IMAGE_MODES[spec.shape[3]])
+    return image.convert(_IMAGE_MODES[spec.image_shape[2]])
+
+
+def _channels_last(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """An image's array as [H, W, C]; that of an input that is no image as it is."""
+    if spec.image_shape is None:
+        return pixels
+    if pixels.ndim == 2:
+        return pixels[:, :, None]
+    if pixels.ndim != 3:
+        return pixels
+    channel_axis = 0 if spec.is_channels_first else 2
+    if pixels.shape in spec.layouts():
+        is_own = pixels.shape == spec.item_shape
+    else:  # of another size
+        is_own = pixels.shape[channel_axis] == spec.image_shape[2]
+    is_first = spec.is_channels_first == is_own
+    return np.moveaxis(pixels, 0, 2) if is_first else pixels
 
 
 def _about_equal(actual: tuple[float, float], known: tuple[float, float]) -> bool:

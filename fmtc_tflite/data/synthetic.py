@@ -86,8 +86,8 @@ def power_law_noise(rng: np.random.Generator, shape: Sequence[int], exponent: fl
 
 def _synthetic_item(rng: np.random.Generator, spec: InputSpec) -> np.ndarray:
     shape = spec.item_shape
-    if spec.takes_pixels and min(shape[:2]) >= _MIN_IMAGE_SIDE:
-        image = natural_image(rng, *shape)
+    if spec.image_shape is not None and not spec.is_channels_first and min(shape[:2]) >= _MIN_IMAGE_SIDE:
+        image = natural_image(rng, *spec.image_shape)
         if spec.is_float and spec.real_range is None:
             return (image / 127.5 - 1.0).astype(spec.dtype)  # the most common range, where the model names none
         return image

@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.text import GIT_LFS_POINTER, is_git_lfs_pointer
 
 FILE_IDENTIFIER = b"TFL3"
 MAX_TABLES = 1_000_000  # the limit of TFLite's own verifier
@@ -110,12 +111,14 @@ def check_structure(data: bytes) -> int:
 
 
 def check_identifier(start: bytes) -> None:
-    """Checks the first eight bytes of a file, or all that it has.
+    """Checks the beginning of a file: eight bytes or more, or all that it has.
 
     Raises:
       ModelFormatError: not a TFLite file.
     """
     if len(start) < 8 or start[4:8] != FILE_IDENTIFIER:
+        if is_git_lfs_pointer(start):
+            raise ModelFormatError(f"not a TFLite model: {GIT_LFS_POINTER}")
         found = start[4:8].hex(" ") or f"a file of {len(start)} bytes"
         raise ModelFormatError(
             f"not a TFLite model: expected the identifier 'TFL3' at byte 4, found {found}; pass a .tflite file"

@@ -32,6 +32,7 @@ from fmtc_tflite.graph.model_check import check_model
 __all__ = ["Buffer", "MetadataEntry", "Model", "Op", "Signature", "Subgraph", "Tensor", "load_model"]
 
 MAX_FILE_BYTES = (1 << 31) - 1  # offsets in a flatbuffer have 31 bits
+_FIRST_BYTES = 64  # that tell what a file is
 _CHUNK_BYTES = 1 << 24
 
 _Item = TypeVar("_Item")
@@ -73,7 +74,7 @@ def read_content(path: Path) -> bytes:
       OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        content = bytearray(file.read(8))
+        content = bytearray(file.read(_FIRST_BYTES))
         check_identifier(bytes(content))
         while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK_BYTES)):
             content += chunk

@@ -102,7 +102,7 @@ class _RefusedInGroup(Exception):
 
 
 def _fused_ops(group: Group) -> int:
-    return sum(op.source is not None for op in group.region.ops)
+    return len({op.source for op in group.region.ops} - {None})
 
 
 def _activations(op: Op) -> list[Tensor]:
@@ -112,8 +112,8 @@ def _activations(op: Op) -> list[Tensor]:
 def _unfit(subgraph: Subgraph, op: Op) -> str | None:
     """What keeps an op of any kind outside."""
     activations = _activations(op)
-    if len(op.outputs) != 1 or op.outputs[0] is None or not activations or activations == [op.outputs[0]]:
-        return "it does not make one tensor from others"
+    if not op.outputs or None in op.outputs or activations == op.outputs:
+        return "it does not make tensors from others"
     if any(t.is_variable for t in activations) or any(t is not None for t in op.intermediates):
         return "it has a state"
     if any(t.raw.sparsity is not None for t in op.inputs if t is not None):
@@ -256,13 +256,21 @@ class _GroupBuilder:
                 built = self._build(op, self._tensor)
             except OpRefusedError as refusal:
                 raise _RefusedInGroup(op, str(refusal)) from refusal
-            region_ops.append(built)
-            self._tensors[built.output.source] = built.output  # an op may give it another form than the graph's
+            for each in built:
+                if self._is_used(op, each.output):
+                    region_ops.append(each)
+                if each.source is not None:
+                    self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
         inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
+
+    def _is_used(self, op: Op, output: RegionTensor) -> bool:
+        """Whether anybody reads one of several outputs of an op."""
+        tensor = output.source
+        return len(op.outputs) == 1 or tensor in self._subgraph.outputs or bool(self._view.consumer_ops(tensor))
 
     def _check_shapes(self, op: Op) -> None:
         for tensor in op.inputs:
@@ -280,7 +288,7 @@ class _GroupBuilder:
     def _read_from_outside(self, ops: list[RegionOp]) -> dict[RegionTensor, Tensor]:
         """The region's inputs; an op may have given one another form than the graph's."""
         written = {op.output for op in ops}
-        made = {tensor.source for tensor in written}
+        made = {op.output.source for op in ops if op.source is not None}
         read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor not in written)
         for op in ops:
             if op.source is not None and any(t in read and t.source in made for t in op.inputs):
@@ -325,5 +333,5 @@ class _GroupBuilder:
         return [each for op in ops for each in (op, *copies.get(op.output, ()))], found
 
 
-def _refuse(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
+def _refuse(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
     raise OpRefusedError("not needed here")

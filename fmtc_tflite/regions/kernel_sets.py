@@ -164,6 +164,9 @@ def _is_grouped(op: Op) -> bool:
 
 def xnnpack_takes(op: Op) -> bool:
     """Whether the delegate claims an op of 8-bit (or partly float32) tensors; of those whose results depend on it."""
+    result = op.outputs[0]
+    if result is not None and result.dtype == np.float32:
+        return op.opcode in _XNNPACK_FLOATS
     takes = _XNNPACK.get(op.opcode)
     return takes is not None and takes(op)
 
@@ -252,3 +255,8 @@ _XNNPACK = {
     "TANH": _always,
     "LEAKY_RELU": _takes_leaky_relu,
 }
+# Of ops whose output is float32, if their activation is known.
+_XNNPACK_FLOATS = (
+    "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "SQUARE", "SQRT", "LOGISTIC",
+    "RELU", "RELU6", "RELU_N1_TO_1", "DEQUANTIZE",
+)  # fmt: skip

@@ -118,7 +118,7 @@ class RegionOp(ABC):
         """
 
 
-# Makes the RegionOp of a graph's op, whose tensors it looks up with the given function: constants are in the graph's
-# tensors. A tensor behind a RESHAPE comes with the height, width and channels of the RESHAPE's input. Raises
-# OpRefusedError.
-OpBuilder = Callable[[Op, Callable[[Tensor], RegionTensor]], RegionOp]
+# Makes the RegionOps of a graph's op, in their order (most have one), whose tensors it looks up with the given
+# function: constants are in the graph's tensors. A tensor behind a RESHAPE comes with the height, width and channels of
+# the RESHAPE's input. Raises OpRefusedError.
+OpBuilder = Callable[[Op, Callable[[Tensor], RegionTensor]], tuple[RegionOp, ...]]

@@ -17,6 +17,7 @@ from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.search import cheapest_stages, least_scratch
 from fmtc_tflite.regions.stage_costs import StageCosts
 from fmtc_tflite.regions.stages import RegionSpans, Stage
+from fmtc_tflite.regions.strips import divisions
 
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4,
           np.dtype(np.int8): 9}  # fmt: skip
@@ -47,29 +48,63 @@ class RegionPlan:
         """Written to cuts and outputs, per item."""
         return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
 
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per item, those that are computed twice not counted."""
+        return sum(op.macs for op in self.region.ops)
 
-def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
-    """Plans a region for the least scratch memory; deterministic.
+    @property
+    def extra_macs(self) -> int:
+        """Multiply-adds that strips compute twice, per item."""
+        return sum(stage.extra_macs for stage in self.stages)
+
+
+class RegionPlanner:
+    """Plans a region, also several times; deterministic.
 
     Args:
-      max_extra_macs: multiply-adds that strips may compute twice.
       forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
+      max_extra_macs: multiply-adds that strips may compute twice at most.
     """
-    spans = RegionSpans(region, forced_cuts=forced_cuts)
-    costs = StageCosts(spans)
-    least = least_scratch(costs, max_extra_macs)
-    best: tuple[Placement, list[Stage]] | None = None
+
+    def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), max_extra_macs: int = 0) -> None:
+        self._costs = StageCosts(RegionSpans(region, forced_cuts=forced_cuts))
+        self._whole_rows = _plan(self._costs, least_scratch(self._costs, 0), 0)
+        if max_extra_macs:
+            self._costs.add_strips(divisions(), self._whole_rows.scratch_bytes, max_extra_macs)
+
+    def plan(self, max_extra_macs: int = 0, enough_bytes: int = 0) -> RegionPlan:
+        """A plan for the least scratch memory.
+
+        Args:
+          max_extra_macs: multiply-adds that strips may compute twice.
+          enough_bytes: scratch memory below which nothing is gained: fewest multiply-adds are computed twice with it.
+        """
+        if not max_extra_macs or self._whole_rows.scratch_bytes <= enough_bytes:
+            return self._whole_rows
+        least = max(least_scratch(self._costs, max_extra_macs), enough_bytes)
+        in_strips = _plan(self._costs, least, max_extra_macs)
+        return min(self._whole_rows, in_strips, key=lambda plan: plan.scratch_bytes)
+
+
+def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
+    """Plans a region for the least scratch memory; see RegionPlanner."""
+    return RegionPlanner(region, forced_cuts, max_extra_macs).plan(max_extra_macs)
+
+
+def _plan(costs: StageCosts, least: int, max_extra_macs: int) -> RegionPlan:
+    """The plan that takes least memory once it is placed, of those that need the least or hardly more."""
+    best: RegionPlan | None = None
     for margin in _MARGINS:
         stages = cheapest_stages(costs, int(least * margin), max_extra_macs)
-        if stages is None or (best is not None and best[0].scratch_bytes < least * margin):
+        if stages is None or (best is not None and best.scratch_bytes < least * margin):
             break
-        placement = place(spans, stages)
-        if best is None or placement.scratch_bytes < best[0].scratch_bytes:
-            best = placement, stages
+        placement = place(costs.spans, stages)
+        if best is None or placement.scratch_bytes < best.scratch_bytes:
+            cuts = tuple(cut for stage in stages for cut in costs.spans.new_cuts(stage.first, stage.end))
+            best = RegionPlan(costs.spans.region, tuple(stages), cuts, placement)
     assert best is not None  # the first limit is met by construction
-    placement, stages = best
-    cuts = tuple(cut for stage in stages for cut in spans.new_cuts(stage.first, stage.end))
-    return RegionPlan(region, tuple(stages), cuts, placement)
+    return best
 
 
 def write_program(plan: RegionPlan, kernel_set: int) -> Program:

@@ -13,7 +13,6 @@ import numpy as np
 
 from fmtc_tflite.regions.stage_costs import INFINITE, StageCosts
 from fmtc_tflite.regions.stages import Stage
-from fmtc_tflite.regions.strips import divisions
 
 _Way = tuple[int, int, int]  # a stage's first and end op, and which of its alternatives
 _MOST_STAGES = 1 << 16
@@ -23,13 +22,18 @@ def least_scratch(costs: StageCosts, max_extra_macs: int) -> int:
     """The least largest need over all ways to cut the region's order into stages.
 
     Args:
-      max_extra_macs: multiply-adds that may be computed twice; costs of strips are added if there may be some.
+      max_extra_macs: multiply-adds that may be computed twice.
     """
-    least = _least(costs, 0)
-    if max_extra_macs:
-        costs.add_strips(divisions(), least, max_extra_macs)
-        least = _least(costs, max_extra_macs)
-    return least
+    limit = 0
+
+    def path() -> list[_Way] | None:
+        nonlocal limit
+        limit = _least_limit(costs, max_extra_macs)
+        return _path(costs, limit, max_extra_macs)
+
+    found = _exact_path(costs, path)
+    assert found is not None  # stages of single ops are a path
+    return limit
 
 
 def cheapest_stages(costs: StageCosts, limit: int, max_extra_macs: int) -> list[Stage] | None:
@@ -39,19 +43,6 @@ def cheapest_stages(costs: StageCosts, limit: int, max_extra_macs: int) -> list[
     """
     path = _exact_path(costs, lambda: _path(costs, limit, max_extra_macs))
     return None if path is None else [costs.stage(*way) for way in path]
-
-
-def _least(costs: StageCosts, budget: int) -> int:
-    limit = 0
-
-    def path() -> list[_Way] | None:
-        nonlocal limit
-        limit = _least_limit(costs, budget)
-        return _path(costs, limit, budget)
-
-    found = _exact_path(costs, path)
-    assert found is not None  # stages of single ops are a path
-    return limit
 
 
 def _exact_path(costs: StageCosts, find: Callable[[], list[_Way] | None]) -> list[_Way] | None:

@@ -28,16 +28,17 @@ PACKAGE = importlib.resources.files("fmtc_tflite")
 SCHEMA = json.loads((PACKAGE / "report_schema.json").read_text())
 DEMO = (PACKAGE / "demo" / "demo_int8.tflite").read_bytes()
 
-# Live peak arena: the most that is allowed, as a share of the original's or in bytes.
-MODELS: dict[str, float] = {
-    "mobilenet_v2_1.0_224_int8": 0.175,
-    "mobilenet_v1_0.25_96_vww_int8": 0.53,
-    "ds_cnn_kws_int8": 0.535,
-    "resnet8_cifar10_int8": 0.345,
-    "resnet56_cifar10_int8": 0.485,
-    "resnet18_cifar10_64_int8": 0.275,
-    "tinyengine_vww": 99_000,
-    "tinyengine_detection": 285_000,
+# Live peak arena: the most that is allowed, as a share of the original's or in bytes, for shares of multiply-adds that
+# may be computed twice.
+MODELS: dict[str, dict[float, float]] = {
+    "mobilenet_v2_1.0_224_int8": {0: 0.175, 0.02: 0.151, 0.05: 0.132},
+    "mobilenet_v1_0.25_96_vww_int8": {0: 0.53, 0.02: 0.53, 0.05: 0.48},
+    "ds_cnn_kws_int8": {0: 0.535},
+    "resnet8_cifar10_int8": {0: 0.345},
+    "resnet56_cifar10_int8": {0: 0.485},
+    "resnet18_cifar10_64_int8": {0: 0.275, 0.02: 0.255},
+    "tinyengine_vww": {0: 99_000, 0.05: 96_000},
+    "tinyengine_detection": {0: 285_000, 0.02: 282_000, 0.05: 277_000},
 }
 
 
@@ -114,6 +115,8 @@ def test_report(converted: Path) -> None:
     (region,) = report["regions"]
     assert region["scratch_bytes"] >= max(stage["scratch_bytes"] for stage in region["stages"])
     assert sum(stage["ops"] for stage in region["stages"]) <= len(region["ops"])
+    assert report["macs"]["extra"] == sum(stage["extra_macs"] for stage in region["stages"])
+    assert report["macs"]["extra_share"] <= report["macs"]["max_extra_share"] == 0.02
 
 
 def test_restored_is_the_original(converted: Path) -> None:
@@ -154,6 +157,10 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
         (["--execution", "regions", "--preset", "paper"], ["--preset paper"]),
         (["--kernels", "builtin"], ["--execution regions"]),
         (["--runtime", "ai_edge_litert"], ["--execution regions"]),
+        (["--max_extra_macs", "0.05"], ["--execution regions"]),
+        (["--execution", "regions", "--max_extra_macs", "1.5"], ["--max_extra_macs 1.5", "from 0 to 1"]),
+        (["--execution", "regions", "--max_extra_macs", "-0.1"], ["--max_extra_macs -0.1", "from 0 to 1"]),
+        (["--execution", "regions", "--max_extra_macs", "nan"], ["--max_extra_macs nan", "from 0 to 1"]),
         (["--execution", "regions", "--runtime", "tflite"], ["unknown runtime", "tensorflow"]),
         (["--input_shape", "x:1,2"], ["no input 'x'"]),
         (["--input_shape", "1,224,224,3"], ["expected NAME:1,224,224,3"]),
@@ -235,9 +242,9 @@ def test_open_shapes(tmp_path: Path) -> None:
         assert output.shape == (1, 24, 20, 8)
 
 
-def check_memory_and_file(name: str, content: bytes, kernels: str) -> tuple[int, int]:
+def check_memory_and_file(name: str, content: bytes, kernels: str, extra_macs: float) -> tuple[int, int]:
     """Planned equals live to the byte, and the file hardly grows; returns the original's arena and the live one."""
-    options = ConvertOptions(execution="regions", kernels=kernels)  # type: ignore[arg-type]
+    options = ConvertOptions(execution="regions", kernels=kernels, max_extra_macs=extra_macs)  # type: ignore[arg-type]
     result = convert_content(content, options)
     model = load_model(result.content)
     planned = plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
@@ -248,22 +255,39 @@ def check_memory_and_file(name: str, content: bytes, kernels: str) -> tuple[int,
 
 
 def test_planned_is_live(tmp_path: Path) -> None:
-    original, live = check_memory_and_file("demo", DEMO, "builtin")
-    assert live <= 0.16 * original
+    arenas = []
+    for extra_macs in (0, 0.05, 0.3):
+        original, live = check_memory_and_file("demo", DEMO, "builtin", extra_macs)
+        assert live <= 0.16 * original
+        arenas.append(live)
+    assert arenas == sorted(arenas, reverse=True)
+    assert arenas[-1] < arenas[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
-def test_real_models(real_data: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "extra_macs"), [(name, share) for name, limits in MODELS.items() for share in limits])
+def test_real_models(real_data: Path, name: str, extra_macs: float) -> None:
     content = (real_data / "models" / f"{name}.tflite").read_bytes()
-    original, live = check_memory_and_file(name, content, "xnnpack")
-    assert live <= (MODELS[name] * original if MODELS[name] < 1 else MODELS[name])
+    original, live = check_memory_and_file(name, content, "xnnpack", extra_macs)
+    limit = MODELS[name][extra_macs]
+    assert live <= (limit * original if limit < 1 else limit)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kernels", ["builtin", "reference"])
-@pytest.mark.parametrize("name", ["resnet8_cifar10_int8", "ds_cnn_kws_int8", "tinyengine_vww"])
-def test_real_models_under_other_kernels(real_data: Path, name: str, kernels: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "extra_macs"),
+    [
+        ("resnet8_cifar10_int8", 0),
+        ("ds_cnn_kws_int8", 0),
+        ("tinyengine_vww", 0),
+        ("tinyengine_vww", 0.05),
+        ("mobilenet_v1_0.25_96_vww_int8", 0.05),
+        ("mobilenet_v2_1.0_224_int8", 0.02),
+        ("mobilenet_v2_1.0_224_int8", 0.05),
+    ],
+)
+def test_real_models_under_other_kernels(real_data: Path, name: str, extra_macs: float, kernels: str) -> None:
     path = real_data / "models" / f"{name}.tflite"
-    options = ConvertOptions(execution="regions", kernels=kernels)  # type: ignore[arg-type]
+    options = ConvertOptions(execution="regions", kernels=kernels, max_extra_macs=extra_macs)  # type: ignore[arg-type]
     assert convert(path, options=options, dry_run=True).report["fidelity"]["bit_exact"]

@@ -148,10 +148,13 @@ def paddings(op: Op, rank: int) -> list[tuple[int, int]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def strided_slices(op: Op) -> list[slice] | None:
+def strided_slices(op: Op, drops: bool = False) -> list[slice] | None:
     """STRIDED_SLICE as one slice an axis with begin, end and step resolved (0 <= begin, end <= size, step >= 1).
 
     None where it does more than that: new, dropped or implied axes, offsets, negative steps.
+
+    Args:
+      drops: dropped axes are slices of one element.
 
     Raises:
       ModelFormatError: begins, ends and strides of other counts than the input has axes.
@@ -160,13 +163,23 @@ def strided_slices(op: Op) -> list[slice] | None:
     begins, ends, steps = (integers(op, index) for index in (1, 2, 3))
     if not len(begins) == len(ends) == len(steps) <= len(shape):
         raise ModelFormatError(f"{describe(op)} slices {begins}, {ends}, {steps} out of shape {shape}")
-    if options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask or getattr(options, "offset", False):
+    if options.ellipsisMask or options.newAxisMask or getattr(options, "offset", False):
         return None
-    if any(step < 1 for step in steps):
+    if any(step < 1 for step in steps) or (options.shrinkAxisMask and not drops):
         return None
     found = [slice(0, size, 1) for size in shape]
     for axis, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True)):
+        if options.shrinkAxisMask >> axis & 1:
+            found[axis] = _one_element(op, 0 if options.beginMask >> axis & 1 else begin, shape[axis])
+            continue
         first = None if options.beginMask >> axis & 1 else begin
         last = None if options.endMask >> axis & 1 else end
         found[axis] = slice(*slice(first, last, step).indices(shape[axis]))
     return found
+
+
+def _one_element(op: Op, place: int, size: int) -> slice:
+    """An axis that a STRIDED_SLICE drops; places below 0 count from the end."""
+    if not -size <= place < size:
+        raise ModelFormatError(f"{describe(op)} takes element {place} of an axis of {size}")
+    return slice(place % size, place % size + 1, 1)

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds.arg_max import build_arg_max
+from fmtc_tflite.regions.kinds.blocks import build_depth_to_space, build_space_to_depth
 from fmtc_tflite.regions.kinds.elementwise import build_add, build_quantize
-from fmtc_tflite.regions.kinds.moves import build_concatenation, build_pad, build_slice, build_transpose
+from fmtc_tflite.regions.kinds.floats import (
+    BINARY_OPS,
+    UNARY_OPS,
+    build_binary,
+    build_cast,
+    build_dequantize,
+    build_unary,
+)
+from fmtc_tflite.regions.kinds.moves import build_concatenation, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
+from fmtc_tflite.regions.kinds.pads import build_mirror_pad, build_pad
 from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
+from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
 from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
-_Builder = Callable[[Op, Callable[[Tensor], RegionTensor], KernelSet], RegionOp]
+_Built = RegionOp | tuple[RegionOp, ...]
+_Builder = Callable[[Op, Callable[[Tensor], RegionTensor], KernelSet], _Built]
 
 BUILDERS: dict[str, _Builder] = {
     "CONV_2D": build_conv,
@@ -28,28 +42,46 @@ BUILDERS: dict[str, _Builder] = {
     "AVERAGE_POOL_2D": build_pool,
     "MAX_POOL_2D": build_pool,
     "PAD": build_pad,
-    "STRIDED_SLICE": build_slice,
     "TRANSPOSE": build_transpose,
     "QUANTIZE": build_quantize,
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
+    # Values that move.
+    "SLICE": build_slice,
+    "STRIDED_SLICE": build_strided_slice,
+    "SPLIT": build_split,
+    "SPLIT_V": build_split_v,
+    "UNPACK": build_unpack,
+    "PADV2": build_pad,
+    "MIRROR_PAD": build_mirror_pad,
+    "DEPTH_TO_SPACE": build_depth_to_space,
+    "SPACE_TO_DEPTH": build_space_to_depth,
     "ARG_MAX": build_arg_max,
     "ARG_MIN": build_arg_max,
     **dict.fromkeys(TABLES, build_table),
 }
+# Of ops whose output is float32.
+FLOAT_BUILDERS: dict[str, _Builder] = {
+    "DEQUANTIZE": build_dequantize,
+    "CAST": build_cast,
+    **dict.fromkeys(BINARY_OPS, build_binary),
+    **dict.fromkeys(UNARY_OPS, build_unary),
+}
 
 
 def op_builder(kernels: KernelSet) -> OpBuilder:
-    """What makes an op of a region from an op of a graph, with the arithmetic of a kernel set."""
+    """What makes the ops of a region from an op of a graph, with the arithmetic of a kernel set."""
 
-    def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
-        builder = BUILDERS.get(op.opcode)
+    def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
+        is_float = any(t is not None and t.dtype == np.float32 for t in op.outputs)
+        builder = (FLOAT_BUILDERS if is_float else BUILDERS).get(op.opcode)
         if builder is None:
-            raise OpRefusedError(f"regions do not compute {op.opcode}")
+            raise OpRefusedError(f"regions do not compute {op.opcode}" + " of float32" * is_float)
         try:
-            return builder(op, tensor_of, kernels)
+            built = builder(op, tensor_of, kernels)
         except ModelFormatError as error:
             raise OpRefusedError(str(error)) from error
+        return built if isinstance(built, tuple) else (built,)
 
     return build

@@ -42,9 +42,20 @@ def alike(op: Op) -> tuple[Tensor, Tensor]:
 def same_quantization(op: Op) -> tuple[Tensor, Tensor]:
     """First input and output, alike and with the same scale and zero point."""
     source, result = alike(op)
-    same = np.float32(source.scale) == np.float32(result.scale) and source.zero_point == result.zero_point
-    require(same, "its input and output have different scales or zero points")
+    require_same_quantization(source, result)
     return source, result
+
+
+def have_same_quantization(source: Tensor, result: Tensor) -> bool:
+    """Whether two quantized tensors have one type, scale and zero point."""
+    same = scale_of(source) == scale_of(result) and source.zero_point == result.zero_point
+    return source.dtype == result.dtype and same
+
+
+def require_same_quantization(source: Tensor, result: Tensor) -> None:
+    """Refuses an op whose values would change between two quantized tensors."""
+    require(source.dtype == result.dtype, "its input and output are of different types")
+    require(have_same_quantization(source, result), "its input and output have different scales or zero points")
 
 
 def known_activation(op: Op) -> None:
@@ -74,3 +85,22 @@ def multiplier_of(real: np.float32) -> tuple[int, int]:
 def is_4d(*tensors: Tensor) -> bool:
     """Whether all have a batch, rows, columns and channels."""
     return all(len(tensor.shape) == 4 for tensor in tensors)
+
+
+def item_shape(tensor: Tensor) -> tuple[int, int, int]:
+    """Rows, columns and channels of an item of rank 2 to 4; what the rank lacks is 1."""
+    require(2 <= len(tensor.shape) <= 4, "its tensors are not of rank 2 to 4")
+    height, width, channels = (1,) * (4 - len(tensor.shape)) + tuple(tensor.shape[1:])
+    return height, width, channels
+
+
+def item_axis(tensor: Tensor, axis: int) -> int:
+    """Which of rows (0), columns (1) and channels (2) an axis of a tensor of rank 2 to 4 is; -1 is the batch.
+
+    Raises:
+      OpRefusedError: an axis that the tensor does not have.
+    """
+    rank = len(tensor.shape)
+    require(2 <= rank <= 4, "its tensors are not of rank 2 to 4")
+    require(-rank <= axis < rank, f"it has no axis {axis}")
+    return axis % rank + 3 - rank if axis % rank else -1

@@ -1,4 +1,4 @@
-"""PAD, SLICE, TRANSPOSE and CONCATENATION: values move and do not change."""
+"""TRANSPOSE and CONCATENATION: values move and do not change."""
 
 from __future__ import annotations
 
@@ -8,69 +8,34 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
+import numpy as np
+
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import operand, result_of
+from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.kernel_sets import KernelSet
-from fmtc_tflite.regions.kinds.elementwise import ElementwiseOp
-from fmtc_tflite.regions.kinds.facts import is_4d, quantized, require, same_quantization, scale_of, zero_point_of
+from fmtc_tflite.regions.kinds.elementwise import Table
+from fmtc_tflite.regions.kinds.facts import (
+    have_same_quantization,
+    is_4d,
+    item_axis,
+    item_shape,
+    quantized,
+    require,
+    scale_of,
+    zero_point_of,
+)
+from fmtc_tflite.regions.kinds.pads import clipped
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
 AddArray = Callable[[bytes, int], int]
+TensorOf = Callable[[Tensor], RegionTensor]
 
-_PAD = struct.Struct("<IIIB3x")
-_SLICE = struct.Struct("<IIII")
 _TRANSPOSE = struct.Struct("<iiiI")
-_MAX_INPUTS = 256
-
-
-def _clipped(value: int, size: int) -> int:
-    return min(max(value, 0), size - 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Pad(RegionOp):
-    """PAD: the input within an output of its zero point.
-
-    Attributes:
-      above, left, before: rows, columns and channels before the input's.
-    """
-
-    kind: ClassVar[int] = 10
-    above: int
-    left: int
-    before: int
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        row = _clipped(step - self.above, self.inputs[0].height)
-        return row, row
-
-    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        width = self.inputs[0].width
-        return _clipped(first - self.left, width), _clipped(end - 1 - self.left, width) + 1
-
-    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
-        return _PAD.pack(self.above, self.left, self.before, self.output.zero_point)
-
-
-@dataclass(frozen=True, eq=False)
-class Slice(RegionOp):
-    """SLICE: every so many rows and columns from a first one on."""
-
-    kind: ClassVar[int] = 11
-    rows: slice
-    columns: slice
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        row = self.rows.start + step * self.rows.step
-        return row, row
-
-    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        start, step = self.columns.start, self.columns.step
-        return start + first * step, start + (end - 1) * step + 1
-
-    def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
-        return _SLICE.pack(self.rows.start, self.rows.step, self.columns.start, self.columns.step)
+_CONCATENATION = struct.Struct("<B7x")
+_MAX_INPUTS, _MAX_INPUTS_BESIDE = 256, 64
+_ROWS, _COLUMNS, _CHANNELS = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,42 +63,31 @@ class Transpose(RegionOp):
 
 
 @dataclass(frozen=True, eq=False)
-class Concatenation(ElementwiseOp):
-    """CONCATENATION on channels."""
+class Concatenation(RegionOp):
+    """CONCATENATION on rows (axis 0), columns (1) or channels (2)."""
 
     kind: ClassVar[int] = 13
+    axis: int
+
+    def _place(self, operand: int, place: int) -> int:
+        """Along the axis: the input's place nearest to one of the output."""
+        sizes = [(t.height, t.width)[self.axis] for t in self.inputs]
+        return clipped(place - sum(sizes[:operand]), sizes[operand])
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        row = self._place(operand, step) if self.axis == _ROWS else step
+        return row, row
+
+    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
+        if self.axis != _COLUMNS:
+            return first, end
+        return self._place(operand, first), self._place(operand, end - 1) + 1
 
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
-        return b""
+        return _CONCATENATION.pack(self.axis)
 
 
-def build_pad(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """PAD of rows, columns and channels."""
-    source, result = same_quantization(op)
-    require(is_4d(source, result), "its tensors are not of rank 4")
-    paddings = constants.paddings(op, 4)
-    require(paddings[0] == (0, 0), "it pads the batch")
-    padded = tuple(size + sum(pad) for size, pad in zip(source.shape, paddings, strict=True))
-    require(padded == tuple(result.shape), "its output has another shape than its paddings say")
-    above, left, before = (first for first, _ in paddings[1:])
-    return Pad(op, (tensor_of(source),), tensor_of(result), 1, above, left, before)
-
-
-def build_slice(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """SLICE of a STRIDED_SLICE along height and width."""
-    source, result = same_quantization(op)
-    require(is_4d(source, result), "its tensors are not of rank 4")
-    slices = constants.strided_slices(op)
-    require(slices is not None, "it does more than cut rows and columns")
-    assert slices is not None
-    whole = [slice(0, size, 1) for size in source.shape]
-    require(slices[0] == whole[0] and slices[3] == whole[3], "it cuts the batch or the channels")
-    sizes = tuple(len(range(cut.start, cut.stop, cut.step)) for cut in slices)
-    require(sizes == tuple(result.shape) and min(sizes) > 0, "its output has another shape than its slices say")
-    return Slice(op, (tensor_of(source),), tensor_of(result), 1, slices[1], slices[2])
-
-
-def build_transpose(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+def build_transpose(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
     """TRANSPOSE of each item of a graph's input, rank 4."""
     source, result = quantized(operand(op, 0)), quantized(result_of(op))
     require(is_4d(source, result) and source.dtype == result.dtype, "its tensors are not of rank 4 and one type")
@@ -147,17 +101,43 @@ def build_transpose(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels
     return Transpose(op, (row,), output, 1, (strides[1], strides[2], strides[3]))
 
 
-def build_concatenation(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """CONCATENATION on the last axis, of tensors with the output's scale."""
+def build_concatenation(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> tuple[RegionOp, ...]:
+    """CONCATENATION on rows, columns or channels, and a TABLE for each input of another scale than the output."""
     result = quantized(result_of(op))
     sources = [quantized(operand(op, index)) for index in range(len(op.inputs))]
-    require(is_4d(result, *sources), "its tensors are not of rank 4")
-    require(op.options.axis in (-1, 3), "it does not concatenate channels")
+    require(all(len(t.shape) == len(result.shape) for t in sources), "its tensors are of different ranks")
+    axis = item_axis(result, op.options.axis)
+    require(axis >= 0, "it concatenates items of the batch")
     require(not op.options.fusedActivationFunction, "it has a fused activation")
-    require(all(t.data is None for t in sources) and 0 < len(sources) <= _MAX_INPUTS, "it has constant inputs")
+    require(all(t.data is None for t in sources), "it has constant inputs")
+    most = _MAX_INPUTS if axis == _CHANNELS else _MAX_INPUTS_BESIDE
+    require(0 < len(sources) <= most, f"it has more than {most} inputs")
+    require(all(t.dtype == result.dtype for t in sources), "its inputs and output are of different types")
+    shapes = [list(item_shape(tensor)) for tensor in sources]
+    whole = list(item_shape(result))
+    require(sum(shape[axis] for shape in shapes) == whole[axis], "its inputs do not add up to its output")
+    others = [[size for place, size in enumerate(shape) if place != axis] for shape in (whole, *shapes)]
+    require(all(each == others[0] for each in others), "its inputs have other sizes than its output")
+    output, tables, inputs = tensor_of(result), [], []
     for tensor in sources:
-        same = scale_of(tensor) == scale_of(result) and zero_point_of(tensor) == zero_point_of(result)
-        require(same and tensor.dtype == result.dtype, "its inputs have other scales or zero points than its output")
-        require(tensor.shape[:3] == result.shape[:3], "its inputs have other rows and columns than its output")
-    require(sum(t.shape[3] for t in sources) == result.shape[3], "its channels do not add up")
-    return Concatenation(op, tuple(tensor_of(t) for t in sources), tensor_of(result), 1)
+        own = tensor_of(tensor)
+        if not have_same_quantization(tensor, result):
+            scaled = replace(own, zero_point=output.zero_point)
+            tables.append(Table(None, (own,), scaled, 1, _rescaled(tensor, result)))
+            own = scaled
+        inputs.append(own)
+    return *tables, Concatenation(op, tuple(inputs), output, 1, axis)
+
+
+def _rescaled(source: Tensor, result: Tensor) -> np.ndarray:
+    """ConcatenationWithScaling, of uint8 alone: the output of each input, uint8 [256]."""
+    require(source.dtype == np.uint8, "its inputs have other scales or zero points than its output")
+    scale = scale_of(source) * (np.float32(1) / scale_of(result))
+    addend = np.float32(-zero_point_of(source)) * scale
+    values = np.arange(256, dtype=np.float32)
+    real = values * scale + addend
+    # Compilers may fuse the two; where that shows, results differ from build to build.
+    fused = (values.astype(np.float64) * np.float64(scale) + np.float64(addend)).astype(np.float32)
+    steps = [rounding.half_away(np.clip(each, np.float32(-(1 << 30)), np.float32(1 << 30))) for each in (real, fused)]
+    require(bool((steps[0] == steps[1]).all()), "it rounds some values differently from one build to another")
+    return rounding.clamp(steps[0].astype(np.int64), zero_point_of(result), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""PAD, SLICE, TRANSPOSE, CONCATENATION and both resizings."""
+"""PAD, SLICE, TRANSPOSE, CONCATENATION, both resizings, MIRROR_PAD and the kinds that fold blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from fmtc_tflite.regions.reference.machine import StepRows
 
 _PAD = struct.Struct("<IIIB3x")
-_SLICE = struct.Struct("<IIII")
+_SLICE = struct.Struct("<6I")
+_CONCATENATION = struct.Struct("<BB6x")
+_BLOCK = struct.Struct("<II")
 _TRANSPOSE = struct.Struct("<iiiI")
 _RESIZE = struct.Struct("<IIB7x")
 _INT8 = 9
@@ -45,14 +47,16 @@ class Slice(Kernel):
     """SLICE."""
 
     def read_parameters(self, parameters: bytes) -> None:
-        self.row, self.row_step, self.column, self.column_step = _SLICE.unpack(parameters)
+        self.row, self.row_step, self.column, self.column_step, channel, step = _SLICE.unpack(parameters)
+        self.channels = channel + np.arange(self.output.channels) * step
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         row = self.row + step * self.row_step
         return row, row
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        return rows.read(0, self.row + step * self.row_step, self.column + rows.columns * self.column_step)
+        pixels = rows.read(0, self.row + step * self.row_step, self.column + rows.columns * self.column_step)
+        return pixels[:, self.channels]
 
 
 class Transpose(Kernel):
@@ -74,8 +78,27 @@ class Transpose(Kernel):
 class Concatenation(Kernel):
     """CONCATENATION."""
 
+    def read_parameters(self, parameters: bytes) -> None:
+        self.axis, _ = _CONCATENATION.unpack(parameters)
+        sizes = [(t.height, t.width, t.channels)[self.axis] for t in self.inputs]
+        self.sizes, self.starts = sizes, np.cumsum([0, *sizes[:-1]])
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        row = step
+        if self.axis == 0:
+            row = min(max(step - int(self.starts[operand]), 0), self.sizes[operand] - 1)
+        return row, row
+
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        return np.concatenate([rows.read(i, step, rows.columns) for i in range(len(self.inputs))], 1)
+        count = len(self.inputs)
+        if self.axis == 0:
+            own = int(np.searchsorted(self.starts, step, "right")) - 1
+            return rows.read(own, step - int(self.starts[own]), rows.columns)
+        if self.axis == 2:
+            return np.concatenate([rows.read(i, step, rows.columns) for i in range(count)], 1)
+        places = [rows.columns - start for start in self.starts]
+        inside = [p[(p >= 0) & (p < size)] for p, size in zip(places, self.sizes, strict=True)]
+        return np.concatenate([rows.read(i, step, inside[i]) for i in range(count) if len(inside[i])])
 
 
 class ResizeBilinear(Kernel):
@@ -138,6 +161,58 @@ class ResizeNearest(Kernel):
         return rows.read(0, int(self.rows[step]), self.columns[rows.columns])
 
 
+class MirrorPad(Kernel):
+    """MIRROR_PAD."""
+
+    def read_parameters(self, parameters: bytes) -> None:
+        *before, self.skipped = _PAD.unpack(parameters)
+        sizes = [(t.height, t.width, t.channels) for t in (self.inputs[0], self.output)]
+        self.sources = [self._sources(*axis) for axis in zip(before, *sizes, strict=True)]
+
+    def _sources(self, before: int, size: int, outputs: int) -> np.ndarray:
+        """The input's place of each output's along an axis."""
+        inside = np.arange(outputs) - before
+        mirrored = np.where(inside < 0, self.skipped - 1 - inside, 2 * size - 1 - self.skipped - inside)
+        return np.where((inside >= 0) & (inside < size), inside, mirrored)
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        return int(self.sources[0][step:].min()), int(self.sources[0][: step + 1].max())
+
+    def compute(self, step: int, rows: StepRows) -> np.ndarray:
+        of_row, of_column, of_channel = self.sources
+        return rows.read(0, int(of_row[step]), of_column[rows.columns])[:, of_channel]
+
+
+class DepthToSpace(Kernel):
+    """DEPTH_TO_SPACE."""
+
+    def read_parameters(self, parameters: bytes) -> None:
+        self.block, _ = _BLOCK.unpack(parameters)
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        return step // self.block, step // self.block
+
+    def compute(self, step: int, rows: StepRows) -> np.ndarray:
+        pixels = rows.read(0, step // self.block, rows.columns // self.block)
+        first = (step % self.block * self.block + rows.columns % self.block) * self.output.channels
+        return np.take_along_axis(pixels, first[:, None] + np.arange(self.output.channels), 1)
+
+
+class SpaceToDepth(Kernel):
+    """SPACE_TO_DEPTH."""
+
+    def read_parameters(self, parameters: bytes) -> None:
+        self.block, _ = _BLOCK.unpack(parameters)
+
+    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
+        return step * self.block, (step + 1) * self.block - 1
+
+    def compute(self, step: int, rows: StepRows) -> np.ndarray:
+        block = range(self.block)
+        columns = rows.columns * self.block
+        return np.concatenate([rows.read(0, step * self.block + i, columns + j) for i in block for j in block], 1)
+
+
 KERNELS: dict[int, type[Kernel]] = {
     10: Pad,
     11: Slice,
@@ -145,4 +220,7 @@ KERNELS: dict[int, type[Kernel]] = {
     13: Concatenation,
     14: ResizeBilinear,
     15: ResizeNearest,
+    24: MirrorPad,
+    25: DepthToSpace,
+    26: SpaceToDepth,
 }

@@ -1,4 +1,4 @@
-"""TABLE, QUANTIZE, ADD, COPY and DEQUANTIZE: each output is made from the inputs at its own place."""
+"""TABLE, QUANTIZE, ADD and COPY: each output is made from the inputs at its own place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.program import ProgramTensor
 from fmtc_tflite.regions.program_format import SCRATCH
+from fmtc_tflite.regions.reference.floats import in_vectors
 from fmtc_tflite.regions.reference.kernels import Kernel
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _QUANTIZE = struct.Struct("<ffBBBBI")
 _ADD = struct.Struct("<iiBBBBiiibbbxI32x")
-_DEQUANTIZE = struct.Struct("<fB11x")
 _INT8 = 9
 _FIXED_POINT_ADD = 2
 _INT32_END = 2.0**31
@@ -69,16 +69,7 @@ class Quantize(Kernel):
             left = self._stored(rounding.half_away(x.astype(np.float64) / np.float64(self.scale)))
             if self.rule == 4:
                 return left
-            return np.where(self._in_vectors(step, rows), self._stored(np.rint(product)), left)
-
-    def _in_vectors(self, step: int, rows: StepRows) -> np.ndarray:
-        """Which values come before the last N * H * W * C mod 8 of the batch, [columns, channels]."""
-        source = self.inputs[0]
-        of_item = source.height * source.width * source.channels
-        first = rows.item * of_item + step * source.width * source.channels
-        index = first + rows.columns[:, None] * source.channels + np.arange(source.channels)
-        count = rows.batch * of_item
-        return index < count - count % 8
+            return np.where(in_vectors(self, step, rows), self._stored(np.rint(product)), left)
 
     def _stored(self, r: np.ndarray) -> np.ndarray:
         inside = (r >= -_INT32_END) & (r < _INT32_END)
@@ -108,16 +99,4 @@ class Add(Kernel):
         return rounding.clamp(r, self.zero, self.low, self.high).astype(np.uint8)
 
 
-class Dequantize(Kernel):
-    """DEQUANTIZE."""
-
-    def read_parameters(self, parameters: bytes) -> None:
-        scale, self.zero = _DEQUANTIZE.unpack(parameters)
-        self.scale = np.float32(scale)
-
-    def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        steps = rows.read(0, step, rows.columns).astype(np.int64) - self.zero
-        return steps.astype(np.float32) * self.scale
-
-
-KERNELS: dict[int, type[Kernel]] = {4: Table, 5: Quantize, 6: Add, 16: Copy, 17: Dequantize}
+KERNELS: dict[int, type[Kernel]] = {4: Table, 5: Quantize, 6: Add, 16: Copy}

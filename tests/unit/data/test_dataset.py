@@ -17,6 +17,7 @@ from fmtc_tflite.errors import CalibrationError, UsageError
 
 SPEC = InputSpec("image", (1, 8, 6, 3), np.int8, 1.0, -128)
 GREY = InputSpec("grey", (1, 8, 6, 1), np.int8, 1.0, -128)
+UNQUANTIZED = InputSpec("image", (1, 8, 6, 3), np.int8)
 FLOAT = InputSpec("values", (1, 5), np.float32)
 
 
@@ -222,12 +223,20 @@ def test_csv_in_another_encoding(tmp_path: Path) -> None:
         (pixels(0), SPEC, "zero samples"),
         (pixels(2, (16, 12, 3)), SPEC, r"\[2, 16, 12, 3\], expected \[N, 8, 6, 3\].*--resize"),
         (pixels(1)[0], SPEC, r"expected \[N, 8, 6, 3\]"),
-        (pixels(2).astype(np.float32), SPEC, r"float32, expected int8 \(already quantized\) or uint8 \(pixels\)"),
-        (pixels(2).astype(np.int64), SPEC, "int64"),
+        (
+            pixels(2).astype(np.float32),
+            UNQUANTIZED,
+            r"float32, expected int8 \(already quantized\) or uint8 \(pixels\)",
+        ),
+        (
+            pixels(2).astype(np.int64),
+            SPEC,
+            r"int64, expected int8 \(already quantized\), float32 \(real values.* or uint8",
+        ),
         (np.zeros((2, 4), np.float32), FLOAT, r"expected \[N, 5\]"),
         (np.zeros((2, 5), np.int8), FLOAT, "int8, expected float32"),
         (np.zeros((2, 4), np.uint8), InputSpec("v", (1, 5), np.int8, 1.0, -128), "prepare the array"),
-        (np.zeros((2, 5), np.uint8), InputSpec("i", (1, 5), np.int16, 1.0, 0), "expected int16 for"),
+        (np.zeros((2, 5), np.uint8), InputSpec("i", (1, 5), np.int16, 1.0, 0), "expected int16, float32"),
         (np.float32(1.0), FLOAT, r"shape \[\], expected"),
     ],
 )
@@ -391,3 +400,20 @@ def test_fingerprint_tells_data_apart(tmp_path: Path, image_folder: Path) -> Non
     images = opened(image_folder).fingerprint()
     save_image(image_folder / "cat" / "b.png", pixels(2)[1])
     assert opened(image_folder).fingerprint() != images
+
+
+def test_recordings_are_named_for_what_they_are(tmp_path: Path) -> None:
+    for name in ("yes/1.wav", "yes/2.wav", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"RIFF")
+    with pytest.raises(CalibrationError, match=r"got no images but 2 files that end in '\.wav'.*spectrogram, MFCC"):
+        opened(tmp_path, InputSpec("features", (1, 49, 10, 1), np.int8, 0.5, 0))
+    with pytest.raises(CalibrationError, match=r"ends in '\.wav', expected .*spectrogram, MFCC"):
+        opened(tmp_path / "yes" / "1.wav", FLOAT)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.png"])
+def test_git_lfs_pointers_are_named_for_what_they_are(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+    with pytest.raises(CalibrationError, match="Git LFS pointer, which stands for the file; run `git lfs pull`"):
+        list(opened(tmp_path / name))

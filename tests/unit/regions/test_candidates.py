@@ -21,13 +21,13 @@ from region_doubles import WindowDouble
 ADD, SOFTMAX = schema.BuiltinOperator.ADD, schema.BuiltinOperator.SOFTMAX
 
 
-def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
+def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
     """Knows all ops but SOFTMAX."""
     if op.opcode == "SOFTMAX":
         raise OpRefusedError("softmax")
     inputs = tuple(tensor_of(t) for t in op.inputs if t is not None and t.data is None)
     assert op.outputs[0] is not None
-    return WindowDouble(op, inputs, tensor_of(op.outputs[0]), 0)
+    return (WindowDouble(op, inputs, tensor_of(op.outputs[0]), 0),)
 
 
 def random_graph(seed: int) -> Model:

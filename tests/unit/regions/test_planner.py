@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.errors import ModelFormatError
-from fmtc_tflite.regions import search
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.planner import plan_region, write_program
@@ -57,20 +56,22 @@ def least_by_brute_force(region: Region, most_macs: int) -> int:
 
 
 @pytest.mark.parametrize("seed", range(80))
-def test_the_largest_need_is_least(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "divisions", lambda: DIVISIONS)
+def test_the_largest_need_is_least(seed: int) -> None:
     rng = np.random.default_rng(seed)
     region = random_region(rng, int(rng.integers(1, 6 if seed % len(SHARES) else 8)))
     most_macs = budget(region, seed)
-    assert least_scratch(StageCosts(RegionSpans(region)), most_macs) == least_by_brute_force(region, most_macs)
+    costs = StageCosts(RegionSpans(region))
+    if most_macs:
+        costs.add_strips(DIVISIONS, INFINITE - 1, most_macs)
+    assert least_scratch(costs, most_macs) == least_by_brute_force(region, most_macs)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_bounds_are_bounds(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    spans = RegionSpans(random_region(rng, int(rng.integers(2, 14))))
+    spans = RegionSpans(random_region(rng, int(rng.integers(2, 11))))
     costs = StageCosts(spans)
-    costs.add_strips(divisions(), INFINITE - 1, INFINITE - 1)
+    costs.add_strips(divisions()[::3], INFINITE - 1, INFINITE - 1)
     for first in range(spans.op_count):
         for end in range(first + 1, spans.op_count + 1):
             bounds = costs.needs[:, first, end].copy()

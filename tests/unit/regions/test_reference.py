@@ -34,7 +34,8 @@ def random_inputs(program: RegionProgram, batch: int, seed: int) -> list[np.ndar
         if tensor.dtype == np.float32:
             found.append(rng.normal(0, 3, shape).astype(np.float32))
         else:
-            found.append(rng.integers(0, 256, shape).astype(np.uint8).view(tensor.dtype))
+            bytes_ = rng.integers(0, 256, (*shape, tensor.dtype.itemsize)).astype(np.uint8)
+            found.append(bytes_.view(tensor.dtype)[..., 0])
     return found
 
 

@@ -1,0 +1,35 @@
+// For kinds whose outputs are made from the inputs at their own places.
+#ifndef FMTC_REGION_EACH_RUN_H_
+#define FMTC_REGION_EACH_RUN_H_
+
+#include "region/kind.h"
+
+namespace fmtc::region {
+
+inline int32_t NumColumns(const Range& columns) { return columns.end - columns.first; }
+
+// Whether the op's rule is one of 1 to `last`.
+inline bool IsRule(const OpView& op, uint8_t last) { return op.op->rule >= 1 && op.op->rule <= last; }
+
+// Values of a step as one run, if nothing lies between the pixels of either tensor; else a pixel at a time.
+template <class Function>
+void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const Function& function) {
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  const Range columns = access.Window(op);
+  const uint8_t* from = access.Read(in, step, columns.first);
+  uint8_t* to = access.Write(out, step, columns.first);
+  const ptrdiff_t channels = out.channels;
+  const bool dense =
+      in.pixel_bytes == ElementBytes(in.type) * in.channels && out.pixel_bytes == ElementBytes(out.type) * out.channels;
+  if (dense) return function(from, channels * NumColumns(columns), to);
+  for (int32_t i = 0; i < NumColumns(columns); ++i) {
+    function(from, channels, to);
+    from += in.pixel_bytes;
+    to += out.pixel_bytes;
+  }
+}
+
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_EACH_RUN_H_
