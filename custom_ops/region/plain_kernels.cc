@@ -44,6 +44,11 @@ constexpr RowKernels MakePlainRowKernels() {
   k.smaller = PlainSmaller;
   k.prelu = PlainPrelu;
   k.look_up = PlainLookUp;
+  k.quantize[1] = PlainQuantizeDivided;
+  k.quantize[2] = PlainQuantizeVectors;
+  k.quantize[3] = PlainQuantizeFloat32;
+  k.quantize[4] = PlainQuantizeFloat64;
+  k.move_pixels = PlainMovePixels;
   return k;
 }
 
