@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from fmtc_tflite.conversion.region_difference import differing
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.candidates import plain_tensor
@@ -134,7 +134,7 @@ def _program_of(subgraph: Subgraph, kernels: KernelSet) -> Program | str:
     except OpRefusedError as refused:
         return str(refused)
     results = {result.output.source: result for result in built if result.source is op}
-    last = [results[tensor] for tensor in op.outputs]
+    last = [results[tensor] for tensor in op.outputs if tensor is not None]
     copies = {result: Copy.of(result.output) for result in last if not result.writes_region_outputs}
     made = {each.output for each in built}
     read = {tensor for each in built for tensor in each.inputs if tensor not in made}
