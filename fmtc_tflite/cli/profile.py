@@ -34,7 +34,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "The converted model that was made from MODEL.tflite.")
 flags.DEFINE_string("data", None, "Folder of images, CSV, .npz or .npy to measure coded sizes and baselines on.")
 data_flags.define()
-data_flags.define_extensions()
+data_flags.define_model()
 flags.DEFINE_integer(
     "num_samples",
     DEFAULT_SAMPLES,
@@ -80,6 +80,7 @@ def _options() -> ProfileOptions:
         num_threads=FLAGS.num_threads,
         paper_bits=FLAGS.paper_bits,
         extensions=data_flags.extensions(),
+        input_shapes=data_flags.input_shapes(),
     )
 
 

@@ -23,6 +23,7 @@ class ProfileOptions(DataOptions):
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
       extensions: what runs ops that the runtime lacks.
+      input_shapes: (input name, shape) of inputs whose shape the file leaves open.
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
@@ -34,6 +35,7 @@ class ProfileOptions(DataOptions):
     num_threads: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
     extensions: Extensions = NO_EXTENSIONS
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
