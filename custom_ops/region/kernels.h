@@ -21,6 +21,9 @@ constexpr int kMaxKernelRows = 256;
 constexpr int kChannelBlock = 16;
 constexpr int kStepValues = 4;
 
+// Rules of ADD, as an array has them: the last two subtract.
+constexpr int kNumAddRules = 7;
+
 // What lies under a row of the kernel.
 struct KernelRow {
   const uint8_t* first;    // the pixel under the first tap of the first output column
@@ -54,6 +57,18 @@ struct AddRow {
   const AddParameters* parameters;
 };
 
+// Two operands of an output row, the second of which may be narrower.
+struct PairRow {
+  const uint8_t* a;
+  const uint8_t* b;
+  ptrdiff_t a_pixel_bytes;
+  ptrdiff_t b_pixel_bytes;    // 0: the same for every column
+  ptrdiff_t b_channel_bytes;  // 0: the same for every channel, else 1
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
+};
+
 struct PoolRow {
   const uint8_t* const* rows;  // at column `rows_column`, of the kernel rows within the input
   int32_t num_rows;
@@ -85,7 +100,8 @@ struct RowKernels {
   void (*conv[kNumRules])(const MacRow& row);
   void (*depthwise[kNumRules])(const MacRow& row);
   void (*requantize[kNumRules])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
-  void (*add[5])(const AddRow& row);
+  void (*add[kNumAddRules])(const AddRow& row);
+  void (*multiply[kNumRules])(const PairRow& row, const MultiplyParameters& parameters);
   void (*bilinear[5])(const BilinearRow& row);
 
   // acc[channel] += the products of the row's taps for its one column.
@@ -97,6 +113,9 @@ struct RowKernels {
   // For each column and channel, the sum or the largest of the values so far and those under the window.
   void (*add_windows)(const PoolRow& row, int32_t* sums);
   void (*raise_maxima)(const PoolRow& row, uint8_t* maxima);
+  void (*larger)(const PairRow& row);
+  void (*smaller)(const PairRow& row);
+  void (*prelu)(const PairRow& row, const PreluParameters& parameters);
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 };
 

@@ -25,6 +25,11 @@ constexpr RowKernels MakePlainRowKernels() {
   k.add[2] = PlainAddFixedPoint;
   k.add[3] = PlainAddShiftedFirst;
   k.add[4] = PlainAddShiftedLast;
+  k.add[5] = PlainSubtract;
+  k.add[6] = PlainSubtractFromSecond;
+  k.multiply[kDoubleRounding] = PlainMultiplyDoubleRounding;
+  k.multiply[kFloat32Rule] = PlainMultiplyFloat32;
+  k.multiply[kRndnu] = PlainMultiplyRndnu;
   k.bilinear[1] = PlainBilinearReference;
   k.bilinear[2] = PlainBilinearFixedPoint;
   k.bilinear[3] = PlainBilinearFloatInTurn;
@@ -35,6 +40,9 @@ constexpr RowKernels MakePlainRowKernels() {
   k.maximum = PlainMaximum;
   k.add_windows = PlainAddWindows;
   k.raise_maxima = PlainRaiseMaxima;
+  k.larger = PlainLarger;
+  k.smaller = PlainSmaller;
+  k.prelu = PlainPrelu;
   k.look_up = PlainLookUp;
   return k;
 }

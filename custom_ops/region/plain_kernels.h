@@ -17,6 +17,15 @@ void PlainAddDoubleRounding(const AddRow& row);
 void PlainAddFixedPoint(const AddRow& row);
 void PlainAddShiftedFirst(const AddRow& row);
 void PlainAddShiftedLast(const AddRow& row);
+void PlainSubtract(const AddRow& row);
+void PlainSubtractFromSecond(const AddRow& row);
+
+void PlainMultiplyDoubleRounding(const PairRow& row, const MultiplyParameters& parameters);
+void PlainMultiplyFloat32(const PairRow& row, const MultiplyParameters& parameters);
+void PlainMultiplyRndnu(const PairRow& row, const MultiplyParameters& parameters);
+void PlainLarger(const PairRow& row);
+void PlainSmaller(const PairRow& row);
+void PlainPrelu(const PairRow& row, const PreluParameters& parameters);
 
 void PlainBilinearReference(const BilinearRow& row);
 void PlainBilinearFixedPoint(const BilinearRow& row);

@@ -50,9 +50,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_enum(
     "traffic_model",
-    "fused_codec",
+    None,
     TRAFFIC_MODELS,
-    "What tables and pictures show: the graph as TFLite runs it, or with the codec at the memory port.",
+    "What tables and pictures show: the graph as TFLite runs it, with the codec at the memory port, or with regions "
+    "whose rings are on chip (default: fused_regions for models with regions, fused_codec for others).",
 )
 flags.DEFINE_bool("codec_cost", True, "Count the codec's own energy in the totals.")
 flags.DEFINE_float(

@@ -19,7 +19,8 @@ class ProfileOptions(DataOptions):
     Attributes:
       memory_system: a name of known_memory_systems(), or the path of a TOML file.
       on_chip_bytes: size of the memory system's on-chip memory; None = as the system says.
-      traffic_model: as_executed or fused_codec: what tables and pictures show.
+      traffic_model: as_executed, fused_codec or fused_regions: what tables and pictures show; None = fused_regions for
+        a model with regions, fused_codec for others.
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
       extensions: what runs ops that the runtime lacks.
@@ -30,7 +31,7 @@ class ProfileOptions(DataOptions):
     num_samples: int | None = DEFAULT_SAMPLES
     memory_system: str = DEFAULT_MEMORY_SYSTEM
     on_chip_bytes: int | None = None
-    traffic_model: TrafficModel = "fused_codec"
+    traffic_model: TrafficModel | None = None
     codec_cost: bool = True
     num_threads: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
@@ -39,7 +40,7 @@ class ProfileOptions(DataOptions):
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
-        if self.traffic_model not in TRAFFIC_MODELS:
+        if self.traffic_model is not None and self.traffic_model not in TRAFFIC_MODELS:
             raise UsageError(f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}")
         check_paper_bits(self.paper_bits)
         for name, value, least in (
