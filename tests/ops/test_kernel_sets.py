@@ -16,8 +16,8 @@ from single_ops import OPCODES
 
 # Results of the others do not depend on who computes them.
 CLAIMED = (
-    "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE", "RESIZE_BILINEAR", "SUB", "MUL",
-    "MAXIMUM", "MINIMUM", "PRELU", *TABLES,
+    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE",
+    "RESIZE_BILINEAR", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", *TABLES,
 )  # fmt: skip
 # Reasons that few models have.
 REFUSALS = (
