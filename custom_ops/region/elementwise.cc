@@ -17,8 +17,8 @@ Status CheckTable(const OpView& op) {
 
 void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* table = op.parameters<TableParameters>().values;
-  ForEachRun(op, access, step,
-             [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
+  ForBytes(op, access, kernels, step,
+           [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
 }
 
 // Two tensors of 8 bits, or two of the same type.
@@ -29,11 +29,10 @@ Status CheckCopy(const OpView& op) {
   return ValidIf(HasShape(in, out) && (in.type == out.type || (Is8Bit(in) && Is8Bit(out))));
 }
 
-void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
-  ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-    const ptrdiff_t bytes = count * static_cast<ptrdiff_t>(ElementBytes(op.output().type));
-    for (ptrdiff_t i = 0; i < bytes; ++i) out[i] = in[i] ^ flip;
+  ForBytes(op, access, kernels, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
+    for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] ^ flip;
   });
 }
 

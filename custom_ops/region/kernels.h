@@ -34,6 +34,8 @@ struct KernelRow {
 struct MacRow {
   const KernelRow* rows;
   int32_t kernel_rows, kernel_columns;
+  int32_t stride, dilation;  // of columns
+  ptrdiff_t pixel_bytes;
   ptrdiff_t tap_bytes;   // from a tap to the next in a row
   int32_t in_channels;   // of a group
   int32_t out_channels;  // of a group
@@ -42,7 +44,7 @@ struct MacRow {
   const int8_t* weights;
   int32_t weight_zero;
   Requantization requantization;
-  uint8_t* out;
+  uint8_t* out;  // what lies between the channels of its columns is not touched
   ptrdiff_t out_pixel_bytes;
   int32_t columns;
 };
@@ -64,6 +66,25 @@ struct PairRow {
   ptrdiff_t a_pixel_bytes;
   ptrdiff_t b_pixel_bytes;    // 0: the same for every column
   ptrdiff_t b_channel_bytes;  // 0: the same for every channel, else 1
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
+};
+
+// Float32 values that become bytes, one after another.
+struct QuantizeRun {
+  const uint8_t* in;  // float32 at any place
+  ptrdiff_t count;
+  uint8_t* out;
+  const QuantizeParameters* parameters;
+  uint64_t first;        // place of the first value in the batch
+  uint64_t vectors_end;  // place from which on values of the batch are what the runtimes' vectors leave
+};
+
+// Pixels that keep their bytes and get another distance.
+struct PixelRow {
+  const uint8_t* in;
+  ptrdiff_t in_pixel_bytes;
   uint8_t* out;
   ptrdiff_t out_pixel_bytes;
   int32_t channels, columns;
@@ -116,7 +137,11 @@ struct RowKernels {
   void (*larger)(const PairRow& row);
   void (*smaller)(const PairRow& row);
   void (*prelu)(const PairRow& row, const PreluParameters& parameters);
+  // `in` and `out` may be the same.
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
+  void (*quantize[5])(const QuantizeRun& run);
+  // What lies between the channels and the end of an output pixel may become anything.
+  void (*move_pixels)(const PixelRow& row);
 };
 
 const RowKernels& PlainRowKernels();

@@ -10,6 +10,7 @@ constexpr RowKernels MakePlainRowKernels() {
   k.conv[kFloat32Rule] = PlainConv<Float32>;
   k.conv[kFloat64Rule] = PlainConv<Float64>;
   k.conv[kRndnu] = PlainConv<Rndnu>;
+  k.conv[kBlocksRule] = PlainConv<Blocks>;
   k.depthwise[kDoubleRounding] = PlainDepthwise<DoubleRounding>;
   k.depthwise[kHalfUp] = PlainDepthwise<HalfUp>;
   k.depthwise[kFloat32Rule] = PlainDepthwise<Float32>;
@@ -44,6 +45,11 @@ constexpr RowKernels MakePlainRowKernels() {
   k.smaller = PlainSmaller;
   k.prelu = PlainPrelu;
   k.look_up = PlainLookUp;
+  k.quantize[1] = PlainQuantizeDivided;
+  k.quantize[2] = PlainQuantizeVectors;
+  k.quantize[3] = PlainQuantizeFloat32;
+  k.quantize[4] = PlainQuantizeFloat64;
+  k.move_pixels = PlainMovePixels;
   return k;
 }
 

@@ -38,6 +38,11 @@ void PlainAverage(const PoolRow& row);
 void PlainMaximum(const PoolRow& row);
 void PlainAddWindows(const PoolRow& row, int32_t* sums);
 void PlainRaiseMaxima(const PoolRow& row, uint8_t* maxima);
+void PlainQuantizeDivided(const QuantizeRun& run);
+void PlainQuantizeVectors(const QuantizeRun& run);
+void PlainQuantizeFloat32(const QuantizeRun& run);
+void PlainQuantizeFloat64(const QuantizeRun& run);
+void PlainMovePixels(const PixelRow& row);
 void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 
 }  // namespace fmtc::region

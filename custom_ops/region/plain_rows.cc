@@ -182,10 +182,6 @@ void PlainAddColumns(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, 
   }
 }
 
-void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-  for (ptrdiff_t i = 0; i < count; ++i) out[i] = table[in[i]];
-}
-
 template <class Rounding>
 void PlainRequantize(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out) {
   for (int32_t c = 0; c < channels; ++c) out[c] = Rounding::Apply(acc[c], r, c);
