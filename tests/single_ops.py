@@ -202,6 +202,26 @@ def _depthwise(maker: Maker) -> Ref:
     return y
 
 
+def _transpose_conv(maker: Maker) -> Ref:
+    """Of any padding; with VALID, outputs of which no input knows are left out."""
+    x = maker.input(maker.shape(24, 7))
+    padding, stride = maker.pick(SAME, VALID), [maker.integer(1, 3) for _ in range(2)]
+    kernel = [maker.pick(1, 2, 3, 3, 4, 5) for _ in range(2)]
+    sizes = []
+    for size, taps, step in zip(x.shape[1:3], kernel, stride, strict=True):
+        least = (size - 1) * step + (1 if padding == SAME else taps)
+        sizes.append(maker.integer(least, size * step) if padding == SAME else least)
+    channels = maker.pick(maker.integer(1, 24), 8, 16)
+    filters, biases, scale = maker.weights((channels, *kernel, x.shape[3]), 0, x)
+    y = maker.result((maker.batch, *sizes, channels), scale=scale)
+    operands = [maker.numbers("shape", y.shape), filters, x, *([biases] if biases is not None else [])]
+    options = schema.TransposeConvOptionsT(
+        padding=padding, strideH=stride[0], strideW=stride[1], fusedActivationFunction=maker.activation()
+    )
+    maker.graph.op("TRANSPOSE_CONV", operands, [y], options, version=4)
+    return y
+
+
 def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
@@ -412,6 +432,7 @@ def _arg_max(maker: Maker) -> Ref:
 _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
+    "TRANSPOSE_CONV": _transpose_conv,
     "FULLY_CONNECTED": _fully_connected,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,

@@ -228,6 +228,12 @@ def _check_shape(rows: ArrayRows, spec: InputSpec, movable: bool) -> None:
     shape = ", ".join(["N", *map(str, expected)])
     can_resize = is_pixels(rows.dtype, spec) and spec.takes_pixels
     hint = "give --resize HxW to resize pixels" if can_resize else "prepare the array for this model"
+    if rows.shape in spec.layouts():
+        hint = "the dimension of samples is missing: save x[None], or all samples in one array"
+    elif spec.image_shape is not None and got == spec.image_shape[:2]:
+        hint = f"the dimension of channels is missing: save {spec.image_shape[2]} of them"
+    elif len(expected) > 1 and expected[-1] == 1 and got == expected[:-1]:
+        hint = "the last dimension is missing: save x[..., None]"
     raise CalibrationError(f"{rows.where}: got the shape {list(rows.shape)}, expected [{shape}] for {spec}; {hint}")
 
 
