@@ -16,11 +16,11 @@ from pathlib import Path
 from absl import flags
 
 from fmtc_tflite import ConvertOptions
+from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_file import ModelFile
-from fmtc_tflite.graph.model_io import read_content
 from fmtc_tflite.profiling.live import measure_arena
 
 FLAGS = flags.FLAGS
@@ -36,7 +36,7 @@ def _shares() -> list[float]:
 
 
 def _row(path: str, shares: list[float]) -> str:
-    content, cells = read_content(Path(path)), []
+    content, cells = read_model_file(Path(path)), []
     for share in shares:
         options = ConvertOptions(execution="regions", kernels=FLAGS.kernels, max_extra_macs=share)
         result = convert_content(content, options)

@@ -11,7 +11,7 @@ from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
-from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_enlarging_ends
+from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
@@ -162,7 +162,7 @@ def _trimmed(
     """Leaves out ops at regions' ends whose outputs are in the way while the other ops run, and returns them, too."""
     left_out: list[Op] = []
     for number, choice in enumerate(choices):
-        found = without_enlarging_ends(subgraph, choice.group, build)
+        found = without_widening_ends(subgraph, choice.group, build)
         if found is None:
             continue
         rest, ends = found

@@ -224,21 +224,24 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     return None if first is None or second is None else (first, second)
 
 
-def without_enlarging_ends(subgraph: Subgraph, group: Group, build: OpBuilder) -> tuple[Group, list[Op]] | None:
-    """A group without ops at its ends whose output has more bytes than their inputs, and these; None if there are none.
+def without_widening_ends(subgraph: Subgraph, group: Group, build: OpBuilder) -> tuple[Group, list[Op]] | None:
+    """A group without ops at its ends that write larger elements than they read, and these; None if there are none.
 
     As a DEQUANTIZE: what it writes need not lie there while the group's other ops run.
     """
-    ends = [op for op in group.ops if not is_reshape(op) and _enlarges(op) and set(op.outputs) <= set(group.outputs)]
+    ends = [op for op in group.ops if not is_reshape(op) and _widens(op) and set(op.outputs) <= set(group.outputs)]
     read = {tensor for op in group.ops for tensor in op.inputs}
     ends = [op for op in ends if not read & set(op.outputs)]
     part = _part(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
     return None if part is None else (part, ends)
 
 
-def _enlarges(op: Op) -> bool:
-    sizes = [sum(t.dtype.itemsize * prod(t.shape) for t in tensors if t is not None and t.data is None and t.dtype)
-             for tensors in (op.inputs, op.outputs)]  # fmt: skip
+def _widens(op: Op) -> bool:
+    """Whether its output has larger elements than its inputs."""
+    sizes = [
+        max(t.dtype.itemsize for t in tensors if t is not None and t.data is None and t.dtype is not None)
+        for tensors in (op.inputs, op.outputs)
+    ]
     return sizes[0] < sizes[1]
 
 
