@@ -79,8 +79,8 @@ def converted(model: Path) -> Path:
     return model.with_name("demo_fmtc.tflite")
 
 
-def outputs(path: Path, runtime: str, kernels: str) -> list[np.ndarray]:
-    interpreter = load_interpreter(path, runtime, kernels=kernels)
+def outputs(path: Path, runtime: str, kernels: str, num_threads: int | None = None) -> list[np.ndarray]:
+    interpreter = load_interpreter(path, runtime, kernels=kernels, num_threads=num_threads)
     interpreter.allocate_tensors()
     number = interpreter.get_input_details()[0]["index"]
     results = []
@@ -102,6 +102,13 @@ def test_outputs_equal_under_every_kernel_set(model: Path, tmp_path: Path, runti
     assert result.returncode == 0, result.stderr
     assert kernel_set_of(load_model(target)) == kernels
     assert np.array_equal(outputs(model, runtime, kernels), outputs(target, runtime, kernels))
+
+
+def test_any_number_of_threads_gives_the_same(model: Path, converted: Path) -> None:
+    where = available_runtimes()[0], default_kernels()
+    expected = outputs(model, *where)
+    for threads in (1, 2, 4):
+        assert np.array_equal(outputs(converted, *where, num_threads=threads), expected)
 
 
 def test_report(converted: Path) -> None:
