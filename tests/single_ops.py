@@ -233,15 +233,18 @@ def _fully_connected(maker: Maker) -> Ref:
 
 
 def _mean(maker: Maker) -> Ref:
-    x = maker.input(maker.shape(70, 15))
+    shape, axes = maker.shape(70, 15), maker.pick([1, 2], [1, 2], [2, 1], [2, 1], [-3, -2], [1], [2], [-2])
+    if maker.rng.random() < 0.1:
+        shape, axes = (shape[0], *shape[2:]), [1]
+    x = maker.input(shape)
     keep = bool(maker.integer(0, 1))
-    axes = maker.graph.constant(
-        "axes", np.array(maker.pick([1, 2], [1, 2], [1, 2], [2, 1], [2, 1], [-3, -2]), np.int32), 0
-    )
+    reduced = [axis % len(x.shape) for axis in axes]
+    keep = keep or reduced == [2]
+    constant = maker.numbers("axes", axes)
     own = maker.same_as(x) if maker.rng.random() < 0.2 else {"scale": maker.scale(x.scale * maker.pick(0.1, 0.5, 1, 2))}
-    shape = (x.shape[0], 1, 1, x.shape[3]) if keep else (x.shape[0], x.shape[3])
-    y = maker.result(shape, **own)
-    maker.graph.op("MEAN", [x, axes], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
+    sizes = [1 if axis in reduced else size for axis, size in enumerate(x.shape)]
+    y = maker.result(tuple(s for axis, s in enumerate(sizes) if keep or axis not in reduced), **own)
+    maker.graph.op("MEAN", [x, constant], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
     return y
 
 

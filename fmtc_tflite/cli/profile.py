@@ -35,7 +35,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "The converted model that was made from MODEL.tflite.")
 flags.DEFINE_string("data", None, "Folder of images, CSV, .npz or .npy to measure coded sizes and baselines on.")
 data_flags.define()
-data_flags.define_extensions()
+data_flags.define_model()
 flags.DEFINE_integer(
     "num_samples",
     DEFAULT_SAMPLES,
@@ -90,6 +90,7 @@ def _options() -> ProfileOptions:
         paper_bits=FLAGS.paper_bits,
         tensors=tuple(FLAGS.tensor),
         extensions=data_flags.extensions(),
+        input_shapes=data_flags.input_shapes(),
     )
 
 

@@ -12,8 +12,8 @@ from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.treatment import choose_treatments
-from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
-from fmtc_tflite.graph.convertible import check_convertible, check_rewritable
+from fmtc_tflite.errors import NothingToDoError, VerificationError
+from fmtc_tflite.graph.convertible import check_convertible, check_rewritable, check_shapes_known
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
@@ -83,18 +83,6 @@ def _hint_to_coding(model: Model, options: ConvertOptions) -> str:
     count = sum(each.coded for each in maps)
     candidates = f"{count} candidate{'s' if count > 1 else ''}"
     return f"; --execution ops codes feature maps where that makes them smaller: {candidates}" if count else ""
-
-
-def check_shapes_known(model: Model) -> None:
-    """Raises UnsupportedModelError where an input leaves more than the batch open."""
-    for tensor in model.subgraphs[0].inputs:
-        signature = tensor.shape_signature
-        if signature is not None and any(dimension < 0 for dimension in signature[1:]):
-            shape = ",".join("?" if d < 0 else str(d) for d in signature)
-            raise UnsupportedModelError(
-                f"input '{tensor.name}' has the open shape {shape}, and regions are planned for one: fix it with "
-                f"--input_shape '{tensor.name}:{shape}', with numbers in the place of '?'"
-            )
 
 
 def _target() -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, constants, multipliers
 from fmtc_tflite.graph.operators.constants import Scales
+from fmtc_tflite.graph.operators.window import pads_same
 from fmtc_tflite.regions.rounding import Rule
 
 NAMES = ("xnnpack", "builtin", "reference")  # by their number in a program
@@ -196,7 +196,7 @@ def _takes_transpose_conv(op: Op) -> bool:
     if not _known_activation(op):
         return False
     kernel, strides = weights.shape[1:3], (options.strideH, options.strideW)
-    if options.padding == schema.Padding.SAME:
+    if pads_same(op):
         return all(taps >= stride for taps, stride in zip(kernel, strides, strict=True))
     return all(taps <= size for taps, size in zip(kernel, result.shape[1:3], strict=True))
 

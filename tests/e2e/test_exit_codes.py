@@ -26,6 +26,7 @@ TOOLS = {
     "bench_latency": "tools/bench_latency.py {model} --calibration_data {data} --turns 1 --json {output}",
     "bench_memory": "tools/bench_memory.py {model} --turns 1 --json {output}",
     "bench_regions": "tools/bench_regions.py {model} --seconds 0.1 --json {output}",
+    "region_arena": "tools/region_arena.py {model}",
     "dump_maps": "tools/dump_maps.py {model} --calibration_data {data} --output {output}",
 }
 GOOD = {"model": "m.tflite", "data": SAMPLES, "output": "new"}
@@ -57,7 +58,7 @@ HELPFUL = [
     "fmtc-profile",
     "fmtc-eval",
     *(f"tools/{name}.py" for name in ("bench_latency", "bench_memory", "bench_regions", "draw_before_after")),
-    "tools/dump_maps.py",
+    *(f"tools/{name}.py" for name in ("dump_maps", "region_arena")),
     *(f"tools/{name}.py" for name in ("eval_accuracy", "make_golden_vectors", "rate_accuracy")),
 ]
 
