@@ -123,7 +123,7 @@ def test_ops_of_a_newer_runtime_are_named() -> None:
 def test_a_delegate_brings_the_op(delegate: Path) -> None:
     Path("m.tflite").write_bytes(vendor_model())
     np.save("x.npy", np.random.default_rng(0).integers(-128, 128, (40, 32, 32, 3)).astype(np.int8))
-    succeeds("fmtc-convert", "m.tflite", "--delegate", delegate)
+    succeeds("fmtc-convert", "m.tflite", "--delegate", delegate, "--execution", "ops")
     report = json.loads(Path("m_fmtc.json").read_text())
     assert report["fidelity"]["bit_exact"]
     assert {site["tensor"]: site["decision"] for site in report["sites"]} == dict.fromkeys(
@@ -167,7 +167,7 @@ def test_an_op_library_brings_the_op() -> None:
     np.save("x.npy", np.random.default_rng(0).integers(-128, 128, (8, 32, 32, 3)).astype(np.int8))
     fails("lacks the custom op odml.scaled_dot_product_attention (op 3", "fmtc-convert", "m.tflite")
     for library in (GENAI_OPS, f"{GENAI_OPS}:GenAIOpsRegisterer"):
-        succeeds("fmtc-convert", "m.tflite", "--op_library", library, "--overwrite")
+        succeeds("fmtc-convert", "m.tflite", "--execution", "ops", "--op_library", library, "--overwrite")
         assert json.loads(Path("m_fmtc.json").read_text())["fidelity"]["bit_exact"]
     models = ("--model_file", "m_fmtc.tflite", "--reference_model_file", "m.tflite")
     succeeds("fmtc-eval", *models, "--data", "x.npy", "--op_library", GENAI_OPS, "--json", "e.json")

@@ -81,13 +81,14 @@ def images(count: int = 40) -> np.ndarray:
     return np.clip(np.round(noise / np.abs(noise).max((1, 2, 3), keepdims=True) * 120), -128, 127).astype(np.int8)
 
 
-def convert(content: bytes, data: np.ndarray | None = None, **options: object) -> dict:
+def convert(content: bytes, data: np.ndarray | None = None, execution: str = "ops", **options: object) -> dict:
     Path("m.tflite").write_bytes(content)
     calibration = CalibrationOptions()
     if data is not None:
         np.save("x.npy", data)
         calibration = CalibrationOptions(data=Path("x.npy"))
-    return api.convert("m.tflite", options=ConvertOptions(calibration=calibration, **options), overwrite=True).report
+    chosen = ConvertOptions(calibration=calibration, execution=execution, **options)
+    return api.convert("m.tflite", options=chosen, overwrite=True).report
 
 
 def evaluate(data: np.ndarray, **options: object) -> dict:
