@@ -165,7 +165,9 @@ def test_an_op_library_brings_the_op() -> None:
         pytest.skip("this runtime's package has no library of custom ops")
     Path("m.tflite").write_bytes(attention_model())
     np.save("x.npy", np.random.default_rng(0).integers(-128, 128, (8, 32, 32, 3)).astype(np.int8))
-    fails("lacks the custom op odml.scaled_dot_product_attention (op 3", "fmtc-convert", "m.tflite")
+    fails(
+        "lacks the custom op odml.scaled_dot_product_attention (op 3", "fmtc-convert", "m.tflite", "--execution", "ops"
+    )
     for library in (GENAI_OPS, f"{GENAI_OPS}:GenAIOpsRegisterer"):
         succeeds("fmtc-convert", "m.tflite", "--execution", "ops", "--op_library", library, "--overwrite")
         assert json.loads(Path("m_fmtc.json").read_text())["fidelity"]["bit_exact"]

@@ -192,7 +192,7 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
         (["--execution", "ops", "--kernels", "builtin"], ["--execution regions"]),
         (["--execution", "ops", "--runtime", "ai_edge_litert"], ["--execution regions"]),
         (["--objective", "traffic", "--kernels", "builtin"], ["--execution regions"]),
-        (["--max_extra_macs", "0.05"], ["--execution regions"]),
+        (["--execution", "ops", "--max_extra_macs", "0.05"], ["--execution regions"]),
         (["--execution", "regions", "--max_extra_macs", "1.5"], ["--max_extra_macs 1.5", "from 0 to 1"]),
         (["--execution", "regions", "--max_extra_macs", "-0.1"], ["--max_extra_macs -0.1", "from 0 to 1"]),
         (["--execution", "regions", "--max_extra_macs", "nan"], ["--max_extra_macs nan", "from 0 to 1"]),
