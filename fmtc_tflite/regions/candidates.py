@@ -220,14 +220,40 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     while end < len(group.ops) and group.ops[end].opcode in _RESHAPES:
         end += 1
     parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
-    if not all(parts):
+    first, second = (_part(subgraph, group, ops, build) for ops in parts)
+    return None if first is None or second is None else (first, second)
+
+
+def without_widening_ends(subgraph: Subgraph, group: Group, build: OpBuilder) -> tuple[Group, list[Op]] | None:
+    """A group without ops at its ends that write larger elements than they read, and these; None if there are none.
+
+    As a DEQUANTIZE: what it writes need not lie there while the group's other ops run.
+    """
+    ends = [op for op in group.ops if not is_reshape(op) and _widens(op) and set(op.outputs) <= set(group.outputs)]
+    read = {tensor for op in group.ops for tensor in op.inputs}
+    ends = [op for op in ends if not read & set(op.outputs)]
+    part = _part(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
+    return None if part is None else (part, ends)
+
+
+def _widens(op: Op) -> bool:
+    """Whether its output has larger elements than its inputs."""
+    sizes = [
+        max(t.dtype.itemsize for t in tensors if t is not None and t.data is None and t.dtype is not None)
+        for tensors in (op.inputs, op.outputs)
+    ]
+    return sizes[0] < sizes[1]
+
+
+def _part(subgraph: Subgraph, group: Group, ops: list[Op], build: OpBuilder) -> Group | None:
+    """A group of some of a group's ops; None if they cannot be one."""
+    if not ops:
         return None
     kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}
     try:
-        first, second = (_GroupBuilder(subgraph, ops, build, kept).build() for ops in parts)
+        return _GroupBuilder(subgraph, ops, build, kept).build()
     except _RefusedInGroup:
         return None
-    return first, second
 
 
 class _GroupBuilder:
