@@ -19,6 +19,7 @@ from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.rewrites import rewritten
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _READS_ANY_SHAPE = ("FULLY_CONNECTED", *_RESHAPES)
@@ -287,8 +288,9 @@ class _GroupBuilder:
                     region_ops.append(each)
                 if each.source is not None:
                     self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
-        inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
+        region_ops = rewritten(region_ops, {self._tensors[output] for output in outputs})
+        inputs = self._read_from_outside(region_ops)
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
