@@ -170,6 +170,7 @@ constexpr Kind MakeMean() {
   kind.accumulates = Always;
   kind.columns = AllColumns;
   kind.splits_channels = Always;
+  kind.keeps_channels = true;
   kind.run = RunMean;
   return kind;
 }
