@@ -45,22 +45,20 @@ class HazardFinder {
   HazardFinder(const HazardFinder&) = delete;
   HazardFinder& operator=(const HazardFinder&) = delete;
 
-  bool Find(const Hazards& hazards) {
+  bool Find(Hazard* hazards) {
     const size_t cells = (size_t{program_.header->scratch_bytes} >> shift_) + 1;
     cells_ = static_cast<Cell*>(std::calloc(cells, sizeof(Cell)));
     reaches_ = static_cast<Reach*>(std::calloc(size_t{program_.header->ops} * kMaxInputs, sizeof(Reach)));
     if (cells_ == nullptr || reaches_ == nullptr) return false;
-    Range* inner = hazards.inner;
     for (int i = 0; i < program_.header->passes; ++i) {
       const PassRecord& pass = program_.passes[i];
       BeginPass(program_, pass, state_);
-      FindReaches(pass, inner);
-      inner += pass.ops * members_;
+      FindReaches(pass);
       for (uint32_t step = 0; step < pass.steps; ++step) {
         const uint32_t number = pass.first_step + step;
         // Members begin a pass together: the columns of its windows may be another's than in the pass before.
-        hazards.steps[number] = {pass.first_step, pass.first_step};
-        VisitStep(program_.steps[number], number + 1, &hazards.steps[number]);
+        hazards[number] = {pass.first_step, pass.first_step};
+        VisitStep(program_.steps[number], number + 1, &hazards[number]);
       }
       if (visits_ > kMaxVisits) return false;
     }
@@ -86,21 +84,10 @@ class HazardFinder {
     return reaches_[static_cast<size_t>(op.op - program_.ops) * kMaxInputs + static_cast<size_t>(operand)];
   }
 
-  // What the pass's ops read, and which columns they have to themselves.
-  void FindReaches(const PassRecord& pass, Range* inner) {
-    for (int i = 0; i < pass.ops * members_; ++i) {
-      const OpView op = ViewOf(pass.first_op + i / members_);
-      inner[i] = DivisionOf(op) == Division::kColumns ? ColumnsOf(op, i % members_) : Range{0, 0};
-    }
-    for (int i = 0; i < pass.ops; ++i) {
-      const OpView op = ViewOf(pass.first_op + i);
-      for (int operand = 0; operand < op.op->inputs; ++operand) {
-        ReachOf(op, operand) = FindReach(op, operand);
-        if (ReachOf(op, operand) != kNear) continue;
-        const int writer = state_->tensors[NumberOf(op.input(operand))].writer - pass.first_op;
-        LeaveToReaders(op, operand, inner + writer * members_);
-        LeaveToWriters(op, operand, inner + i * members_);
-      }
+  void FindReaches(const PassRecord& pass) {
+    for (int i = pass.first_op; i < pass.first_op + pass.ops; ++i) {
+      const OpView op = ViewOf(i);
+      for (int operand = 0; operand < op.op->inputs; ++operand) ReachOf(op, operand) = FindReach(op, operand);
     }
   }
 
@@ -116,34 +103,14 @@ class HazardFinder {
       return keeps ? kOwn : kAny;
     }
     if (division != Division::kColumns) return kAny;
+    Reach reach = kOwn;
     for (int i = 0; i < members_; ++i) {
-      const Range needed = NeededBy(op, operand, i);
+      const Range needed = NeededBy(op, operand, i), own = ColumnsOf(writer, i);
+      if (needed.first < own.first || needed.end > own.end) reach = kNear;
       if (needed.first < ColumnsOf(writer, i > 0 ? i - 1 : i).first) return kAny;
       if (needed.end > ColumnsOf(writer, i + 1 < members_ ? i + 1 : i).end) return kAny;
     }
-    return kNear;
-  }
-
-  // Takes from each member's inner columns of what `op` reads those that its neighbours read.
-  void LeaveToReaders(const OpView& op, int operand, Range* inner) const {
-    for (int i = 0; i < members_; ++i) {
-      if (i > 0) inner[i].first = std::max(inner[i].first, NeededBy(op, operand, i - 1).end);
-      if (i + 1 < members_) inner[i].end = std::min(inner[i].end, NeededBy(op, operand, i + 1).first);
-    }
-  }
-
-  // Takes from each member's inner columns those for which it reads what its neighbours write.
-  void LeaveToWriters(const OpView& op, int operand, Range* inner) const {
-    const Kind& kind = *FindKind(op.op->kind);
-    const OpView writer = ViewOf(state_->tensors[NumberOf(op.input(operand))].writer);
-    for (int i = 0; i < members_; ++i) {
-      const Range own = ColumnsOf(writer, i);
-      Range& columns = inner[i];
-      const auto reaches_left = [&] { return kind.columns(op, operand, columns).first < own.first; };
-      const auto reaches_right = [&] { return kind.columns(op, operand, columns).end > own.end; };
-      while (i > 0 && columns.first < columns.end && reaches_left()) ++columns.first;
-      while (i + 1 < members_ && columns.first < columns.end && reaches_right()) --columns.end;
-    }
+    return reach;
   }
 
   // What it must wait for first, so that it does not find itself.
@@ -228,18 +195,11 @@ class HazardFinder {
 
 }  // namespace
 
-bool FindHazards(const Program& program, int members, State* state, Hazards* hazards) {
-  size_t turns = 0;
-  for (int i = 0; i < program.header->passes; ++i) turns += program.passes[i].ops;
-  hazards->steps = static_cast<Hazard*>(std::malloc(size_t{program.header->steps} * sizeof(Hazard)));
-  hazards->inner = static_cast<Range*>(std::malloc(turns * static_cast<size_t>(members) * sizeof(Range)));
-  if (hazards->steps == nullptr || hazards->inner == nullptr) return false;
-  return HazardFinder(program, members, state).Find(*hazards);
-}
-
-void FreeHazards(const Hazards& hazards) {
-  std::free(hazards.steps);
-  std::free(hazards.inner);
+Hazard* FindHazards(const Program& program, int members, State* state) {
+  auto* hazards = static_cast<Hazard*>(std::malloc(size_t{program.header->steps} * sizeof(Hazard)));
+  if (hazards == nullptr || HazardFinder(program, members, state).Find(hazards)) return hazards;
+  std::free(hazards);
+  return nullptr;
 }
 
 }  // namespace fmtc::region

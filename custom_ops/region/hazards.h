@@ -15,18 +15,9 @@ struct Hazard {
   uint32_t all;
 };
 
-// To be freed with FreeHazards.
-struct Hazards {
-  Hazard* steps;  // of the program
-  // For each pass, op and member: the columns of its share for which it need not wait for neighbours, as nobody else
-  // reads or writes what they read and write; empty for ops that do not divide columns.
-  Range* inner;
-};
-
-// Of a checked program, for so many members. `state` is the checker's. False if there is no memory for it or the
-// program would take too long to look at.
-bool FindHazards(const Program& program, int members, State* state, Hazards* hazards);
-void FreeHazards(const Hazards& hazards);
+// Of every step of a checked program, for so many members. `state` is the checker's. Null if there is no memory for it
+// or the program would take too long to look at. To be freed with std::free.
+Hazard* FindHazards(const Program& program, int members, State* state);
 
 }  // namespace fmtc::region
 

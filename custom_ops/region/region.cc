@@ -84,10 +84,9 @@ Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, Sta
   return turn;
 }
 
-void RunTurn(const Turn& turn, const Share& share, const RowKernels& kernels, RowAccess* access) {
-  if (share.IsEmpty()) return;
+void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
   const OpView op{access->program, turn.op};
-  access->share = share;
+  access->share = turn.share;
   access->own_memory = turn.own_memory;
   turn.kind->run(op, *access, kernels, turn.step);
   if (turn.row >= 0) WritePadding(*access, op.output(), turn.row);
@@ -99,7 +98,7 @@ void RunStep(uint16_t index, const RowKernels& kernels, const Trace* trace, RowA
   const Turn turn = NextTurn({}, index, *access, state);
   const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
   const uint64_t start = times ? trace->clock() : 0;
-  RunTurn(turn, turn.share, kernels, access);
+  RunTurn(turn, kernels, access);
   if (times) trace->ticks[index] += trace->clock() - start;
   if (trace == nullptr || turn.row < 0) return;
   TraceRow(*access, *trace, {access->program, turn.op}, turn.share.columns, turn.row);

@@ -29,8 +29,8 @@ struct Turn {
 
 Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state);
 
-// The share or, where it is one of columns, a part of it, and the padding columns of a row that reaches its ends.
-void RunTurn(const Turn& turn, const Share& share, const RowKernels& kernels, RowAccess* access);
+// The step's work, and the padding columns of a row that reaches the tensor's sides.
+void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access);
 
 }  // namespace fmtc::region
 

@@ -45,7 +45,7 @@ struct alignas(kCacheLine) Seat {
 };
 
 struct Team {
-  Hazards hazards;
+  Hazard* hazards;
   uint64_t patience;  // nanoseconds
   int size;
   std::atomic<uint32_t> joined;
@@ -114,105 +114,59 @@ int Gather(Team* team, int index) {
 // How far the others are, as far as a member has seen.
 class Watch {
  public:
+  Watch(Team* team, int index, int members) : team_(team), index_(index), members_(members) {}
+
   // Where fewer came than the hazards were found for, all of them count as neighbours.
-  Watch(Team* team, int index, int members)
-      : team_(team), index_(index), members_(members), is_whole_(members == team->size) {}
-
-  bool is_whole() const { return is_whole_; }
-
-  bool HaveNeighboursDone(uint64_t steps) {
-    if (!is_whole_) return HaveAllDone(steps);
-    return (index_ == 0 || HasDone(index_ - 1, steps)) && (index_ + 1 == members_ || HasDone(index_ + 1, steps));
-  }
-
-  bool HaveAllDone(uint64_t steps) {
+  void Await(uint64_t neighbours, uint64_t all) {
     for (int i = 0; i < members_; ++i) {
-      if (i != index_ && !HasDone(i, steps)) return false;
+      if (i == index_) continue;
+      const bool is_neighbour = members_ < team_->size || i == index_ - 1 || i == index_ + 1;
+      AwaitOne(i, is_neighbour && neighbours > all ? neighbours : all);
     }
-    return true;
-  }
-
-  void AwaitNeighbours(uint64_t steps) {
-    for (uint32_t turn = 0; !HaveNeighboursDone(steps); ++turn) Relax(turn);
-  }
-  void AwaitAll(uint64_t steps) {
-    for (uint32_t turn = 0; !HaveAllDone(steps); ++turn) Relax(turn);
   }
 
  private:
-  bool HasDone(int other, uint64_t steps) {
-    if (seen_[other] < steps) seen_[other] = team_->seats[other].done.load(std::memory_order_acquire);
-    return seen_[other] >= steps;
+  void AwaitOne(int other, uint64_t steps) {
+    for (uint32_t turn = 0; seen_[other] < steps; ++turn) {
+      seen_[other] = team_->seats[other].done.load(std::memory_order_acquire);
+      if (seen_[other] < steps) Relax(turn);
+    }
   }
 
   Team* const team_;
   const int index_, members_;
-  const bool is_whole_;
   uint64_t seen_[kMaxMembers] = {};
 };
 
-// A member's way through the program.
-class Walk {
- public:
-  Walk(const TeamRun& run, int index, int members)
-      : kernels_(*run.kernels),
-        program_(*run.program),
-        team_(run.team),
-        seat_(run.team->seats[index]),
-        member_{index, members, seat_.own_memory},
-        watch_(run.team, index, members),
-        access_(MakeAccess(program_, *run.arguments, &seat_.state)) {}
-
-  void Run() {
-    uint64_t before = 0;  // steps of the items before
-    for (; access_.item < access_.batch; ++access_.item, before += program_.header->steps) {
-      const Range* inner = team_->hazards.inner;
-      for (int i = 0; i < program_.header->passes; ++i) {
-        const PassRecord& pass = program_.passes[i];
-        BeginPass(program_, pass, &seat_.state);
-        for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
-          const uint16_t op = program_.steps[step];
-          TakeTurn(op, before, team_->hazards.steps[step], inner[(op - pass.first_op) * team_->size + member_.index]);
-          seat_.done.store(before + step + 1, std::memory_order_release);
+void RunShare(const TeamRun& run, int index, int members) {
+  const Program& program = *run.program;
+  Team* team = run.team;
+  Seat& seat = team->seats[index];
+  const Member member{index, members, seat.own_memory};
+  Watch watch(team, index, members);
+  RowAccess access = MakeAccess(program, *run.arguments, &seat.state);
+  uint64_t before = 0;  // steps of the items before
+  for (; access.item < access.batch; ++access.item, before += program.header->steps) {
+    for (int i = 0; i < program.header->passes; ++i) {
+      const PassRecord& pass = program.passes[i];
+      BeginPass(program, pass, &seat.state);
+      for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
+        const Turn turn = NextTurn(member, program.steps[step], access, &seat.state);
+        if (!turn.share.IsEmpty()) {
+          watch.Await(before + team->hazards[step].neighbours, before + team->hazards[step].all);
+          RunTurn(turn, *run.kernels, &access);
         }
-        inner += pass.ops * team_->size;
+        seat.done.store(before + step + 1, std::memory_order_release);
       }
     }
   }
-
- private:
-  void TakeTurn(uint16_t op, uint64_t before, const Hazard& hazard, Range inner) {
-    const Turn turn = NextTurn(member_, op, access_, &seat_.state);
-    if (turn.share.IsEmpty()) return;
-    watch_.AwaitAll(before + hazard.all);
-    const uint64_t neighbours = before + hazard.neighbours;
-    if (!watch_.is_whole() || inner.first >= inner.end || watch_.HaveNeighboursDone(neighbours)) {
-      watch_.AwaitNeighbours(neighbours);
-      return RunTurn(turn, turn.share, kernels_, &access_);
-    }
-    // What is nobody else's while the neighbours go on, then the columns at its ends.
-    const Share& share = turn.share;
-    RunTurn(turn, {inner, share.channels}, kernels_, &access_);
-    watch_.AwaitNeighbours(neighbours);
-    RunTurn(turn, {{share.columns.first, inner.first}, share.channels}, kernels_, &access_);
-    RunTurn(turn, {{inner.end, share.columns.end}, share.channels}, kernels_, &access_);
-  }
-
-  const RowKernels& kernels_;
-  const Program& program_;
-  Team* const team_;
-  Seat& seat_;
-  const Member member_;
-  Watch watch_;
-  RowAccess access_;
-};
+}
 
 void Join(void* argument, uint32_t) {
   const TeamRun& run = *static_cast<const TeamRun*>(argument);
   const uint32_t index = run.team->joined.fetch_add(1, std::memory_order_acq_rel);
   if (index >= kClosed) return;
-  const int members = Gather(run.team, static_cast<int>(index));
-  Walk(run, static_cast<int>(index), members).Run();
+  RunShare(run, static_cast<int>(index), Gather(run.team, static_cast<int>(index)));
 }
 
 }  // namespace
@@ -227,7 +181,8 @@ Team* MakeTeam(const Program& program, int members, uint64_t patience, State* st
   if (team == nullptr) return nullptr;
   team->size = members < kMaxMembers ? members : kMaxMembers;
   team->patience = patience;
-  bool complete = FindHazards(program, team->size, state, &team->hazards);
+  team->hazards = FindHazards(program, team->size, state);
+  bool complete = team->hazards != nullptr;
   const size_t own_bytes = OwnBytes(program);
   for (int i = 0; complete && i < team->size; ++i) complete = Furnish(program, *state, i, own_bytes, &team->seats[i]);
   if (complete) return team;
@@ -241,7 +196,7 @@ void FreeTeam(Team* team) {
     std::free(seat.state_memory);
     std::free(seat.own_memory);
   }
-  FreeHazards(team->hazards);
+  std::free(team->hazards);
   delete team;
 }
 
