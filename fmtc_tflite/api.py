@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,13 +28,17 @@ from fmtc_tflite.files import beside, check_writable, write_all
 from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.graph.region_ops import region_ops
+from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
 from fmtc_tflite.regions.restoration import restore_regions
 from fmtc_tflite.rendering import check_available
+from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
+
+_logger = logging.getLogger(__name__)
 
 
 def default_output(model: Path) -> Path:
@@ -74,7 +79,8 @@ def convert(
     if not dry_run:
         inputs = [source, options.calibration.data, options.calibration.store, options.recipe]
         check_writable([target, report_path], overwrite, _paths(inputs))
-    result = convert_content(content, options)
+    with attached(options.extensions):
+        result = convert_content(content, options)
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
     if not dry_run:
         outputs = [(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")]
@@ -148,8 +154,9 @@ def evaluate(
     sources = _paths([model, reference])
     contents = [read_model_file(source) for source in sources]
     check_writable(_paths([json_file, predictions_file]), overwrite, [*sources, Path(options.data)])
-    evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
     with ExitStack() as stack:
+        stack.enter_context(attached(options.extensions))
+        evaluation = Evaluation(contents[0], contents[1] if reference is not None else None, options)
         partial = None
         if options.beam is not None:
             timing = importlib.import_module("fmtc_tflite.beam").evaluate(evaluation)  # of an extra
@@ -204,7 +211,8 @@ def profile(
     sources = _paths([model, compare])
     contents = [(str(source), read_model_file(source)) for source in sources]
     check_writable(outputs.paths, overwrite, [*sources, *_paths([options.data, options.memory_system])])
-    document = run_profile(contents, options)
+    with attached(options.extensions):
+        document = run_profile(contents, options)
     write_all(outputs.render(document), overwrite)
     return document
 
@@ -251,18 +259,21 @@ def comparison_folder(output: str | Path) -> Path:
 
 
 def read_model_file(path: Path) -> bytes:
-    """The bytes of a model file.
+    """The bytes of a model file, with fields put right that are wrong without a meaning; a warning says so.
 
     Raises:
       ModelFormatError: missing, a folder, unreadable, or no TFLite model.
     """
     note_model(str(path))
     try:
-        return read_content(path)
+        content, repairs = repaired(read_content(path))
     except ModelFormatError as e:
         raise ModelFormatError(f"{path}: {e}") from e
     except OSError as e:
         raise ModelFormatError(f"cannot read the model {path}: {e.strerror}; check the path") from e
+    for line in repairs:
+        _logger.warning("%s: %s; repaired, here and in what is written", path, line)
+    return content
 
 
 def _paths(values: Iterable[str | Path | None]) -> list[Path]:

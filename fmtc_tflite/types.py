@@ -71,6 +71,22 @@ class CalibrationOptions(DataOptions):
 
 
 @dataclass(frozen=True)
+class Extensions:
+    """Implementations of ops that a runtime lacks; see fmtc_tflite.runtime.extensions.
+
+    Attributes:
+      op_libraries: FILE or FILE:FUNCTION, which registers custom ops.
+      delegates: FILE of an external delegate.
+    """
+
+    op_libraries: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+
+
+NO_EXTENSIONS = Extensions()
+
+
+@dataclass(frozen=True)
 class ConvertOptions:
     """What `convert` may do to a model.
 
@@ -98,6 +114,7 @@ class ConvertOptions:
         for the least peak arena, bit-exact.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
+      extensions: what runs ops that the runtime lacks.
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
         memory; None = DEFAULT_MAX_EXTRA_MACS.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
@@ -125,6 +142,7 @@ class ConvertOptions:
     runtime: str | None = None
     max_extra_macs: float | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    extensions: Extensions = NO_EXTENSIONS
 
     @property
     def is_lossless(self) -> bool:
@@ -188,6 +206,8 @@ class ConvertOptions:
                 "--beam measures for lossy conversions, into a file: it needs --calibration_data and "
                 "--calibration_store, and no --lossless"
             )
+        if self.calibration.beam is not None and self.extensions != NO_EXTENSIONS:
+            raise UsageError("--op_library and --delegate stay on this machine; drop --beam")
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
         self._check_capacity()
@@ -280,6 +300,7 @@ class EvaluateOptions(DataOptions):
       num_threads: threads of each process's interpreters; None leaves it to the runtime.
       runtime: see load_interpreter; None = the first that is installed.
       beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
+      extensions: what runs ops that the runtime lacks.
     """
 
     data: str | Path = field()
@@ -289,6 +310,7 @@ class EvaluateOptions(DataOptions):
     num_threads: int | None = None
     runtime: str | None = None
     beam: tuple[str, ...] | None = None
+    extensions: Extensions = NO_EXTENSIONS
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""

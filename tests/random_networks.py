@@ -18,8 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 from random_floats import FloatParts
 from random_moves import Moves
+from random_pointwise import PointwiseParts
 
-_TABLES = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 _MOST_SIDE, _MOST_CHANNELS, _MOST_VALUES = 14, 40, 4096
 
 
@@ -38,6 +38,8 @@ class _Network(Moves):
         self.live: list[Ref] = []
         self.read: set[int] = set()
         self.count = 0
+        tools = self._name, self._tensor, self._constants, self._quantization, self._activation
+        self.pointwise = PointwiseParts(self.graph, self.rng, self.dtype, *tools)
         self.floats = FloatParts(self.graph, self.rng, self._name, self._tensor)
 
     def build(self) -> bytes:
@@ -69,11 +71,13 @@ class _Network(Moves):
             (self._requantize, 0.7),
             (self._resize, 1.0),
             (self._concatenate, 1.2),
-            (self._table, 2.0),
+            (lambda: self.pointwise.table(self._pick()), 2.0),
+            (lambda: self.pointwise.squeeze_and_excite(self._pick()), 1.0),
+            (lambda: self.pointwise.prelu(self._pick()), 0.5),
             (self._float_arithmetic, 1.0),
         ]
         if self._pairs():
-            makers.append((self._add, 5.0))
+            makers += [(self._add, 4.0), (self._pair, 3.0)]
         return makers
 
     def _pick(self) -> Ref:
@@ -212,24 +216,16 @@ class _Network(Moves):
 
     def _add(self) -> Ref:
         pairs = self._pairs()
-        if self.rng.random() < 0.15:
-            return self._add_constants(self._pick())
         a, b = (self._reads(ref) for ref in pairs[int(self.rng.integers(len(pairs)))])
         result = self._tensor("add", a.shape)
         fused = self._activation()
         self.graph.op("ADD", [a, b], [result], schema.AddOptionsT(fusedActivationFunction=fused), version=2)
         return result
 
-    def _add_constants(self, x: Ref) -> Ref:
-        """One for each channel, or one for all."""
-        count = x.shape[3] if self.rng.random() < 0.7 else 1
-        values = self.rng.integers(0, 256, count).astype(np.uint8).view(self.dtype.lower())
-        constant = self.graph.tensor(self._name("constant"), (count,), self.dtype, data=values, **self._quantization())
-        result = self._tensor("add", x.shape)
-        operands = [x, constant] if self.rng.random() < 0.5 else [constant, x]
-        fused = self._activation()
-        self.graph.op("ADD", operands, [result], schema.AddOptionsT(fusedActivationFunction=fused), version=2)
-        return result
+    def _pair(self) -> Ref:
+        pairs = self._pairs()
+        a, b = (self._reads(ref) for ref in pairs[int(self.rng.integers(len(pairs)))])
+        return self.pointwise.pair(a, b)
 
     def _pool(self) -> Ref:
         x = self._pick()
@@ -260,27 +256,6 @@ class _Network(Moves):
         x = self._pick()
         result = self._tensor("quantize", x.shape)
         self.graph.op("QUANTIZE", [x], [result], schema.QuantizeOptionsT(), version=2)
-        return result
-
-    # --- ops of each value by itself
-
-    def _table(self) -> Ref:
-        """A function of one value."""
-        x = self._pick()
-        opcode = str(self.rng.choice(_TABLES))
-        result = self._tensor(opcode.lower(), x.shape)
-        if opcode in ("LOGISTIC", "TANH"):
-            low, high = self._range()
-            own = {"scale": 1 / 256, "zero_point": low} if opcode == "LOGISTIC" else {"scale": 1 / 128}
-            own.setdefault("zero_point", (low + high + 1) // 2)
-            result = self.graph.tensor(self._name(opcode.lower()), x.shape, self.dtype, **own)
-        options = None
-        if opcode == "LEAKY_RELU":
-            options = schema.LeakyReluOptionsT(alpha=float(np.float32(self.rng.choice([0.01, 0.1, 0.3, 1.25]))))
-        elif opcode == "HARD_SWISH":
-            options = schema.HardSwishOptionsT()
-        first = opcode in ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
-        self.graph.op(opcode, [x], [result], options, version=1 if first else 2)
         return result
 
     def _resize(self) -> Ref:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.conversion.region_difference import differing, first_difference
+from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import adversarial_samples
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Op, Subgraph
 from fmtc_tflite.graph.model_file import ModelFile

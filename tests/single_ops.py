@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.regions.kinds.tables import TABLES
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 from single_float_ops import FLOAT_MAKERS, any_floats
+from single_pointwise_ops import POINTWISE_MAKERS
 
-_FIRST_VERSIONS = ("HARD_SWISH", "RELU_N1_TO_1", "RELU_0_TO_1")  # the others know int8 from version 2 on
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 
 
@@ -113,6 +112,9 @@ class Maker:
             return np.asarray(values).astype(ref.dtype.lower())
         info = np.iinfo(ref.dtype.lower())
         uniform = self.rng.integers(info.min, info.max + 1, ref.shape)
+        if uniform.size % 256 == 0:  # every value, so that functions of one value are compared on all
+            uniform = self.rng.permutation(np.resize(np.arange(info.min, info.max + 1), uniform.size))
+            uniform = uniform.reshape(ref.shape)
         ends = self.rng.choice([info.min, info.max], ref.shape)
         near = np.clip(np.rint(self.rng.normal(ref.zero_point, 4, ref.shape)), info.min, info.max)
         return np.asarray(self.pick(uniform, uniform, ends, near)).astype(ref.dtype.lower())
@@ -211,26 +213,6 @@ def _fully_connected(maker: Maker) -> Ref:
     y = maker.result((maker.batch, outputs), scale=scale)
     options = schema.FullyConnectedOptionsT(fusedActivationFunction=maker.activation())
     maker.graph.op("FULLY_CONNECTED", [x, filters, biases], [y], options, version=5)
-    return y
-
-
-def _add(maker: Maker) -> Ref:
-    a = maker.input(maker.shape())
-    wide = maker.pick(1.0, 1.0, 4.0, 60.0)
-    operands = [a, a]
-    case = maker.integer(0, 5)
-    if case == 0:
-        info = np.iinfo(maker.dtype.lower())
-        shape = maker.pick((a.shape[3],), (1, 1, 1, a.shape[3]), (1,))
-        data = maker.rng.integers(info.min, info.max + 1, shape).astype(maker.dtype.lower())
-        own = {"scale": maker.scale(), "zero_point": maker.zero_point()}
-        operands[maker.integer(0, 1)] = maker.graph.tensor("constant", shape, maker.dtype, data=data, **own)
-    elif case > 1:
-        scale = a.scale if case == 2 else maker.scale(a.scale * maker.pick(wide, 1 / wide))
-        operands[1] = maker.input(a.shape, scale=scale)
-    y = maker.result(a.shape, scale=maker.scale(max(o.scale for o in operands) * maker.pick(0.5, 1.0, 2.0, 8.0)))
-    options = schema.AddOptionsT(fusedActivationFunction=maker.activation())
-    maker.graph.op("ADD", operands, [y], options, version=2)
     return y
 
 
@@ -434,31 +416,10 @@ def _arg_max(maker: Maker) -> Ref:
     return y
 
 
-def _every_value(maker: Maker) -> tuple[int, int, int, int]:
-    """A shape of a multiple of 256 values; an op of one value is then compared on all of them."""
-    return maker.batch, 16, 16, maker.integer(1, 4)
-
-
-def _table(maker: Maker) -> Ref:
-    x = maker.input(_every_value(maker), scale=maker.scale(maker.pick(0.01, 0.05, 0.3)))
-    own = {
-        "LOGISTIC": {"scale": 1 / 256, "zero_point": 0 if maker.dtype == "UINT8" else -128},
-        "TANH": maker.pick({"scale": 1 / 128, "zero_point": 128 if maker.dtype == "UINT8" else 0}, {"scale": 2 / 255}),
-    }.get(maker.opcode, {"scale": maker.scale(x.scale * maker.pick(0.3, 1, 1, 3))})
-    y = maker.result(x.shape, **own)
-    alpha = float(np.float32(maker.pick(0.1, 0.2, 0.01, 0.001, 1.5, 0.0)))
-    options = schema.LeakyReluOptionsT(alpha=alpha) if maker.opcode == "LEAKY_RELU" else None
-    if maker.opcode == "HARD_SWISH":
-        options = schema.HardSwishOptionsT()
-    maker.graph.op(maker.opcode, [x], [y], options, version=1 if maker.opcode in _FIRST_VERSIONS else 2)
-    return y
-
-
 _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,
-    "ADD": _add,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
@@ -480,7 +441,7 @@ _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "ARG_MAX": _arg_max,
     "ARG_MIN": _arg_max,
-    **dict.fromkeys(TABLES, _table),
+    **POINTWISE_MAKERS,
     **FLOAT_MAKERS,
 }
 OPCODES = tuple(_MAKERS)

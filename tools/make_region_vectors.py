@@ -53,12 +53,21 @@ def _old_programs(content: bytes) -> list[bytes]:
     return programs
 
 
+def _forms(program: Program) -> Iterator[tuple[int, ...]]:
+    """Of ops with a second operand: the kind, and in which directions that one serves many values."""
+    for op in program.ops:
+        if len(op.inputs) > 1:
+            second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
+            yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels
+
+
 def _covering(programs: Iterable[bytes]) -> list[bytes]:
-    """The smallest programs first, as long as one has a rule of a kind that none before it has."""
-    known: set[tuple[int, int]] = set()
+    """The smallest programs first, as long as one has a rule of a kind, or a form of operands, that none before has."""
+    known: set[tuple[int, ...]] = set()
     chosen = []
     for content in sorted(programs, key=len):
-        rules = {(op.kind, op.rule) for op in Program.from_bytes(content).ops}
+        program = Program.from_bytes(content)
+        rules = {(op.kind, op.rule) for op in program.ops} | set(_forms(program))
         if rules - known:
             known |= rules
             chosen.append(content)

@@ -27,4 +27,11 @@
 
 #define FMTC_INLINE inline __attribute__((always_inline))
 
+// Before a short loop of constant bounds: writes out its steps.
+#if defined(__clang__)
+#define FMTC_UNROLL FMTC_PRAGMA(clang loop unroll(full))
+#else
+#define FMTC_UNROLL FMTC_PRAGMA(GCC unroll 16)
+#endif
+
 #endif  // FMTC_CPU_TARGET_H_

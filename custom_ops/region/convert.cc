@@ -35,36 +35,45 @@ Status CheckQuantize(const OpView& op) {
                  std::isfinite(p.inverse));
 }
 
-// Rounds what fits 32 bits; all else becomes p.outside.
-template <typename T>
-uint8_t RoundedOrOutside(T product, T (*round)(T), const QuantizeParameters& p) {
-  const T rounded = round(product);
-  if (!(rounded >= T{-2147483648.0} && rounded < T{2147483648.0})) return p.outside;
-  return AddZeroAndClamp(static_cast<int32_t>(rounded), {p.zero, p.low, p.high});
+// In pieces, where pixels of the output lie apart.
+void QuantizePieces(const TensorRecord& out, int32_t columns, void (*quantize)(const QuantizeRun&),
+                    const RowKernels& kernels, QuantizeRun run) {
+  constexpr int32_t kPieceBytes = 1536;
+  uint8_t piece[kPieceBytes];
+  uint8_t* to = run.out;
+  const int32_t channels = static_cast<int32_t>(out.channels);
+  const bool fits = channels <= kPieceBytes;
+  const int32_t together = fits ? kPieceBytes / channels : 1;
+  for (int32_t column = 0; column < columns; column += together) {
+    const int32_t count = columns - column < together ? columns - column : together;
+    run.count = ptrdiff_t{count} * channels;
+    run.out = fits ? piece : to;
+    quantize(run);
+    if (fits) kernels.move_pixels({piece, channels, to, out.pixel_bytes, channels, count});
+    run.in += run.count * static_cast<ptrdiff_t>(sizeof(float));
+    run.first += static_cast<uint64_t>(run.count);
+    to += count * static_cast<ptrdiff_t>(out.pixel_bytes);
+  }
 }
 
-// XNNPACK's: what lies beyond 32 bits is clamped, no number is the highest value.
-uint8_t RoundedOrClamped(float product, const QuantizeParameters& p) {
-  if (!(product < 2147483648.0f)) return p.high;
-  if (product < -2147483648.0f) return p.low;
-  return AddZeroAndClamp(static_cast<int32_t>(std::nearbyint(product)), {p.zero, p.low, p.high});
-}
-
-uint8_t QuantizeValue(const QuantizeParameters& p, uint8_t rule, float x, bool in_vectors) {
-  if (rule == 3) return RoundedOrClamped(x * p.inverse, p);
-  if (rule == 1) return RoundedOrOutside<float>(x / p.scale, std::round, p);
-  if (rule == 2 && in_vectors) return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
-  return RoundedOrOutside<double>(static_cast<double>(x) / static_cast<double>(p.scale), std::round, p);
-}
-
-void RunQuantize(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
-  const QuantizeParameters& p = op.parameters<QuantizeParameters>();
-  BatchPlace place = PlaceInBatch(op, access, step);
-  ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-    for (ptrdiff_t i = 0; i < count; ++i, ++place.index) {
-      const float x = Load<float>(in + i * static_cast<ptrdiff_t>(sizeof(float)));
-      out[i] = QuantizeValue(p, op.op->rule, x, place.index < place.vectors_end);
-    }
+void RunQuantize(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const BatchPlace place = PlaceInBatch(op, access, step);
+  const auto quantize = kernels.quantize[op.op->rule];
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  const Range columns = access.Window(op);
+  QuantizeRun run{nullptr, 0, nullptr, &op.parameters<QuantizeParameters>(), place.index, place.vectors_end};
+  if (in.pixel_bytes == in.channels * sizeof(float) && out.pixel_bytes != out.channels) {
+    run.in = access.Read(in, step, columns.first);
+    run.out = access.Write(out, step, columns.first);
+    return QuantizePieces(out, NumColumns(columns), quantize, kernels, run);
+  }
+  ForEachRun(op, access, step, [&](const uint8_t* from, ptrdiff_t count, uint8_t* to) {
+    run.in = from;
+    run.count = count;
+    run.out = to;
+    quantize(run);
+    run.first += static_cast<uint64_t>(count);
   });
 }
 

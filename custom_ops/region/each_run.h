@@ -30,6 +30,27 @@ void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const F
   }
 }
 
+// The same for two tensors whose elements have one size, as bytes: with what lies between the pixels, and where those
+// of input and output differ in size, in place, once they have been moved. Lengths are the output's.
+template <class Function>
+void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step,
+              const Function& function) {
+  const TensorRecord& in = op.input(0);
+  const TensorRecord& out = op.output();
+  const Range columns = access.Window(op);
+  PixelRow row{};
+  row.in = access.Read(in, step, columns.first);
+  row.in_pixel_bytes = in.pixel_bytes;
+  row.out = access.Write(out, step, columns.first);
+  row.out_pixel_bytes = out.pixel_bytes;
+  row.channels = static_cast<int32_t>(out.channels * ElementBytes(out.type));
+  row.columns = NumColumns(columns);
+  const ptrdiff_t count = (row.columns - 1) * row.out_pixel_bytes + row.channels;
+  if (row.in_pixel_bytes == row.out_pixel_bytes) return function(row.in, count, row.out);
+  kernels.move_pixels(row);
+  function(row.out, count, row.out);
+}
+
 }  // namespace fmtc::region
 
 #endif  // FMTC_REGION_EACH_RUN_H_

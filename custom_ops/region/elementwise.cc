@@ -17,8 +17,8 @@ Status CheckTable(const OpView& op) {
 
 void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* table = op.parameters<TableParameters>().values;
-  ForEachRun(op, access, step,
-             [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
+  ForBytes(op, access, kernels, step,
+           [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
 }
 
 // Two tensors of 8 bits, or two of the same type.
@@ -29,11 +29,10 @@ Status CheckCopy(const OpView& op) {
   return ValidIf(HasShape(in, out) && (in.type == out.type || (Is8Bit(in) && Is8Bit(out))));
 }
 
-void RunCopy(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
-  ForEachRun(op, access, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-    const ptrdiff_t bytes = count * static_cast<ptrdiff_t>(ElementBytes(op.output().type));
-    for (ptrdiff_t i = 0; i < bytes; ++i) out[i] = in[i] ^ flip;
+  ForBytes(op, access, kernels, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
+    for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] ^ flip;
   });
 }
 
@@ -50,13 +49,14 @@ bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {
 
 Status CheckAdd(const OpView& op) {
   const AddParameters& p = op.parameters<AddParameters>();
-  if (!IsRule(op, 4)) return Status::kProgramUnsupported;
-  bool fits = FitsAddNumbers(p, op.op->rule) && p.reserved0 == 0 && AreZero(p.reserved1) && IsScratch8Bit(op.output());
-  for (int i = 0; i < op.op->inputs; ++i) {
-    fits = fits && IsScratch8Bit(op.input(i)) && HasShape(op.input(i), op.output());
-  }
-  if (op.op->inputs == 2) return ValidIf(fits && p.constants_offset == 0);
-  return ValidIf(fits && op.program->Has(p.constants_offset, PaddedTo16(op.output().channels), 1, 1));
+  const TensorRecord& out = op.output();
+  if (!IsRule(op, kNumAddRules - 1)) return Status::kProgramUnsupported;
+  const bool fits = FitsAddNumbers(p, op.op->rule) && p.reserved0 == 0 && AreZero(p.reserved1) && IsScratch8Bit(out) &&
+                    IsScratch8Bit(op.input(0)) && HasShape(op.input(0), out);
+  if (op.op->inputs == 1) return ValidIf(fits && op.program->Has(p.constants_offset, PaddedTo16(out.channels), 1, 1));
+  const TensorRecord& b = op.input(1);
+  return ValidIf(fits && p.constants_offset == 0 && IsScratch8Bit(b) && ServesRowsAndColumns(b, out) &&
+                 b.channels == out.channels);
 }
 
 void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
@@ -66,8 +66,9 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   row.a = access.Read(op.input(0), step, columns.first);
   row.a_pixel_bytes = op.input(0).pixel_bytes;
   if (op.op->inputs == 2) {
-    row.b = access.Read(op.input(1), step, columns.first);
-    row.b_pixel_bytes = op.input(1).pixel_bytes;
+    const TensorRecord& b = op.input(1);
+    row.b = access.Read(b, SameOrOnlyRow(op, 1, step).first, SameOrOnlyColumns(op, 1, columns).first);
+    row.b_pixel_bytes = b.width == 1 ? 0 : b.pixel_bytes;
   } else {
     row.b = op.program->At<uint8_t>(row.parameters->constants_offset);
   }
@@ -91,6 +92,8 @@ constexpr Kind MakeAdd() {
   kind.parameter_bytes = sizeof(AddParameters);
   kind.max_inputs = 2;
   kind.check = CheckAdd;
+  kind.rows = SameOrOnlyRow;
+  kind.columns = SameOrOnlyColumns;
   kind.run = RunAdd;
   return kind;
 }

@@ -21,6 +21,9 @@ constexpr int kMaxKernelRows = 256;
 constexpr int kChannelBlock = 16;
 constexpr int kStepValues = 4;
 
+// Rules of ADD, as an array has them: the last two subtract.
+constexpr int kNumAddRules = 7;
+
 // What lies under a row of the kernel.
 struct KernelRow {
   const uint8_t* first;    // the pixel under the first tap of the first output column
@@ -31,6 +34,8 @@ struct KernelRow {
 struct MacRow {
   const KernelRow* rows;
   int32_t kernel_rows, kernel_columns;
+  int32_t stride, dilation;  // of columns
+  ptrdiff_t pixel_bytes;
   ptrdiff_t tap_bytes;   // from a tap to the next in a row
   int32_t in_channels;   // of a group
   int32_t out_channels;  // of a group
@@ -52,6 +57,37 @@ struct AddRow {
   ptrdiff_t out_pixel_bytes;
   int32_t channels, columns;
   const AddParameters* parameters;
+};
+
+// Two operands of an output row, the second of which may be narrower.
+struct PairRow {
+  const uint8_t* a;
+  const uint8_t* b;
+  ptrdiff_t a_pixel_bytes;
+  ptrdiff_t b_pixel_bytes;    // 0: the same for every column
+  ptrdiff_t b_channel_bytes;  // 0: the same for every channel, else 1
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
+};
+
+// Float32 values that become bytes, one after another.
+struct QuantizeRun {
+  const uint8_t* in;  // float32 at any place
+  ptrdiff_t count;
+  uint8_t* out;
+  const QuantizeParameters* parameters;
+  uint64_t first;        // place of the first value in the batch
+  uint64_t vectors_end;  // place from which on values of the batch are what the runtimes' vectors leave
+};
+
+// Pixels that keep their bytes and get another distance.
+struct PixelRow {
+  const uint8_t* in;
+  ptrdiff_t in_pixel_bytes;
+  uint8_t* out;
+  ptrdiff_t out_pixel_bytes;
+  int32_t channels, columns;
 };
 
 struct PoolRow {
@@ -85,7 +121,8 @@ struct RowKernels {
   void (*conv[kNumRules])(const MacRow& row);
   void (*depthwise[kNumRules])(const MacRow& row);
   void (*requantize[kNumRules])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
-  void (*add[5])(const AddRow& row);
+  void (*add[kNumAddRules])(const AddRow& row);
+  void (*multiply[kNumRules])(const PairRow& row, const MultiplyParameters& parameters);
   void (*bilinear[5])(const BilinearRow& row);
 
   // acc[channel] += the products of the row's taps for its one column.
@@ -97,7 +134,14 @@ struct RowKernels {
   // For each column and channel, the sum or the largest of the values so far and those under the window.
   void (*add_windows)(const PoolRow& row, int32_t* sums);
   void (*raise_maxima)(const PoolRow& row, uint8_t* maxima);
+  void (*larger)(const PairRow& row);
+  void (*smaller)(const PairRow& row);
+  void (*prelu)(const PairRow& row, const PreluParameters& parameters);
+  // `in` and `out` may be the same.
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
+  void (*quantize[5])(const QuantizeRun& run);
+  // What lies between the channels and the end of an output pixel may become anything.
+  void (*move_pixels)(const PixelRow& row);
 };
 
 const RowKernels& PlainRowKernels();

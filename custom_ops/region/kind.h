@@ -22,6 +22,14 @@ inline Range AllColumns(const OpView& op, int operand, Range) {
   return {0, static_cast<int32_t>(op.input(operand).width)};
 }
 
+// What kinds of two operands do, of which a row, a column or a channel may serve all of the output's.
+inline Range SameOrOnlyRow(const OpView& op, int operand, int32_t step) {
+  return op.input(operand).height == 1 ? Range{0, 1} : Range{step, step + 1};
+}
+inline Range SameOrOnlyColumns(const OpView& op, int operand, Range columns) {
+  return op.input(operand).width == 1 ? Range{0, 1} : columns;
+}
+
 struct Kind {
   uint32_t parameter_bytes = 0;
   uint16_t min_inputs = 1, max_inputs = 1;
@@ -44,6 +52,7 @@ struct Kind {
 
 extern const Kind kConvKind, kDepthwiseKind, kFullyConnectedKind;
 extern const Kind kTableKind, kQuantizeKind, kAddKind, kCopyKind, kDequantizeKind;
+extern const Kind kMultiplyKind, kExtremumKind, kPreluKind;
 extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
 extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
@@ -63,6 +72,12 @@ inline bool IsScratch8Bit(const TensorRecord& tensor) { return tensor.place == k
 
 inline bool HasShape(const TensorRecord& a, const TensorRecord& b) {
   return a.height == b.height && a.width == b.width && a.channels == b.channels;
+}
+
+// Whether a second operand has a row and a column for each of the output's, or one that serves all of them.
+inline bool ServesRowsAndColumns(const TensorRecord& operand, const TensorRecord& output) {
+  return (operand.height == output.height || operand.height == 1) &&
+         (operand.width == output.width || operand.width == 1);
 }
 
 template <size_t kCount, typename T>

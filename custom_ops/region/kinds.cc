@@ -38,6 +38,12 @@ const Kind* FindKind(uint8_t number) {
       return &kCopyKind;
     case kDequantize:
       return &kDequantizeKind;
+    case kMultiply:
+      return &kMultiplyKind;
+    case kExtremum:
+      return &kExtremumKind;
+    case kPrelu:
+      return &kPreluKind;
     // Values that move, and transposed convolution.
     case kMirrorPad:
       return &kMirrorPadKind;

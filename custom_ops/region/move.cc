@@ -1,4 +1,5 @@
 // PAD, SLICE, TRANSPOSE and CONCATENATION: values that change their places only.
+#include <algorithm>
 #include <cstring>
 
 #include "region/kind.h"
@@ -9,6 +10,9 @@ namespace {
 // Copies pixels of `channels` bytes; the rows may overlay each other.
 void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t channels, uint8_t* out,
                 ptrdiff_t out_bytes) {
+  const size_t row = static_cast<size_t>(columns - 1) * channels;
+  const ptrdiff_t pixel = static_cast<ptrdiff_t>(channels);
+  if (in_bytes == pixel && out_bytes == pixel) return static_cast<void>(memmove(out, in, row + channels));
   for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, channels);
 }
 
@@ -32,25 +36,41 @@ Range PadColumns(const OpView& op, int, Range columns) {
   return NearestInside(columns.first - left, columns.end - left, op.input(0).width);
 }
 
-void RunPad(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+// Bytes from the first channel of a run of columns to behind the last one's.
+size_t RunBytes(const TensorRecord& tensor, int64_t columns) {
+  return static_cast<size_t>(columns - 1) * tensor.pixel_bytes + tensor.channels;
+}
+
+// What is between two pixels' channels may become anything, so that columns of one value are one run, as are columns
+// that keep all their channels.
+void RunPad(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const PadParameters& p = op.parameters<PadParameters>();
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
   const int64_t row = int64_t{step} - p.above;
-  const bool row_inside = row >= 0 && row < int64_t{in.height};
-  for (int32_t column = columns.first; column < columns.end; ++column) {
-    uint8_t* to = access.Write(out, step, column);
-    const int64_t x = int64_t{column} - p.left;
-    if (!row_inside || x < 0 || x >= int64_t{in.width}) {
-      memset(to, p.value, out.channels);
-      continue;
-    }
-    const uint8_t* from = access.Read(in, static_cast<int32_t>(row), static_cast<int32_t>(x));
-    memmove(to + p.channels_before, from, in.channels);
-    memset(to, p.value, p.channels_before);
-    const size_t behind = size_t{p.channels_before} + in.channels;
-    memset(to + behind, p.value, out.channels - behind);
+  // Columns of the output that have one of the input.
+  const int64_t width = row >= 0 && row < int64_t{in.height} ? int64_t{in.width} : 0;
+  const int64_t first = std::min<int64_t>(std::max<int64_t>(p.left, columns.first), columns.end);
+  const int64_t end = std::max<int64_t>(std::min<int64_t>(p.left + width, columns.end), first);
+  const auto fill = [&](int64_t from, int64_t to) {
+    if (from >= to) return;
+    memset(access.Write(out, step, static_cast<int32_t>(from)), p.value, RunBytes(out, to - from));
+  };
+  fill(columns.first, end == first ? columns.end : first);
+  if (end == first) return;
+  fill(end, columns.end);
+  const bool has_all_channels = in.channels == out.channels;
+  if (!has_all_channels) fill(first, end);
+  const uint8_t* from = access.Read(in, static_cast<int32_t>(row), static_cast<int32_t>(first - p.left));
+  uint8_t* to = access.Write(out, step, static_cast<int32_t>(first)) + p.channels_before;
+  if (has_all_channels && in.pixel_bytes == out.pixel_bytes) {
+    memmove(to, from, RunBytes(in, end - first));
+  } else if (has_all_channels) {
+    kernels.move_pixels({from, in.pixel_bytes, to, out.pixel_bytes, static_cast<int32_t>(in.channels),
+                         static_cast<int32_t>(end - first)});
+  } else {
+    CopyPixels(from, in.pixel_bytes, static_cast<int32_t>(end - first), in.channels, to, out.pixel_bytes);
   }
 }
 

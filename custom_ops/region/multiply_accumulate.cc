@@ -210,6 +210,9 @@ void RunWindows(const OpView& op, const RowAccess& access, MacFunction function,
   row->rows = rows;
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
+  row->stride = w.column_stride;
+  row->dilation = w.column_dilation;
+  row->pixel_bytes = pixel;
   row->tap_bytes = w.column_dilation * pixel;
   row->out = access.Write(op.output(), step, columns.first) + access.share.channels.first;
   row->out_pixel_bytes = op.output().pixel_bytes;

@@ -24,6 +24,9 @@ enum KindNumber : uint8_t {
   kResizeNearest = 15,
   kCopy = 16,
   kDequantize = 17,
+  kMultiply = 18,
+  kExtremum = 19,
+  kPrelu = 20,
   // Values that move, and transposed convolution.
   kTransposeConv = 23,
   kMirrorPad = 24,
@@ -86,6 +89,36 @@ struct AddParameters {
   uint32_t reserved1[8];
 };
 static_assert(sizeof(AddParameters) == 64);
+
+// The scale's bits are i32 or f32, by the rule.
+struct MultiplyParameters {
+  uint8_t zero_a, zero_b;
+  uint8_t zero, low, high;
+  int8_t shift;
+  uint8_t reserved[2];
+  uint32_t scale;
+  uint32_t constants_offset;
+};
+static_assert(sizeof(MultiplyParameters) == 16);
+
+struct ExtremumParameters {
+  uint32_t constants_offset;
+  uint32_t reserved[3];
+};
+static_assert(sizeof(ExtremumParameters) == 16);
+
+// Of values from the zero point on, and of those below it.
+struct PreluParameters {
+  uint8_t zero_a, zero_b;
+  uint8_t zero;
+  uint8_t reserved0;
+  int8_t shift_above, shift_below;
+  uint8_t reserved1[2];
+  int32_t multiplier_above, multiplier_below;
+  uint32_t constants_offset;
+  uint32_t reserved2;
+};
+static_assert(sizeof(PreluParameters) == 24);
 
 struct MeanParameters {
   int32_t start;

@@ -25,6 +25,11 @@ constexpr RowKernels MakePlainRowKernels() {
   k.add[2] = PlainAddFixedPoint;
   k.add[3] = PlainAddShiftedFirst;
   k.add[4] = PlainAddShiftedLast;
+  k.add[5] = PlainSubtract;
+  k.add[6] = PlainSubtractFromSecond;
+  k.multiply[kDoubleRounding] = PlainMultiplyDoubleRounding;
+  k.multiply[kFloat32Rule] = PlainMultiplyFloat32;
+  k.multiply[kRndnu] = PlainMultiplyRndnu;
   k.bilinear[1] = PlainBilinearReference;
   k.bilinear[2] = PlainBilinearFixedPoint;
   k.bilinear[3] = PlainBilinearFloatInTurn;
@@ -35,7 +40,15 @@ constexpr RowKernels MakePlainRowKernels() {
   k.maximum = PlainMaximum;
   k.add_windows = PlainAddWindows;
   k.raise_maxima = PlainRaiseMaxima;
+  k.larger = PlainLarger;
+  k.smaller = PlainSmaller;
+  k.prelu = PlainPrelu;
   k.look_up = PlainLookUp;
+  k.quantize[1] = PlainQuantizeDivided;
+  k.quantize[2] = PlainQuantizeVectors;
+  k.quantize[3] = PlainQuantizeFloat32;
+  k.quantize[4] = PlainQuantizeFloat64;
+  k.move_pixels = PlainMovePixels;
   return k;
 }
 

@@ -17,6 +17,15 @@ void PlainAddDoubleRounding(const AddRow& row);
 void PlainAddFixedPoint(const AddRow& row);
 void PlainAddShiftedFirst(const AddRow& row);
 void PlainAddShiftedLast(const AddRow& row);
+void PlainSubtract(const AddRow& row);
+void PlainSubtractFromSecond(const AddRow& row);
+
+void PlainMultiplyDoubleRounding(const PairRow& row, const MultiplyParameters& parameters);
+void PlainMultiplyFloat32(const PairRow& row, const MultiplyParameters& parameters);
+void PlainMultiplyRndnu(const PairRow& row, const MultiplyParameters& parameters);
+void PlainLarger(const PairRow& row);
+void PlainSmaller(const PairRow& row);
+void PlainPrelu(const PairRow& row, const PreluParameters& parameters);
 
 void PlainBilinearReference(const BilinearRow& row);
 void PlainBilinearFixedPoint(const BilinearRow& row);
@@ -29,6 +38,11 @@ void PlainAverage(const PoolRow& row);
 void PlainMaximum(const PoolRow& row);
 void PlainAddWindows(const PoolRow& row, int32_t* sums);
 void PlainRaiseMaxima(const PoolRow& row, uint8_t* maxima);
+void PlainQuantizeDivided(const QuantizeRun& run);
+void PlainQuantizeVectors(const QuantizeRun& run);
+void PlainQuantizeFloat32(const QuantizeRun& run);
+void PlainQuantizeFloat64(const QuantizeRun& run);
+void PlainMovePixels(const PixelRow& row);
 void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
 
 }  // namespace fmtc::region

@@ -18,10 +18,12 @@ void AddEach(const AddRow& row) {
   }
 }
 
+// Both operands' signs are 1 or -1.
+template <int32_t kSignA, int32_t kSignB>
 int32_t SumDoubleRounding(const AddParameters& p, int32_t a, int32_t b) {
   constexpr int32_t kLeftShift = 20;
-  const int32_t sum = MultiplyDoubleRounding(ShiftLeft(a, kLeftShift), p.multiplier_a, p.shift_a) +
-                      MultiplyDoubleRounding(ShiftLeft(b, kLeftShift), p.multiplier_b, p.shift_b);
+  const int32_t sum = kSignA * MultiplyDoubleRounding(ShiftLeft(a, kLeftShift), p.multiplier_a, p.shift_a) +
+                      kSignB * MultiplyDoubleRounding(ShiftLeft(b, kLeftShift), p.multiplier_b, p.shift_b);
   return MultiplyDoubleRounding(sum, p.multiplier_sum, p.shift_sum);
 }
 
@@ -153,10 +155,13 @@ int32_t CombineFloatPaired(const float (*v)[2], const float* p, const float* q) 
 
 }  // namespace
 
-void PlainAddDoubleRounding(const AddRow& row) { AddEach<SumDoubleRounding>(row); }
+void PlainAddDoubleRounding(const AddRow& row) { AddEach<SumDoubleRounding<1, 1>>(row); }
 void PlainAddFixedPoint(const AddRow& row) { AddEach<SumFixedPoint>(row); }
 void PlainAddShiftedFirst(const AddRow& row) { AddEach<SumOfBlocks<true>>(row); }
 void PlainAddShiftedLast(const AddRow& row) { AddEach<SumOfBlocks<false>>(row); }
+
+void PlainSubtract(const AddRow& row) { AddEach<SumDoubleRounding<1, -1>>(row); }
+void PlainSubtractFromSecond(const AddRow& row) { AddEach<SumDoubleRounding<-1, 1>>(row); }
 
 void PlainAverage(const PoolRow& row) { Pool<Plus, MeanHalfAway>(row); }
 void PlainMaximum(const PoolRow& row) { Pool<Greater, Largest>(row); }
@@ -175,10 +180,6 @@ void PlainAddColumns(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, 
       acc[c] = static_cast<int32_t>(static_cast<uint32_t>(acc[c]) + in[c]);
     }
   }
-}
-
-void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out) {
-  for (ptrdiff_t i = 0; i < count; ++i) out[i] = table[in[i]];
 }
 
 template <class Rounding>

@@ -9,6 +9,7 @@
 #include "region/window.h"
 #include "tests/random_floats.h"
 #include "tests/random_inputs.h"
+#include "tests/random_pairs.h"
 
 namespace fmtc::test {
 namespace {
@@ -122,7 +123,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 15)) {
+    switch (Draw(0, 16)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -132,7 +133,9 @@ class RandomChain {
       case 4:
         return AddFullyConnected();
       case 5:
-        return AddSum();
+      case 15:
+        last_ = RandomPairs(&random_, &builder_).Add(last_);
+        return;
       case 6:
         return AddMean();
       case 7:
@@ -281,37 +284,6 @@ class RandomChain {
     const uint8_t rule = AddRequantization(entries, kRndnu, &p);
     const uint16_t to = AddScratch(1, 1, channels);
     builder_.AddOp(kFullyConnected, rule, {last_}, to, p, entries * sizeof(int32_t));
-    last_ = to;
-  }
-
-  // Of the last tensor with itself, or with constants.
-  void AddSum() {
-    AddParameters p{};
-    p.zero_a = Draw(0, 255);
-    p.zero_b = Draw(0, 255);
-    p.zero = Byte();
-    p.low = Byte(0, 128);
-    p.high = Byte(128);
-    const uint8_t rule = Byte(1, 4);
-    if (rule != 2) {
-      p.multiplier_a = Draw(1 << 30, INT32_MAX);
-      p.multiplier_b = Draw(1 << 30, INT32_MAX);
-      p.multiplier_sum = Draw(1 << 30, INT32_MAX);
-      p.shift_a = static_cast<int8_t>(Draw(-3, 0));
-      p.shift_b = static_cast<int8_t>(Draw(-3, 0));
-      p.shift_sum = static_cast<int8_t>(Draw(-20, -15));
-    } else {
-      p.multiplier_a = Draw(-(1 << 21), 1 << 21);
-      p.multiplier_b = Draw(0, 1 << 21);
-      p.shift = Byte(18, 22);
-    }
-    std::vector<uint16_t> inputs = {last_, last_};
-    if (Draw(0, 1) != 0) {
-      inputs.pop_back();
-      p.constants_offset = builder_.AddArray(Values<uint8_t>(RoundUp(last().channels, 16), 0, 255));
-    }
-    const uint16_t to = AddScratchLikeLast();
-    builder_.AddOp(kAdd, rule, inputs, to, p);
     last_ = to;
   }
 

@@ -71,6 +71,41 @@ void TestHeaderIsChecked() {
   EXPECT(region::OpenProgram(memory + 1, 64, ExtendCrc32c, &program) == Status::kProgramUnaligned);
 }
 
+// A map times a second operand of another shape.
+Status StatusOfProduct(uint32_t height, uint32_t width, uint32_t channels, uint8_t rule, int8_t shift) {
+  test::ProgramBuilder builder;
+  const auto copied_input = [&builder](uint32_t rows, uint32_t columns, uint32_t depth) {
+    const uint16_t input = builder.AddTensor(region::kInput, region::kUInt8, rows, columns, depth);
+    const uint16_t copy = builder.AddTensor(region::kScratch, region::kUInt8, rows, columns, depth);
+    builder.AddOp(region::kCopy, 1, {input}, copy);
+    return copy;
+  };
+  const uint16_t a = copied_input(4, 6, 8);
+  const uint16_t b = copied_input(height, width, channels);
+  const uint16_t product = builder.AddTensor(region::kScratch, region::kUInt8, 4, 6, 8);
+  const uint16_t output = builder.AddTensor(region::kOutput, region::kUInt8, 4, 6, 8);
+  region::MultiplyParameters p{};
+  p.high = 255;
+  p.scale = 1 << 30;
+  p.shift = shift;
+  builder.AddOp(region::kMultiply, rule, {a, b}, product, p);
+  builder.AddOp(region::kCopy, 1, {product}, output);
+  return OwnedRegion(builder.Finish()).status();
+}
+
+void TestSecondOperandsAreChecked() {
+  using region::kDoubleRounding;
+  EXPECT(StatusOfProduct(4, 6, 8, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(4, 6, 1, kDoubleRounding, -8) == Status::kOk);
+  EXPECT(StatusOfProduct(2, 6, 8, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(4, 3, 8, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(4, 6, 16, kDoubleRounding, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, 31) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, region::kFloat32Rule, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, region::kHalfUp, -8) == Status::kProgramUnsupported);
+}
+
 // Two copies through a ring of one row.
 ProgramBytes Copies(const std::vector<uint16_t>& steps) {
   test::ProgramBuilder builder;
@@ -210,6 +245,7 @@ void TestCopiesChangeSigns() {
 
 int main() {
   fmtc::TestRandomProgramsRun();
+  fmtc::TestSecondOperandsAreChecked();
   fmtc::TestHeaderIsChecked();
   fmtc::TestScheduleIsPlayed();
   fmtc::TestUnknownIsRefused();

@@ -41,6 +41,7 @@ flags.DEFINE_string(
     "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
 )
 data_flags.define()
+data_flags.define_extensions()
 data_flags.define_beam()
 flags.DEFINE_integer(
     "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
@@ -178,6 +179,7 @@ def _options() -> ConvertOptions:
         execution=FLAGS.execution,
         kernels=FLAGS.kernels,
         runtime=FLAGS.runtime,
+        extensions=data_flags.extensions(),
         max_extra_macs=FLAGS.max_extra_macs,
         input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from absl import flags
 
 from fmtc_tflite.errors import UsageError
+from fmtc_tflite.types import Extensions
 
 flags.disclaim_key_flags()  # they belong to the tool that calls define()
 
@@ -26,6 +27,24 @@ def define() -> None:
     )
     flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+
+
+def define_extensions() -> None:
+    """Defines the flags of ops that the runtime lacks."""
+    flags.DEFINE_multi_string(
+        "op_library",
+        [],
+        "Shared library or Python extension module with custom ops of the model: FILE, or FILE:FUNCTION, which takes a "
+        "tflite::MutableOpResolver* (default: RegisterSelectedOps); may be repeated.",
+    )
+    flags.DEFINE_multi_string(
+        "delegate", [], "Shared library of an external delegate that runs ops of the model; may be repeated."
+    )
+
+
+def extensions() -> Extensions:
+    """What --op_library and --delegate name."""
+    return Extensions(tuple(flags.FLAGS.op_library), tuple(flags.FLAGS.delegate))
 
 
 def define_beam() -> None:

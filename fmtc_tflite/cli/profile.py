@@ -34,6 +34,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "The converted model that was made from MODEL.tflite.")
 flags.DEFINE_string("data", None, "Folder of images, CSV, .npz or .npy to measure coded sizes and baselines on.")
 data_flags.define()
+data_flags.define_extensions()
 flags.DEFINE_integer(
     "num_samples",
     DEFAULT_SAMPLES,
@@ -49,9 +50,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_enum(
     "traffic_model",
-    "fused_codec",
+    None,
     TRAFFIC_MODELS,
-    "What tables and pictures show: the graph as TFLite runs it, or with the codec at the memory port.",
+    "What tables and pictures show: the graph as TFLite runs it, with the codec at the memory port, or with regions "
+    "whose rings are on chip (default: fused_regions for models with regions, fused_codec for others).",
 )
 flags.DEFINE_bool("codec_cost", True, "Count the codec's own energy in the totals.")
 flags.DEFINE_float(
@@ -78,6 +80,7 @@ def _options() -> ProfileOptions:
         codec_cost=FLAGS.codec_cost,
         num_threads=FLAGS.num_threads,
         paper_bits=FLAGS.paper_bits,
+        extensions=data_flags.extensions(),
     )
 
 

@@ -89,7 +89,7 @@ def _finish(content: bytes, model: Model, buffers: Sequence[Buffer], regions: Se
     """The file, with what the original comes back from; that it does is tried at once."""
     by_output = {region.group.outputs[0]: region for region in regions}
     order = [by_output[op.outputs[0]] for op in model.subgraphs[0].ops if op.outputs and op.outputs[0] in by_output]
-    programs = [ProgramOps(region.program, region.op_numbers) for region in order]
+    programs = [ProgramOps(region.program, region.op_numbers, region.op_outputs) for region in order]
     model.metadata[RESTORE_METADATA_NAME] = restore_data(content, model, buffers, programs)
     for entry in model.metadata_entries:
         # Runtimes copy metadata into their memory, all but what lies behind the flatbuffer.

@@ -7,19 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.regions.inner_tensors import computed_values
 from fmtc_tflite.runtime.region import RegionProgram
-
-
-def differing(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Where two arrays of one shape and type differ in a bit, flat; one NaN is as good as another."""
-    a, b = (np.ascontiguousarray(values).reshape(-1) for values in (expected, found))
-    bits = np.dtype(f"u{a.dtype.itemsize}")
-    differs = a.view(bits) != b.view(bits)
-    return np.asarray(differs & ~(np.isnan(a) & np.isnan(b)) if a.dtype.kind == "f" else differs)
 
 
 def first_difference(
@@ -45,13 +39,14 @@ def first_difference(
     for region, expected, sources in zip(regions, results, inputs, strict=True):
         with RegionProgram(region.program.content) as program:
             trace = program.trace([runner.read(tensor) for tensor in sources])
-        for op, tensor in zip(region.program.ops, expected, strict=True):
+        for number, (op, tensor) in enumerate(zip(region.program.ops, expected, strict=True)):
             if tensor is None:
                 continue
+            computed = computed_values(region.program, number).reshape(-1)
             values = runner.read(tensor)[-1:].reshape(-1)
             found = trace.tensors[op.output].reshape(-1)
-            if differing(values, found).any():
-                return _describe(model, tensor, values, found)
+            if differing(values[computed], found[computed]).any():
+                return _describe(model, tensor, values[computed], found[computed])
     return None
 
 

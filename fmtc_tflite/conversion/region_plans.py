@@ -29,6 +29,7 @@ class PlannedRegion:
     Attributes:
       original_arena_bytes, arena_bytes: what its ops need with their inputs and outputs, before and after.
       op_numbers: for each op of the program, the number of the graph's op, -1 where the planner made it up.
+      op_outputs: for each op of the program, which of the outputs of the graph's op it makes.
       input_numbers: of the graph's tensors that are the region's inputs.
     """
 
@@ -38,6 +39,7 @@ class PlannedRegion:
     original_arena_bytes: int
     arena_bytes: int
     op_numbers: tuple[int, ...]
+    op_outputs: tuple[int, ...]
     input_numbers: tuple[int, ...]
 
 
@@ -122,6 +124,7 @@ def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRe
         _arena_before(subgraph, group),
         _arena_after(subgraph, group, plan),
         tuple(op_numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops),
+        tuple(op.source.outputs.index(op.output.source) if op.source else 0 for s in plan.stages for op in s.ops),
         tuple(tensor_numbers[tensor] for tensor in group.inputs),
     )
 

@@ -8,11 +8,12 @@ from math import prod
 
 import numpy as np
 
-from fmtc_tflite.conversion.region_difference import differing, first_difference
+from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.data.opening import input_specs_from_model, open_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
+from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model

@@ -22,7 +22,7 @@ from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
-from fmtc_tflite.types import EvaluateOptions
+from fmtc_tflite.types import NO_EXTENSIONS, EvaluateOptions
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class Evaluation:
         """The work of all shards."""
         options = self.options
         return shards.ShardWork(
-            self.contents, tuple(self.datasets), self.task, options.output_kind, options.num_threads, options.runtime
+            *(self.contents, tuple(self.datasets), self.task, options.output_kind, options.num_threads),
+            *(options.runtime, options.extensions),
         )
 
     def finish(self, states: Iterable[State], seconds: float, count: int) -> Timing:
@@ -144,6 +145,7 @@ class Evaluation:
             "--num_threads": options.num_threads,
             "--runtime": options.runtime or next(iter(available_runtimes()), None),
             "samples per shard": shards.SHARD_SAMPLES,
+            **({} if options.extensions == NO_EXTENSIONS else {"--op_library, --delegate": repr(options.extensions)}),
         }
 
 

@@ -22,6 +22,8 @@ from fmtc_tflite.graph.region_ops import kernel_set_of, region_inputs
 from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.checked import CheckedInterpreter
+from fmtc_tflite.runtime.extensions import attached
+from fmtc_tflite.types import NO_EXTENSIONS, Extensions
 
 # Fixed, so that results do not depend on the number of workers.
 SHARD_SAMPLES = 32
@@ -93,6 +95,7 @@ class ShardWork:
     output_kind: str = "auto"
     num_threads: int | None = None
     runtime: str | None = None
+    extensions: Extensions = NO_EXTENSIONS
 
     @property
     def num_shards(self) -> int:
@@ -128,7 +131,8 @@ class ShardWork:
 
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
-        contenders = self._open()
+        with attached(self.extensions):  # in a worker they are not yet
+            contenders = self._open()
 
         def run_shard(shard: int) -> State:
             measurement = Measurement([contender.layout for contender in contenders], self.task)

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op, Tensor
 from fmtc_tflite.graph.names import REGION
@@ -17,7 +19,7 @@ _HEADER_BYTES = 64
 _KERNEL_SET_OFFSET, _SCRATCH_OFFSET = 6, 28
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InnerTensor:
     """A tensor of the original that lies inside a region.
 
@@ -25,11 +27,13 @@ class InnerTensor:
       tensor: the original's.
       region: the FMTC_REGION that computes it.
       number: of the program's tensor that has its values.
+      computed: which of its values are computed at all, bool of an item's shape in the region; the others read as 0.
     """
 
     tensor: Tensor
     region: Op
     number: int
+    computed: np.ndarray
 
 
 def is_region(op: Op) -> bool:

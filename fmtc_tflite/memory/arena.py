@@ -50,6 +50,7 @@ class ArenaPlan:
         the op's first output plus ' (scratch)'.
       offsets: where each tensor starts in the arena; tensors that share memory have one offset.
       lifetimes: first and last op during which each tensor's memory is taken.
+      scratch_offsets: where the working memory of an op starts, by the op's number.
     """
 
     capacity_bytes: int
@@ -60,6 +61,7 @@ class ArenaPlan:
     holders: list[tuple[str, int]]
     offsets: dict[Tensor, int]
     lifetimes: dict[Tensor, tuple[int, int]]
+    scratch_offsets: dict[int, int]
 
 
 def tensor_bytes(tensor: Tensor) -> int:
@@ -276,6 +278,7 @@ def _summarize(subgraph: Subgraph, blocks: list[_Block]) -> ArenaPlan:
         holders=sorted(held, key=lambda holder: -holder[1]),
         offsets={tensor: block.offset for block in blocks for tensor in block.tensors},
         lifetimes={tensor: (first, last) for block, first, last in spans for tensor in block.tensors},
+        scratch_offsets={block.first_op: block.offset for block in blocks if not block.tensors},
     )
 
 

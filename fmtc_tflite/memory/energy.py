@@ -32,6 +32,7 @@ class Energy:
       feature_maps_pj: reads and writes of feature maps.
       weights_pj: reads of constants; None if the memory system does not count them.
       transform_pj, table_lookups_pj, side_information_pj: the codec's own cost.
+      rings_pj: reads and writes of regions' rings; None without any, or if the memory system does not count them.
     """
 
     feature_maps_pj: float = 0.0
@@ -39,6 +40,7 @@ class Energy:
     transform_pj: float = 0.0
     table_lookups_pj: float = 0.0
     side_information_pj: float = 0.0
+    rings_pj: float | None = None
 
     @property
     def codec_pj(self) -> float:
@@ -46,11 +48,14 @@ class Energy:
 
     def total_pj(self, with_codec: bool) -> float:
         """Everything that is counted, with or without the codec's own cost."""
-        return self.feature_maps_pj + (self.weights_pj or 0.0) + (self.codec_pj if with_codec else 0.0)
+        counted = self.feature_maps_pj + (self.weights_pj or 0.0) + (self.rings_pj or 0.0)
+        return counted + (self.codec_pj if with_codec else 0.0)
 
     def add(self, other: Energy) -> None:
         if other.weights_pj is not None:
             self.weights_pj = (self.weights_pj or 0.0) + other.weights_pj
+        if other.rings_pj is not None:
+            self.rings_pj = (self.rings_pj or 0.0) + other.rings_pj
         self.feature_maps_pj += other.feature_maps_pj
         self.transform_pj += other.transform_pj
         self.table_lookups_pj += other.table_lookups_pj
@@ -58,9 +63,11 @@ class Energy:
 
     def to_dict(self) -> dict[str, Any]:
         """As the profile's JSON has it."""
+        rings = {} if self.rings_pj is None else {"rings_pj": self.rings_pj}
         return {
             "feature_maps_pj": self.feature_maps_pj,
             "weights_pj": self.weights_pj,
+            **rings,
             "codec": {
                 "transform_pj": self.transform_pj,
                 "table_lookups_pj": self.table_lookups_pj,
@@ -126,6 +133,8 @@ def _op_energy(
             energy.feature_maps_pj += spent
         elif access.kind == "weights":
             energy.weights_pj = (energy.weights_pj or 0.0) + spent
+        elif access.kind == "ring":
+            energy.rings_pj = (energy.rings_pj or 0.0) + spent
         else:
             energy.side_information_pj += spent
     return energy
@@ -141,15 +150,15 @@ def _work_energy(work: CodecWork, system: MemorySystem) -> Energy:
 def _level_of(access: Access, system: MemorySystem, placement: Mapping[Tensor, str]) -> str | None:
     if access.kind == "feature_map":
         return placement[access.tensor]
-    return system.weights if access.kind == "weights" else system.side_information
+    return {"weights": system.weights, "ring": system.rings}.get(access.kind, system.side_information)
 
 
 def place(traffic: Traffic, system: MemorySystem) -> dict[Tensor, str]:
     """Decides on which level each feature map lives.
 
     The user's pins come first. Then, level by level, the maps with the most traffic per byte and op of their lifetime
-    get memory there as long as an offset is free for their whole lifetime; a coded map takes its capacity. The last
-    level holds the rest.
+    get memory there as long as an offset is free for their whole lifetime; a coded map takes its capacity. Rings have
+    theirs already. The last level holds the rest.
     """
     moved: dict[Tensor, float] = {}
     for op in traffic.ops:
@@ -161,7 +170,8 @@ def place(traffic: Traffic, system: MemorySystem) -> dict[Tensor, str]:
     for name in system.feature_maps:
         capacity = system.levels[name].capacity_bytes
         taken = {t: level for t, level in placement.items() if level == name}
-        chosen = waiting if capacity is None else _that_fit(waiting, taken, traffic, capacity)
+        rings = traffic.ring_bytes if name == system.rings else ()
+        chosen = waiting if capacity is None else _that_fit(waiting, taken, traffic, capacity, rings)
         placement |= dict.fromkeys(chosen, name)
         waiting = [t for t in waiting if t not in placement]
     return placement | dict.fromkeys(waiting, system.feature_maps[-1])
@@ -182,10 +192,15 @@ def _held_for(tensor: Tensor, traffic: Traffic) -> int:
 
 
 def _that_fit(
-    waiting: Iterable[Tensor], pinned: Iterable[Tensor], traffic: Traffic, capacity_bytes: int
+    waiting: Iterable[Tensor],
+    pinned: Iterable[Tensor],
+    traffic: Traffic,
+    capacity_bytes: int,
+    ring_bytes: Iterable[int],
 ) -> list[Tensor]:
-    """The tensors that find room, tried in order; pinned ones take theirs first, even beyond the capacity."""
-    taken: list[tuple[int, int, int, int]] = []  # (offset, end, first op, last op), by offset
+    """The tensors that find room, tried in order; rings and pinned ones take theirs first, even beyond the capacity."""
+    # (offset, end, first op, last op), by offset
+    taken: list[tuple[int, int, int, int]] = [(0, size, op, op) for op, size in enumerate(ring_bytes) if size]
     chosen = []
     is_pinned = dict.fromkeys(pinned, True)
     for tensor in [*is_pinned, *waiting]:

@@ -68,6 +68,7 @@ class MemorySystem:
       feature_maps: names of levels that may hold feature maps, the preferred first.
       weights: the level that constants are read from; None = their energy is not counted.
       side_information: the level that the codec's tables are read from.
+      rings: the level that rings of regions are on; None = their energy is not counted.
       pins: feature maps that the user has placed.
       multiply_accumulate_pj, table_lookup_pj: energy of the codec's operations, in pJ.
     """
@@ -78,6 +79,7 @@ class MemorySystem:
     feature_maps: tuple[str, ...]
     weights: str | None
     side_information: str
+    rings: str | None
     pins: tuple[Pin, ...]
     multiply_accumulate_pj: Figure
     table_lookup_pj: Figure
@@ -133,6 +135,7 @@ def load_memory_system(name_or_path: str, on_chip_bytes: int | None = None) -> M
 def _system(table: _Table, levels: dict[str, Level], logic: _Table) -> MemorySystem:
     placement = table.table("placement")
     weights = placement.optional_string("weights")
+    rings = placement.optional_string("rings")
     system = MemorySystem(
         name=table.string("name"),
         description=table.string("description"),
@@ -140,12 +143,13 @@ def _system(table: _Table, levels: dict[str, Level], logic: _Table) -> MemorySys
         feature_maps=placement.strings("feature_maps"),
         weights=weights,
         side_information=placement.string("side_information"),
+        rings=rings,
         pins=tuple(Pin(entry.pattern("tensor"), entry.string("level")) for entry in table.array("pins")),
         multiply_accumulate_pj=logic.figure("multiply_accumulate_pj"),
         table_lookup_pj=logic.figure("table_lookup_pj"),
     )
     named = [*system.feature_maps, system.side_information, *(pin.level for pin in system.pins)]
-    for name in named + ([weights] if weights is not None else []):
+    for name in [*named, *(level for level in (weights, rings) if level is not None)]:
         if name not in levels:
             raise UsageError(f"{table.where}: level '{name}' is not defined; the levels are {', '.join(levels)}")
     if levels[system.feature_maps[-1]].capacity_bytes is not None and len(levels) > 1:

@@ -1,11 +1,13 @@
-"""Who moves how many bytes: the memory traffic of one inference, in two models that are never mixed.
+"""Who moves how many bytes: the memory traffic of one inference, in models that are never mixed.
 
 * `as_executed`: what a TFLite interpreter does with the graph that it is given. Every op reads each of its inputs once,
   whole, and writes its outputs once; the inserted ops add their own reads and writes.
 * `fused_codec`: the codec sits at the memory port. A feature map is written once, coded, and read whole once by each
   op that consumes it, coded; the inserted ops move nothing but side information, once for each side.
 
-In both, a reshape that shares its input's memory moves nothing, an op that reads a tensor twice counts once, and who
+A third one, `fused_regions`, is of models with regions alone: see region_traffic.
+
+In all, a reshape that shares its input's memory moves nothing, an op that reads a tensor twice counts once, and who
 fills the graph's inputs and reads its outputs is outside of the graph. These are lower bounds: kernels that read
 their input in overlapping tiles read more. Coded feature maps count with the bytes that the encoder writes, not with
 their capacity.
@@ -13,7 +15,7 @@ their capacity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, get_args
@@ -25,10 +27,11 @@ from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import DECODE, ENCODE
 from fmtc_tflite.memory.arena import aliases, tensor_bytes
 
-Kind = Literal["feature_map", "weights", "side_information"]
-TrafficModel = Literal["as_executed", "fused_codec"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["feature_map", "weights", "side_information", "ring"]
+TrafficModel = Literal["as_executed", "fused_codec", "fused_regions"]
+KINDS: tuple[Kind, ...] = ("feature_map", "weights", "side_information")  # that cross memory
 TRAFFIC_MODELS: tuple[TrafficModel, ...] = get_args(TrafficModel)
+ANY_GRAPH: tuple[TrafficModel, ...] = ("as_executed", "fused_codec")  # what every model has
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ class Traffic:
       ops: one entry per op, in execution order.
       held_bytes: memory that each feature map occupies while it lives; coded ones their capacity.
       lifetimes: first and last op during which each feature map is held.
+      ring_bytes: memory that the rings of regions take during each op; empty without regions.
     """
 
     model: TrafficModel
     ops: list[OpTraffic]
     held_bytes: Mapping[Tensor, int]
     lifetimes: Mapping[Tensor, tuple[int, int]]
+    ring_bytes: Sequence[int] = ()
 
     def total(self, kind: Kind, is_write: bool) -> float:
         """Bytes of one kind in one direction, over all ops."""
@@ -156,8 +161,8 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
         ops.append(traffic)
         if op.outputs and op.outputs[0] in alias:
             continue
-        for operand, is_write in _operands(op):
-            tensor = _root(operand, alias)
+        for operand, is_write in operands(op):
+            tensor = root(operand, alias)
             kind: Kind = "feature_map" if tensor.data is None else "weights"
             size: float = tensor_bytes(tensor)
             if tensor in by_coded:
@@ -169,7 +174,7 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             traffic.work = work[by_coded[op.outputs[0]]].encode
         elif op.opcode == DECODE and op.outputs[0] is not None:
             traffic.work = work[by_decoded[op.outputs[0]]].decode
-    return _finished("as_executed", subgraph, ops, {}, alias)
+    return finished("as_executed", subgraph, ops, {}, alias)
 
 
 def fused_codec(
@@ -204,11 +209,11 @@ def fused_codec(
         result = op.outputs[0] if op.outputs else None
         if result in reshapes or (is_codec_op(op) and result not in producers):
             continue
-        operands = [(t, w) for t, w in _operands(op) if op.opcode != DECODE or t.data is None]
-        for tensor, is_write in dict.fromkeys((_root(t, alias), is_write) for t, is_write in operands):
+        touched = [(t, w) for t, w in operands(op) if op.opcode != DECODE or t.data is None]
+        for tensor, is_write in dict.fromkeys((root(t, alias), is_write) for t, is_write in touched):
             port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
     held = {m.feature_map: coded_capacity(m) for m in maps.values()}
-    return _finished("fused_codec", subgraph, ops, held, alias)
+    return finished("fused_codec", subgraph, ops, held, alias)
 
 
 class _MemoryPort:
@@ -256,25 +261,27 @@ def _read_without_decoding(subgraph: Subgraph, maps: Mapping[Tensor, CodedMap]) 
     return {t for op in readers for t in op.inputs if t in sources and t is not None} | sources & set(subgraph.outputs)
 
 
-def _operands(op: Op) -> list[tuple[Tensor, bool]]:
+def operands(op: Op) -> list[tuple[Tensor, bool]]:
     """(tensor, is written) of everything that an op touches, each once per direction."""
     inputs = dict.fromkeys(t for t in op.inputs if t is not None)
     outputs = dict.fromkeys(t for t in op.outputs if t is not None)
     return [(t, False) for t in inputs] + [(t, True) for t in outputs]
 
 
-def _root(tensor: Tensor, alias: Mapping[Tensor, Tensor]) -> Tensor:
+def root(tensor: Tensor, alias: Mapping[Tensor, Tensor]) -> Tensor:
+    """The tensor that one stands for."""
     while tensor in alias:
         tensor = alias[tensor]
     return tensor
 
 
-def _finished(
+def finished(
     model: TrafficModel,
     subgraph: Subgraph,
     ops: list[OpTraffic],
     held: Mapping[Tensor, int],
     alias: Mapping[Tensor, Tensor],
+    ring_bytes: Sequence[int] = (),
 ) -> Traffic:
     """Adds how much memory each feature map holds, and for how long."""
     spans = dict.fromkeys(subgraph.inputs, (0, 0))
@@ -285,7 +292,7 @@ def _finished(
                 spans[access.tensor] = (first, traffic.position)
     last = max(len(ops) - 1, 0)
     for tensor in subgraph.outputs:
-        if (root := _root(tensor, alias)) in spans:
-            spans[root] = (spans[root][0], last)
+        if (held_by := root(tensor, alias)) in spans:
+            spans[held_by] = (spans[held_by][0], last)
     sizes = {tensor: held.get(tensor, tensor_bytes(tensor)) for tensor in spans}
-    return Traffic(model, ops, sizes, spans)
+    return Traffic(model, ops, sizes, spans, ring_bytes)

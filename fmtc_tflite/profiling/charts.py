@@ -11,6 +11,7 @@ from fmtc_tflite.rendering import shorten
 _WIDTH = 1120
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 14, 30
 _PLOT_WIDTH = _WIDTH - _LEFT - _RIGHT
+_BAND_ORDER = ("tensor", "cut", "ring", "working")  # those that others may lie on come first
 
 
 class Part(NamedTuple):
@@ -60,22 +61,57 @@ def arena_chart(model: dict[str, Any], largest_bytes: int) -> str:
         css_class = "maps" if tensor["role"] == "feature_map" else tensor["role"]
         y = floor - tensor["offset_bytes"] * scale - tall
         shapes.append(_bar(css_class, _LEFT + tensor["first_op"] * step, y, width, tall, text))
-    points = []
-    for op in model["ops"]:
-        x, y = _LEFT + op["index"] * step, floor - op["live_bytes"] * scale
-        points += [f"{x:.1f},{y:.1f}", f"{x + step:.1f},{y:.1f}"]
-    shapes.append(
-        f'<polyline class="live" points="{" ".join(points)}"><title>bytes live during each op</title></polyline>'
-    )
+    shapes += _live_line([op["live_bytes"] for op in model["ops"]], step, floor, scale)
     peak = model["arena"]["peak"]
-    x = _LEFT + (peak["op_index"] + 0.5) * step
-    shapes.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}"/>')
-    anchor, shift = ("end", -5) if x > _WIDTH / 2 else ("start", 5)
     label = f"peak: op {peak['op_index']} {peak['opcode']}, {bytes_text(peak['live_bytes'])} live"
-    shapes.append(
-        f'<text class="strong" x="{x + shift:.1f}" y="{_TOP - 3}" text-anchor="{anchor}">{escape(label)}</text>'
-    )
+    shapes += _peak_mark(peak["op_index"], step, floor, label)
     return _svg(height, shapes, "The planned arena over the ops")
+
+
+def _live_line(live: Sequence[int], step: float, floor: float, scale: float) -> list[str]:
+    points = []
+    for number, size in enumerate(live):
+        x, y = _LEFT + number * step, floor - size * scale
+        points += [f"{x:.1f},{y:.1f}", f"{x + step:.1f},{y:.1f}"]
+    return [f'<polyline class="live" points="{" ".join(points)}"><title>bytes live during each op</title></polyline>']
+
+
+def _peak_mark(number: int, step: float, floor: float, label: str) -> list[str]:
+    x = _LEFT + (number + 0.5) * step
+    anchor, shift = ("end", -5) if x > _WIDTH / 2 else ("start", 5)
+    return [
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}"/>',
+        f'<text class="strong" x="{x + shift:.1f}" y="{_TOP - 3}" text-anchor="{anchor}">{escape(label)}</text>',
+    ]
+
+
+def inside_chart(inside: dict[str, Any], largest_bytes: int, height: int = 300) -> str:
+    """The arena over the original's ops as they run: tensors of the graph, and what is inside regions, as bands.
+
+    Args:
+      inside: of a model, see profile_schema.json.
+      largest_bytes: end of the memory axis, shared by charts that are compared.
+    """
+    ops = inside["ops"]
+    step, floor = _PLOT_WIDTH / max(len(ops), 1), height - _BOTTOM
+    scale = (floor - _TOP) / max(largest_bytes, 1)
+    shapes = _byte_axis(largest_bytes, height) + _op_axis(len(ops), height)
+    for band in sorted(inside["memory"], key=lambda band: _BAND_ORDER.index(band["form"])):
+        rows = f", {band['rows']} of {band['height']} rows" if band["rows"] else ""
+        text = (
+            f"{band['tensor']}\n{band['form']}{rows}: {band['size_bytes']:,} bytes at {band['offset_bytes']:,}, "
+            f"op {ops[band['first_op']]['index']} to {ops[band['last_op']]['index']}"
+        )
+        width, tall = (band["last_op"] - band["first_op"] + 1) * step, band["size_bytes"] * scale
+        y = floor - band["offset_bytes"] * scale - tall
+        css_class = "maps" if band["form"] == "tensor" else band["form"]
+        shapes.append(_bar(css_class, _LEFT + band["first_op"] * step, y, width, tall, text))
+    live = [op["live_bytes"] for op in ops]
+    shapes += _live_line(live, step, floor, scale)
+    peak = inside["peak"]
+    label = f"peak: op {peak['op_index']} {peak['opcode']}, {bytes_text(peak['live_bytes'])} live"
+    shapes += _peak_mark(peak["run_index"], step, floor, label)
+    return _svg(height, shapes, "The arena inside regions, over the original's ops")
 
 
 def traffic_chart(maps: Sequence[dict[str, Any]]) -> str:

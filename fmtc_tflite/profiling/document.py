@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtc_tflite.graph.model_io import Op, Tensor
-from fmtc_tflite.memory.arena import tensor_bytes
+from fmtc_tflite.memory.arena import ArenaPlan, tensor_bytes
 from fmtc_tflite.memory.energy import Energy, EnergyProfile, energy_of, transfer_pj
 from fmtc_tflite.memory.memory_system import MemorySystem
-from fmtc_tflite.memory.traffic import KINDS, TRAFFIC_MODELS, OpTraffic, Traffic, TrafficModel, coded_capacity
+from fmtc_tflite.memory.traffic import ANY_GRAPH, KINDS, OpTraffic, Traffic, TrafficModel, coded_capacity
 from fmtc_tflite.profiling.baselines import SCHEMES
+from fmtc_tflite.profiling.inside import Inside
+from fmtc_tflite.profiling.inside_document import inside_document, ring_bytes
 from fmtc_tflite.profiling.profile import ModelProfile
 
 PROFILE_VERSION = 1
@@ -42,12 +44,15 @@ def profile_document(
       with_codec_cost: whether totals that people are shown have the codec's own cost in them; the document has both.
     """
     models = [profile] if original is None else [original, profile]
+    system = profile.system.to_dict()
+    if profile.inside is not None:
+        system["rings"] = profile.system.rings
     return {
         "profile_version": PROFILE_VERSION,
         "traffic_model": traffic_model,
         "codec_cost_included": with_codec_cost,
         "data": data,
-        "memory_system": profile.system.to_dict(),
+        "memory_system": system,
         "models": [_model(m) for m in models],
         "schemes": _schemes(profile),
         "comparison": None if original is None else _comparison(original, profile, recognised_by),
@@ -67,13 +72,18 @@ def _model(profile: ModelProfile) -> dict[str, Any]:
             "coded_bytes": profile.network_statistics,
             "side_information_bytes": sum(tensor_bytes(m.side) for m in profile.coded),
         },
-        "totals": {name: _totals(profile, name) for name in TRAFFIC_MODELS},
+        "totals": {name: _totals(profile, name) for name in profile.traffic},
         "arena": _arena(profile),
         "feature_maps": _feature_maps(profile),
         "ops": [_op(profile, position, op) for position, op in enumerate(profile.subgraph.ops)],
-        "tensors": _tensors(profile),
+        "tensors": _rows(profile.plan, _roles(profile)),
         "regions": profile.regions,
+        **({} if profile.inside is None else {"inside": _inside(profile, profile.inside)}),
     }
+
+
+def _inside(profile: ModelProfile, inside: Inside) -> dict[str, Any]:
+    return inside_document(inside, profile.energy["fused_regions"], profile.system, _bytes, _by_tensor, _rows)
 
 
 def _bytes(traffic: Traffic | OpTraffic) -> dict[str, float]:
@@ -95,6 +105,7 @@ def _totals(profile: ModelProfile, name: TrafficModel) -> dict[str, Any]:
     work = [op.work for op in profile.traffic[name].ops]
     return {
         **_bytes(profile.traffic[name]),
+        **(ring_bytes(profile.traffic[name]) if name == "fused_regions" else {}),
         "codec_multiply_accumulates": sum(w.multiply_accumulates for w in work),
         "codec_table_lookups": sum(w.table_lookups for w in work),
         "energy": energy.total.to_dict(),
@@ -109,7 +120,7 @@ def _op(profile: ModelProfile, position: int, op: Op) -> dict[str, Any]:
         "outputs": [tensor.name for tensor in op.outputs if tensor is not None],
         "live_bytes": profile.plan.live_bytes[position],
     }
-    for name in TRAFFIC_MODELS:
+    for name in ANY_GRAPH:
         energy: Energy = profile.energy[name].ops[position]
         entry[name] = {**_bytes(profile.traffic[name].ops[position]), "energy": energy.to_dict()}
     return entry
@@ -193,10 +204,12 @@ def _arena(profile: ModelProfile) -> dict[str, Any]:
     }
 
 
-def _tensors(profile: ModelProfile) -> list[dict[str, Any]]:
-    """What lies in the planned arena, by the op that writes it."""
-    plan = profile.plan
-    roles = {m.coded: "coded" for m in profile.coded} | {t: "decoded" for m in profile.coded for t in m.decoded}
+def _roles(profile: ModelProfile) -> dict[Tensor, str]:
+    return {m.coded: "coded" for m in profile.coded} | {t: "decoded" for m in profile.coded for t in m.decoded}
+
+
+def _rows(plan: ArenaPlan, roles: Mapping[Tensor, str]) -> list[dict[str, Any]]:
+    """What lies in a planned arena, by the op that writes it."""
     rows = [
         {
             "tensor": tensor.name,
@@ -261,10 +274,11 @@ def _scheme(
 
 def _comparison(original: ModelProfile, converted: ModelProfile, recognised_by: str | None) -> dict[str, Any]:
     changes: dict[str, dict[str, float]] = {}
-    for name in TRAFFIC_MODELS:
-        first, second = original.energy[name].total, converted.energy[name].total
+    for name in converted.traffic:
+        before: TrafficModel = name if name in original.traffic else "as_executed"
+        first, second = original.energy[before].total, converted.energy[name].total
         changes[name] = {
-            "feature_map_bytes_saved": _saved(_moved(original.traffic[name]), _moved(converted.traffic[name])),
+            "feature_map_bytes_saved": _saved(_moved(original.traffic[before]), _moved(converted.traffic[name])),
             "feature_map_energy_saved": _saved(first.feature_maps_pj, second.feature_maps_pj),
             "feature_map_energy_saved_with_codec_cost": _saved(
                 first.feature_maps_pj, second.feature_maps_pj + second.codec_pj

@@ -6,7 +6,7 @@ Every figure that is shown carries the key of the JSON profile that it comes fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 
 from fmtc_tflite.profiling import charts
 from fmtc_tflite.profiling.charts import Part, bytes_text
+from fmtc_tflite.profiling.html_parts import name_cell, shape_cell, table_section
+from fmtc_tflite.profiling.inside_html import arena_section, inside_table, stored_maps
 from fmtc_tflite.text import printable_document
 
 _MICRO = 1e6
@@ -25,9 +27,12 @@ _ENERGY_PARTS = (
     ("lookups", "table look-ups", ("codec", "table_lookups_pj")),
     ("side", "side information", ("codec", "side_information_pj")),
 )
+_CODEC_PARTS = ("transform", "lookups", "side")
+_RINGS_PART = ("ring", "rings", ("rings_pj",))
 _TRAFFIC_NAMES = {
     "as_executed": "as executed: the graph as TFLite runs it, where inserted ops add traffic",
     "fused_codec": "fused codec: the codec at the memory port, as in an accelerator or in fused kernels",
+    "fused_regions": "fused regions: what regions store crosses memory, their rings stay on chip",
 }
 _SCHEME_NAMES = {
     "raw": "raw",
@@ -41,14 +46,16 @@ _SCHEME_NAMES = {
 
 def profile_html(document: dict[str, Any]) -> str:
     """The page as text."""
-    page = _Page(printable_document(document))
+    page = Page(printable_document(document))
     template = (resources.files("fmtc_tflite.profiling") / "report_template.html").read_text("utf-8")
     return Template(template).substitute(
         title=escape(f"Memory profile of {page.name}"), body="\n".join(page.sections())
     )
 
 
-class _Page:
+class Page:
+    """A profile's page; figures carry their key in the JSON."""
+
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
         self._last = len(document["models"]) - 1
@@ -56,45 +63,53 @@ class _Page:
         self._traffic_model: str = document["traffic_model"]
         self._energy_key = "total_pj" if document["codec_cost_included"] else "total_without_codec_pj"
         self.name = Path(self._model["path"] or "model").name
+        totals = [total for model in document["models"] for total in model["totals"].values()]
+        has_rings = any("rings_pj" in total["energy"] for total in totals)
+        self._parts = (*_ENERGY_PARTS[:2], *((_RINGS_PART,) if has_rings else ()), *_ENERGY_PARTS[2:])
 
     def sections(self) -> Iterator[str]:
         """The parts of the page's body."""
         yield self._head()
         yield self._tiles()
-        yield self._arena()
+        yield self._arena() if "inside" not in self._model else arena_section(self, self._last, self._model)
         yield self._traffic()
         yield self._energy()
         if len(self._document["schemes"]) > 1:
             yield self._schemes()
         yield self._maps()
-        yield self._ops()
+        if self._traffic_model == "fused_regions":
+            yield inside_table(self, self._last, self._model, self._energy_key)
+        else:
+            yield self._ops()
         yield self._footer()
 
     # --- figures with their key -------------------------------------------------------------------------------------
 
-    def _value(self, key: str) -> Any:
+    def value(self, key: str) -> Any:
+        """What the JSON has under a key."""
         value: Any = self._document
         for part in key.split("."):
             value = value[int(part)] if isinstance(value, list) else value[part]
         return value
 
-    def _figure(self, key: str, form: str = ",.0f", scale: float = 1.0, tag: str = "span", css: str = "") -> str:
+    def figure(self, key: str, form: str = ",.0f", scale: float = 1.0, tag: str = "span", css: str = "") -> str:
         """An element that shows a number of the JSON; a dash where there is none."""
-        value = self._value(key)
+        value = self.value(key)
         attribute = f' class="{css}"' if css else ""
         if value is None:
             return f'<{tag}{attribute} data-key="{key}" data-value="-1">–</{tag}>'
         return f'<{tag}{attribute} data-key="{key}" data-value="{value!r}">{value / scale:{form}}</{tag}>'
 
-    def _cell(self, key: str, form: str = ",.0f", scale: float = 1.0) -> str:
-        return self._figure(key, form, scale, tag="td")
+    def cell(self, key: str, form: str = ",.0f", scale: float = 1.0) -> str:
+        """A table's cell with a number of the JSON."""
+        return self.figure(key, form, scale, tag="td")
 
     # --- head -------------------------------------------------------------------------------------------------------
 
     def _head(self) -> str:
         model, data = self._model, self._document["data"]
         facts = [
-            "converted" if model["is_converted"] else "not converted",
+            "converted" if model["is_converted"] or model["regions"] or "inside" in model else "not converted",
             f"{len(model['ops'])} ops",
             bytes_text(model["size_bytes"]),
             f"memory system {self._document['memory_system']['name']}",
@@ -117,15 +132,18 @@ class _Page:
         total, arena = f"models.{self._last}.totals.{self._traffic_model}", f"models.{self._last}.arena"
         spent = f"{total}.energy.{self._energy_key}"
         tiles = [
-            ("feature maps read", self._figure(f"{total}.feature_map_read_bytes", ".3f", _MICRO), "MB", ""),
-            ("feature maps written", self._figure(f"{total}.feature_map_written_bytes", ".3f", _MICRO), "MB", ""),
-            ("memory energy", self._figure(spent, ",.1f", _MICRO), "µJ", self._saved()),
-            ("arena, planned", self._figure(f"{arena}.planned_bytes", ",.1f", 1e3), "kB", self._live()),
+            ("feature maps read", self.figure(f"{total}.feature_map_read_bytes", ".3f", _MICRO), "MB", ""),
+            ("feature maps written", self.figure(f"{total}.feature_map_written_bytes", ".3f", _MICRO), "MB", ""),
+            ("memory energy", self.figure(spent, ",.1f", _MICRO), "µJ", self._saved()),
+            ("arena, planned", self.figure(f"{arena}.planned_bytes", ",.1f", 1e3), "kB", self._live()),
         ]
         last = len(self._document["schemes"]) - 1
         if self._model["is_converted"]:
-            bits = self._figure(f"schemes.{last}.bits_per_value", ".3f")
+            bits = self.figure(f"schemes.{last}.bits_per_value", ".3f")
             tiles.insert(0, ("bits per value", bits, "of 8", "all feature maps that could be coded"))
+        if "inside" in self._model:
+            bits = self.figure(f"models.{self._last}.inside.bits_per_original_value", ".3f")
+            tiles.insert(0, ("bits per original value", bits, "stored", "all maps that the original's ops write"))
         return '<div class="tiles">' + "".join(
             f'<div class="tile"><div class="name">{name}</div><div class="figure">{figure} '
             f'<span class="unit">{unit}</span></div><div class="beside">{beside}</div></div>'
@@ -137,13 +155,13 @@ class _Page:
             return "per inference"
         suffix = "" if self._document["codec_cost_included"] else "_without_codec_cost"
         key = f"comparison.{self._traffic_model}.total_energy_saved{suffix}"
-        return f"{self._figure(key, '.1f', 0.01)} % saved by conversion"
+        return f"{self.figure(key, '.1f', 0.01)} % saved by conversion"
 
     def _live(self) -> str:
         key = f"models.{self._last}.arena.live_extent_bytes"
-        if self._value(key) is None:
+        if self.value(key) is None:
             return "live arena not measured"
-        return f"live, with kernel scratch: {self._figure(key, ',.1f', 1e3)} kB"
+        return f"live, with kernel scratch: {self.figure(key, ',.1f', 1e3)} kB"
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
@@ -163,20 +181,21 @@ class _Page:
                 kind = "converted" if model["is_converted"] else "original"
                 parts.append(f"<h3>{kind}: {escape(Path(model['path'] or '').name)}</h3>")
             parts.append(charts.arena_chart(model, largest))
-            parts.append(self._arena_text(i, model["arena"]))
+            parts.append(self.arena_text(i, model["arena"]))
         return f"<section>{''.join(parts)}</section>"
 
-    def _arena_text(self, index: int, arena: dict[str, Any]) -> str:
+    def arena_text(self, index: int, arena: dict[str, Any]) -> str:
+        """What was planned and measured."""
         key = f"models.{index}.arena"
         text = (
-            f"Planned {self._figure(f'{key}.planned_bytes')} bytes, "
-            f"{self._figure(f'{key}.planned_with_kernel_scratch_bytes')} with kernel scratch"
+            f"Planned {self.figure(f'{key}.planned_bytes')} bytes, "
+            f"{self.figure(f'{key}.planned_with_kernel_scratch_bytes')} with kernel scratch"
         )
         if arena["live_extent_bytes"] is None:
             text += f"; live interpreter not measured: {escape(arena['live_unavailable'])}."
         else:
             text += (
-                f"; live interpreter {self._figure(f'{key}.live_extent_bytes')} bytes "
+                f"; live interpreter {self.figure(f'{key}.live_extent_bytes')} bytes "
                 f"({escape(arena['live_runtime'])}, built-in kernels, measured)."
             )
         if arena["difference_explained"]:
@@ -184,12 +203,14 @@ class _Page:
         return f'<p class="small">{text}</p>'
 
     def _traffic(self) -> str:
-        coded = self._model["is_converted"]
+        coded, maps = self._model["is_converted"], self._model["feature_maps"]
         entries = [("raw", "raw"), ("coded", "coded (fused codec)")] if coded else [("raw", "raw, read and written")]
+        if self._traffic_model == "fused_regions":
+            entries, maps = [("raw", "in the original"), ("coded", "stored")], stored_maps(self._model["inside"])
         rows = "".join(
             f'<tr><td class="text">{escape(kind + name)}</td>'
             + "".join(
-                self._cell(f"models.{i}.totals.{name}.{column}_bytes", ",.3f", _MICRO)
+                self.cell(f"models.{i}.totals.{name}.{column}_bytes", ",.3f", _MICRO)
                 for column in ("feature_map_read", "feature_map_written", "weights_read", "side_information_read")
             )
             + "</tr>"
@@ -198,7 +219,7 @@ class _Page:
         return (
             "<section><h2>Traffic</h2>"
             '<p class="soft small">Bytes that each feature map moves in one inference, read and written together.</p>'
-            f"{charts.legend(entries)}{charts.traffic_chart(self._model['feature_maps'])}"
+            f"{charts.legend(entries)}{charts.traffic_chart(maps)}"
             '<div class="scroll"><table><thead><tr><th class="text">per inference, MB</th><th>maps read</th>'
             "<th>maps written</th><th>weights read</th><th>side information read</th></tr></thead>"
             f"<tbody>{rows}</tbody></table></div></section>"
@@ -208,40 +229,46 @@ class _Page:
         """(model, prefix, traffic model) of every line of the tables of totals."""
         models = self._document["models"]
         kinds = ["original, ", "converted, "] if len(models) > 1 else [""]
-        return [(i, kind, name) for i, kind in enumerate(kinds) for name in _TRAFFIC_NAMES]
+        return [(i, kind, name) for i, kind in enumerate(kinds) for name in models[i]["totals"]]
 
     def _energy(self) -> str:
         system = self._document["memory_system"]
         bars = [(kind + name, self._energy_parts(i, name)) for i, kind, name in self._rows()]
-        head = "".join(f"<th>{text}</th>" for _, text, _ in _ENERGY_PARTS)
+        head = "".join(f"<th>{text}</th>" for _, text, _ in self._parts)
         rows = ""
         for i, kind, name in self._rows():
             energy = f"models.{i}.totals.{name}.energy"
-            cells = [self._cell(".".join((energy, *path)), ",.2f", _MICRO) for _, _, path in _ENERGY_PARTS]
-            cells += [self._cell(f"{energy}.{key}", ",.2f", _MICRO) for key in ("total_without_codec_pj", "total_pj")]
+            cells = [self._energy_cell(energy, path) for _, _, path in self._parts]
+            cells += [self.cell(f"{energy}.{key}", ",.2f", _MICRO) for key in ("total_without_codec_pj", "total_pj")]
             rows += f'<tr><td class="text">{escape(kind + name)}</td>{"".join(cells)}</tr>'
         missing = "" if system["weights"] else " Weights are not counted by this memory system."
         return (
             f"<section><h2>Energy, estimated</h2>"
             f'<p class="soft small">{escape(system["description"])}{missing} Transform, look-ups and side information '
             "are the codec's own cost.</p>"
-            f"{charts.legend([(css, text) for css, text, _ in _ENERGY_PARTS])}{charts.energy_chart(bars)}"
+            f"{charts.legend([(css, text) for css, text, _ in self._parts])}{charts.energy_chart(bars)}"
             f'<div class="scroll"><table><thead><tr><th class="text">per inference, µJ</th>{head}'
             f"<th>without codec</th><th>total</th></tr></thead><tbody>{rows}</tbody></table></div>"
             f"{self._levels(system)}</section>"
         )
 
+    def _energy_cell(self, energy: str, path: tuple[str, ...]) -> str:
+        if path[0] not in self.value(energy):  # rings, where there are none
+            return '<td data-value="-1">–</td>'
+        return self.cell(".".join((energy, *path)), ",.2f", _MICRO)
+
     def _energy_parts(self, index: int, name: str) -> list[Part]:
         energy = f"models.{index}.totals.{name}.energy"
-        parts = [Part(css, text, self._value(".".join((energy, *path))) or 0.0) for css, text, path in _ENERGY_PARTS]
-        return parts if self._document["codec_cost_included"] else parts[:2]
+        known = [part for part in self._parts if part[2][0] in self.value(energy)]
+        parts = [Part(css, text, self.value(".".join((energy, *path))) or 0.0) for css, text, path in known]
+        return [part for part in parts if self._document["codec_cost_included"] or part.css_class not in _CODEC_PARTS]
 
     def _levels(self, system: dict[str, Any]) -> str:
         rows = ""
         for name, level in system["levels"].items():
             key = f"models.{self._last}.totals.{self._traffic_model}.levels.{name}"
-            cells = [self._cell(f"{key}.{column}", ",.3f", _MICRO) for column in ("read_bytes", "written_bytes")]
-            cells.append(self._cell(f"{key}.energy_pj", ",.2f", _MICRO))
+            cells = [self.cell(f"{key}.{column}", ",.3f", _MICRO) for column in ("read_bytes", "written_bytes")]
+            cells.append(self.cell(f"{key}.energy_pj", ",.2f", _MICRO))
             for direction in ("read", "write"):
                 figure = level[f"{direction}_pj_per_bit"]
                 cells.append(f'<td title="{escape(figure["source"])}">{figure["value"]:.4g}</td>')
@@ -266,15 +293,15 @@ class _Page:
         for i, scheme in enumerate(self._document["schemes"]):
             key = f"schemes.{i}"
             cells = [
-                self._cell(f"{key}.bits_per_value", ".3f"),
-                self._cell(f"{key}.feature_map_read_bytes", ",.3f", _MICRO),
-                self._cell(f"{key}.feature_map_written_bytes", ",.3f", _MICRO),
-                self._cell(f"{key}.energy.feature_maps_pj", ",.2f", _MICRO),
-                self._cell(f"{key}.feature_map_energy_saved", ".1f", 0.01),
+                self.cell(f"{key}.bits_per_value", ".3f"),
+                self.cell(f"{key}.feature_map_read_bytes", ",.3f", _MICRO),
+                self.cell(f"{key}.feature_map_written_bytes", ",.3f", _MICRO),
+                self.cell(f"{key}.energy.feature_maps_pj", ",.2f", _MICRO),
+                self.cell(f"{key}.feature_map_energy_saved", ".1f", 0.01),
             ]
             name = _SCHEME_NAMES[scheme["scheme"]]
             rows += f'<tr><td class="text" title="{escape(scheme["description"])}">{name}</td>{"".join(cells)}</tr>'
-        cost = self._figure(f"schemes.{i}.feature_map_energy_saved_with_codec_cost", ".1f", 0.01)
+        cost = self.figure(f"schemes.{i}.feature_map_energy_saved_with_codec_cost", ".1f", 0.01)
         note = f" With this codec's own cost counted, it saves {cost} %." if scheme["scheme"] == "fmtc" else ""
         return (
             "<section><h2>Other schemes on the same feature maps</h2>"
@@ -300,15 +327,15 @@ class _Page:
         rows = []
         for i, row in enumerate(self._model["feature_maps"]):
             key = f"models.{self._last}.feature_maps.{i}"
-            cells = [f'<td data-value="{i}">{i}</td>', _name_cell(row["tensor"]), _shape_cell(row["shape"])]
-            cells.append(self._cell(f"{key}.raw_bytes"))
+            cells = [f'<td data-value="{i}">{i}</td>', name_cell(row["tensor"]), shape_cell(row["shape"])]
+            cells.append(self.cell(f"{key}.raw_bytes"))
             for column in coded:
                 known = row["coded_bytes"] is not None
-                cells.append(self._cell(f"{key}.coded_bytes.{column}") if known else '<td data-value="-1">–</td>')
-            cells += [self._cell(f"{key}.{path}", form, scale) for path, _, form, scale in columns[1:]]
+                cells.append(self.cell(f"{key}.coded_bytes.{column}") if known else '<td data-value="-1">–</td>')
+            cells += [self.cell(f"{key}.{path}", form, scale) for path, _, form, scale in columns[1:]]
             cells.append(f'<td class="text">{escape(row["fused_codec"]["level"])}</td>')
             rows.append(f"<tr>{''.join(cells)}</tr>")
-        return _table_section("Feature maps", "Bytes. A click on a head sorts.", head, rows)
+        return table_section("Feature maps", "Bytes. A click on a head sorts.", head, rows)
 
     def _ops(self) -> str:
         columns = (
@@ -322,37 +349,14 @@ class _Page:
         for i, op in enumerate(self._model["ops"]):
             key = f"models.{self._last}.ops.{i}"
             cells = [f'<td data-value="{i}">{i}</td>', f'<td class="text">{escape(op["opcode"])}</td>']
-            cells += [_name_cell(", ".join(op["outputs"])), self._cell(f"{key}.live_bytes")]
-            cells += [
-                self._cell(f"{key}.{self._traffic_model}.{path}", form, scale) for path, _, form, scale in columns
-            ]
+            cells += [name_cell(", ".join(op["outputs"])), self.cell(f"{key}.live_bytes")]
+            cells += [self.cell(f"{key}.{self._traffic_model}.{path}", form, scale) for path, _, form, scale in columns]
             rows.append(f"<tr>{''.join(cells)}</tr>")
         head = ["#", "op", "writes", "arena live", *(column[1] for column in columns)]
-        return _table_section("Ops", f"Bytes per inference, {self._traffic_model}.", head, rows)
+        return table_section("Ops", f"Bytes per inference, {self._traffic_model}.", head, rows)
 
     def _footer(self) -> str:
         return (
             "<footer>Made by fmtc-profile. Traffic is a lower bound: each op reads its inputs once, whole. MB is "
             f"10<sup>6</sup> bytes. SHA-256 of the model: <code>{self._model['sha256'][:16]}…</code></footer>"
         )
-
-
-def _name_cell(name: str) -> str:
-    # The end of a name tells most; bidi isolation keeps its punctuation in place in a cell that cuts at the left.
-    return f'<td class="text name" title="{escape(name)}"><bdi>{escape(name)}</bdi></td>'
-
-
-def _shape_cell(shape: Sequence[int]) -> str:
-    values = 1
-    for size in shape:
-        values *= size
-    return f'<td data-value="{values}">{"×".join(map(str, shape))}</td>'
-
-
-def _table_section(title: str, text: str, head: Sequence[str], rows: Sequence[str]) -> str:
-    texts = ("op", "writes", "feature map", "level")
-    heads = "".join(f"<th{' class=text' if name in texts else ''}>{escape(name)}</th>" for name in head)
-    return (
-        f'<section class="long"><h2>{title}</h2><p class="soft small">{escape(text)}</p><div class="tall">'
-        f'<table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'
-    )

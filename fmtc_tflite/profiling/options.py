@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS, TrafficModel
-from fmtc_tflite.types import DEFAULT_PAPER_BITS, DataOptions, check_paper_bits
+from fmtc_tflite.types import DEFAULT_PAPER_BITS, NO_EXTENSIONS, DataOptions, Extensions, check_paper_bits
 
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
 
@@ -19,23 +19,26 @@ class ProfileOptions(DataOptions):
     Attributes:
       memory_system: a name of known_memory_systems(), or the path of a TOML file.
       on_chip_bytes: size of the memory system's on-chip memory; None = as the system says.
-      traffic_model: as_executed or fused_codec: what tables and pictures show.
+      traffic_model: as_executed, fused_codec or fused_regions: what tables and pictures show; None = fused_regions for
+        a model with regions, fused_codec for others.
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
+      extensions: what runs ops that the runtime lacks.
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
     num_samples: int | None = DEFAULT_SAMPLES
     memory_system: str = DEFAULT_MEMORY_SYSTEM
     on_chip_bytes: int | None = None
-    traffic_model: TrafficModel = "fused_codec"
+    traffic_model: TrafficModel | None = None
     codec_cost: bool = True
     num_threads: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
+    extensions: Extensions = NO_EXTENSIONS
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""
-        if self.traffic_model not in TRAFFIC_MODELS:
+        if self.traffic_model is not None and self.traffic_model not in TRAFFIC_MODELS:
             raise UsageError(f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}")
         check_paper_bits(self.paper_bits)
         for name, value, least in (

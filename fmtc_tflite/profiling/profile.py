@@ -24,6 +24,7 @@ from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
 from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, codec_work, fused_codec
 from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
+from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import MeasuredSizes
 from fmtc_tflite.profiling.region_profile import profile_regions
@@ -102,8 +103,8 @@ class ModelProfile:
         if found:
             stored = sum(region["stored_bytes"] for region in found)
             self.notes.append(
-                f"of what regions compute, {stored:,} bytes an item are stored whole; what stays inside a region does "
-                "not count as traffic"
+                f"of what regions compute, {stored:,} bytes an item are stored whole; what is inside a region "
+                "counts in fused_regions alone"
             )
         return found
 
@@ -152,11 +153,23 @@ class ModelProfile:
     # --- traffic and energy -------------------------------------------------------------------------------------------
 
     @cached_property
+    def inside(self) -> Inside | None:
+        """The model with regions as its original; None without regions, or where the file does not give it back."""
+        if not self.has_regions:
+            return None
+        try:
+            return Inside(self.model, self.plan)
+        except UnsupportedModelError as error:
+            self.notes.append(f"what is inside regions is not counted: {' '.join(str(error).split())}")
+            return None
+
+    @cached_property
     def traffic(self) -> dict[TrafficModel, Traffic]:
-        return {
+        found: dict[TrafficModel, Traffic] = {
             "as_executed": as_executed(self.subgraph, self.coded, self.coded_bytes),
             "fused_codec": fused_codec(self.subgraph, self.coded, self.coded_bytes),
         }
+        return found if self.inside is None else found | {"fused_regions": self.inside.traffic}
 
     @cached_property
     def energy(self) -> dict[TrafficModel, EnergyProfile]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fmtc_tflite.data.opening import open_data
+from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.memory.memory_system import load_memory_system
+from fmtc_tflite.memory.traffic import TrafficModel
 from fmtc_tflite.profiling.document import profile_document
 from fmtc_tflite.profiling.measured_sizes import measure
 from fmtc_tflite.profiling.options import ProfileOptions
@@ -46,4 +48,14 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
         if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
-    return profile_document(profile, original, recognised_by, data, options.traffic_model, options.codec_cost)
+    shown = _shown_model(profile, options)
+    return profile_document(profile, original, recognised_by, data, shown, options.codec_cost)
+
+
+def _shown_model(profile: ModelProfile, options: ProfileOptions) -> TrafficModel:
+    if options.traffic_model is None:
+        return "fused_codec" if profile.inside is None else "fused_regions"
+    if options.traffic_model == "fused_regions" and profile.inside is None:
+        why = profile.notes[-1] if profile.has_regions else "the model has no FMTC_REGION op"
+        raise UsageError(f"--traffic_model fused_regions: {why}")
+    return options.traffic_model

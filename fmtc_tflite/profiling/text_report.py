@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from fmtc_tflite.profiling.inside_text import csv_columns, format_inside, inside_csv_row
 from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.text import printable_document
 
@@ -16,6 +17,7 @@ _MICRO = 1e6  # pJ in a uJ, and bytes in a MB
 _MODEL_TEXTS = {
     "as_executed": "the graph as TFLite runs it",
     "fused_codec": "the codec at the memory port",
+    "fused_regions": "what is stored, rings on chip",
 }
 
 
@@ -27,7 +29,8 @@ def format_profile(document: dict[str, Any]) -> str:
     lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
     if model["coded_sizes"]["basis"] is not None or document["data"] is not None:
         lines += _scheme_table(document) + [""]
-    lines += _map_table(model, name) + [""] + _arena(model["arena"]) + _regions(model["regions"])
+    table = format_inside(model["inside"]) if name == "fused_regions" else _map_table(model, name)
+    lines += table + [""] + _arena(model["arena"]) + _regions(model["regions"])
     if document["comparison"] is not None:
         lines += ["", *_comparison(document)]
     return "\n".join(lines)
@@ -51,16 +54,18 @@ def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:
 
 
 def _traffic_table(document: dict[str, Any]) -> list[str]:
-    names = ("maps read", "written", "weights", "side info")
+    with_rings = "fused_regions" in document["models"][-1]["totals"]
+    names = ("maps read", "written", "weights", "side info", *(("in rings",) if with_rings else ()))
     rows = [f"{'traffic per inference, MB (modelled)':48} " + " ".join(f"{name:>10}" for name in names)]
     for model in document["models"]:
-        for name, text in _MODEL_TEXTS.items():
-            total = model["totals"][name]
-            label = f"  {name}: {text}"
+        for name, total in model["totals"].items():
+            label = f"  {name}: {_MODEL_TEXTS[name]}"
             if len(document["models"]) > 1:
                 label = f"  {_role(model)}, {name}"
             columns = ("feature_map_read", "feature_map_written", "weights_read", "side_information_read")
-            rows.append(f"{label:48} " + " ".join(f"{total[c + '_bytes'] / _MICRO:>10.4f}" for c in columns))
+            moved = [total[column + "_bytes"] for column in columns]
+            moved += [total["ring_read_bytes"] + total["ring_written_bytes"]] if name == "fused_regions" else []
+            rows.append(f"{label:48} " + " ".join(f"{size / _MICRO:>10.4f}" for size in moved))
     return rows
 
 
@@ -89,15 +94,18 @@ def _regions(regions: list[dict[str, Any]]) -> list[str]:
 def _energy_table(document: dict[str, Any]) -> list[str]:
     system, included = document["memory_system"], document["codec_cost_included"]
     head = f"energy per inference, uJ (estimated: {system['name']})"
-    rows = [f"{head:48} {'maps':>10} {'weights':>10} {'codec':>10} {'total':>10}"]
+    with_rings = any("rings_pj" in t["energy"] for model in document["models"] for t in model["totals"].values())
+    rings_head = f" {'rings':>10}" if with_rings else ""
+    rows = [f"{head:48} {'maps':>10} {'weights':>10}{rings_head} {'codec':>10} {'total':>10}"]
     for model in document["models"]:
-        for name in _MODEL_TEXTS:
-            energy = model["totals"][name]["energy"]
+        for name, total_of in model["totals"].items():
+            energy = total_of["energy"]
+            rings = f" {energy.get('rings_pj', 0.0) / _MICRO:>10.2f}" if with_rings else ""
             prefix = "" if len(document["models"]) == 1 else f"{_role(model)}, "
             weights = "-" if energy["weights_pj"] is None else f"{energy['weights_pj'] / _MICRO:.2f}"
             total = energy["total_pj" if included else "total_without_codec_pj"]
             rows.append(
-                f"{'  ' + prefix + name:48} {energy['feature_maps_pj'] / _MICRO:>10.2f} {weights:>10} "
+                f"{'  ' + prefix + name:48} {energy['feature_maps_pj'] / _MICRO:>10.2f} {weights:>10}{rings} "
                 f"{energy['codec']['total_pj'] / _MICRO:>10.2f} {total / _MICRO:>10.2f}"
             )
     rows.append("  " + ("" if system["weights"] else "weights are not counted by this memory system; ") + (
@@ -187,6 +195,8 @@ def _comparison(document: dict[str, Any]) -> list[str]:
     head = "saved by conversion"
     rows.append(f"{head:48} {'map bytes':>10} {'map energy':>10} {'with codec':>10} {'all energy':>10}")
     for name in _MODEL_TEXTS:
+        if name not in comparison:
+            continue
         found = comparison[name]
         keys = (
             "feature_map_bytes_saved",
@@ -200,11 +210,17 @@ def _comparison(document: dict[str, Any]) -> list[str]:
 
 
 def profile_csv(document: dict[str, Any]) -> str:
-    """A line for each op of the profiled model: traffic and energy in both models, and the size of what it writes."""
+    """A line for each op of the profiled model: traffic and energy in both models, and the size of what it writes.
+
+    In fused_regions, a line for each op of the original in the order in which they run.
+    """
     document = printable_document(document)
     model = document["models"][-1]
-    maps = {m["tensor"]: m for m in model["feature_maps"]}
-    rows = [_csv_row(op, maps) for op in model["ops"]]
+    if document["traffic_model"] == "fused_regions":
+        rows = [inside_csv_row(op) for op in model["inside"]["ops"]]
+    else:
+        maps = {m["tensor"]: m for m in model["feature_maps"]}
+        rows = [_csv_row(op, maps) for op in model["ops"]]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["op_index"], lineterminator="\n")
     writer.writeheader()
@@ -223,14 +239,4 @@ def _csv_row(op: dict[str, Any], maps: dict[str, Any]) -> dict[str, Any]:
         **{f"output_coded_{key}_bytes": coded.get(key) for key in ("mean", "p50", "p99", "max")},
         "output_bits_per_value": written["bits_per_value"] if written else None,
     }
-    for name in _MODEL_TEXTS:
-        moved: dict[str, Any] = dict(op[name])
-        energy = moved.pop("energy")
-        row |= {f"{name}_{key}": value for key, value in moved.items()}
-        row |= {
-            f"{name}_feature_maps_pj": energy["feature_maps_pj"],
-            f"{name}_weights_pj": energy["weights_pj"],
-            f"{name}_codec_pj": energy["codec"]["total_pj"],
-            f"{name}_total_pj": energy["total_pj"],
-        }
-    return row
+    return row | csv_columns("as_executed", op) | csv_columns("fused_codec", op)

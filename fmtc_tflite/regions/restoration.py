@@ -11,7 +11,6 @@ import hashlib
 import json
 import struct
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +35,16 @@ _DAMAGED = (zlib.error, struct.error, ValueError, TypeError, KeyError, IndexErro
 
 @dataclass(frozen=True)
 class ProgramOps:
-    """A program, and the number of the graph's op that each of its ops came from (-1: made up by the planner)."""
+    """A program, and what each of its ops came from.
+
+    Attributes:
+      numbers: of the graph's ops; -1 where the planner made it up.
+      outputs: which of that op's outputs it makes.
+    """
 
     program: Program
     numbers: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> bytes:
@@ -62,6 +67,7 @@ def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], pr
         "packed": sorted((index, *place) for index, place in packed.items() if index not in kept),
         "products": products,
         "ops": [list(each.numbers) for each in programs],
+        "outputs": [[[i, index] for i, index in enumerate(each.outputs) if index] for each in programs],
         "tail": [i for i, b in enumerate(original.buffers) if b.in_tail],
     }
     for index in kept.keys() | packed.keys():
@@ -102,23 +108,12 @@ class OriginalOps:
       model: the original.
       numbers: for each FMTC_REGION, the number of the original op of each op of its program; -1 where the planner made
         it up.
+      results: the same of the tensors of the original that these make; None where there is no op.
     """
 
     model: Model
     numbers: tuple[tuple[int, ...], ...]
-
-    def results(self, numbers: Sequence[int]) -> list[Tensor | None]:
-        """What each op of a program, by these numbers, computes of the original; None where it was made up.
-
-        An op with several results has an op of the program for each, in their order.
-        """
-        seen: Counter[int] = Counter()
-        found: list[Tensor | None] = []
-        for number in numbers:
-            outputs = self.model.subgraphs[0].ops[number].outputs if number >= 0 else []
-            found.append(outputs[seen[number]] if seen[number] < len(outputs) else None)
-            seen[number] += 1
-        return found
+    results: tuple[tuple[Tensor | None, ...], ...]
 
 
 def original_ops(converted: Model) -> OriginalOps:
@@ -128,18 +123,23 @@ def original_ops(converted: Model) -> OriginalOps:
       UnsupportedModelError, ModelFormatError: see restore_regions.
     """
     original = restore_regions(converted)
+    ops = original.subgraphs[0].ops
     sizes = [len(Program.from_bytes(program_bytes(op)).ops) for op in region_ops(converted)]
     try:
         directory, _ = _entry(converted.metadata[RESTORE_METADATA_NAME])
         numbers = tuple(tuple(int(number) for number in own) for own in directory["ops"])
-        known = range(-1, len(original.subgraphs[0].ops))
-        if [len(own) for own in numbers] != sizes or any(number not in known for own in numbers for number in own):
+        if [len(own) for own in numbers] != sizes or any(number < -1 for own in numbers for number in own):
             raise ValueError("it numbers other ops than the programs have")
+        others = [{int(place): int(index) for place, index in own} for own in directory["outputs"]]
+        results = tuple(
+            tuple(None if n < 0 else ops[n].outputs[other.get(place, 0)] for place, n in enumerate(own))
+            for own, other in zip(numbers, others, strict=True)
+        )
     except _DAMAGED as error:
         raise ModelFormatError(
             f"the metadata '{RESTORE_METADATA_NAME}' is damaged: {error}; convert the model again"
         ) from error
-    return OriginalOps(original, numbers)
+    return OriginalOps(original, numbers, results)
 
 
 def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 _MIN, _MAX = -(1 << 31), (1 << 31) - 1
 _ADD_SHIFT = 20
+_ADD_SIGNS = {1: (1, 1), 5: (1, -1), 6: (-1, 1)}  # of both operands, by rule
 
 
 class Rule(IntEnum):
@@ -97,18 +98,19 @@ def half_away(values: np.ndarray) -> np.ndarray:
 
 
 def add(rule: int, a: np.ndarray, b: np.ndarray, m: tuple[int, int, int], s: tuple[int, int, int]) -> np.ndarray:
-    """Rules 1, 3 and 4 of ADD: the result of operands less their zero points.
+    """Rules of ADD but the second: the result of operands less their zero points.
 
     Args:
       m, s: multipliers and shifts of both operands and of the sum.
     """
-    if rule == 1:
+    if rule in _ADD_SIGNS:
         terms = [double_rounding(v << _ADD_SHIFT, m[i], s[i]) for i, v in enumerate((a, b))]
     elif rule == 3:
         terms = [double_high(_shifted(v, _ADD_SHIFT + s[i]), m[i]) for i, v in enumerate((a, b))]
     else:
         terms = [_shifted(double_high(v << _ADD_SHIFT, m[i]), s[i]) for i, v in enumerate((a, b))]
-    return double_rounding(terms[0] + terms[1], m[2], s[2])
+    signs = _ADD_SIGNS.get(rule, (1, 1))
+    return double_rounding(signs[0] * terms[0] + signs[1] * terms[1], m[2], s[2])
 
 
 def add_fixed_point(a: np.ndarray, b: np.ndarray, m: tuple[int, int], shift: int) -> np.ndarray:

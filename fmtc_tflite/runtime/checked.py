@@ -19,6 +19,9 @@ from fmtc_tflite.supervision import foreign_code
 
 _RUNTIME_ERRORS = (RuntimeError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, SystemError)
 _NODE = re.compile(r"Node number (\d+) \((.+?)\) failed to (?:prepare|invoke)\.?")
+_UNRESOLVED = re.compile(r"Encountered unresolved custom op: ([^\s.]+(?:\.[^\s.]+)*)")
+_UNKNOWN_BUILTIN = re.compile(r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'")
+_FLEX = "Flex"
 _MOST_CHARACTERS = 400
 
 
@@ -108,10 +111,34 @@ class CheckedInterpreter:
             with foreign_code(self._runtime, doing):
                 yield
         except _RUNTIME_ERRORS as error:
+            lacking = self._lacking(_text(error))
+            if lacking is not None:
+                raise UnsupportedModelError(lacking) from error
             raise UnsupportedModelError(
                 f"the runtime {self._runtime} refuses the model when {doing} it: {self._located(_text(error))}; the "
                 "model is damaged, or not made for this runtime: export it again, or update the runtime"
             ) from error
+
+    def _lacking(self, message: str) -> str | None:
+        """What to say of a message about an op that the runtime does not have; None for others."""
+        custom, builtin, node = (each.search(message) for each in (_UNRESOLVED, _UNKNOWN_BUILTIN, _NODE))
+        name = custom[1] if custom else node[2] if node and node[2].startswith(_FLEX) else None
+        if name is not None:
+            places = [(number, written) for number, (opcode, written) in enumerate(self._ops) if opcode == name]
+            where = f" (op {places[0][0]}, writes '{places[0][1]}')" if places else ""
+            help_ = "its implementation is its maker's: give it with --op_library FILE or --delegate FILE"
+            if name.startswith(_FLEX):
+                help_ = (
+                    f"it is TensorFlow's {name.removeprefix(_FLEX)}: convert the model without SELECT_TF_OPS, or use "
+                    "the runtime tensorflow"
+                )
+            return f"the runtime {self._runtime} lacks the custom op {name}{where}; {help_}"
+        if builtin is not None:
+            return (
+                f"the runtime {self._runtime} lacks the op {builtin[1]} in version {builtin[2]}, which the model was "
+                "written for; update the runtime"
+            )
+        return None
 
     def _located(self, message: str) -> str:
         """The message with the op that it is about at the front."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fmtc_tflite.errors import RuntimeLibraryError, UsageError
+from fmtc_tflite.runtime.extensions import attached_extensions, registerers
 from fmtc_tflite.runtime.library import library_path, load_library
 
 
@@ -20,18 +21,19 @@ class _RuntimeApi(NamedTuple):
     """What the runtimes share, under three module names."""
 
     interpreter: Callable[..., Any]
+    interpreter_with_custom_ops: Callable[..., Any]
     load_delegate: Callable[[str], Any]
     op_resolver_type: Any
 
 
 def _from_module(name: str) -> _RuntimeApi:
     module = importlib.import_module(name)
-    return _RuntimeApi(module.Interpreter, module.load_delegate, module.OpResolverType)
+    return _RuntimeApi(module.Interpreter, module.InterpreterWithCustomOps, module.load_delegate, module.OpResolverType)
 
 
 def _from_tensorflow() -> _RuntimeApi:
-    lite = importlib.import_module("tensorflow").lite
-    return _RuntimeApi(lite.Interpreter, lite.experimental.load_delegate, lite.experimental.OpResolverType)
+    importlib.import_module("tensorflow")
+    return _from_module("tensorflow.lite.python.interpreter")
 
 
 _RUNTIMES: dict[str, Callable[[], _RuntimeApi]] = {
@@ -102,6 +104,8 @@ def load_interpreter(
 ) -> Any:
     """Opens a model, converted or not, with the delegate that runs the ops of this package.
 
+    Op libraries and delegates of users that are attached (fmtc_tflite.runtime.extensions) get into it as well.
+
     Args:
       model_path: the `.tflite` file; or give `model_content`.
       runtime: 'ai_edge_litert', 'tflite_runtime' or 'tensorflow'; None takes the first that is installed.
@@ -133,14 +137,21 @@ def load_interpreter(
     resolver = KERNEL_SETS[kernels]
     if resolver is not None:
         options["experimental_op_resolver_type"] = getattr(api.op_resolver_type, resolver)
+    extensions = attached_extensions()
+    delegates = list(extensions.delegates)
     if attach_delegate:
         load_library()  # checks that it loads, and that it and this package fit together
-        options["experimental_delegates"] = [_load_delegate(api.load_delegate, delegate_path())]
+        delegates.insert(0, delegate_path())
+    if delegates:
+        options["experimental_delegates"] = [_load_delegate(api.load_delegate, path) for path in delegates]
+    open_interpreter = api.interpreter
+    if extensions.op_libraries:
+        open_interpreter = functools.partial(api.interpreter_with_custom_ops, registerers(extensions))
     if model_path is not None:
         options["model_path"] = str(model_path)
     else:
         options["model_content"] = model_content
-    return api.interpreter(**options)
+    return open_interpreter(**options)
 
 
 @functools.cache

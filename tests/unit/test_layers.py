@@ -69,6 +69,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
             "profiling",
             "regions",
             "rendering",
+            "runtime",
             "supervision",
         },
         set(),

@@ -1,27 +1,24 @@
 // Sums of 16 output channels with AVX2. Included where FMTC_BEGIN_TARGET_AVX2 holds.
+#ifndef FMTC_REGION_KERNELS_SUMS_AVX2_INL_H_
+#define FMTC_REGION_KERNELS_SUMS_AVX2_INL_H_
+
+#include "region/kernels/words-inl.h"
 
 namespace fmtc::region {
 namespace {
 
+FMTC_INLINE __m256i Load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
 struct Sums {
   __m256i a, b;
 
-  static FMTC_INLINE __m256i Load8(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static FMTC_INLINE Sums Load(const int32_t* p) { return {Load8(p), Load8(p + 8)}; }
+  static FMTC_INLINE Sums Load(const int32_t* p) { return {Load32(p), Load32(p + 8)}; }
   static FMTC_INLINE Sums Of(int32_t value) { return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)}; }
   static FMTC_INLINE Sums FromSigned(const int8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
   }
-  static FMTC_INLINE Sums FromUnsigned(const uint8_t* p, int32_t count) {
-    __m128i bytes;
-    if (count == 16) {
-      bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    } else {
-      uint8_t part[16] = {};
-      std::memcpy(part, p, static_cast<size_t>(count));
-      bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(part));
-    }
+  static FMTC_INLINE Sums FromUnsigned(__m128i bytes) {
     return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
   }
 
@@ -29,31 +26,23 @@ struct Sums {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), b);
   }
-  // The low bytes of the first `count` sums, which are 0 to 255.
-  FMTC_INLINE void StoreBytes(uint8_t* p, int32_t count) const {
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xD8);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    if (count == 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
-    uint8_t part[16];
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(part), bytes);
-    std::memcpy(p, part, static_cast<size_t>(count));
-  }
 
   FMTC_INLINE Sums operator+(Sums o) const { return {_mm256_add_epi32(a, o.a), _mm256_add_epi32(b, o.b)}; }
   FMTC_INLINE Sums operator-(Sums o) const { return {_mm256_sub_epi32(a, o.a), _mm256_sub_epi32(b, o.b)}; }
+  FMTC_INLINE Sums operator*(Sums o) const { return {_mm256_mullo_epi32(a, o.a), _mm256_mullo_epi32(b, o.b)}; }
   FMTC_INLINE Sums operator&(Sums o) const { return {_mm256_and_si256(a, o.a), _mm256_and_si256(b, o.b)}; }
   FMTC_INLINE Sums operator<<(Sums o) const { return {_mm256_sllv_epi32(a, o.a), _mm256_sllv_epi32(b, o.b)}; }
   FMTC_INLINE Sums operator>>(Sums o) const { return {_mm256_srav_epi32(a, o.a), _mm256_srav_epi32(b, o.b)}; }
-  // 0 where the other one is beyond 31.
-  FMTC_INLINE Sums LogicalShiftRight(Sums o) const { return {_mm256_srlv_epi32(a, o.a), _mm256_srlv_epi32(b, o.b)}; }
-  FMTC_INLINE Sums Min(Sums o) const { return {_mm256_min_epi32(a, o.a), _mm256_min_epi32(b, o.b)}; }
   FMTC_INLINE Sums Max(Sums o) const { return {_mm256_max_epi32(a, o.a), _mm256_max_epi32(b, o.b)}; }
   // 1 where this one is greater, else 0.
   FMTC_INLINE Sums IsGreater(Sums o) const {
     return {_mm256_srli_epi32(_mm256_cmpgt_epi32(a, o.a), 31), _mm256_srli_epi32(_mm256_cmpgt_epi32(b, o.b), 31)};
   }
-  // x * w of the low 16 bits, where the upper 16 of this one are 0.
-  FMTC_INLINE Sums TimesLow16(Sums o) const { return {_mm256_madd_epi16(a, o.a), _mm256_madd_epi16(b, o.b)}; }
+  // 1 where this one is at most the place of the sum, 0 to 15, else 0.
+  FMTC_INLINE Sums IsAtMostIndex() const {
+    const Sums behind{_mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8), _mm256_setr_epi32(9, 10, 11, 12, 13, 14, 15, 16)};
+    return behind.IsGreater(*this);
+  }
 
   static FMTC_INLINE __m256i DoublingHigh8(__m256i x, __m256i y) {
     const __m256i nudge = _mm256_set1_epi64x(int64_t{1} << 30);
@@ -63,50 +52,234 @@ struct Sums {
   }
   // (this * o + 2^30) >> 31 in 64 bits; o is not negative.
   FMTC_INLINE Sums DoublingHighMultiply(Sums o) const { return {DoublingHigh8(a, o.a), DoublingHigh8(b, o.b)}; }
+};
 
-  static FMTC_INLINE __m256i TimesFloat8(__m256i x, const float* factors, float low, float high) {
-    __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(x), _mm256_loadu_ps(factors));
-    product = _mm256_min_ps(_mm256_max_ps(product, _mm256_set1_ps(low)), _mm256_set1_ps(high));
-    return _mm256_cvtps_epi32(product);
+// 16 values in float.
+struct Floats {
+  __m256 a, b;
+
+  static FMTC_INLINE Floats Load(const uint8_t* p) {
+    return {_mm256_castsi256_ps(Load32(p)), _mm256_castsi256_ps(Load32(p + 32))};
   }
-  // The product in float with 16 factors, kept within [low, high], rounded to nearest, ties to even.
-  FMTC_INLINE Sums TimesFloat(const float* factors, float low, float high) const {
-    return {TimesFloat8(a, factors, low, high), TimesFloat8(b, factors + 8, low, high)};
+  static FMTC_INLINE Floats Of(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
+  static FMTC_INLINE Floats Of(Sums sums) { return {_mm256_cvtepi32_ps(sums.a), _mm256_cvtepi32_ps(sums.b)}; }
+  FMTC_INLINE Floats operator*(Floats o) const { return {_mm256_mul_ps(a, o.a), _mm256_mul_ps(b, o.b)}; }
+  FMTC_INLINE Floats operator/(Floats o) const { return {_mm256_div_ps(a, o.a), _mm256_div_ps(b, o.b)}; }
+  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
+  FMTC_INLINE Sums Rounded(float limit) const {
+    const __m256 most = _mm256_set1_ps(limit);
+    return {_mm256_cvtps_epi32(_mm256_min_ps(a, most)), _mm256_cvtps_epi32(_mm256_min_ps(b, most))};
+  }
+  FMTC_INLINE Sums Truncated() const { return {_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)}; }
+};
+
+// The bytes of 16 channels, and how to read and write those of a block.
+using Bytes16 = __m128i;
+
+struct WholeBlock {
+  FMTC_INLINE Bytes16 Load(const uint8_t* p) const { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes); }
+};
+
+struct PartOfBlock {
+  int32_t count;
+
+  explicit FMTC_INLINE PartOfBlock(int32_t channels) : count(channels) {}
+  // Of fewer than 8 bytes, the others 0.
+  static FMTC_INLINE uint64_t LoadFew(const uint8_t* p, int32_t count) {
+    uint64_t value = 0;
+    int shift = 0;
+    if ((count & 4) != 0) value = LoadWord(p), p += 4, shift = 32;
+    if ((count & 2) != 0) value |= static_cast<uint64_t>(p[0] | p[1] << 8) << shift, p += 2, shift += 16;
+    if ((count & 1) != 0) value |= static_cast<uint64_t>(p[0]) << shift;
+    return value;
+  }
+  static FMTC_INLINE void StoreFew(uint8_t* p, int32_t count, uint64_t value) {
+    if ((count & 4) != 0) std::memcpy(p, &value, 4), p += 4, value >>= 32;
+    if ((count & 2) != 0) std::memcpy(p, &value, 2), p += 2, value >>= 16;
+    if ((count & 1) != 0) *p = static_cast<uint8_t>(value);
+  }
+  FMTC_INLINE Bytes16 Load(const uint8_t* p) const {
+    if (count == kChannelBlock) return WholeBlock().Load(p);
+    if (count < 8) return _mm_cvtsi64_si128(static_cast<int64_t>(LoadFew(p, count)));
+    const __m128i front = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return _mm_insert_epi64(front, static_cast<int64_t>(LoadFew(p + 8, count - 8)), 1);
+  }
+  FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const {
+    if (count == kChannelBlock) return WholeBlock().Store(p, bytes);
+    if (count < 8) return StoreFew(p, count, static_cast<uint64_t>(_mm_cvtsi128_si64(bytes)));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+    StoreFew(p + 8, count - 8, static_cast<uint64_t>(_mm_extract_epi64(bytes, 1)));
   }
 };
 
-// Sums of the products of a step of a convolution: 4 values of x and 4 weights for each channel. Products of 16 bits;
-// each channel has two sums beside each other.
-struct StepSums {
-  __m256i v[4];  // 4 channels each
+FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
+FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
+FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
 
-  struct Weights {
-    __m256i v[4];
-    FMTC_INLINE Weights(const int8_t* weights, int32_t zero) {
-      const __m256i zeros = _mm256_set1_epi16(static_cast<int16_t>(zero));
-      for (int i = 0; i < 4; ++i) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * i));
-        v[i] = _mm256_sub_epi16(_mm256_cvtepi8_epi16(bytes), zeros);
-      }
+// `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
+constexpr int kPackSums = 2;
+
+struct ByteRange {
+  __m256i zero, low, high;
+
+  explicit FMTC_INLINE ByteRange(const OutputRange& range)
+      : zero(_mm256_set1_epi16(static_cast<int16_t>(range.zero))),
+        low(_mm256_set1_epi8(static_cast<char>(range.low))),
+        high(_mm256_set1_epi8(static_cast<char>(range.high))) {}
+};
+
+struct Packed {
+  __m256i v;
+
+  // Every step saturates, so that what is beyond 16 bits comes out as the end of the range that it is beyond.
+  FMTC_INLINE Packed(const Sums (&s)[kPackSums], const ByteRange& range) {
+    const __m256i front = _mm256_adds_epi16(_mm256_packs_epi32(s[0].a, s[0].b), range.zero);
+    const __m256i back = _mm256_adds_epi16(_mm256_packs_epi32(s[1].a, s[1].b), range.zero);
+    const __m256i bytes = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(front, back), range.low), range.high);
+    v = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  // All bytes, one sum's behind the other's.
+  FMTC_INLINE void Store(uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
+    pieces[0] = _mm256_castsi256_si128(v);
+    pieces[1] = _mm256_extracti128_si256(v, 1);
+  }
+};
+
+// Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each; as words, of
+// which those of even places and those of odd places have a vector each.
+constexpr int kTileColumns = 4;
+constexpr int kTileBlocks = 1;
+
+struct StepValues {
+  __m256i even, odd;
+
+  static FMTC_INLINE StepValues Of(uint32_t word) {
+    const __m256i bytes = _mm256_set1_epi32(static_cast<int32_t>(word));
+    return {_mm256_and_si256(bytes, _mm256_set1_epi16(0xFF)), _mm256_srli_epi16(bytes, 8)};
+  }
+};
+
+struct StepWeights {
+  Sums even, odd;
+
+  static FMTC_INLINE StepWeights Load(const int8_t* p) {
+    const __m256i a = Load32(p), b = Load32(p + 32);
+    return {{_mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8), _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8)},
+            {_mm256_srai_epi16(a, 8), _mm256_srai_epi16(b, 8)}};
+  }
+};
+
+FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
+  sums = sums + Sums{_mm256_madd_epi16(x.even, w.even.a), _mm256_madd_epi16(x.even, w.even.b)};
+  return sums + Sums{_mm256_madd_epi16(x.odd, w.odd.a), _mm256_madd_epi16(x.odd, w.odd.b)};
+}
+
+// Sums of bytes.
+struct ByteSums {
+  __m128i v;
+
+  FMTC_INLINE ByteSums() : v(_mm_setzero_si128()) {}
+
+  FMTC_INLINE void Add(const uint8_t* p, int32_t count) {
+    for (int32_t i = 0; i < count; i += kChannelBlock) {
+      const int32_t left = count - i;
+      const Bytes16 bytes = left >= kChannelBlock ? WholeBlock().Load(p + i) : PartOfBlock(left).Load(p + i);
+      v = _mm_add_epi64(v, _mm_sad_epu8(bytes, _mm_setzero_si128()));
     }
-  };
-  static constexpr int kTile = 2;
-  static constexpr bool kTakesZero = true;
+  }
+  FMTC_INLINE uint32_t Total() const { return static_cast<uint32_t>(_mm_cvtsi128_si32(v) + _mm_extract_epi32(v, 2)); }
+};
 
-  static FMTC_INLINE StepSums Zero() {
-    const __m256i zero = _mm256_setzero_si256();
-    return {{zero, zero, zero, zero}};
-  }
-  FMTC_INLINE void Add(uint32_t x, const Weights& weights) {
-    const __m256i words = _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(static_cast<int32_t>(x))));
-    for (int i = 0; i < 4; ++i) v[i] = _mm256_add_epi32(v[i], _mm256_madd_epi16(words, weights.v[i]));
-  }
-  FMTC_INLINE Sums Total() const {
-    const __m256i a = _mm256_permute4x64_epi64(_mm256_hadd_epi32(v[0], v[1]), 0xD8);
-    const __m256i b = _mm256_permute4x64_epi64(_mm256_hadd_epi32(v[2], v[3]), 0xD8);
-    return {a, b};
+// Values of `kRowsTogether` kernel rows in one column, beside each other for each of 16 channels; and weights likewise.
+constexpr int kRowsTogether = 2;
+constexpr int kCommonTaps = 6;  // of 3x3 kernels
+
+struct RowsValues {
+  __m256i a, b;
+
+  // Of kRows rows; zeros for the others.
+  template <int kRows, class Block>
+  static FMTC_INLINE RowsValues Load(const Block& block, const uint8_t* const* rows) {
+    const __m128i first = block.Load(rows[0]);
+    const __m128i second = kRows > 1 ? block.Load(rows[1]) : _mm_setzero_si128();
+    return {_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second)),
+            _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second))};
   }
 };
+
+constexpr int kMaxWeightParts = 1;
+
+struct RowsWeights {
+  __m256i a, b;
+
+  // Of kRows rows less their zero point; others meet zeros. Returns the number of parts.
+  template <int kRows>
+  static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
+    const __m128i first = WholeBlock().Load(rows[0]);
+    const __m128i second = kRows > 1 ? WholeBlock().Load(rows[1]) : _mm_setzero_si128();
+    const __m256i zeros = _mm256_set1_epi16(static_cast<int16_t>(zero));
+    parts[0] = {_mm256_sub_epi16(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second)), zeros),
+                _mm256_sub_epi16(_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second)), zeros)};
+    return 1;
+  }
+};
+
+FMTC_INLINE Sums AddProducts(Sums sums, const RowsValues& x, const RowsWeights& w) {
+  return sums + Sums{_mm256_madd_epi16(x.a, w.a), _mm256_madd_epi16(x.b, w.b)};
+}
+
+// A table of a byte for each byte, as 16 of 16: a shuffle gives 0 where the place is negative, as it is below its part
+// and, since sums saturate, behind it.
+struct Table256 {
+  static constexpr ptrdiff_t kBytes = 32;  // at a time
+  __m256i parts[16];
+
+  explicit FMTC_INLINE Table256(const uint8_t* table) {
+    for (int i = 0; i < 16; ++i) {
+      parts[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * i)));
+    }
+  }
+  FMTC_INLINE void LookUp(const uint8_t* in, uint8_t* out) const {
+    const __m256i index = Load32(in);
+    const __m256i behind = _mm256_set1_epi8(0x70);
+    __m256i found = _mm256_setzero_si256();
+    FMTC_UNROLL for (int i = 0; i < 16; ++i) {
+      const __m256i place = _mm256_sub_epi8(index, _mm256_set1_epi8(static_cast<char>(16 * i)));
+      found = _mm256_or_si256(found, _mm256_shuffle_epi8(parts[i], _mm256_adds_epu8(place, behind)));
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), found);
+  }
+};
+
+// Pixels of 1 to 4 bytes that become pixels of 4, and the other way round. Return how many pixels they have moved:
+// reads and writes are of 16 bytes, the last ones of which come again.
+FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t columns, uint8_t* out) {
+  constexpr int32_t kPixels = 4;
+  const __m128i first = _mm_mullo_epi32(_mm_setr_epi32(0, 1, 2, 3), _mm_set1_epi32(in_bytes * 0x01010101));
+  const __m128i index = _mm_add_epi32(first, _mm_set1_epi32(0x03020100));
+  int32_t x = 0;
+  for (; (columns - x) * in_bytes >= 16; x += kPixels) {
+    WholeBlock().Store(out + x * 4, _mm_shuffle_epi8(WholeBlock().Load(in + x * in_bytes), index));
+  }
+  return x;
+}
+FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
+  constexpr int32_t kPixels = 4;
+  alignas(16) uint8_t places[16] = {};
+  for (int32_t i = 0; i < kPixels * out_bytes; ++i) {
+    places[i] = static_cast<uint8_t>(i / out_bytes * 4 + i % out_bytes);
+  }
+  const __m128i index = WholeBlock().Load(places);
+  int32_t x = 0;
+  for (; (columns - x) * out_bytes >= 16; x += kPixels) {
+    WholeBlock().Store(out + x * out_bytes, _mm_shuffle_epi8(WholeBlock().Load(in + x * 4), index));
+  }
+  return x;
+}
 
 }  // namespace
 }  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KERNELS_SUMS_AVX2_INL_H_

@@ -1,7 +1,11 @@
 // Sums of 16 output channels with AVX-512. Included where FMTC_BEGIN_TARGET_AVX512 holds.
+#ifndef FMTC_REGION_KERNELS_SUMS_AVX512_INL_H_
+#define FMTC_REGION_KERNELS_SUMS_AVX512_INL_H_
 
 namespace fmtc::region {
 namespace {
+
+FMTC_INLINE __mmask16 FirstOf16(int32_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 
 struct Sums {
   __m512i v;
@@ -11,30 +15,25 @@ struct Sums {
   static FMTC_INLINE Sums FromSigned(const int8_t* p) {
     return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
   }
-  static FMTC_INLINE Sums FromUnsigned(const uint8_t* p, int32_t count) {
-    return {_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(MaskOf(count), p))};
-  }
-  static FMTC_INLINE __mmask16 MaskOf(int32_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+  static FMTC_INLINE Sums FromUnsigned(__m128i bytes) { return {_mm512_cvtepu8_epi32(bytes)}; }
 
   FMTC_INLINE void Store(int32_t* p) const { _mm512_storeu_si512(p, v); }
-  // The low bytes of the first `count` sums.
-  FMTC_INLINE void StoreBytes(uint8_t* p, int32_t count) const {
-    _mm_mask_storeu_epi8(p, MaskOf(count), _mm512_cvtepi32_epi8(v));
-  }
 
   FMTC_INLINE Sums operator+(Sums o) const { return {_mm512_add_epi32(v, o.v)}; }
   FMTC_INLINE Sums operator-(Sums o) const { return {_mm512_sub_epi32(v, o.v)}; }
+  FMTC_INLINE Sums operator*(Sums o) const { return {_mm512_mullo_epi32(v, o.v)}; }
   FMTC_INLINE Sums operator&(Sums o) const { return {_mm512_and_si512(v, o.v)}; }
   FMTC_INLINE Sums operator<<(Sums o) const { return {_mm512_sllv_epi32(v, o.v)}; }
   FMTC_INLINE Sums operator>>(Sums o) const { return {_mm512_srav_epi32(v, o.v)}; }
-  // 0 where the other one is beyond 31.
-  FMTC_INLINE Sums LogicalShiftRight(Sums o) const { return {_mm512_srlv_epi32(v, o.v)}; }
-  FMTC_INLINE Sums Min(Sums o) const { return {_mm512_min_epi32(v, o.v)}; }
   FMTC_INLINE Sums Max(Sums o) const { return {_mm512_max_epi32(v, o.v)}; }
   // 1 where this one is greater, else 0.
   FMTC_INLINE Sums IsGreater(Sums o) const { return {_mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(v, o.v), 1)}; }
-  // x * w of the low 16 bits, where the upper 16 of this one are 0.
-  FMTC_INLINE Sums TimesLow16(Sums o) const { return {_mm512_madd_epi16(v, o.v)}; }
+
+  // 1 where this one is at most the place of the sum, 0 to 15, else 0.
+  FMTC_INLINE Sums IsAtMostIndex() const {
+    const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return {_mm512_maskz_set1_epi32(_mm512_cmple_epi32_mask(v, places), 1)};
+  }
 
   // (this * o + 2^30) >> 31 in 64 bits; o is not negative.
   FMTC_INLINE Sums DoublingHighMultiply(Sums o) const {
@@ -43,32 +42,206 @@ struct Sums {
     const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(v, 32), _mm512_srli_epi64(o.v, 32)), nudge);
     return {_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1))};
   }
-
-  // The product in float with 16 factors, kept within [low, high], rounded to nearest, ties to even.
-  FMTC_INLINE Sums TimesFloat(const float* factors, float low, float high) const {
-    __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_loadu_ps(factors));
-    product = _mm512_min_ps(_mm512_max_ps(product, _mm512_set1_ps(low)), _mm512_set1_ps(high));
-    return {_mm512_cvtps_epi32(product)};
-  }
 };
 
-// Sums of the products of a step of a convolution: 4 values of x and 4 weights for each channel.
-struct StepSums {
+// 16 values in float.
+struct Floats {
+  __m512 v;
+
+  static FMTC_INLINE Floats Load(const uint8_t* p) { return {_mm512_loadu_ps(p)}; }
+  static FMTC_INLINE Floats Of(float value) { return {_mm512_set1_ps(value)}; }
+  static FMTC_INLINE Floats Of(Sums sums) { return {_mm512_cvtepi32_ps(sums.v)}; }
+  FMTC_INLINE Floats operator*(Floats o) const { return {_mm512_mul_ps(v, o.v)}; }
+  FMTC_INLINE Floats operator/(Floats o) const { return {_mm512_div_ps(v, o.v)}; }
+  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
+  FMTC_INLINE Sums Rounded(float limit) const { return {_mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(limit)))}; }
+  FMTC_INLINE Sums Truncated() const { return {_mm512_cvttps_epi32(v)}; }
+};
+
+// The bytes of 16 channels, and how to read and write those of a block.
+using Bytes16 = __m128i;
+
+struct WholeBlock {
+  FMTC_INLINE Bytes16 Load(const uint8_t* p) const { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes); }
+};
+
+struct PartOfBlock {
+  __mmask16 mask;
+
+  explicit FMTC_INLINE PartOfBlock(int32_t count) : mask(FirstOf16(count)) {}
+  FMTC_INLINE Bytes16 Load(const uint8_t* p) const { return _mm_maskz_loadu_epi8(mask, p); }
+  FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const { _mm_mask_storeu_epi8(p, mask, bytes); }
+};
+
+FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
+FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
+FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+
+// `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
+constexpr int kPackSums = 4;
+
+struct ByteRange {
+  __m512i zero, low, high;
+
+  explicit FMTC_INLINE ByteRange(const OutputRange& range)
+      : zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
+        low(_mm512_set1_epi8(static_cast<char>(range.low))),
+        high(_mm512_set1_epi8(static_cast<char>(range.high))) {}
+};
+
+struct Packed {
   __m512i v;
 
-  struct Weights {
-    __m512i v;
-    FMTC_INLINE Weights(const int8_t* weights, int32_t) : v(_mm512_loadu_si512(weights)) {}
-  };
-  static constexpr int kTile = 8;            // columns at a time
-  static constexpr bool kTakesZero = false;  // whether Weights takes the zero point off
-
-  static FMTC_INLINE StepSums Zero() { return {_mm512_setzero_si512()}; }
-  FMTC_INLINE void Add(uint32_t x, const Weights& weights) {
-    v = _mm512_dpbusd_epi32(v, _mm512_set1_epi32(static_cast<int32_t>(x)), weights.v);
+  // Every step saturates, so that what is beyond 16 bits comes out as the end of the range that it is beyond.
+  FMTC_INLINE Packed(const Sums (&s)[kPackSums], const ByteRange& range) {
+    const __m512i front = _mm512_adds_epi16(_mm512_packs_epi32(s[0].v, s[1].v), range.zero);
+    const __m512i back = _mm512_adds_epi16(_mm512_packs_epi32(s[2].v, s[3].v), range.zero);
+    const __m512i bytes = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(front, back), range.low), range.high);
+    v = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
   }
-  FMTC_INLINE Sums Total() const { return {v}; }
+  // All bytes, one sum's behind the other's.
+  FMTC_INLINE void Store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
+  FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
+    pieces[0] = _mm512_castsi512_si128(v);
+    pieces[1] = _mm512_extracti32x4_epi32(v, 1);
+    pieces[2] = _mm512_extracti32x4_epi32(v, 2);
+    pieces[3] = _mm512_extracti32x4_epi32(v, 3);
+  }
 };
+
+// Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each.
+constexpr int kTileColumns = 8;
+constexpr int kTileBlocks = 2;
+
+struct StepValues {
+  __m512i v;
+
+  static FMTC_INLINE StepValues Of(uint32_t word) { return {_mm512_set1_epi32(static_cast<int32_t>(word))}; }
+};
+
+struct StepWeights {
+  __m512i v;
+
+  static FMTC_INLINE StepWeights Load(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
+};
+
+FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
+  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+}
+
+// Sums of bytes.
+struct ByteSums {
+  __m512i v;
+
+  FMTC_INLINE ByteSums() : v(_mm512_setzero_si512()) {}
+
+  FMTC_INLINE void Add(const uint8_t* p, int32_t count) {
+    int32_t i = 0;
+    for (; i + 64 <= count; i += 64) AddVector(_mm512_loadu_si512(p + i));
+    if (i < count) AddVector(_mm512_maskz_loadu_epi8(_bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(count - i)), p + i));
+  }
+  FMTC_INLINE void AddVector(__m512i bytes) { v = _mm512_add_epi64(v, _mm512_sad_epu8(bytes, _mm512_setzero_si512())); }
+  FMTC_INLINE uint32_t Total() const { return static_cast<uint32_t>(_mm512_reduce_add_epi64(v)); }
+};
+
+// Values of `kRowsTogether` kernel rows in one column, beside each other for each of 16 channels; and weights likewise.
+constexpr int kRowsTogether = 4;
+constexpr int kCommonTaps = 3;  // of 3x3 kernels
+
+struct RowsValues {
+  __m512i v;
+
+  static FMTC_INLINE __m512i Interleave(__m512i rows) {
+    const __m512i spread = _mm512_setr_epi32(0x30201000, 0x31211101, 0x32221202, 0x33231303, 0x34241404, 0x35251505,
+                                             0x36261606, 0x37271707, 0x38281808, 0x39291909, 0x3A2A1A0A, 0x3B2B1B0B,
+                                             0x3C2C1C0C, 0x3D2D1D0D, 0x3E2E1E0E, 0x3F2F1F0F);
+    return _mm512_permutexvar_epi8(spread, rows);
+  }
+  // Of kRows rows; zeros for the others.
+  template <int kRows, class Block>
+  static FMTC_INLINE RowsValues Load(const Block& block, const uint8_t* const* rows) {
+    __m512i v = _mm512_zextsi128_si512(block.Load(rows[0]));
+    if (kRows > 1) v = _mm512_inserti32x4(v, block.Load(rows[1]), 1);
+    if (kRows > 2) v = _mm512_inserti32x4(v, block.Load(rows[2]), 2);
+    if (kRows > 3) v = _mm512_inserti32x4(v, block.Load(rows[3]), 3);
+    return {Interleave(v)};
+  }
+};
+
+// Weights less their zero point as a sum of parts of 8 bits.
+constexpr int kMaxWeightParts = 3;
+
+struct RowsWeights {
+  __m512i v;
+
+  // Of kRows rows, zeros for the others. Returns the number of parts.
+  template <int kRows>
+  static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
+    const __m512i weights = RowsValues::Load<kRows>(WholeBlock(), rows).v;
+    parts[0] = {weights};
+    if (zero == 0) return 1;
+    constexpr __mmask64 kReal = 0x1111111111111111u * ((1u << kRows) - 1);
+    const __m512i zeros = _mm512_set1_epi8(static_cast<char>(zero));
+    const __m512i saturated = _mm512_maskz_subs_epi8(kReal, weights, zeros);
+    // -127 to 128, which wraps around.
+    const __m512i rest = _mm512_maskz_sub_epi8(kReal, _mm512_sub_epi8(weights, zeros), saturated);
+    const __mmask64 is128 = _mm512_cmpeq_epi8_mask(rest, _mm512_set1_epi8(-128));
+    parts[0] = {saturated};
+    parts[1] = {_mm512_mask_set1_epi8(rest, is128, 127)};
+    parts[2] = {_mm512_maskz_set1_epi8(is128, 1)};
+    if (is128 != 0) return 3;
+    return _mm512_test_epi8_mask(rest, rest) != 0 ? 2 : 1;
+  }
+};
+
+FMTC_INLINE Sums AddProducts(Sums sums, const RowsValues& x, const RowsWeights& w) {
+  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+}
+
+// A table of a byte for each byte.
+struct Table256 {
+  static constexpr ptrdiff_t kBytes = 64;  // at a time
+  __m512i parts[4];
+
+  explicit FMTC_INLINE Table256(const uint8_t* table) {
+    for (int i = 0; i < 4; ++i) parts[i] = _mm512_loadu_si512(table + 64 * i);
+  }
+  FMTC_INLINE void LookUp(const uint8_t* in, uint8_t* out) const {
+    const __m512i index = _mm512_loadu_si512(in);
+    const __m512i low = _mm512_permutex2var_epi8(parts[0], index, parts[1]);
+    const __m512i high = _mm512_permutex2var_epi8(parts[2], index, parts[3]);
+    _mm512_storeu_si512(out, _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high));
+  }
+};
+
+// Pixels of 1 to 4 bytes that become pixels of 4, and the other way round. Return how many pixels they have moved.
+FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t columns, uint8_t* out) {
+  constexpr int32_t kPixels = 16;
+  const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i first = _mm512_mullo_epi32(places, _mm512_set1_epi32(in_bytes * 0x01010101));
+  const __m512i index = _mm512_add_epi32(first, _mm512_set1_epi32(0x03020100));
+  const __mmask64 read = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(kPixels * in_bytes));
+  int32_t x = 0;
+  for (; x + kPixels <= columns; x += kPixels) {
+    const __m512i bytes = _mm512_maskz_loadu_epi8(read, in + x * in_bytes);
+    _mm512_storeu_si512(out + x * 4, _mm512_permutexvar_epi8(index, bytes));
+  }
+  return x;
+}
+FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
+  constexpr int32_t kPixels = 16;
+  const __mmask64 kept = 0x1111111111111111u * ((1u << out_bytes) - 1);
+  const __mmask64 written = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(kPixels * out_bytes));
+  int32_t x = 0;
+  for (; x + kPixels <= columns; x += kPixels) {
+    const __m512i bytes = _mm512_loadu_si512(in + x * 4);
+    _mm512_mask_storeu_epi8(out + x * out_bytes, written, _mm512_maskz_compress_epi8(kept, bytes));
+  }
+  return x;
+}
 
 }  // namespace
 }  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KERNELS_SUMS_AVX512_INL_H_

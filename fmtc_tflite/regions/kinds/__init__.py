@@ -24,6 +24,7 @@ from fmtc_tflite.regions.kinds.moves import build_concatenation, build_transpose
 from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_depthwise, build_fully_connected
 from fmtc_tflite.regions.kinds.pads import build_mirror_pad, build_pad
 from fmtc_tflite.regions.kinds.pools import build_pool
+from fmtc_tflite.regions.kinds.products import build_extremum, build_multiply, build_prelu
 from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
@@ -60,6 +61,11 @@ BUILDERS: dict[str, _Builder] = {
     "ARG_MAX": build_arg_max,
     "ARG_MIN": build_arg_max,
     **dict.fromkeys(TABLES, build_table),
+    "SUB": build_add,
+    "MUL": build_multiply,
+    "MAXIMUM": build_extremum,
+    "MINIMUM": build_extremum,
+    "PRELU": build_prelu,
 }
 # Of ops whose output is float32.
 FLOAT_BUILDERS: dict[str, _Builder] = {

@@ -11,11 +11,12 @@ from typing import ClassVar
 import numpy as np
 
 from fmtc_tflite.graph.model import Op, Tensor
-from fmtc_tflite.graph.operators import constants, multipliers
+from fmtc_tflite.graph.operators import multipliers
 from fmtc_tflite.graph.operators.window import operand, result_of
 from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, unsigned
 from fmtc_tflite.regions.kinds.facts import known_activation, quantized, require, scale_of, zero_point_of
+from fmtc_tflite.regions.kinds.operands import Operands, operands_of, stored_constants
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
 AddArray = Callable[[bytes, int], int]
@@ -24,21 +25,22 @@ _QUANTIZE = struct.Struct("<ffBBBBI")
 _ADD = struct.Struct("<iiBBBBiiibbbxI32x")
 _LEFT_SHIFT = 20  # of ADD in TFLite's kernels
 _BLOCK = 16
-_ADD_RULES = {"xnnpack": 2, "builtin": 1, "reference": 1}
+_DOUBLE_ROUNDING, _FIXED_POINT, _DIFFERENCE, _FROM_SECOND = 1, 2, 5, 6  # rules of ADD
 _MAX_REQUANTIZING_SHIFT = 22  # with which values of 8 bits stay within 32
 # Values that a step of the built-in kernels' vectors adds; those left at a tensor's end are rounded by other rules.
 _ADD_VECTOR = {np.dtype(np.int8): 16, np.dtype(np.uint8): 8}
+MOST_IN_VECTORS = (1 << 15) - 256  # beyond 16 bits they saturate or wrap, and what is left behind them does not
 _UNEVEN = "the runtime's kernels round the tensor's last values by another rule than the others"
 
 
 class ElementwiseOp(RegionOp):
-    """Step y reads row y, and column x of the output needs column x."""
+    """Step y reads row y, and column x of the output needs column x; of an input of one row or column, always that."""
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        return step, step
+        return (0, 0) if self.inputs[operand].height == 1 else (step, step)
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return first, end
+        return (0, 1) if self.inputs[operand].width == 1 else (first, end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,34 +95,30 @@ class AddTerms:
     shifts: tuple[int, int, int]
     shift: int
 
+    def with_signs(self, a: int, b: int) -> AddTerms:
+        """With operands times 1 or -1, for rule 2."""
+        return replace(self, multipliers=(a * self.multipliers[0], b * self.multipliers[1], 0))
+
 
 @dataclass(frozen=True, eq=False)
 class Add(ElementwiseOp):
-    """ADD of two tensors of one shape, or of a tensor and constants per channel.
+    """ADD: sum or difference.
 
     Attributes:
-      zeros: zero points of both operands, unsigned domain.
       low, high: clamp of the sum, unsigned domain.
-      constants: uint8 [C], unsigned domain, if the second operand is constant.
     """
 
     kind: ClassVar[int] = 6
-    zeros: tuple[int, int]
+    operands: Operands
     low: int
     high: int
     terms: AddTerms
-    constants: np.ndarray | None
 
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
-        constants_at = 0
-        if self.constants is not None:
-            padded = np.zeros(-(-self.output.channels // _BLOCK) * _BLOCK, np.uint8)
-            padded[: self.output.channels] = self.constants
-            constants_at = add(padded.tobytes(), _BLOCK)
         terms = self.terms
         return _ADD.pack(
-            *self.zeros, self.output.zero_point, self.low, self.high, terms.shift,
-            *terms.multipliers, *terms.shifts, constants_at,
+            *self.operands.zeros, self.output.zero_point, self.low, self.high, terms.shift,
+            *terms.multipliers, *terms.shifts, stored_constants(self.operands.constants, add),
         )  # fmt: skip
 
 
@@ -156,54 +154,47 @@ def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> 
 
 
 def build_add(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """ADD of two activations, or of one and constants per channel."""
-    operands, result = [quantized(operand(op, index)) for index in (0, 1)], quantized(result_of(op))
+    """ADD of an ADD or SUB."""
+    operands, result = operands_of(op, tensor_of, spreads_channel=False), quantized(result_of(op))
     known_activation(op)
-    require(all(t.dtype == result.dtype for t in operands), "its operands and output are of different types")
-    values = None
-    if any(tensor.data is not None for tensor in operands):
-        if operands[0].data is not None:
-            operands.reverse()  # the sum is the same either way
-        values = _constants_per_channel(operands[1], result)
-    shapes = {t.shape for t in operands[: 2 if values is None else 1]} | {result.shape}
-    require(len(shapes) == 1 and operands[0].data is None, "it broadcasts an operand")
     own = kernels.runs(op)
-    terms = (_xnnpack_terms if own == "xnnpack" else _tflite_terms)(operands[0], operands[1], result)
-    zeros = (unsigned(operands[0], zero_point_of(operands[0])), unsigned(operands[1], zero_point_of(operands[1])))
-    inputs = tuple(tensor_of(t) for t in operands[: 2 if values is None else 1])
-    add = Add(op, inputs, tensor_of(result), _ADD_RULES[own], zeros, *clamp(op, kernels), terms, values)
-    return replace(add, rule=_builtin_rule(add)) if own == "builtin" and kernels.vectors else add
+    subtracts = op.opcode == "SUB"
+    if own == "xnnpack":
+        rule, terms = _FIXED_POINT, _xnnpack_terms(*operands.tensors, result)
+        if subtracts:
+            terms = terms.with_signs(*((-1, 1) if operands.swapped else (1, -1)))
+    else:
+        rule, terms = _DOUBLE_ROUNDING, _tflite_terms(*operands.tensors, result)
+        if subtracts:
+            rule = _FROM_SECOND if operands.swapped else _DIFFERENCE
+    add = Add(op, operands.inputs, tensor_of(result), rule, operands, *clamp(op, kernels), terms)
+    in_vectors = own == "builtin" and kernels.vectors and not subtracts
+    return replace(add, rule=_rule_of_vectors(add)) if in_vectors else add
 
 
-def _builtin_rule(add: Add) -> int:
+def _rule_of_vectors(add: Add) -> int:
     """Rule 1 where it gives what the kernels' vectors do for all values; else the vectors' own, if no value is left."""
     own = 3 if add.output.dtype == np.int8 else 4
+    operands = add.operands
+    run = operands.run
+    most = 255 * sum(float(scale_of(tensor)) for tensor in operands.tensors) / float(scale_of(add.output.source))
+    require(most < MOST_IN_VECTORS, "its output's scale is too small beside its operands'")
     a, b = np.arange(256, dtype=np.int64), np.arange(256, dtype=np.int64)
-    if add.constants is not None:
-        b = add.constants.astype(np.int64)
-    distances = a[:, None] - add.zeros[0], b[None] - add.zeros[1]
-    # Constants are added by code of several kinds: where it matters which, the op stays outside.
-    rules = (1, own) if add.constants is None else (1, 3, 4)
+    if operands.constants is not None:
+        b = operands.constants.astype(np.int64)
+    distances = a[:, None] - operands.zeros[0], b[None] - operands.zeros[1]
+    rules = (1, 3, 4) if run is None else (1, own)
     sums = [rounding.add(rule, *distances, add.terms.multipliers, add.terms.shifts) for rule in rules]
     first, *others = (rounding.clamp(r, add.output.zero_point, add.low, add.high) for r in sums)
     if all((other == first).all() for other in others):
-        return 1
-    require(add.constants is None and _are_whole(add.output.source, _ADD_VECTOR[add.output.dtype]), _UNEVEN)
+        return _DOUBLE_ROUNDING
+    require(run is not None and run % _ADD_VECTOR[add.output.dtype] == 0, _UNEVEN)
     return own
 
 
 def _are_whole(tensor: Tensor, vector: int) -> bool:
     """Whether each item consists of whole vectors of so many values."""
     return prod(tensor.shape[1:]) % vector == 0
-
-
-def _constants_per_channel(tensor: Tensor, result: Tensor) -> np.ndarray:
-    values = constants.constant(tensor)
-    channels = result.shape[-1]
-    per_channel = values.size in (1, channels) and (values.size == 1 or values.shape[-1] == channels)
-    require(per_channel, "it adds constants that differ from pixel to pixel")
-    stored = values.reshape(-1).view(np.uint8) ^ (0x80 if tensor.dtype == np.int8 else 0)
-    return np.broadcast_to(stored, channels)
 
 
 def _tflite_terms(a: Tensor, b: Tensor, result: Tensor) -> AddTerms:

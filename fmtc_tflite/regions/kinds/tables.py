@@ -9,7 +9,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, multipliers
 from fmtc_tflite.regions import rounding
-from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
+from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, unsigned
 from fmtc_tflite.regions.kinds.elementwise import Table
 from fmtc_tflite.regions.kinds.facts import alike, multiplier_of, require, scale_of, zero_point_of
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -27,6 +27,16 @@ def build_table(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ke
     require(source.shape == result.shape, "its input and output have different shapes")
     values = _FUNCTIONS[op.opcode](op, source, result, kernels)
     return Table(op, (tensor_of(source),), tensor_of(result), 1, values.astype(np.uint8))
+
+
+def build_square(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """TABLE of a MUL of a tensor with itself as XNNPACK computes it: in float32."""
+    source, result = alike(op)
+    real = _reals(source)
+    with np.errstate(over="ignore"):
+        table = _agreed(_xnnpack_quantized(real * real, result, kernels))
+    values = np.clip(table, *clamp(op, kernels)).astype(np.uint8)
+    return Table(op, (tensor_of(source),), tensor_of(result), 1, values)
 
 
 def _distances(source: Tensor) -> np.ndarray:
@@ -106,7 +116,9 @@ def _logistic(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.
     near = np.clip(x, -_FAR, _FAR)  # beyond, the results are 0 and 1 as here
     if kernels.runs(op) == "xnnpack":
         share = np.exp(near) / (1 + np.exp(near))
-        return _agreed([_xnnpack_quantized(y, result) for y in _float32s(share, _DOUBLE_ERROR * share)])
+        return _agreed(
+            [t for y in _float32s(share, _DOUBLE_ERROR * share) for t in _xnnpack_quantized(y, result, kernels)]
+        )
     require(scale_of(result) == _LOGISTIC_SCALE, "its output's scale is not 1/256")
     exponential = np.exp(-near)
     exponentials = _float32s(exponential, _EXP_ERROR * exponential)
@@ -114,10 +126,12 @@ def _logistic(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.
 
 
 def _tanh(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndarray:
-    quantize = _xnnpack_quantized if kernels.runs(op) == "xnnpack" else _quantized
     true = np.tanh(_reals(source).astype(np.float64))
     error = _TANH_ERROR * np.minimum(np.abs(true), 1 - np.abs(true))
-    return _agreed([quantize(y, result) for y in _float32s(true, error)])
+    candidates = _float32s(true, error)
+    if kernels.runs(op) == "xnnpack":
+        return _agreed([table for y in candidates for table in _xnnpack_quantized(y, result, kernels)])
+    return _agreed([_quantized(y, result) for y in candidates])
 
 
 def _reals(source: Tensor) -> np.ndarray:
@@ -144,13 +158,16 @@ def _quantized(values: np.ndarray, result: Tensor) -> np.ndarray:
     return _stored(result, np.clip(steps.astype(np.float64), -(2.0**30), 2.0**30).astype(np.int64))
 
 
-def _xnnpack_quantized(values: np.ndarray, result: Tensor) -> np.ndarray:
-    """XNNPACK's: the zero point is added before rounding, halves to even."""
+def _xnnpack_quantized(values: np.ndarray, result: Tensor, kernels: KernelSet) -> list[np.ndarray]:
+    """XNNPACK's: the zero point is added before rounding, halves to even. Two tables where compilers may fuse both."""
     assert result.dtype is not None
     info = np.iinfo(result.dtype)
+    inverse, zero = _ONE / scale_of(result), np.float32(zero_point_of(result))
     with np.errstate(over="ignore"):
-        places = np.rint(values * (_ONE / scale_of(result)) + np.float32(zero_point_of(result)))
-    return np.clip(places, info.min, info.max).astype(np.int64) - info.min
+        places = [values * inverse + zero]
+        if kernels.target == "aarch64":
+            places.append((values.astype(np.float64) * np.float64(inverse) + np.float64(zero)).astype(np.float32))
+    return [np.clip(np.rint(each), info.min, info.max).astype(np.int64) - info.min for each in places]
 
 
 _FUNCTIONS: dict[str, Callable[[Op, Tensor, Tensor, KernelSet], np.ndarray]] = {

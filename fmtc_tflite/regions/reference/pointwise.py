@@ -1,4 +1,4 @@
-"""TABLE, QUANTIZE, ADD and COPY: each output is made from the inputs at its own place."""
+"""TABLE, QUANTIZE and COPY: each output is made from the inputs at its own place."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from fmtc_tflite.regions.reference.machine import StepRows
 
 _QUANTIZE = struct.Struct("<ffBBBBI")
-_ADD = struct.Struct("<iiBBBBiiibbbxI32x")
 _INT8 = 9
-_FIXED_POINT_ADD = 2
 _INT32_END = 2.0**31
 
 
@@ -77,26 +75,4 @@ class Quantize(Kernel):
         return np.where(inside, rounding.clamp(steps, self.zero, self.low, self.high), self.outside).astype(np.uint8)
 
 
-class Add(Kernel):
-    """ADD."""
-
-    def read_parameters(self, parameters: bytes) -> None:
-        fields = _ADD.unpack(parameters)
-        self.zeros, (self.zero, self.low, self.high, self.shift) = fields[:2], fields[2:6]
-        self.multipliers, self.shifts = fields[6:9], fields[9:12]
-        self.constants = None
-        if len(self.inputs) == 1:
-            self.constants = self.array(fields[12], np.uint8, self.output.channels)[None]
-
-    def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        a = rows.read(0, step, rows.columns).astype(np.int64) - self.zeros[0]
-        second = rows.read(1, step, rows.columns) if self.constants is None else self.constants
-        b = second.astype(np.int64) - self.zeros[1]
-        if self.rule == _FIXED_POINT_ADD:
-            r = rounding.add_fixed_point(a, b, self.multipliers[:2], self.shift)
-        else:
-            r = rounding.add(self.rule, a, b, self.multipliers, self.shifts)
-        return rounding.clamp(r, self.zero, self.low, self.high).astype(np.uint8)
-
-
-KERNELS: dict[int, type[Kernel]] = {4: Table, 5: Quantize, 6: Add, 16: Copy}
+KERNELS: dict[int, type[Kernel]] = {4: Table, 5: Quantize, 16: Copy}

@@ -1,0 +1,171 @@
+// Look-ups, copies, quantization, pools and sums over columns. Included behind sums_*-inl.h.
+#ifndef FMTC_REGION_KERNELS_BYTE_ROWS_INL_H_
+#define FMTC_REGION_KERNELS_BYTE_ROWS_INL_H_
+
+#include "region/kernels/rules-inl.h"
+
+namespace fmtc::region {
+namespace {
+
+void LookUpRun(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out) {
+  const Table256 values(table);
+  ptrdiff_t i = 0;
+  for (; i + Table256::kBytes <= count; i += Table256::kBytes) values.LookUp(in + i, out + i);
+  PlainLookUp(table, in + i, count - i, out + i);
+}
+
+// XNNPACK's quantization: 16 bits saturate as 32 do, and what is no number is the greatest value.
+void QuantizeFloat32Run(const QuantizeRun& run) {
+  const QuantizeParameters& p = *run.parameters;
+  const Floats inverse = Floats::Of(p.inverse);
+  const ByteRange range(OutputRange{p.zero, p.low, p.high});
+  constexpr ptrdiff_t kStep = kPackSums * kChannelBlock;
+  ptrdiff_t i = 0;
+  for (; i + kStep <= run.count; i += kStep) {
+    Sums sums[kPackSums];
+    FMTC_UNROLL for (int j = 0; j < kPackSums; ++j) {
+      sums[j] = (Floats::Load(run.in + 4 * (i + j * kChannelBlock)) * inverse).Rounded(kMostRounded);
+    }
+    Packed(sums, range).Store(run.out + i);
+  }
+  QuantizeRun rest = run;
+  rest.in += 4 * i;
+  rest.out += i;
+  rest.count -= i;
+  PlainQuantizeFloat32(rest);
+}
+
+void MovePixelsRow(const PixelRow& row) {
+  constexpr ptrdiff_t kWord = 4;
+  PixelRow rest = row;
+  int32_t moved = 0;
+  if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
+    moved = WidenPixels(row.in, static_cast<int32_t>(row.in_pixel_bytes), row.columns, row.out);
+  } else if (row.in_pixel_bytes == kWord && row.out_pixel_bytes == row.channels) {
+    moved = NarrowPixels(row.in, row.columns, row.out, row.channels);
+  }
+  rest.in += moved * row.in_pixel_bytes;
+  rest.out += moved * row.out_pixel_bytes;
+  rest.columns -= moved;
+  PlainMovePixels(rest);
+}
+
+// --- Sums over columns.
+
+template <class Block>
+FMTC_INLINE Sums AddBytes(const Block& block, const uint8_t* p, ptrdiff_t pixel_bytes, ptrdiff_t columns, Sums sums) {
+  for (ptrdiff_t x = 0; x < columns; ++x, p += pixel_bytes) sums = sums + Sums::FromUnsigned(block.Load(p));
+  return sums;
+}
+
+void AddColumnsRow(const uint8_t* in, ptrdiff_t pixel_bytes, int32_t columns, int32_t channels, int32_t* acc) {
+  int32_t c = 0;
+  for (; c + kChannelBlock <= channels; c += kChannelBlock) {
+    AddBytes(WholeBlock(), in + c, pixel_bytes, columns, Sums::Load(acc + c)).Store(acc + c);
+  }
+  PlainAddColumns(in + c, pixel_bytes, columns, channels - c, acc + c);
+}
+
+// --- Pools.
+
+// What is under the window of an output column.
+struct PoolWindow {
+  ptrdiff_t offset;  // bytes from the rows' pointers to the first channel
+  ptrdiff_t columns;
+};
+
+FMTC_INLINE PoolWindow WindowOf(const PoolRow& row, int32_t column) {
+  const int32_t first = row.first_column + column * row.stride;
+  const int32_t from = first < 0 ? 0 : first;
+  const int32_t behind = first + row.kernel_columns;
+  const int32_t end = behind > row.width ? row.width : behind;
+  return {ptrdiff_t{from - row.rows_column} * row.pixel_bytes, end - from};
+}
+
+// Calls function(block, channel) for all channels.
+template <class Function>
+FMTC_INLINE void ForEachBlock(int32_t channels, const Function& function) {
+  int32_t c = 0;
+  for (; c + kChannelBlock <= channels; c += kChannelBlock) function(WholeBlock(), c);
+  if (c < channels) function(PartOfBlock(channels - c), c);
+}
+
+template <class Block>
+FMTC_INLINE Sums SumUnder(const PoolRow& row, const PoolWindow& window, const Block& block, int32_t c) {
+  Sums sums = Sums::Of(0);
+  for (int32_t i = 0; i < row.num_rows; ++i) {
+    sums = AddBytes(block, row.rows[i] + window.offset + c, row.pixel_bytes, window.columns, sums);
+  }
+  return sums;
+}
+
+template <class Block>
+FMTC_INLINE Bytes16 GreatestUnder(const PoolRow& row, const PoolWindow& window, const Block& block, int32_t c,
+                                  Bytes16 greatest) {
+  for (int32_t i = 0; i < row.num_rows; ++i) {
+    const uint8_t* p = row.rows[i] + window.offset + c;
+    for (ptrdiff_t x = 0; x < window.columns; ++x, p += row.pixel_bytes) greatest = Greater(greatest, block.Load(p));
+  }
+  return greatest;
+}
+
+// Quotients of 24 bits by 14 are exact in float when they are cut off.
+constexpr int32_t kMostAveraged = 1 << 14;
+
+void AverageRow(const PoolRow& row) {
+  if (row.num_rows * int64_t{row.kernel_columns} > kMostAveraged) return PlainAverage(row);
+  const ByteRange range(row.range);
+  for (int32_t column = 0; column < row.columns; ++column) {
+    const PoolWindow window = WindowOf(row, column);
+    const int32_t count = row.num_rows * static_cast<int32_t>(window.columns);
+    const Sums zeros = Sums::Of(count * row.range.zero), half = Sums::Of(count / 2);
+    const Floats divisor = Floats::Of(static_cast<float>(count));
+    uint8_t* out = row.out + column * row.out_pixel_bytes;
+    ForEachBlock(row.channels, [&](const auto& block, int32_t c) {
+      const Sums acc = SumUnder(row, window, block, c) - zeros;
+      const Sums is_below = Sums::Of(0).IsGreater(acc);
+      const Sums away = acc + half - half * (is_below + is_below);
+      Sums pack[kPackSums];
+      pack[0] = (Floats::Of(away) / divisor).Truncated();
+      for (int i = 1; i < kPackSums; ++i) pack[i] = pack[0];
+      Bytes16 pieces[kPackSums];
+      Packed(pack, range).Split(pieces);
+      block.Store(out + c, pieces[0]);
+    });
+  }
+}
+
+void MaximumRow(const PoolRow& row) {
+  const Bytes16 low = BytesOf(row.range.low), high = BytesOf(row.range.high);
+  for (int32_t column = 0; column < row.columns; ++column) {
+    const PoolWindow window = WindowOf(row, column);
+    uint8_t* out = row.out + column * row.out_pixel_bytes;
+    ForEachBlock(row.channels, [&](const auto& block, int32_t c) {
+      block.Store(out + c, Less(Greater(GreatestUnder(row, window, block, c, low), low), high));
+    });
+  }
+}
+
+void AddWindowsRow(const PoolRow& row, int32_t* sums) {
+  if (row.channels % kChannelBlock != 0) return PlainAddWindows(row, sums);
+  for (int32_t column = 0; column < row.columns; ++column, sums += row.channels) {
+    const PoolWindow window = WindowOf(row, column);
+    for (int32_t c = 0; c < row.channels; c += kChannelBlock) {
+      (SumUnder(row, window, WholeBlock(), c) + Sums::Load(sums + c)).Store(sums + c);
+    }
+  }
+}
+
+void RaiseMaximaRow(const PoolRow& row, uint8_t* maxima) {
+  for (int32_t column = 0; column < row.columns; ++column, maxima += row.channels) {
+    const PoolWindow window = WindowOf(row, column);
+    ForEachBlock(row.channels, [&](const auto& block, int32_t c) {
+      block.Store(maxima + c, GreatestUnder(row, window, block, c, block.Load(maxima + c)));
+    });
+  }
+}
+
+}  // namespace
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KERNELS_BYTE_ROWS_INL_H_

@@ -1,0 +1,283 @@
+// Convolutions and fully connected ops on vectors of sums. Included behind sums_*-inl.h.
+//
+// A tile of a few columns times a few blocks of 16 channels keeps its sums in registers while k runs. Where the rule is
+// float32 and the weights' zero point 0, as XNNPACK has it, they become bytes there; otherwise they take the way over
+// memory.
+#ifndef FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
+#define FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
+
+#include "region/kernels/rules-inl.h"
+#include "region/kernels/words-inl.h"
+
+namespace fmtc::region {
+namespace {
+
+// Up to kTileBlocks blocks of output channels of a group.
+struct ConvBlocks {
+  int32_t first;  // channel in the arrays
+  int32_t channels;
+  const int8_t* weights;
+  ptrdiff_t weights_of_block;
+  ptrdiff_t group;  // where its input channels begin
+  uint8_t* out;     // its channels of the row's first column
+};
+
+// Adds the taps of columns from `column` on. Reads whole words: the input's pixels have them, and what lies behind a
+// tap's channels meets weights of 0.
+template <int kColumns, int kBlocks>
+FMTC_INLINE void AddTaps(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column,
+                         Sums (&sums)[kColumns * kBlocks]) {
+  const int8_t* weights = blocks.weights;
+  for (int i = 0; i < taps.rows; ++i) {
+    const ptrdiff_t column_bytes = row.rows[i].column_bytes;
+    const uint8_t* tap = row.rows[i].first + column * column_bytes + blocks.group;
+    for (int j = 0; j < taps.columns; ++j, tap += row.tap_bytes) {
+      const uint8_t* const end = tap + taps.bytes;
+      for (const uint8_t* in = tap; in < end; in += kStepValues, weights += kChannelBlock * kStepValues) {
+        StepWeights w[kBlocks];
+        FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) w[b] = StepWeights::Load(weights + b * blocks.weights_of_block);
+        FMTC_UNROLL for (int t = 0; t < kColumns; ++t) {
+          const StepValues x = StepValues::Of(LoadWord(in + t * column_bytes));
+          FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
+            sums[t * kBlocks + b] = AddProducts(sums[t * kBlocks + b], x, w[b]);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <int kColumns, int kBlocks>
+FMTC_INLINE void StartSums(const int32_t* start, Sums (&sums)[kColumns * kBlocks]) {
+  FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
+    const Sums s = Sums::Load(start + b * kChannelBlock);
+    FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = s;
+  }
+}
+
+// --- From registers to bytes.
+
+// Bytes of a tile, zero point added and clamped; of the last block only its channels.
+template <int kColumns, int kBlocks, class LastBlock>
+FMTC_INLINE void StoreTile(const Sums (&rounded)[kColumns * kBlocks], const OutputRange& range, const LastBlock& last,
+                           uint8_t* out, ptrdiff_t pixel) {
+  constexpr int kCount = kColumns * kBlocks;
+  const ByteRange bytes(range);
+  FMTC_UNROLL for (int first = 0; first < kCount; first += kPackSums) {
+    Sums pack[kPackSums];
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) pack[i] = rounded[first + i < kCount ? first + i : kCount - 1];
+    Bytes16 pieces[kPackSums];
+    Packed(pack, bytes).Split(pieces);
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+      if (first + i >= kCount) continue;
+      const int block = (first + i) % kBlocks;
+      uint8_t* p = out + (first + i) / kBlocks * pixel + block * kChannelBlock;
+      if (block == kBlocks - 1) {
+        last.Store(p, pieces[i]);
+      } else {
+        WholeBlock().Store(p, pieces[i]);
+      }
+    }
+  }
+}
+
+template <int kColumns, int kBlocks>
+void Float32Tile(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column) {
+  Sums sums[kColumns * kBlocks];
+  StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
+  AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
+  FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
+    const Rule<Float32> rule(row.requantization, blocks.first + b * kChannelBlock);
+    FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
+  }
+  uint8_t* out = blocks.out + column * row.out_pixel_bytes;
+  const OutputRange& range = row.requantization.range;
+  if (blocks.channels == kBlocks * kChannelBlock) {
+    StoreTile<kColumns, kBlocks>(sums, range, WholeBlock(), out, row.out_pixel_bytes);
+  } else {
+    const PartOfBlock last(blocks.channels - (kBlocks - 1) * kChannelBlock);
+    StoreTile<kColumns, kBlocks>(sums, range, last, out, row.out_pixel_bytes);
+  }
+}
+
+// --- Over memory.
+
+struct TileSums {
+  int32_t values[kTileColumns][kTileBlocks * kChannelBlock];
+};
+
+template <int kColumns, int kBlocks>
+void SumTile(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, TileSums* tile) {
+  Sums sums[kColumns * kBlocks];
+  StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
+  AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
+  FMTC_UNROLL for (int t = 0; t < kColumns; ++t) {
+    FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) sums[t * kBlocks + b].Store(tile->values[t] + b * kChannelBlock);
+  }
+}
+
+// What the weights' zero point takes from each sum of a column.
+int32_t ZeroPointTerm(const MacRow& row, int32_t column, ptrdiff_t group) {
+  ByteSums sums;
+  for (int i = 0; i < row.kernel_rows; ++i) {
+    const uint8_t* tap = row.rows[i].first + column * row.rows[i].column_bytes + group;
+    for (int j = 0; j < row.kernel_columns; ++j, tap += row.tap_bytes) sums.Add(tap, row.in_channels);
+  }
+  return static_cast<int32_t>(static_cast<uint32_t>(row.weight_zero) * sums.Total());
+}
+
+// Less terms[column], of 16 channels or fewer, first the one that the sums' first column begins with.
+template <class Rounding>
+void RequantizeBlock(const MacRow& row, const int32_t* sums, const int32_t* terms, int32_t first, int32_t channels,
+                     int32_t columns, uint8_t* out) {
+  constexpr int kStride = kTileBlocks * kChannelBlock;
+  if constexpr (kHasRule<Rounding>) {
+    const Rule<Rounding> rule(row.requantization, first);
+    const ByteRange range(row.requantization.range);
+    const PartOfBlock part(channels);
+    for (int32_t t = 0; t < columns; t += kPackSums) {
+      Sums pack[kPackSums];
+      for (int i = 0; i < kPackSums; ++i) {
+        const int32_t column = t + i < columns ? t + i : columns - 1;
+        pack[i] = rule(Sums::Load(sums + column * kStride) - Sums::Of(terms[column]));
+      }
+      Bytes16 pieces[kPackSums];
+      Packed(pack, range).Split(pieces);
+      for (int i = 0; i < kPackSums && t + i < columns; ++i) part.Store(out + (t + i) * row.out_pixel_bytes, pieces[i]);
+    }
+  } else {
+    for (int32_t t = 0; t < columns; ++t) {
+      for (int32_t c = 0; c < channels; ++c) {
+        const uint32_t sum = static_cast<uint32_t>(sums[t * kStride + c]) - static_cast<uint32_t>(terms[t]);
+        out[t * row.out_pixel_bytes + c] = Rounding::Apply(static_cast<int32_t>(sum), row.requantization, first + c);
+      }
+    }
+  }
+}
+
+// --- Rows.
+
+using Float32TileFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t);
+using SumTileFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t, TileSums*);
+
+// By the number of blocks - 1 and of columns - 1.
+template <class Function>
+using TileTable = std::array<std::array<Function, kTileColumns>, kTileBlocks>;
+
+template <int kBlocks, size_t... kColumns>
+constexpr std::array<Float32TileFunction, kTileColumns> Float32TilesOf(std::index_sequence<kColumns...>) {
+  return {{Float32Tile<kColumns + 1, kBlocks>...}};
+}
+template <int kBlocks, size_t... kColumns>
+constexpr std::array<SumTileFunction, kTileColumns> SumTilesOf(std::index_sequence<kColumns...>) {
+  return {{SumTile<kColumns + 1, kBlocks>...}};
+}
+template <size_t... kBlocks>
+constexpr TileTable<Float32TileFunction> MakeFloat32Tiles(std::index_sequence<kBlocks...>) {
+  return {{Float32TilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
+}
+template <size_t... kBlocks>
+constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...>) {
+  return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
+}
+constexpr TileTable<Float32TileFunction> kFloat32Tiles = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
+constexpr TileTable<SumTileFunction> kSumTiles = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
+
+// Calls tile(blocks, column, columns) for all output channels of a group and the columns [first, end). The tiles of a
+// row are as equal as can be, for the smaller ones are the slower ones.
+template <class Tile>
+FMTC_INLINE void ForEachTile(const MacRow& row, const Taps& taps, int32_t group, int32_t first, int32_t end,
+                             const Tile& tile) {
+  const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
+  const int32_t padded = RoundUpTo(row.out_channels, kChannelBlock);
+  ConvBlocks blocks{group * padded,
+                    0,
+                    row.weights + group * padded / kChannelBlock * weights_of_block,
+                    weights_of_block,
+                    ptrdiff_t{group} * row.in_channels,
+                    row.out + group * row.out_channels};
+  constexpr int32_t kStep = kTileBlocks * kChannelBlock;
+  for (int32_t c = 0; c < row.out_channels; c += kStep) {
+    blocks.channels = row.out_channels - c < kStep ? row.out_channels - c : kStep;
+    int32_t tiles = (end - first + kTileColumns - 1) / kTileColumns;
+    for (int32_t column = first; column < end; --tiles) {
+      const int32_t columns = (end - column + tiles - 1) / tiles;
+      tile(blocks, column, columns);
+      column += columns;
+    }
+    blocks.first += kStep;
+    blocks.weights += kTileBlocks * weights_of_block;
+    blocks.out += kStep;
+  }
+}
+
+FMTC_INLINE int32_t NumBlocks(const ConvBlocks& blocks) {
+  return (blocks.channels + kChannelBlock - 1) / kChannelBlock;
+}
+
+// Whether all steps of all groups may read whole words.
+FMTC_INLINE bool ReadsWords(const MacRow& row) { return row.groups == 1 || row.in_channels % kStepValues == 0; }
+
+void Float32Row(const MacRow& row, const Taps& taps) {
+  for (int32_t group = 0; group < row.groups; ++group) {
+    ForEachTile(row, taps, group, 0, row.columns, [&](const ConvBlocks& blocks, int32_t column, int32_t columns) {
+      kFloat32Tiles[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column);
+    });
+  }
+}
+
+template <class Rounding>
+void RowOverMemory(const MacRow& row, const Taps& taps) {
+  constexpr int32_t kTogether = 64;  // columns whose zero point terms serve all channels
+  int32_t terms[kTogether] = {};
+  TileSums sums;
+  for (int32_t group = 0; group < row.groups; ++group) {
+    for (int32_t first = 0; first < row.columns; first += kTogether) {
+      const int32_t end = row.columns - first < kTogether ? row.columns : first + kTogether;
+      for (int32_t column = first; row.weight_zero != 0 && column < end; ++column) {
+        terms[column - first] = ZeroPointTerm(row, column, ptrdiff_t{group} * row.in_channels);
+      }
+      ForEachTile(row, taps, group, first, end, [&](const ConvBlocks& blocks, int32_t column, int32_t columns) {
+        kSumTiles[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, &sums);
+        for (int32_t c = 0; c < blocks.channels; c += kChannelBlock) {
+          const int32_t channels = blocks.channels - c < kChannelBlock ? blocks.channels - c : kChannelBlock;
+          RequantizeBlock<Rounding>(row, sums.values[0] + c, terms + column - first, blocks.first + c, channels,
+                                    columns, blocks.out + column * row.out_pixel_bytes + c);
+        }
+      });
+    }
+  }
+}
+
+template <class Rounding>
+void ConvRow(const MacRow& row) {
+  if (!ReadsWords(row)) return PlainConv<Rounding>(row);
+  const Taps taps = JoinTaps(row);
+  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0) return Float32Row(row, taps);
+  RowOverMemory<Rounding>(row, taps);
+}
+
+// One column: blocks of channels rather than columns side by side, so that sums need not wait for themselves.
+void AddProductsRow(const MacRow& row, int32_t* acc) {
+  const Taps taps = JoinTaps(row);
+  const Sums term = Sums::Of(row.weight_zero == 0 ? 0 : ZeroPointTerm(row, 0, 0));
+  constexpr int kBlocks = kTileColumns;
+  ConvBlocks blocks{0, 0, row.weights, WeightsOfBlock(taps), 0, nullptr};
+  const auto add = [&](auto count) {
+    constexpr int kCount = decltype(count)::value;
+    Sums sums[kCount];
+    for (int b = 0; b < kCount; ++b) sums[b] = Sums::Load(acc + b * kChannelBlock) - term;
+    AddTaps<1, kCount>(row, taps, blocks, 0, sums);
+    for (int b = 0; b < kCount; ++b) sums[b].Store(acc + b * kChannelBlock);
+    acc += kCount * kChannelBlock;
+    blocks.weights += kCount * blocks.weights_of_block;
+  };
+  int32_t left = (row.out_channels + kChannelBlock - 1) / kChannelBlock;
+  for (; left >= kBlocks; left -= kBlocks) add(std::integral_constant<int, kBlocks>());
+  for (; left > 0; --left) add(std::integral_constant<int, 1>());
+}
+
+}  // namespace
+}  // namespace fmtc::region
+
+#endif  // FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
