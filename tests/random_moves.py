@@ -22,6 +22,7 @@ class Moves:
     def _moves(self) -> list[tuple[Callable[[], list[Ref]], float]]:
         """The makers and how often they are taken."""
         return [
+            (self._transpose_conv, 1.5),
             (self._cut, 0.9),
             (self._split, 0.9),
             (self._mirror, 0.6),
@@ -135,4 +136,23 @@ class Moves:
             parts.append(other)
         result = self._tensor("joined", (*x.shape[:3], sum(part.shape[3] for part in parts)))
         self.graph.op("CONCATENATION", parts, [result], schema.ConcatenationOptionsT(axis=3), version=2)
+        return [result]
+
+    def _transpose_conv(self) -> list[Ref]:
+        """Of every padding, stride and kernel, with and without biases."""
+        x, rng = self._pick(), self.rng
+        strides = [int(rng.choice([s for s in (1, 2, 2, 3) if s == 1 or n * s <= _MOST_SIDE])) for n in x.shape[1:3]]
+        kernel = [int(rng.integers(1, 6)) for _ in range(2)]
+        padding = int(rng.choice([schema.Padding.SAME, schema.Padding.VALID]))
+        size = [n * stride for n, stride in zip(x.shape[1:3], strides, strict=True)]
+        if padding == schema.Padding.VALID:
+            size = [(n - 1) * stride + k for n, stride, k in zip(x.shape[1:3], strides, kernel, strict=True)]
+        channels = int(rng.integers(1, 17))
+        filters, biases = self._constants((channels, *kernel, x.shape[3]), channels, 0, x)
+        result = self._tensor("upsampled", (self.batch, *size, channels))
+        operands = [self._numbers(result.shape), filters, x, *([biases] if rng.random() < 0.7 else [])]
+        options = schema.TransposeConvOptionsT(
+            padding=padding, strideH=strides[0], strideW=strides[1], fusedActivationFunction=self._activation()
+        )
+        self.graph.op("TRANSPOSE_CONV", operands, [result], options, version=4)
         return [result]

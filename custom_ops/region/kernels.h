@@ -44,7 +44,7 @@ struct MacRow {
   const int8_t* weights;
   int32_t weight_zero;
   Requantization requantization;
-  uint8_t* out;
+  uint8_t* out;  // what lies between the channels of its columns is not touched
   ptrdiff_t out_pixel_bytes;
   int32_t columns;
 };

@@ -56,7 +56,7 @@ extern const Kind kMultiplyKind, kExtremumKind, kPreluKind;
 extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
 extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
-extern const Kind kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
+extern const Kind kTransposeConvKind, kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
 extern const Kind kArgMaxKind, kArgMaxPlacesKind, kBinaryKind, kUnaryKind, kCastKind;
 
 // Null if there is none of this number.

@@ -45,6 +45,8 @@ const Kind* FindKind(uint8_t number) {
     case kPrelu:
       return &kPreluKind;
     // Values that move, and transposed convolution.
+    case kTransposeConv:
+      return &kTransposeConvKind;
     case kMirrorPad:
       return &kMirrorPadKind;
     case kDepthToSpace:

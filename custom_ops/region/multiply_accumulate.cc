@@ -3,25 +3,15 @@
 
 #include "base/bytes.h"
 #include "region/kind.h"
+#include "region/mac.h"
 #include "region/window.h"
 
 namespace fmtc::region {
 namespace {
 
-constexpr uint8_t kDotLayout = 0;           // [channels / 16][k / 4][16][4]
-constexpr uint8_t kChannelLayout = 1;       // [kernel rows][kernel columns][channels]
-constexpr int32_t kDepthwiseRuleBlock = 8;  // channels that kBlocksRule treats alike
 constexpr uint32_t kWeightsAlignment = 64;
 constexpr uint32_t kMaxFactorBits = 0x7F800000;  // of float32: from here on infinite, not a number or negative
 constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
-
-uint64_t PaddedTo4(uint64_t channels) { return (channels + 3) / 4 * 4; }
-
-// Entries of the arrays of an entry for each output channel.
-uint64_t NumEntries(const OpView& op) {
-  const uint64_t groups = op.parameters<MacParameters>().groups;
-  return groups * PaddedTo16(op.output().channels / groups);
-}
 
 bool FitsMultipliers(const OpView& op, uint64_t entries) {
   const MacParameters& p = op.parameters<MacParameters>();
@@ -64,29 +54,51 @@ bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
   return true;
 }
 
-// What the three kinds have in common. `k`: weights of an output channel, `rows`: input rows that have weights of their
-// own.
-Status CheckMac(const OpView& op, uint8_t layout, uint64_t k, uint64_t rows) {
+}  // namespace
+
+Status CheckMac(const OpView& op, const MacShape& shape) {
   const MacParameters& p = op.parameters<MacParameters>();
   const uint8_t rule = op.op->rule;
-  const uint8_t last_rule = layout == kChannelLayout ? kBlocksRule : kRndnu;
-  if (rule < kDoubleRounding || rule > last_rule || p.layout != layout) return Status::kProgramUnsupported;
+  if (rule < kDoubleRounding || rule > shape.last_rule || p.layout != shape.layout) return Status::kProgramUnsupported;
   if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
   const TensorRecord& input = op.input(0);
   if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
     return Status::kProgramInvalid;
   }
   const uint64_t entries = NumEntries(op);
-  uint64_t rows_weights, weights;
-  const bool counts = CheckedMultiply(entries, k, &rows_weights) && CheckedMultiply(rows_weights, rows, &weights);
+  uint64_t rows_weights, weights, biases;
+  const bool counts = CheckedMultiply(entries, shape.k, &rows_weights) &&
+                      CheckedMultiply(rows_weights, shape.rows, &weights) &&
+                      CheckedMultiply(entries, shape.phases, &biases);
   if (!counts || !op.program->Has(p.weights_offset, weights, 1, kWeightsAlignment) ||
-      !op.program->Has(p.biases_offset, entries, 4, 4) || !FitsMultipliers(op, entries) ||
+      !op.program->Has(p.biases_offset, biases, 4, 4) || !FitsMultipliers(op, entries) ||
       (p.sums_offset != 0 && !op.program->Has(p.sums_offset, entries, 4, 4))) {
     return Status::kProgramInvalid;
   }
-  if (layout == kDotLayout) return ValidIf(FitsOrder(op, entries / kChannelBlock * rows, k / kStepValues));
+  if (shape.layout == kDotLayout) {
+    return ValidIf(FitsOrder(op, entries / kChannelBlock * shape.rows, shape.k / kStepValues));
+  }
   return ValidIf(p.order_offset == 0 && p.safe_offset == 0);
 }
+
+MacRow MakeMacRow(const OpView& op) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const Program& program = *op.program;
+  MacRow row{};
+  row.groups = p.groups;
+  row.multiplier = 1;
+  row.weights = program.At<int8_t>(p.weights_offset);
+  row.weight_zero = p.weight_zero;
+  row.requantization.biases = program.At<int32_t>(p.biases_offset);
+  row.requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
+  row.requantization.shifts = program.At<int8_t>(p.shifts_offset);
+  row.requantization.range = {p.zero, p.low, p.high};
+  row.in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
+  row.out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
+  return row;
+}
+
+namespace {
 
 // Memory for a row of padding, if any step reads one.
 bool FitsPaddingRow(const OpView& op) {
@@ -120,7 +132,7 @@ Status CheckConv(const OpView& op) {
       op.output().channels % p.groups != 0 || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  return CheckMac(op, kDotLayout, ConvWeights(op), 1);
+  return CheckMac(op, {kDotLayout, kRndnu, ConvWeights(op), 1, 1});
 }
 
 Status CheckDepthwise(const OpView& op) {
@@ -129,7 +141,7 @@ Status CheckDepthwise(const OpView& op) {
       uint64_t{p.group_channels} * op.input(0).channels != op.output().channels || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  return CheckMac(op, kChannelLayout, NumWindowTaps(op), 1);
+  return CheckMac(op, {kChannelLayout, kBlocksRule, NumWindowTaps(op), 1, 1});
 }
 
 Status CheckFullyConnected(const OpView& op) {
@@ -141,7 +153,7 @@ Status CheckFullyConnected(const OpView& op) {
     return Status::kProgramInvalid;
   }
   if (PaddedTo16(op.output().channels) * sizeof(int32_t) > op.op->memory_bytes) return Status::kProgramInvalid;
-  return CheckMac(op, kDotLayout, input.width * PaddedTo4(input.channels), input.height);
+  return CheckMac(op, {kDotLayout, kRndnu, input.width * PaddedTo4(input.channels), input.height, 1});
 }
 
 Range WindowRows(const OpView& op, int, int32_t step) {
@@ -150,23 +162,6 @@ Range WindowRows(const OpView& op, int, int32_t step) {
 
 Range WindowColumns(const OpView& op, int, Range columns) {
   return ColumnsUnder(op.parameters<MacParameters>().window, columns);
-}
-
-MacRow MakeRow(const OpView& op) {
-  const MacParameters& p = op.parameters<MacParameters>();
-  const Program& program = *op.program;
-  MacRow row{};
-  row.groups = p.groups;
-  row.multiplier = 1;
-  row.weights = program.At<int8_t>(p.weights_offset);
-  row.weight_zero = p.weight_zero;
-  row.requantization.biases = program.At<int32_t>(p.biases_offset);
-  row.requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
-  row.requantization.shifts = program.At<int8_t>(p.shifts_offset);
-  row.requantization.range = {p.zero, p.low, p.high};
-  row.in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
-  row.out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
-  return row;
 }
 
 // Moves to a share of the output channels, of `k` weights each.
@@ -236,15 +231,15 @@ uint64_t FullyConnectedMacs(const OpView& op) {
 }
 
 void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
-  MacRow row = MakeRow(op);
+  MacRow row = MakeMacRow(op);
   if (row.groups == 1) TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &row);
   RunWindows(op, access, kernels.conv[op.op->rule], step, &row);
 }
 
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
-  MacRow row = MakeRow(op);
+  MacRow row = MakeMacRow(op);
   row.multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
-  row.requantization.blocks_end = row.out_channels - row.out_channels % kDepthwiseRuleBlock;
+  row.requantization.blocks_end = row.out_channels - row.out_channels % kRuleBlock;
   RunWindows(op, access, kernels.depthwise[op.op->rule], step, &row);
 }
 
@@ -253,7 +248,7 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
   const uint64_t k = input.width * PaddedTo4(input.channels);
-  MacRow row = MakeRow(op);
+  MacRow row = MakeMacRow(op);
   TakeChannels(channels, k, op.op->rule, &row);
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;
   const uint64_t entries = PaddedTo16(static_cast<uint64_t>(row.out_channels));

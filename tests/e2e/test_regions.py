@@ -6,6 +6,7 @@ import importlib.resources
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -21,6 +22,7 @@ from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_byte
 from fmtc_tflite.profiling.live import measure_arena
 from fmtc_tflite.runtime.interpreter import available_runtimes, default_kernels, load_interpreter
 from fmtc_tflite.types import ConvertOptions
+from known_networks import inception_v3, mobilenet_v1
 from model_builder import ModelBuilder
 from pose_network import pose_network
 
@@ -41,6 +43,13 @@ MODELS: dict[str, dict[float, float]] = {
     "resnet18_cifar10_64_int8": {0: 0.275, 0.02: 0.255},
     "tinyengine_vww": {0: 99_000, 0.05: 96_000},
     "tinyengine_detection": {0: 285_000, 0.02: 282_000, 0.05: 277_000},
+}
+
+# The same for public architectures, whatever their weights.
+ARCHITECTURES: dict[str, tuple[Callable[[], bytes], dict[float, float]]] = {
+    "inception_v3": (inception_v3, {0: 0.32, 0.05: 0.32}),
+    "mobilenet_v1_0.75_192": (lambda: mobilenet_v1(0.75, 192), {0: 0.305, 0.02: 0.265, 0.05: 0.265}),
+    "person_detection": (lambda: mobilenet_v1(0.25, 96, 1, 2, "INT8"), {0: 0.4, 0.05: 0.335}),
 }
 
 
@@ -72,8 +81,8 @@ def converted(model: Path) -> Path:
     return model.with_name("demo_fmtc.tflite")
 
 
-def outputs(path: Path, runtime: str, kernels: str) -> list[np.ndarray]:
-    interpreter = load_interpreter(path, runtime, kernels=kernels)
+def outputs(path: Path, runtime: str, kernels: str, num_threads: int | None = None) -> list[np.ndarray]:
+    interpreter = load_interpreter(path, runtime, kernels=kernels, num_threads=num_threads)
     interpreter.allocate_tensors()
     number = interpreter.get_input_details()[0]["index"]
     results = []
@@ -95,6 +104,13 @@ def test_outputs_equal_under_every_kernel_set(model: Path, tmp_path: Path, runti
     assert result.returncode == 0, result.stderr
     assert kernel_set_of(load_model(target)) == kernels
     assert np.array_equal(outputs(model, runtime, kernels), outputs(target, runtime, kernels))
+
+
+def test_any_number_of_threads_gives_the_same(model: Path, converted: Path) -> None:
+    where = available_runtimes()[0], default_kernels()
+    expected = outputs(model, *where)
+    for threads in (1, 2, 4):
+        assert np.array_equal(outputs(converted, *where, num_threads=threads), expected)
 
 
 def test_report(converted: Path) -> None:
