@@ -156,3 +156,25 @@ class Moves:
         )
         self.graph.op("TRANSPOSE_CONV", operands, [result], options, version=4)
         return [result]
+
+    def _planes(self, name: str, shape: tuple[int, ...]) -> Ref:
+        """An input plane by plane, as PyTorch exports: of 8 bits, or quantized before or after it is transposed."""
+        planes = [shape[axis] for axis in (0, 3, 1, 2)]
+        kind = str(self.rng.choice(["8 bits", "before", "after"]))
+        if kind == "8 bits":
+            source = self.graph.input(name, planes, self.dtype, **self._quantization())
+            return self._transposed(source, self._tensor("transposed", shape, like=source))
+        image = self.graph.input(name, planes, "FLOAT32")
+        if kind == "before":
+            source = self._tensor("quantized", planes)
+            self.graph.op("QUANTIZE", [image], [source], schema.QuantizeOptionsT(), version=1)
+            return self._transposed(source, self._tensor("transposed", shape, like=source))
+        moved = self._transposed(image, self.graph.tensor(self._name("transposed"), shape, "FLOAT32"))
+        result = self._tensor("quantized", shape)
+        self.graph.op("QUANTIZE", [moved], [result], schema.QuantizeOptionsT(), version=1)
+        return result
+
+    def _transposed(self, source: Ref, result: Ref) -> Ref:
+        operands = [source, self._numbers([0, 2, 3, 1])]
+        self.graph.op("TRANSPOSE", operands, [result], schema.TransposeOptionsT(), version=2)
+        return result

@@ -206,10 +206,11 @@ def _check_type(rows: ArrayRows, spec: InputSpec) -> None:
     real_values = rows.dtype.kind == "f" and (spec.is_float or spec.takes_real_values)
     same = rows.dtype.newbyteorder("=") == spec.dtype
     if not (real_values or same or is_pixels(rows.dtype, spec)):
-        expected = spec.dtype.name + (" (already quantized)" if spec.is_8_bit else "")
+        is_pixel_type = is_pixels(spec.dtype, spec)
+        expected = spec.dtype.name + (" (pixels)" if is_pixel_type else " (already quantized)" * spec.is_8_bit)
         if spec.takes_real_values:
             expected += ", float32 (real values, quantized with the input's scale)"
-        if is_pixels(np.dtype(np.uint8), spec):
+        if is_pixels(np.dtype(np.uint8), spec) and not is_pixel_type:
             expected += " or uint8 (pixels)"
         raise CalibrationError(f"{rows.where}: got values of type {rows.dtype}, expected {expected} for {spec}")
 

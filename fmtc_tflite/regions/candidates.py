@@ -19,9 +19,10 @@ from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.rewrites import rewritten
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-_READS_ANY_SHAPE = ("FULLY_CONNECTED", *_RESHAPES)
+_READS_ANY_SHAPE = ("FULLY_CONNECTED", "ARG_MAX", "ARG_MIN", *_RESHAPES)
 _DTYPES = tuple(np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int64, np.int8))
 _LEAST_OPS = 2
 
@@ -220,14 +221,40 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     while end < len(group.ops) and group.ops[end].opcode in _RESHAPES:
         end += 1
     parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
-    if not all(parts):
+    first, second = (_part(subgraph, group, ops, build) for ops in parts)
+    return None if first is None or second is None else (first, second)
+
+
+def without_widening_ends(subgraph: Subgraph, group: Group, build: OpBuilder) -> tuple[Group, list[Op]] | None:
+    """A group without ops at its ends that write larger elements than they read, and these; None if there are none.
+
+    As a DEQUANTIZE: what it writes need not lie there while the group's other ops run.
+    """
+    ends = [op for op in group.ops if not is_reshape(op) and _widens(op) and set(op.outputs) <= set(group.outputs)]
+    read = {tensor for op in group.ops for tensor in op.inputs}
+    ends = [op for op in ends if not read & set(op.outputs)]
+    part = _part(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
+    return None if part is None else (part, ends)
+
+
+def _widens(op: Op) -> bool:
+    """Whether its output has larger elements than its inputs."""
+    sizes = [
+        max(t.dtype.itemsize for t in tensors if t is not None and t.data is None and t.dtype is not None)
+        for tensors in (op.inputs, op.outputs)
+    ]
+    return sizes[0] < sizes[1]
+
+
+def _part(subgraph: Subgraph, group: Group, ops: list[Op], build: OpBuilder) -> Group | None:
+    """A group of some of a group's ops; None if they cannot be one."""
+    if not ops:
         return None
     kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}
     try:
-        first, second = (_GroupBuilder(subgraph, ops, build, kept).build() for ops in parts)
+        return _GroupBuilder(subgraph, ops, build, kept).build()
     except _RefusedInGroup:
         return None
-    return first, second
 
 
 class _GroupBuilder:
@@ -261,8 +288,9 @@ class _GroupBuilder:
                     region_ops.append(each)
                 if each.source is not None:
                     self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
-        inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
+        region_ops = rewritten(region_ops, {self._tensors[output] for output in outputs})
+        inputs = self._read_from_outside(region_ops)
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)

@@ -252,6 +252,9 @@ def test_maps_are_selected_by_number_type_and_shape() -> None:
 def test_ops_are_selected_for_regions() -> None:
     report = convert(network(), execution="regions", exclude="op:2")
     assert [region["ops"] for region in report["regions"]] == [["CONV_2D", "CONV_2D"]]
+    ops = load_model(Path("m.tflite")).subgraphs[0].ops
+    stages = report["regions"][0]["stages"]
+    assert [ops[stage["last_op"]].outputs[0].name for stage in stages] == [stage["last"] for stage in stages]
     result = api.convert("m.tflite", options=ConvertOptions(exclude="op:99"), dry_run=True)
     assert result.warnings == ("--exclude 'op:99' matches nothing",)
 
