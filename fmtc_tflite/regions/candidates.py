@@ -23,7 +23,7 @@ from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.rewrites import rewritten
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-_READS_ANY_SHAPE = ("FULLY_CONNECTED", *_RESHAPES)
+_READS_ANY_SHAPE = ("FULLY_CONNECTED", "ARG_MAX", "ARG_MIN", *_RESHAPES)
 _DTYPES = tuple(np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int64, np.int8))
 _LEAST_OPS = 2
 
