@@ -106,6 +106,13 @@ class RandomChain {
     const int32_t choice = Draw(0, 3);
     if (choice == 3) {
       const uint8_t integers = Draw(0, 1) != 0 ? uint8_t{kInt32} : uint8_t{kInt64};
+      if (Draw(0, 1) != 0) {
+        const uint16_t places = builder_.AddTensor(kOutput, integers, 1, 1, t.channels);
+        const bool is_float = Draw(0, 1) != 0;
+        const uint16_t compared = is_float ? AddFloats(&random_, &builder_, from, kScratch) : from;
+        builder_.AddOpWithMemory(kArgMaxPlaces, Byte(1, 2), compared, places, size_t{8} * t.channels);
+        return;
+      }
       const uint16_t channels = builder_.AddTensor(kOutput, integers, t.height, t.width, 1);
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;
