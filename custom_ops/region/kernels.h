@@ -43,6 +43,7 @@ struct MacRow {
   int32_t multiplier;  // of depth
   const int8_t* weights;
   int32_t weight_zero;
+  bool has_small_factors;  // the float32 rule's factors are all below 1
   Requantization requantization;
   uint8_t* out;
   ptrdiff_t out_pixel_bytes;

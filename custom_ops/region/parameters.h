@@ -38,6 +38,8 @@ enum KindNumber : uint8_t {
   kCast = 33,
 };
 
+inline bool IsMacKind(uint8_t kind) { return kind == kConv || kind == kDepthwise || kind == kFullyConnected; }
+
 struct WindowParameters {
   uint16_t kernel_rows, kernel_columns;
   uint16_t row_stride, column_stride;

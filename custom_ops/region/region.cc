@@ -65,20 +65,20 @@ void RunStep(const Member& member, const RowKernels& kernels, const Trace* trace
              State* state) {
   const Program& program = *access->program;
   const OpView op{&program, &program.ops[index]};
-  const Kind& kind = *FindKind(op.op->kind);
+  const OpFacts& facts = state->ops[index];
+  const Kind& kind = *facts.kind;
   const int32_t step = state->next_step[index]++;
-  const bool accumulates = kind.accumulates(op);
   const Range window = state->tensors[op.op->output].window;
   access->share = ShareOf(op, kind, window, member.index, member.count);
   if (access->share.IsEmpty()) return;
-  const bool is_private = member.own_memory != nullptr && !accumulates;
+  const bool is_private = member.own_memory != nullptr && !facts.accumulates;
   access->own_memory = is_private ? member.own_memory : access->scratch + op.op->memory_offset;
   const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
   const uint64_t start = times ? trace->clock() : 0;
   kind.run(op, *access, kernels, step);
   if (times) trace->ticks[index] += trace->clock() - start;
-  if (accumulates && step + 1 < NumSteps(op, kind)) return;
-  const int32_t row = accumulates ? 0 : step;
+  if (facts.accumulates && step + 1 < facts.steps) return;
+  const int32_t row = facts.accumulates ? 0 : step;
   if (Pads(access->share)) WritePadding(*access, op.output(), access->share.columns, row);
   if (trace != nullptr) TraceRow(*access, *trace, op, window, row);
 }

@@ -1,6 +1,7 @@
 // Convolutions and fully connected ops of every level that this machine has, on rows of all shapes that their tiles
 // tell apart, beside the plain ones: the same bytes, none of another column, and no byte beyond the row's memory, which
 // is of exact size.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -118,6 +119,7 @@ class OwnedMac {
     std::vector<float> factors(entries_);
     std::vector<double> doubles(entries_);
     Bytes shifts(entries_);
+    const bool has_large = Draw(&random_, 0, 3) == 0;
     const int32_t spread = Draw(&random_, 0, 9) == 0 ? INT32_MAX : 100000;
     for (size_t i = 0; i < entries_; ++i) {
       biases[i] = Draw(&random_, -spread, spread);
@@ -125,9 +127,10 @@ class OwnedMac {
       shifts[i] = static_cast<uint8_t>(Draw(&random_, 0, 9) == 0 ? Draw(&random_, -31, 4) : Draw(&random_, -14, -6));
       factors[i] =
           std::ldexp(1.0f + static_cast<float>(Draw(&random_, 0, 1 << 22)) * 0x1p-22f, Draw(&random_, -14, -6));
-      if (Draw(&random_, 0, 20) == 0) factors[i] = std::ldexp(factors[i], Draw(&random_, 0, 60));
+      if (has_large && Draw(&random_, 0, 20) == 0) factors[i] = std::ldexp(factors[i], Draw(&random_, 0, 60));
       doubles[i] = static_cast<double>(factors[i]);
     }
+    row_.has_small_factors = rule == kFloat32Rule && *std::max_element(factors.begin(), factors.end()) < 1.0f;
     r.biases = reinterpret_cast<const int32_t*>(Keep(AsBytes(biases)));
     r.shifts = reinterpret_cast<const int8_t*>(Keep(shifts));
     r.multipliers = Keep(rule == kFloat32Rule   ? AsBytes(factors)

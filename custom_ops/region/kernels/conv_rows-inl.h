@@ -1,8 +1,8 @@
 // Convolutions and fully connected ops on vectors of sums. Included behind sums_*-inl.h.
 //
 // A tile of a few columns times a few blocks of 16 channels keeps its sums in registers while k runs. Where the rule is
-// float32 and the weights' zero point 0, as XNNPACK has it, they become bytes there; otherwise they take the way over
-// memory.
+// float32 with factors below 1 and the weights' zero point 0, as under XNNPACK, they become bytes there; otherwise they
+// take the way over memory.
 #ifndef FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 #define FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 
@@ -87,7 +87,7 @@ void Float32Tile(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, 
   StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
   AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
   FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
-    const Rule<Float32> rule(row.requantization, blocks.first + b * kChannelBlock);
+    const Rule<SmallFloat32> rule(row.requantization, blocks.first + b * kChannelBlock);
     FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
   }
   uint8_t* out = blocks.out + column * row.out_pixel_bytes;
@@ -253,7 +253,9 @@ template <class Rounding>
 void ConvRow(const MacRow& row) {
   if (!ReadsWords(row)) return PlainConv<Rounding>(row);
   const Taps taps = JoinTaps(row);
-  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0) return Float32Row(row, taps);
+  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0 && row.has_small_factors) {
+    return Float32Row(row, taps);
+  }
   RowOverMemory<Rounding>(row, taps);
 }
 

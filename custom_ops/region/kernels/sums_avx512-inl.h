@@ -53,8 +53,10 @@ struct Floats {
   static FMTC_INLINE Floats Of(Sums sums) { return {_mm512_cvtepi32_ps(sums.v)}; }
   FMTC_INLINE Floats operator*(Floats o) const { return {_mm512_mul_ps(v, o.v)}; }
   FMTC_INLINE Floats operator/(Floats o) const { return {_mm512_div_ps(v, o.v)}; }
-  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
-  FMTC_INLINE Sums Rounded(float limit) const { return {_mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(limit)))}; }
+  // `limit` stands for what is no number, too.
+  FMTC_INLINE Floats AtMost(float limit) const { return {_mm512_min_ps(v, _mm512_set1_ps(limit))}; }
+  // To nearest, ties to even; INT32_MIN where that is no int32.
+  FMTC_INLINE Sums Rounded() const { return {_mm512_cvtps_epi32(v)}; }
   FMTC_INLINE Sums Truncated() const { return {_mm512_cvttps_epi32(v)}; }
 };
 
@@ -147,7 +149,6 @@ struct ByteSums {
 
 // Values of `kRowsTogether` kernel rows in one column, beside each other for each of 16 channels; and weights likewise.
 constexpr int kRowsTogether = 4;
-constexpr int kCommonTaps = 3;  // of 3x3 kernels
 
 struct RowsValues {
   __m512i v;
@@ -175,10 +176,15 @@ constexpr int kMaxWeightParts = 3;
 struct RowsWeights {
   __m512i v;
 
-  // Of kRows rows, zeros for the others. Returns the number of parts.
+  // Of kRows rows, zeros for the others.
+  template <int kRows>
+  static FMTC_INLINE RowsWeights LoadPlain(const uint8_t* const* rows) {
+    return {RowsValues::Load<kRows>(WholeBlock(), rows).v};
+  }
+  // Likewise, less their zero point. Returns the number of parts.
   template <int kRows>
   static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
-    const __m512i weights = RowsValues::Load<kRows>(WholeBlock(), rows).v;
+    const __m512i weights = LoadPlain<kRows>(rows).v;
     parts[0] = {weights};
     if (zero == 0) return 1;
     constexpr __mmask64 kReal = 0x1111111111111111u * ((1u << kRows) - 1);
@@ -227,7 +233,11 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t col
     const __m512i bytes = _mm512_maskz_loadu_epi8(read, in + x * in_bytes);
     _mm512_storeu_si512(out + x * 4, _mm512_permutexvar_epi8(index, bytes));
   }
-  return x;
+  if (x == columns) return x;
+  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x) * in_bytes));
+  const __m512i bytes = _mm512_permutexvar_epi8(index, _mm512_maskz_loadu_epi8(last, in + x * in_bytes));
+  _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
+  return columns;
 }
 FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
   constexpr int32_t kPixels = 16;

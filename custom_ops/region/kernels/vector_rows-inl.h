@@ -20,7 +20,7 @@ RowKernels MakeRowKernels() {
   k.conv[kRndnu] = ConvRow<Rndnu>;
   k.depthwise[kDoubleRounding] = DepthwiseRow<DoubleRounding>;
   k.depthwise[kHalfUp] = DepthwiseRow<HalfUp>;
-  k.depthwise[kFloat32Rule] = DepthwiseRow<Float32>;
+  k.depthwise[kFloat32Rule] = Float32DepthwiseRow;
   k.depthwise[kBlocksRule] = DepthwiseRow<Blocks>;
   k.add[1] = AddRowWith<DoubleRoundingSum>;
   k.add[2] = AddRowWith<FixedPointSum>;
