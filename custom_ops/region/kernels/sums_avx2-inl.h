@@ -143,6 +143,13 @@ struct Packed {
   }
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  // Those of pixels of a sum each, `count` pixels.
+  template <int kSums>
+  FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
+    static_assert(kSums == 1);
+    WholeBlock().Store(p, _mm256_castsi256_si128(v));
+    if (count > 1) WholeBlock().Store(p + pixel_bytes, _mm256_extracti128_si256(v, 1));
+  }
   FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
     pieces[0] = _mm256_castsi256_si128(v);
     pieces[1] = _mm256_extracti128_si256(v, 1);

@@ -104,6 +104,21 @@ struct Packed {
   }
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
+  // Those of pixels of so many sums each, `count` pixels.
+  template <int kSums>
+  FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
+    if constexpr (kSums == 2) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(v));
+      if (count < 2) return;
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + pixel_bytes), _mm512_extracti64x4_epi64(v, 1));
+    } else {
+      Bytes16 pieces[kPackSums];
+      Split(pieces);
+      FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+        if (i < count) WholeBlock().Store(p + i * pixel_bytes, pieces[i]);
+      }
+    }
+  }
   FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
     pieces[0] = _mm512_castsi512_si128(v);
     pieces[1] = _mm512_extracti32x4_epi32(v, 1);
@@ -129,7 +144,8 @@ struct StepWeights {
 };
 
 FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
-  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x.v), "v"(w.v));
+  return sums;
 }
 
 // Sums of bytes.
