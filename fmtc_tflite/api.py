@@ -32,6 +32,7 @@ from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.session import run_profile
+from fmtc_tflite.profiling.tensor_dumps import TensorDumper
 from fmtc_tflite.regions.restoration import restore_regions
 from fmtc_tflite.rendering import check_available
 from fmtc_tflite.runtime.extensions import attached
@@ -210,10 +211,16 @@ def profile(
     options = options or ProfileOptions()
     sources = _paths([model, compare])
     contents = [(str(source), read_model_file(source)) for source in sources]
-    check_writable(outputs.paths, overwrite, [*sources, *_paths([options.data, options.memory_system])])
+    dumper = TensorDumper([content for _, content in contents], options)
+    dumped = [outputs.tensor_folder / name for name in dumper.file_names]
+    check_writable([*outputs.paths, *dumped], overwrite, [*sources, *_paths([options.data, options.memory_system])])
     with attached(options.extensions):
         document = run_profile(contents, options)
-    write_all(outputs.render(document), overwrite)
+        dumps = dumper.run()
+    if dumps:
+        document["dumps"] = [dump.to_dict() for dump in dumps]
+    values = [(outputs.tensor_folder / name, content) for dump in dumps for name, content in dump.files]
+    write_all([*outputs.render(document), *values], overwrite)
     return document
 
 

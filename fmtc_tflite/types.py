@@ -301,6 +301,7 @@ class EvaluateOptions(DataOptions):
       runtime: see load_interpreter; None = the first that is installed.
       beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
       extensions: what runs ops that the runtime lacks.
+      input_shapes: (input name, shape) of inputs whose shape the file leaves open.
     """
 
     data: str | Path = field()
@@ -311,6 +312,7 @@ class EvaluateOptions(DataOptions):
     runtime: str | None = None
     beam: tuple[str, ...] | None = None
     extensions: Extensions = NO_EXTENSIONS
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmtc_tflite.conversion.region_difference import first_difference
-from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.conversion.region_plans import PlannedRegion, planned_region
 from fmtc_tflite.conversion.region_verification import adversarial_samples
 from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
-from fmtc_tflite.graph.model import Op, Subgraph
+from fmtc_tflite.graph.model import Subgraph
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
@@ -29,7 +29,7 @@ from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.regions.candidates import Group, find_candidates, is_reshape
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
-from fmtc_tflite.regions.planner import plan_region, write_program
+from fmtc_tflite.regions.planner import plan_region
 from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from random_networks import random_network
 
@@ -87,10 +87,7 @@ def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -
 
 def _planned(subgraph: Subgraph, group: Group, kernel_set: int, share: float) -> PlannedRegion:
     plan = plan_region(group.region, int(share * sum(op.macs for op in group.region.ops)))
-    numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
-    ops = tuple(numbers.get(op.source, -1) for stage in plan.stages for op in stage.ops)
-    inputs = tuple(subgraph.tensors.index(tensor) for tensor in group.inputs)
-    return PlannedRegion(group, plan, write_program(plan, kernel_set), 0, 0, ops, inputs)
+    return planned_region(subgraph, group, plan, kernel_set)
 
 
 def _difference(

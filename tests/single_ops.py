@@ -99,7 +99,11 @@ class Maker:
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
             is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
-            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+            if is_quantized:
+                return self._reals(ref)
+            # What is found among NaNs depends on the runtime.
+            finds = self.opcode in ("ARG_MAX", "ARG_MIN")
+            return np.nan_to_num(any_floats(self.rng, ref.shape)) if finds else any_floats(self.rng, ref.shape)
         if ref.dtype in ("INT32", "INT64"):
             ends = np.iinfo(ref.dtype.lower())
             values = self.pick(
@@ -202,6 +206,26 @@ def _depthwise(maker: Maker) -> Ref:
     return y
 
 
+def _transpose_conv(maker: Maker) -> Ref:
+    """Of any padding; with VALID, outputs of which no input knows are left out."""
+    x = maker.input(maker.shape(24, 7))
+    padding, stride = maker.pick(SAME, VALID), [maker.integer(1, 3) for _ in range(2)]
+    kernel = [maker.pick(1, 2, 3, 3, 4, 5) for _ in range(2)]
+    sizes = []
+    for size, taps, step in zip(x.shape[1:3], kernel, stride, strict=True):
+        least = (size - 1) * step + (1 if padding == SAME else taps)
+        sizes.append(maker.integer(least, size * step) if padding == SAME else least)
+    channels = maker.pick(maker.integer(1, 24), 8, 16)
+    filters, biases, scale = maker.weights((channels, *kernel, x.shape[3]), 0, x)
+    y = maker.result((maker.batch, *sizes, channels), scale=scale)
+    operands = [maker.numbers("shape", y.shape), filters, x, *([biases] if biases is not None else [])]
+    options = schema.TransposeConvOptionsT(
+        padding=padding, strideH=stride[0], strideW=stride[1], fusedActivationFunction=maker.activation()
+    )
+    maker.graph.op("TRANSPOSE_CONV", operands, [y], options, version=4)
+    return y
+
+
 def _fully_connected(maker: Maker) -> Ref:
     inputs, outputs = maker.integer(1, 200), maker.integer(1, 60)
     x = maker.input((maker.batch, inputs))
@@ -213,15 +237,18 @@ def _fully_connected(maker: Maker) -> Ref:
 
 
 def _mean(maker: Maker) -> Ref:
-    x = maker.input(maker.shape(70, 15))
+    shape, axes = maker.shape(70, 15), maker.pick([1, 2], [1, 2], [2, 1], [2, 1], [-3, -2], [1], [2], [-2])
+    if maker.rng.random() < 0.1:
+        shape, axes = (shape[0], *shape[2:]), [1]
+    x = maker.input(shape)
     keep = bool(maker.integer(0, 1))
-    axes = maker.graph.constant(
-        "axes", np.array(maker.pick([1, 2], [1, 2], [1, 2], [2, 1], [2, 1], [-3, -2]), np.int32), 0
-    )
+    reduced = [axis % len(x.shape) for axis in axes]
+    keep = keep or reduced == [2]
+    constant = maker.numbers("axes", axes)
     own = maker.same_as(x) if maker.rng.random() < 0.2 else {"scale": maker.scale(x.scale * maker.pick(0.1, 0.5, 1, 2))}
-    shape = (x.shape[0], 1, 1, x.shape[3]) if keep else (x.shape[0], x.shape[3])
-    y = maker.result(shape, **own)
-    maker.graph.op("MEAN", [x, axes], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
+    sizes = [1 if axis in reduced else size for axis, size in enumerate(x.shape)]
+    y = maker.result(tuple(s for axis, s in enumerate(sizes) if keep or axis not in reduced), **own)
+    maker.graph.op("MEAN", [x, constant], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
     return y
 
 
@@ -399,10 +426,13 @@ def _resize(maker: Maker) -> Ref:
 
 
 def _arg_max(maker: Maker) -> Ref:
-    x = maker.input(maker.shape())
+    whole = maker.shape()
+    places = (whole[0], whole[1] * whole[2], whole[3])
+    shape, axis, dtype = maker.pick((whole, 3, maker.dtype), (places, 1, maker.dtype), (places, 1, "FLOAT32"))
+    x = maker.input(shape, dtype)
     kind = maker.pick("INT32", "INT64")
-    y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
-    axis = maker.graph.constant("axis", np.array(maker.pick(3, -1, [3]), np.int32), 0)
+    y = maker.graph.tensor("y", (*shape[:axis], *shape[axis + 1 :]), kind, scale=0)
+    axis = maker.graph.constant("axis", np.array(maker.pick(axis, axis - len(shape), [axis]), np.int32), 0)
     options = schema.ArgMaxOptionsT() if maker.opcode == "ARG_MAX" else schema.ArgMinOptionsT()
     options.outputType = getattr(schema.TensorType, kind)
     maker.graph.op(maker.opcode, [x, axis], [y], options, version=2)
@@ -412,6 +442,7 @@ def _arg_max(maker: Maker) -> Ref:
 _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
+    "TRANSPOSE_CONV": _transpose_conv,
     "FULLY_CONNECTED": _fully_connected,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,

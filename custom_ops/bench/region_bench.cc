@@ -72,6 +72,7 @@ class Subject {
     mac_.requantization.biases = biases_.data();
     mac_.requantization.multipliers = reinterpret_cast<const uint8_t*>(factors_.data());
     mac_.requantization.range = {128, 0, 255};
+    mac_.tap_weights = static_cast<ptrdiff_t>(padded);
     mac_.out = out_;
     mac_.out_pixel_bytes = shape.out_channels;
     mac_.columns = shape.columns;

@@ -152,9 +152,10 @@ uint64_t CostOf(const Program& program) {
     const OpRecord& record = program.ops[program.steps[i]];
     const OpView op{&program, &record};
     uint64_t of_value = 1;
-    if (record.kind == kConv || record.kind == kDepthwise || record.kind == kAveragePool || record.kind == kMaxPool) {
+    const bool adds_channels = record.kind == kConv || record.kind == kTransposeConv;
+    if (adds_channels || record.kind == kDepthwise || record.kind == kAveragePool || record.kind == kMaxPool) {
       const WindowParameters& w = *program.At<WindowParameters>(record.parameters_offset);
-      of_value = uint64_t{w.kernel_rows} * w.kernel_columns * (record.kind == kConv ? op.input(0).channels : 1);
+      of_value = uint64_t{w.kernel_rows} * w.kernel_columns * (adds_channels ? op.input(0).channels : 1);
     } else if (record.kind == kFullyConnected) {
       of_value = uint64_t{op.input(0).channels} * op.input(0).width;
     } else if (record.kind == kMean) {

@@ -45,6 +45,8 @@ const Kind* FindKind(uint8_t number) {
     case kPrelu:
       return &kPreluKind;
     // Values that move, and transposed convolution.
+    case kTransposeConv:
+      return &kTransposeConvKind;
     case kMirrorPad:
       return &kMirrorPadKind;
     case kDepthToSpace:
@@ -59,6 +61,8 @@ const Kind* FindKind(uint8_t number) {
       return &kUnaryKind;
     case kCast:
       return &kCastKind;
+    case kArgMaxPlaces:
+      return &kArgMaxPlacesKind;
     default:
       return nullptr;
   }

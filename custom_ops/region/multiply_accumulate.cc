@@ -3,25 +3,15 @@
 
 #include "base/bytes.h"
 #include "region/kind.h"
+#include "region/mac.h"
 #include "region/window.h"
 
 namespace fmtc::region {
 namespace {
 
-constexpr uint8_t kDotLayout = 0;           // [channels / 16][k / 4][16][4]
-constexpr uint8_t kChannelLayout = 1;       // [kernel rows][kernel columns][channels]
-constexpr int32_t kDepthwiseRuleBlock = 8;  // channels that kBlocksRule treats alike
 constexpr uint32_t kWeightsAlignment = 64;
 constexpr uint32_t kMaxFactorBits = 0x7F800000;  // of float32: from here on infinite, not a number or negative
 constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
-
-uint64_t PaddedTo4(uint64_t channels) { return (channels + 3) / 4 * 4; }
-
-// Entries of the arrays of an entry for each output channel.
-uint64_t NumEntries(const OpView& op) {
-  const uint64_t groups = op.parameters<MacParameters>().groups;
-  return groups * PaddedTo16(op.output().channels / groups);
-}
 
 bool FitsMultipliers(const OpView& op, uint64_t entries) {
   const MacParameters& p = op.parameters<MacParameters>();
@@ -64,29 +54,69 @@ bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
   return true;
 }
 
-// What the three kinds have in common. `k`: weights of an output channel, `rows`: input rows that have weights of their
-// own.
-Status CheckMac(const OpView& op, uint8_t layout, uint64_t k, uint64_t rows) {
+}  // namespace
+
+Status CheckMac(const OpView& op, const MacShape& shape) {
   const MacParameters& p = op.parameters<MacParameters>();
   const uint8_t rule = op.op->rule;
-  const uint8_t last_rule = layout == kChannelLayout ? kBlocksRule : kRndnu;
-  if (rule < kDoubleRounding || rule > last_rule || p.layout != layout) return Status::kProgramUnsupported;
+  if (rule < kDoubleRounding || rule > shape.last_rule || p.layout != shape.layout) return Status::kProgramUnsupported;
   if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
   const TensorRecord& input = op.input(0);
   if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
     return Status::kProgramInvalid;
   }
   const uint64_t entries = NumEntries(op);
-  uint64_t rows_weights, weights;
-  const bool counts = CheckedMultiply(entries, k, &rows_weights) && CheckedMultiply(rows_weights, rows, &weights);
+  uint64_t rows_weights, weights, biases;
+  const bool counts = CheckedMultiply(entries, shape.k, &rows_weights) &&
+                      CheckedMultiply(rows_weights, shape.rows, &weights) &&
+                      CheckedMultiply(entries, shape.phases, &biases);
   if (!counts || !op.program->Has(p.weights_offset, weights, 1, kWeightsAlignment) ||
-      !op.program->Has(p.biases_offset, entries, 4, 4) || !FitsMultipliers(op, entries) ||
+      !op.program->Has(p.biases_offset, biases, 4, 4) || !FitsMultipliers(op, entries) ||
       (p.sums_offset != 0 && !op.program->Has(p.sums_offset, entries, 4, 4))) {
     return Status::kProgramInvalid;
   }
-  if (layout == kDotLayout) return ValidIf(FitsOrder(op, entries / kChannelBlock * rows, k / kStepValues));
+  if (shape.layout == kDotLayout) {
+    return ValidIf(FitsOrder(op, entries / kChannelBlock * shape.rows, shape.k / kStepValues));
+  }
   return ValidIf(p.order_offset == 0 && p.safe_offset == 0);
 }
+
+namespace {
+
+bool HasSmallFactors(const OpView& op) {
+  if (op.op->rule != kFloat32Rule) return false;
+  const uint8_t* factors = op.program->At<uint8_t>(op.parameters<MacParameters>().multipliers_offset);
+  const uint64_t entries = NumEntries(op);
+  for (uint64_t i = 0; i < entries; ++i) {
+    if (!(Load<float>(factors + 4 * i) < 1.0f)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void PrepareMacRow(const OpView& op, MacRow* row) {
+  const MacParameters& p = op.parameters<MacParameters>();
+  const Program& program = *op.program;
+  *row = {};
+  row->groups = p.groups;
+  row->multiplier = 1;
+  row->weights = program.At<int8_t>(p.weights_offset);
+  row->weight_zero = p.weight_zero;
+  row->has_small_factors = HasSmallFactors(op);
+  row->requantization.biases = program.At<int32_t>(p.biases_offset);
+  row->requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
+  row->requantization.shifts = program.At<int8_t>(p.shifts_offset);
+  row->requantization.range = {p.zero, p.low, p.high};
+  row->in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
+  row->out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
+  row->requantization.blocks_end = row->out_channels - row->out_channels % kRuleBlock;
+  row->stride = row->dilation = 1;
+  row->pixel_bytes = row->tap_bytes = op.input(0).pixel_bytes;
+  row->out_pixel_bytes = op.output().pixel_bytes;
+}
+
+namespace {
 
 // Memory for a row of padding, if any step reads one.
 bool FitsPaddingRow(const OpView& op) {
@@ -120,7 +150,7 @@ Status CheckConv(const OpView& op) {
       op.output().channels % p.groups != 0 || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  return CheckMac(op, kDotLayout, ConvWeights(op), 1);
+  return CheckMac(op, {kDotLayout, kRndnu, ConvWeights(op), 1, 1});
 }
 
 Status CheckDepthwise(const OpView& op) {
@@ -129,7 +159,7 @@ Status CheckDepthwise(const OpView& op) {
       uint64_t{p.group_channels} * op.input(0).channels != op.output().channels || !FitsKernel(op)) {
     return Status::kProgramInvalid;
   }
-  return CheckMac(op, kChannelLayout, NumWindowTaps(op), 1);
+  return CheckMac(op, {kChannelLayout, kBlocksRule, NumWindowTaps(op), 1, 1});
 }
 
 Status CheckFullyConnected(const OpView& op) {
@@ -141,7 +171,7 @@ Status CheckFullyConnected(const OpView& op) {
     return Status::kProgramInvalid;
   }
   if (PaddedTo16(op.output().channels) * sizeof(int32_t) > op.op->memory_bytes) return Status::kProgramInvalid;
-  return CheckMac(op, kDotLayout, input.width * PaddedTo4(input.channels), input.height);
+  return CheckMac(op, {kDotLayout, kRndnu, input.width * PaddedTo4(input.channels), input.height, 1});
 }
 
 Range WindowRows(const OpView& op, int, int32_t step) {
@@ -152,38 +182,9 @@ Range WindowColumns(const OpView& op, int, Range columns) {
   return ColumnsUnder(op.parameters<MacParameters>().window, columns);
 }
 
-bool HasSmallFactors(const OpView& op) {
-  if (op.op->rule != kFloat32Rule) return false;
-  const uint8_t* factors = op.program->At<uint8_t>(op.parameters<MacParameters>().multipliers_offset);
-  const uint64_t entries = NumEntries(op);
-  for (uint64_t i = 0; i < entries; ++i) {
-    if (!(Load<float>(factors + 4 * i) < 1.0f)) return false;
-  }
-  return true;
-}
-
-void PrepareRow(const OpView& op, MacRow* row) {
-  const MacParameters& p = op.parameters<MacParameters>();
-  const Program& program = *op.program;
-  *row = {};
-  row->groups = p.groups;
-  row->multiplier = 1;
-  row->weights = program.At<int8_t>(p.weights_offset);
-  row->weight_zero = p.weight_zero;
-  row->has_small_factors = HasSmallFactors(op);
-  row->requantization.biases = program.At<int32_t>(p.biases_offset);
-  row->requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
-  row->requantization.shifts = program.At<int8_t>(p.shifts_offset);
-  row->requantization.range = {p.zero, p.low, p.high};
-  row->in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
-  row->out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
-  row->pixel_bytes = op.input(0).pixel_bytes;
-  row->out_pixel_bytes = op.output().pixel_bytes;
-}
-
 void PrepareConv(const OpView& op, MacRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
-  PrepareRow(op, row);
+  PrepareMacRow(op, row);
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
   row->stride = w.column_stride;
@@ -194,15 +195,13 @@ void PrepareConv(const OpView& op, MacRow* row) {
 void PrepareDepthwise(const OpView& op, MacRow* row) {
   PrepareConv(op, row);
   row->multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
-  row->requantization.blocks_end = row->out_channels - row->out_channels % kDepthwiseRuleBlock;
+  row->tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
 }
 
 void PrepareFullyConnected(const OpView& op, MacRow* row) {
-  PrepareRow(op, row);
+  PrepareMacRow(op, row);
   row->kernel_rows = 1;
   row->kernel_columns = static_cast<int32_t>(op.input(0).width);
-  row->stride = row->dilation = 1;
-  row->tap_bytes = row->pixel_bytes;
   row->columns = 1;
 }
 
@@ -216,10 +215,16 @@ void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
   row->out_channels = channels.end - channels.first;
 }
 
+// Output channels of DEPTHWISE that read the input channel of their own number.
+bool KeepsChannels(const OpView& op) {
+  return op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
+}
+
 using MacFunction = void (*)(const MacRow&);
 
 // Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
 void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, KernelRow* rows) {
+  const int32_t first_channel = KeepsChannels(op) ? access.share.channels.first : 0;
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
   const int32_t height = static_cast<int32_t>(input.height);
@@ -234,7 +239,7 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   const uint32_t between = w.row_dilation < input.depth ? w.row_dilation : w.row_dilation % input.depth;
   uint32_t slot = row < height ? SlotOf(input, row) : 0;
   for (; i < w.kernel_rows && row < height; ++i, row += w.row_dilation) {
-    rows[i] = {memory + size_t{slot} * input.row_bytes, column_bytes};
+    rows[i] = {memory + size_t{slot} * input.row_bytes + first_channel, column_bytes};
     slot += between;
     if (slot >= input.depth) slot -= input.depth;
   }
@@ -275,14 +280,21 @@ bool TakesAllChannels(const OpView& op, const RowAccess& access) {
 
 void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   MacRow* row = access.FactsOf(op).row;
-  if (TakesAllChannels(op, access)) return RunWindows(op, access, kernels.conv[op.op->rule], step, row);
+  const auto function = kernels.conv[op.op->rule];
+  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
   MacRow part = *row;
   TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &part);
-  RunWindows(op, access, kernels.conv[op.op->rule], step, &part);
+  RunWindows(op, access, function, step, &part);
 }
 
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
-  RunWindows(op, access, kernels.depthwise[op.op->rule], step, access.FactsOf(op).row);
+  MacRow* row = access.FactsOf(op).row;
+  const auto function = kernels.depthwise[op.op->rule];
+  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
+  MacRow part = *row;
+  TakeChannels(access.share.channels, 1, op.op->rule, &part);
+  part.requantization.blocks_end -= access.share.channels.first;
+  RunWindows(op, access, function, step, &part);
 }
 
 void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
@@ -323,6 +335,8 @@ constexpr Kind MakeDepthwise() {
   kind.check = CheckDepthwise;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
+  kind.splits_channels = KeepsChannels;
+  kind.keeps_channels = true;
   kind.macs = DepthwiseMacs;
   kind.prepare = PrepareDepthwise;
   kind.run = RunDepthwise;

@@ -102,6 +102,7 @@ template void PlainConv<HalfUp>(const MacRow& row);
 template void PlainConv<Float32>(const MacRow& row);
 template void PlainConv<Float64>(const MacRow& row);
 template void PlainConv<Rndnu>(const MacRow& row);
+template void PlainConv<Blocks>(const MacRow& row);
 
 void PlainAddProducts(const MacRow& row, int32_t* acc) {
   const Taps taps = JoinTaps(row);

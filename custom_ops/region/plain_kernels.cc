@@ -10,6 +10,7 @@ constexpr RowKernels MakePlainRowKernels() {
   k.conv[kFloat32Rule] = PlainConv<Float32>;
   k.conv[kFloat64Rule] = PlainConv<Float64>;
   k.conv[kRndnu] = PlainConv<Rndnu>;
+  k.conv[kBlocksRule] = PlainConv<Blocks>;
   k.depthwise[kDoubleRounding] = PlainDepthwise<DoubleRounding>;
   k.depthwise[kHalfUp] = PlainDepthwise<HalfUp>;
   k.depthwise[kFloat32Rule] = PlainDepthwise<Float32>;

@@ -13,6 +13,19 @@ constexpr uint8_t kFloatWithAddend = 7;
 constexpr int32_t kMeanRuleBlock = 16;       // channels that kBlocksRule treats alike
 constexpr uint32_t kMaxPoolTaps = 1u << 22;  // whose sum of values fits 32 bits
 
+// Of one row, or of the input's, each the mean of its own row.
+bool MeanAccumulates(const OpView& op) { return op.output().height == 1; }
+
+Range MeanColumns(const OpView& op, int operand, Range columns) {
+  return op.output().width == 1 ? AllColumns(op, operand, columns) : columns;
+}
+
+// Rows, columns or both come to one.
+bool FitsMeanShape(const TensorRecord& input, const TensorRecord& output) {
+  const bool fits_rows = output.height == 1 || (output.height == input.height && output.width == 1);
+  return fits_rows && (output.width == 1 || output.width == input.width) && output.channels == input.channels;
+}
+
 Status CheckMean(const OpView& op) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const uint8_t rule = op.op->rule;
@@ -21,9 +34,11 @@ Status CheckMean(const OpView& op) {
     return Status::kProgramUnsupported;
   }
   const TensorRecord& output = op.output();
-  bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(output) && output.height == 1 && output.width == 1 &&
-              output.channels == op.input(0).channels && AreZero(p.reserved0) && AreZero(p.reserved1) &&
-              PaddedTo16(output.channels) * sizeof(int32_t) <= op.op->memory_bytes;
+  uint64_t memory;
+  bool fits = IsScratch8Bit(op.input(0)) && IsScratch8Bit(output) && FitsMeanShape(op.input(0), output) &&
+              AreZero(p.reserved0) && AreZero(p.reserved1) &&
+              CheckedMultiply(PaddedTo16(output.channels) * sizeof(int32_t), output.width, &memory) &&
+              memory <= op.op->memory_bytes;
   if (is_float) {
     fits = fits && std::isfinite(p.factor) && std::isfinite(p.addend);
   } else {
@@ -39,24 +54,32 @@ int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
   return MultiplyDoubleRounding(acc, p.multiplier, p.shift);
 }
 
-void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+// What the sums of some channels come to.
+void WriteMeans(const OpView& op, const int32_t* sums, Range own, uint8_t* out) {
   const MeanParameters& p = op.parameters<MeanParameters>();
-  const TensorRecord& input = op.input(0);
-  const int32_t channels = static_cast<int32_t>(input.channels);
-  const Range own = access.share.channels;
-  int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op));
-  if (step == 0) {
-    for (int32_t c = own.first; c < own.end; ++c) acc[c] = p.start;
-  }
-  kernels.add_columns(access.Read(input, step, 0) + own.first, input.pixel_bytes, static_cast<int32_t>(input.width),
-                      own.end - own.first, acc + own.first);
-  if (step + 1 < static_cast<int32_t>(input.height)) return;
+  const int32_t channels = static_cast<int32_t>(op.output().channels);
   const OutputRange range{p.zero, p.low, p.high};
-  uint8_t* out = access.Write(op.output(), 0, 0);
   for (int32_t c = own.first; c < own.end; ++c) {
     uint8_t rule = op.op->rule;
     if (rule == kBlocksRule) rule = c < channels - channels % kMeanRuleBlock ? kHalfUp : kDoubleRounding;
-    out[c] = AddZeroAndClamp(Multiply(p, rule, acc[c]), range);
+    out[c] = AddZeroAndClamp(Multiply(p, rule, sums[c]), range);
+  }
+}
+
+void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const TensorRecord& input = op.input(0);
+  const Range own = access.share.channels, columns = access.Window(op);
+  const bool accumulates = MeanAccumulates(op), of_row = op.output().width == 1;
+  const int32_t summed_columns = of_row ? static_cast<int32_t>(input.width) : 1;
+  int32_t* sums = reinterpret_cast<int32_t*>(access.OwnMemory(op));
+  for (int32_t column = columns.first; column < columns.end; ++column, sums += PaddedTo16(input.channels)) {
+    if (!accumulates || step == 0) {
+      for (int32_t c = own.first; c < own.end; ++c) sums[c] = op.parameters<MeanParameters>().start;
+    }
+    kernels.add_columns(access.Read(input, step, of_row ? 0 : column) + own.first, input.pixel_bytes, summed_columns,
+                        own.end - own.first, sums + own.first);
+    if (accumulates && step + 1 < static_cast<int32_t>(input.height)) continue;
+    WriteMeans(op, sums, own, access.Write(op.output(), accumulates ? 0 : step, column));
   }
 }
 
@@ -167,9 +190,10 @@ constexpr Kind MakeMean() {
   Kind kind;
   kind.parameter_bytes = sizeof(MeanParameters);
   kind.check = CheckMean;
-  kind.accumulates = Always;
-  kind.columns = AllColumns;
+  kind.accumulates = MeanAccumulates;
+  kind.columns = MeanColumns;
   kind.splits_channels = Always;
+  kind.keeps_channels = true;
   kind.run = RunMean;
   return kind;
 }

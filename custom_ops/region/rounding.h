@@ -15,7 +15,8 @@ enum Rule : uint8_t {
   kFloat32Rule = 3,
   kFloat64Rule = 4,
   kRndnu = 5,
-  kBlocksRule = 6,  // DEPTHWISE and MEAN: kHalfUp for the channels of whole blocks, kDoubleRounding for the others
+  kBlocksRule = 6,  // DEPTHWISE, TRANSPOSE_CONV and MEAN: kHalfUp for the channels of whole blocks, kDoubleRounding for
+                    // the others
 };
 constexpr int kNumRules = 7;  // as an array has them
 

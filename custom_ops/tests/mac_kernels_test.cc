@@ -41,7 +41,7 @@ class OwnedMac {
       row_.in_channels = Draw(&random_, 1, 70);
       row_.out_channels = row_.in_channels * row_.multiplier;
     } else {
-      row_.groups = Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;
+      row_.groups = rule != kBlocksRule && Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;
       row_.in_channels = Draw(&random_, 1, row_.groups > 1 ? 12 : 40);
       row_.out_channels = Draw(&random_, 1, row_.groups > 1 ? 40 : 100);
     }
@@ -51,7 +51,7 @@ class OwnedMac {
     row_.tap_bytes = row_.dilation * row_.pixel_bytes;
     AddRows();
     AddWeights(depthwise);
-    AddRequantization(depthwise, rule);
+    AddRequantization(rule);
     row_.out_pixel_bytes = row_.groups * row_.out_channels + Draw(&random_, 0, 5);
   }
 
@@ -99,6 +99,7 @@ class OwnedMac {
 
   void AddWeights(bool depthwise) {
     const size_t padded = RoundUp(static_cast<size_t>(row_.out_channels), 16);
+    row_.tap_weights = static_cast<ptrdiff_t>(padded);
     const size_t taps = static_cast<size_t>(row_.kernel_rows * row_.kernel_columns);
     const size_t in_channels = static_cast<size_t>(row_.in_channels), tap = RoundUp(in_channels, 4);
     entries_ = padded * static_cast<size_t>(row_.groups);
@@ -111,10 +112,10 @@ class OwnedMac {
     row_.weights = reinterpret_cast<const int8_t*>(Keep(weights));
   }
 
-  void AddRequantization(bool depthwise, uint8_t rule) {
+  void AddRequantization(uint8_t rule) {
     Requantization& r = row_.requantization;
     r.range = {Draw(&random_, 0, 255), Draw(&random_, 0, 200), Draw(&random_, 100, 255)};
-    r.blocks_end = depthwise ? row_.out_channels - row_.out_channels % 8 : 0;
+    r.blocks_end = row_.out_channels - row_.out_channels % 8;
     std::vector<int32_t> biases(entries_), multipliers(entries_);
     std::vector<float> factors(entries_);
     std::vector<double> doubles(entries_);
@@ -150,8 +151,7 @@ void TestConvolutions(const RowKernels& kernels) {
   const RowKernels& plain = PlainRowKernels();
   for (int i = 0; i < 2000; ++i) {
     const bool depthwise = i % 2 != 0;
-    const uint8_t rule =
-        static_cast<uint8_t>(Draw(&random, 0, 1) != 0 ? +kFloat32Rule : Draw(&random, 1, 5 + depthwise));
+    const uint8_t rule = static_cast<uint8_t>(Draw(&random, 0, 1) != 0 ? +kFloat32Rule : Draw(&random, 1, 6));
     OwnedMac mac(&random, depthwise, rule);
     EXPECT(depthwise ? mac.Run(kernels.depthwise[rule]) == mac.Run(plain.depthwise[rule])
                      : mac.Run(kernels.conv[rule]) == mac.Run(plain.conv[rule]));

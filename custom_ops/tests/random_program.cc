@@ -69,12 +69,7 @@ class RandomChain {
       return AddQuantize(&random_, &builder_, numbers, last_);
     }
     last_ = AddScratch(height, width, channels);
-    if (choice == 0) {
-      const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
-      const int32_t plane = static_cast<int32_t>(height * width);
-      builder_.AddOp(kTranspose, 1, {input}, last_, TransposeParameters{static_cast<int32_t>(width), 1, plane, 0});
-      return;
-    }
+    if (choice == 0) return AddTranspose();
     const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
     const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
     if (choice == 1) {
@@ -84,6 +79,18 @@ class RandomChain {
     } else {
       builder_.AddOp(kCopy, 1, {input}, last_);
     }
+  }
+
+  // The region's input plane by plane, of 8 bits or of numbers that are quantized behind it.
+  void AddTranspose() {
+    const TensorRecord t = last();
+    const bool has_numbers = Draw(0, 2) == 0;
+    const uint8_t type = has_numbers ? uint8_t{kFloat32} : EightBit();
+    const uint16_t input = builder_.AddTensor(kInput, type, 1, 1, t.height * t.width * t.channels);
+    const uint16_t moved = has_numbers ? builder_.AddTensor(kScratch, kFloat32, t.height, t.width, t.channels) : last_;
+    const int32_t plane = static_cast<int32_t>(t.height * t.width);
+    builder_.AddOp(kTranspose, 1, {input}, moved, TransposeParameters{static_cast<int32_t>(t.width), 1, plane, 0});
+    if (has_numbers) AddQuantize(&random_, &builder_, moved, last_);
   }
 
   void AddTableOp(uint16_t from, uint16_t to) {
@@ -99,6 +106,13 @@ class RandomChain {
     const int32_t choice = Draw(0, 3);
     if (choice == 3) {
       const uint8_t integers = Draw(0, 1) != 0 ? uint8_t{kInt32} : uint8_t{kInt64};
+      if (Draw(0, 1) != 0) {
+        const uint16_t places = builder_.AddTensor(kOutput, integers, 1, 1, t.channels);
+        const bool is_float = Draw(0, 1) != 0;
+        const uint16_t compared = is_float ? AddFloats(&random_, &builder_, from, kScratch) : from;
+        builder_.AddOpWithMemory(kArgMaxPlaces, Byte(1, 2), compared, places, size_t{8} * t.channels);
+        return;
+      }
       const uint16_t channels = builder_.AddTensor(kOutput, integers, t.height, t.width, 1);
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;
@@ -116,7 +130,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 16)) {
+    switch (Draw(0, 18)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -147,6 +161,9 @@ class RandomChain {
         return AddSpaceToDepth();
       case 14:
         return AddFloatOps();
+      case 16:
+      case 17:
+        return AddTransposeConv();
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
@@ -291,8 +308,10 @@ class RandomChain {
     p.high = Byte(128);
     p.addend = static_cast<float>(Draw(-100, 100)) * 0.37f;
     constexpr uint8_t kRules[] = {1, 2, 3, 6, 7};
-    const uint16_t to = AddScratch(1, 1, last().channels);
-    builder_.AddOp(kMean, kRules[Draw(0, 4)], {last_}, to, p, RoundUp(last().channels, 16) * sizeof(int32_t));
+    const int32_t form = Draw(0, 3);  // of rows, of columns, or of both
+    const uint16_t to = AddScratch(form == 0 ? last().height : 1, form == 1 ? last().width : 1, last().channels);
+    const size_t sums = builder_.tensor(to).width * RoundUp(last().channels, 16);
+    builder_.AddOp(kMean, kRules[Draw(0, 4)], {last_}, to, p, sums * sizeof(int32_t));
     last_ = to;
   }
 
@@ -345,6 +364,47 @@ class RandomChain {
     const uint16_t to = AddScratch(sizes[0], sizes[1], sizes[2]);
     builder_.AddOp(kConcatenation, 1, std::vector<uint16_t>(times, last_), to, p);
     last_ = to;
+  }
+
+  // Any kernel, stride and padding; as many outputs as have an input, or a few less.
+  void AddTransposeConv() {
+    PadPixel();
+    MacParameters p{};
+    p.window = AnyWindow(false);
+    WindowParameters& w = p.window;
+    w.row_stride = std::min(w.row_stride, w.kernel_rows);
+    w.column_stride = std::min(w.column_stride, w.kernel_columns);
+    p.groups = 1;
+    p.group_channels = last().channels;
+    const uint32_t height = TransposedSize(last().height, w.kernel_rows, w.row_stride, w.above);
+    const uint32_t width = TransposedSize(last().width, w.kernel_columns, w.column_stride, w.left);
+    PadTransposedColumns(w, width);
+    const uint32_t channels = Number(1, 20);
+    const size_t entries = RoundUp(channels, 16);
+    const size_t k = size_t{w.kernel_rows} * w.kernel_columns * RoundUp(last().channels, 4);
+    p.weight_zero = Draw(0, 1) != 0 ? int8_t{0} : static_cast<int8_t>(Draw(-128, 127));
+    p.weights_offset = builder_.AddArray(DotWeights(entries, k, last().channels), 64);
+    const uint8_t rule = AddRequantization(entries, kBlocksRule, &p);
+    const size_t phases = size_t{w.row_stride} * w.column_stride;
+    p.biases_offset = builder_.AddArray(Values<int32_t>(entries * phases, -20000, 20000));
+    const uint16_t to = AddScratch(height, width, channels);
+    builder_.AddOp(kTransposeConv, rule, {last_}, to, p, size_t{w.kernel_columns} * last().pixel_bytes);
+    last_ = to;
+  }
+
+  uint32_t TransposedSize(uint32_t input, uint32_t kernel, uint32_t stride, uint32_t before) {
+    const uint32_t most = std::min((input - 1) * stride + kernel - before, 2 * kMaxSide);
+    return std::max(most - std::min(most, Number(0, 2)), 1u);
+  }
+
+  void PadTransposedColumns(const WindowParameters& w, uint32_t width) {
+    TensorRecord& t = builder_.tensor(last_);
+    const int32_t stride = w.column_stride, kernel = w.kernel_columns, before = w.left;
+    const int32_t taps = (kernel - 1 - before % stride) / stride + 1;
+    const int32_t left = taps - 1 - before / stride;
+    const int32_t right = (static_cast<int32_t>(width) - 1 + before) / stride + 1 - static_cast<int32_t>(t.width);
+    if (left > t.left) t.left = static_cast<uint16_t>(left);
+    if (right > t.right) t.right = static_cast<uint16_t>(right);
   }
 
   // At most so many places before an axis of so many, whose ends may be skipped.

@@ -32,7 +32,6 @@ from fmtc_tflite.types import (
     DEFAULT_PAPER_BITS,
     CalibrationOptions,
     ConvertOptions,
-    parse_input_shape,
 )
 
 FLAGS = flags.FLAGS
@@ -41,7 +40,7 @@ flags.DEFINE_string(
     "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
 )
 data_flags.define()
-data_flags.define_extensions()
+data_flags.define_model()
 data_flags.define_beam()
 flags.DEFINE_integer(
     "num_samples", 512, "Use at most this many calibration samples, chosen at random; 0 for all.", lower_bound=0
@@ -105,11 +104,6 @@ flags.DEFINE_float(
     None,
     "With --execution regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
     f"where that saves memory (0 to 1; default: {DEFAULT_MAX_EXTRA_MACS:g}).",
-)
-flags.DEFINE_multi_string(
-    "input_shape",
-    [],
-    "NAME:1,224,224,3 gives an input this shape, where the file leaves it open or has another one; may be repeated.",
 )
 flags.DEFINE_enum(
     "preset",
@@ -181,7 +175,7 @@ def _options() -> ConvertOptions:
         runtime=FLAGS.runtime,
         extensions=data_flags.extensions(),
         max_extra_macs=FLAGS.max_extra_macs,
-        input_shapes=tuple(parse_input_shape(text) for text in FLAGS.input_shape),
+        input_shapes=data_flags.input_shapes(),
     )
 
 

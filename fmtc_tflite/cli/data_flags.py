@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from fmtc_tflite.errors import UsageError
-from fmtc_tflite.types import Extensions
+from fmtc_tflite.types import Extensions, parse_input_shape
 
 flags.disclaim_key_flags()  # they belong to the tool that calls define()
 
@@ -29,8 +29,13 @@ def define() -> None:
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
 
 
-def define_extensions() -> None:
-    """Defines the flags of ops that the runtime lacks."""
+def define_model() -> None:
+    """Defines the flags of how a model is opened: open shapes, and ops that the runtime lacks."""
+    flags.DEFINE_multi_string(
+        "input_shape",
+        [],
+        "NAME:1,224,224,3 gives an input this shape, where the file leaves it open or has another one; repeatable.",
+    )
     flags.DEFINE_multi_string(
         "op_library",
         [],
@@ -40,6 +45,15 @@ def define_extensions() -> None:
     flags.DEFINE_multi_string(
         "delegate", [], "Shared library of an external delegate that runs ops of the model; may be repeated."
     )
+
+
+def input_shapes() -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The shapes of --input_shape, by input.
+
+    Raises:
+      UsageError: one is not of the form NAME:1,224,224,3.
+    """
+    return tuple(parse_input_shape(text) for text in flags.FLAGS.input_shape)
 
 
 def extensions() -> Extensions:

@@ -34,7 +34,7 @@ flags.DEFINE_string("model_file", None, "The .tflite file to measure.")
 flags.DEFINE_string("reference_model_file", None, "A .tflite file to compare with, usually the one before conversion.")
 flags.DEFINE_string("data", None, "Folder of images, CSV 'file,label', .npz, .npy or tfds:NAME[SPLIT].")
 data_flags.define()
-data_flags.define_extensions()
+data_flags.define_model()
 data_flags.define_beam()
 flags.DEFINE_integer(
     "label_offset",
@@ -79,6 +79,7 @@ def _options() -> EvaluateOptions:
         num_threads=FLAGS.num_threads,
         runtime=FLAGS.runtime,
         extensions=data_flags.extensions(),
+        input_shapes=data_flags.input_shapes(),
     )
 
 

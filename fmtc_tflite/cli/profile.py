@@ -5,6 +5,7 @@ Usage:
   fmtc-profile MODEL.tflite --compare MODEL_fmtc.tflite         original and converted model side by side
   fmtc-profile MODEL_fmtc.tflite --data FOLDER                  coded sizes measured on data, with baselines
   fmtc-profile MODEL.tflite --html REPORT.html --json PROFILE.json
+  fmtc-profile MODEL.tflite --compare MODEL_fmtc.tflite --tensor NAME     values of a tensor in both, as .npy
 
 Any .tflite works, quantized or not, converted or not. Without --data, coded sizes come from the model's metadata.
 Energies are estimates: traffic times the energy per bit that --memory_system names. as_executed is the traffic of the
@@ -34,7 +35,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("compare", None, "The converted model that was made from MODEL.tflite.")
 flags.DEFINE_string("data", None, "Folder of images, CSV, .npz or .npy to measure coded sizes and baselines on.")
 data_flags.define()
-data_flags.define_extensions()
+data_flags.define_model()
 flags.DEFINE_integer(
     "num_samples",
     DEFAULT_SAMPLES,
@@ -63,6 +64,13 @@ flags.DEFINE_string("json", None, "File for the whole profile as JSON.")
 flags.DEFINE_string("csv", None, "File for a table with a line for each op.")
 flags.DEFINE_string("html", None, "File for a report with pictures; works offline.")
 flags.DEFINE_string("plots", None, "Folder for PNG pictures; needs matplotlib (pip install 'fmtc-tflite[plots]').")
+flags.DEFINE_multi_string(
+    "tensor",
+    [],
+    "Name of a tensor of the original, or op:17 for what op 17 writes: its values in the original and in the converted "
+    "model, on the first sample of --data or a synthetic one, are compared and written as .npy; may be repeated.",
+)
+flags.DEFINE_string("tensor_folder", None, "Folder for these files (default: that of the report, else this one).")
 flags.DEFINE_string("model_explorer", None, "File for the memory energy of each op as Model Explorer's node data.")
 flags.DEFINE_integer(
     "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
@@ -80,7 +88,9 @@ def _options() -> ProfileOptions:
         codec_cost=FLAGS.codec_cost,
         num_threads=FLAGS.num_threads,
         paper_bits=FLAGS.paper_bits,
+        tensors=tuple(FLAGS.tensor),
         extensions=data_flags.extensions(),
+        input_shapes=data_flags.input_shapes(),
     )
 
 
@@ -88,10 +98,11 @@ def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     if len(arguments) != 1:
         raise UsageError(f"expected one MODEL.tflite, got {' '.join(arguments) or 'none'}; see --help")
-    outputs = ProfileOutputs(FLAGS.json, FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer)
+    outputs = ProfileOutputs(FLAGS.json, FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer, FLAGS.tensor_folder)
     document = api.profile(arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite)
     common.show(format_profile(document))
-    for path in outputs.paths:
+    values = [outputs.tensor_folder / name for dump in document.get("dumps", []) for name in dump["files"]]
+    for path in [*outputs.paths, *values]:
         common.show(f"written         {path}")
 
 

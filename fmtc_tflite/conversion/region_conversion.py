@@ -10,8 +10,8 @@ from fmtc_tflite.conversion.region_plans import PlannedRegion, macs, plan_region
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
-from fmtc_tflite.errors import NothingToDoError, UnsupportedModelError, VerificationError
-from fmtc_tflite.graph.convertible import check_rewritable
+from fmtc_tflite.errors import NothingToDoError, VerificationError
+from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model
 from fmtc_tflite.graph.model_io import load_model
@@ -62,18 +62,6 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     report["macs"] = macs_report(regions, macs(found), options)
     report["recipe"] = recipe
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
-
-
-def check_shapes_known(model: Model) -> None:
-    """Raises UnsupportedModelError where an input leaves more than the batch open."""
-    for tensor in model.subgraphs[0].inputs:
-        signature = tensor.shape_signature
-        if signature is not None and any(dimension < 0 for dimension in signature[1:]):
-            shape = ",".join("?" if d < 0 else str(d) for d in signature)
-            raise UnsupportedModelError(
-                f"input '{tensor.name}' has the open shape {shape}, and regions are planned for one: fix it with "
-                f"--input_shape '{tensor.name}:{shape}', with numbers in the place of '?'"
-            )
 
 
 def _target() -> str:

@@ -12,10 +12,11 @@ from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
 from fmtc_tflite.memory.arena import ArenaPlan
 from fmtc_tflite.regions.program_format import VERSION
-from fmtc_tflite.rendering import shorten
+from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.types import ConvertOptions
 
 _TABLE_STAGES = 40
+_NAME_WIDTH = 40
 _MOST_HOLDERS = 5
 _DELEGATES = "delegates       GPU, NNAPI and Edge TPU delegates cannot take a region; XNNPACK takes the ops around it"
 
@@ -72,6 +73,8 @@ def _written(op: Op) -> str:
 
 def _region(region: PlannedRegion) -> dict[str, Any]:
     plan = region.plan
+    numbers = iter(region.op_numbers)
+    last_ops = [max(next(numbers) for _ in stage.ops) for stage in plan.stages]
     return {
         "ops": [op.opcode for op in region.group.ops],
         "inputs": [tensor.name for tensor in region.group.inputs],
@@ -86,13 +89,14 @@ def _region(region: PlannedRegion) -> dict[str, Any]:
             {
                 "ops": sum(op.source is not None for op in stage.ops),
                 "last": plan.region.ops[stage.end - 1].output.source.name,
+                "last_op": last_op,
                 "scratch_bytes": stage.scratch_bytes,
                 "ring_bytes": sum(stage.pull.depths[t] * form.row_bytes for t, form in stage.rings.items()),
                 "overlaid_bytes": sum(overlay.saved_bytes for overlay in stage.overlays),
                 "strips": stage.strips,
                 "extra_macs": stage.extra_macs,
             }
-            for stage in plan.stages
+            for stage, last_op in zip(plan.stages, last_ops, strict=True)
         ],
     }
 
@@ -100,18 +104,21 @@ def _region(region: PlannedRegion) -> dict[str, Any]:
 def format_region_report(document: dict[str, Any]) -> str:
     """The report as a table of stages, then the network."""
     lines = []
+    lasts = [stage["last"] for region in document["regions"] for stage in region["stages"]]
+    names = dict(zip(lasts, distinct_names(lasts, _NAME_WIDTH), strict=True))
     for number, region in enumerate(document["regions"]):
         lines.append(
             f"region {number}: {len(region['ops'])} ops in {len(region['stages'])} stages, {region['scratch_bytes']:,} "
             f"bytes of scratch memory, {region['stored_bytes']:,} bytes stored"
         )
         lines.append(
-            f"  {'stage ends at':40} {'ops':>4} {'strips':>6} {'extra MACs':>10} {'rings':>10} {'overlaid':>10} "
-            f"{'scratch':>10}"
+            f"  {'op':>4} {'stage ends at':{_NAME_WIDTH}} {'ops':>4} {'strips':>6} {'extra MACs':>10} "
+            f"{'rings':>10} {'overlaid':>10} {'scratch':>10}"
         )
         for stage in region["stages"][:_TABLE_STAGES]:
             lines.append(
-                f"  {shorten(stage['last'], 40):40} {stage['ops']:>4} {stage['strips']:>6} {stage['extra_macs']:>10,} "
+                f"  {stage['last_op']:>4} {names[stage['last']]:{_NAME_WIDTH}} {stage['ops']:>4} "
+                f"{stage['strips']:>6} {stage['extra_macs']:>10,} "
                 f"{stage['ring_bytes']:>10,} {stage['overlaid_bytes']:>10,} {stage['scratch_bytes']:>10,}"
             )
         if len(region["stages"]) > _TABLE_STAGES:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
-from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
+from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
 from fmtc_tflite.regions.ops import OpBuilder
-from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, plan_region, write_program
+from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
 
@@ -20,6 +21,8 @@ _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
 _MOST_BORDERS = 12  # of stages that a split is tried at: each means two more plans
 _NARROW_BORDERS = 4  # more, where the fewest bytes would lie between the two
+
+_ENLARGES = "fused it would make the whole graph's arena larger"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,18 @@ class _Choice:
     """A group and its plan."""
 
     group: Group
+    planner: RegionPlanner
     plan: RegionPlan
+
+    @classmethod
+    def of(cls, group: Group, forced_cuts: Collection[Tensor], keeps_order: bool = False) -> _Choice:
+        """In whole rows. The group's outputs are stored in any case."""
+        planner = RegionPlanner(group.region, set(forced_cuts) - set(group.outputs), keeps_order)
+        return cls(group, planner, planner.plan())
+
+    def replanned(self, max_extra_macs: int, enough_bytes: int) -> _Choice:
+        """With strips; see RegionPlanner."""
+        return replace(self, plan=self.planner.plan(max_extra_macs, enough_bytes))
 
 
 def plan_regions(
@@ -72,20 +86,22 @@ def plan_regions(
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        plan = _plan(group, forced_cuts)
-        before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, plan)
+        choice = _Choice.of(group, forced_cuts)
+        before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, choice.plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
         else:
-            choices.append(_Choice(group, plan))
+            choices.append(choice)
     choices, dropped = _without_harmful(subgraph, choices)
     for choice in dropped:
-        left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
+        left_out |= dict.fromkeys(choice.group.ops, _ENLARGES)
+    choices, ends = _trimmed(subgraph, choices, build, forced_cuts)
+    left_out |= dict.fromkeys(ends, _ENLARGES)
     choices = _split(subgraph, choices, build, forced_cuts)
-
     if max_extra_macs and choices:
-        choices = _with_strips(subgraph, choices, forced_cuts, max_extra_macs)
-    return [_finished(subgraph, choice, kernel_set) for choice in choices], left_out
+        arena = partial(_whole_arena, subgraph)
+        choices = share_budget(choices, max_extra_macs, _Choice.replanned, arena)
+    return [planned_region(subgraph, choice.group, choice.plan, kernel_set) for choice in choices], left_out
 
 
 def macs(found: Candidates) -> int:
@@ -93,28 +109,12 @@ def macs(found: Candidates) -> int:
     return sum(op.macs for group in found.groups for op in group.region.ops)
 
 
-def _plan(group: Group, forced_cuts: Collection[Tensor]) -> RegionPlan:
-    """The plan of a group; its outputs are stored in any case."""
-    return plan_region(group.region, forced_cuts=set(forced_cuts) - set(group.outputs))
+def planned_region(subgraph: Subgraph, group: Group, plan: RegionPlan, kernel_set: int) -> PlannedRegion:
+    """A group's region with its program.
 
-
-def _with_strips(
-    subgraph: Subgraph, choices: list[_Choice], forced_cuts: Collection[Tensor], max_extra_macs: int
-) -> list[_Choice]:
-    """The same regions in column strips, where that makes the arena smaller."""
-    planners = {
-        choice.group: RegionPlanner(choice.group.region, set(forced_cuts) - set(choice.group.outputs), max_extra_macs)
-        for choice in choices
-    }
-
-    def replan(choice: _Choice, most: int, enough: int) -> _Choice:
-        return _Choice(choice.group, planners[choice.group].plan(most, enough))
-
-    return share_budget(choices, max_extra_macs, replan, lambda c, sizes: _whole_arena(subgraph, c, sizes))
-
-
-def _finished(subgraph: Subgraph, choice: _Choice, kernel_set: int) -> PlannedRegion:
-    group, plan = choice.group, choice.plan
+    Args:
+      kernel_set: number of the arithmetic.
+    """
     op_numbers: dict[Op | None, int] = {op: number for number, op in enumerate(subgraph.ops)}
     tensor_numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
     return PlannedRegion(
@@ -156,6 +156,23 @@ def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_
     return choices, dropped
 
 
+def _trimmed(
+    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> tuple[list[_Choice], list[Op]]:
+    """Leaves out ops at regions' ends whose outputs are in the way while the other ops run, and returns them, too."""
+    left_out: list[Op] = []
+    for number, choice in enumerate(choices):
+        found = without_widening_ends(subgraph, choice.group, build)
+        if found is None:
+            continue
+        rest, ends = found
+        tried = [*choices[:number], _Choice.of(rest, forced_cuts), *choices[number + 1 :]]
+        if _whole_arena(subgraph, tried) <= _whole_arena(subgraph, choices) - ALIGNMENT_BYTES:
+            choices = tried
+            left_out += ends
+    return choices, left_out
+
+
 def _split(
     subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
 ) -> list[_Choice]:
@@ -173,7 +190,9 @@ def _split(
             ]
             arenas = [_whole_arena(subgraph, each) for each in tries]
             if arenas and min(arenas) <= least - ALIGNMENT_BYTES:
-                least, choices, improved = min(arenas), tries[arenas.index(min(arenas))], True
+                best = tries[arenas.index(min(arenas))]
+                choices = [c if c in choices else _Choice.of(c.group, forced_cuts) for c in best]
+                least, improved = _whole_arena(subgraph, choices), True
                 break
     return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
 
@@ -187,7 +206,7 @@ def _halves(
     for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
         groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            first, second = (_Choice(half, _plan(half, forced_cuts)) for half in groups)
+            first, second = (_Choice.of(half, forced_cuts, keeps_order=True) for half in groups)
             yield first, second
 
 

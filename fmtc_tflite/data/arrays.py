@@ -206,10 +206,11 @@ def _check_type(rows: ArrayRows, spec: InputSpec) -> None:
     real_values = rows.dtype.kind == "f" and (spec.is_float or spec.takes_real_values)
     same = rows.dtype.newbyteorder("=") == spec.dtype
     if not (real_values or same or is_pixels(rows.dtype, spec)):
-        expected = spec.dtype.name + (" (already quantized)" if spec.is_8_bit else "")
+        is_pixel_type = is_pixels(spec.dtype, spec)
+        expected = spec.dtype.name + (" (pixels)" if is_pixel_type else " (already quantized)" * spec.is_8_bit)
         if spec.takes_real_values:
             expected += ", float32 (real values, quantized with the input's scale)"
-        if is_pixels(np.dtype(np.uint8), spec):
+        if is_pixels(np.dtype(np.uint8), spec) and not is_pixel_type:
             expected += " or uint8 (pixels)"
         raise CalibrationError(f"{rows.where}: got values of type {rows.dtype}, expected {expected} for {spec}")
 
@@ -228,6 +229,12 @@ def _check_shape(rows: ArrayRows, spec: InputSpec, movable: bool) -> None:
     shape = ", ".join(["N", *map(str, expected)])
     can_resize = is_pixels(rows.dtype, spec) and spec.takes_pixels
     hint = "give --resize HxW to resize pixels" if can_resize else "prepare the array for this model"
+    if rows.shape in spec.layouts():
+        hint = "the dimension of samples is missing: save x[None], or all samples in one array"
+    elif spec.image_shape is not None and got == spec.image_shape[:2]:
+        hint = f"the dimension of channels is missing: save {spec.image_shape[2]} of them"
+    elif len(expected) > 1 and expected[-1] == 1 and got == expected[:-1]:
+        hint = "the last dimension is missing: save x[..., None]"
     raise CalibrationError(f"{rows.where}: got the shape {list(rows.shape)}, expected [{shape}] for {spec}; {hint}")
 
 

@@ -18,6 +18,7 @@ from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.inference.input_shapes import with_input_shapes
 from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import PartialResults
@@ -60,7 +61,8 @@ class Evaluation:
         """
         options.check()
         self.options = options
-        self.files = [ModelFile.parse(content) for content in (model, reference) if content is not None]
+        contents = [content for content in (model, reference) if content is not None]
+        self.files = [ModelFile.parse(with_input_shapes(content, options.input_shapes)) for content in contents]
         models = [file.model for file in self.files]
         layouts = [Layout.of(parsed, options.output_kind) for parsed in models]
         if len(layouts) == 2:

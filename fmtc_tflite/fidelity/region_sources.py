@@ -33,7 +33,7 @@ def original_sources(model: Model, output_kind: str) -> tuple[list[FidelitySourc
     hidden = inner_tensors(model, original)
     sources, inner = [], []
     for index, source in enumerate(fidelity_sources(original.model, output_kind)):
-        tensor = _same(model, original.model, source.tensor)
+        tensor = same_tensor(model, original.model, source.tensor)
         if tensor is not None:
             sources.append(replace(source, tensor=tensor))
         elif source.tensor.name in hidden:
@@ -44,7 +44,7 @@ def original_sources(model: Model, output_kind: str) -> tuple[list[FidelitySourc
     return sources, inner
 
 
-def _same(converted: Model, original: Model, tensor: Tensor) -> Tensor | None:
+def same_tensor(converted: Model, original: Model, tensor: Tensor) -> Tensor | None:
     """The converted graph's tensor that stands for one of the original; None if no op there writes it."""
     here, there = converted.subgraphs[0], original.subgraphs[0]
     for own, other in zip((*here.inputs, *here.outputs), (*there.inputs, *there.outputs), strict=True):

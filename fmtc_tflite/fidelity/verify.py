@@ -68,19 +68,20 @@ class AccuracyTrial:
 
     def __init__(self, file: ModelFile, samples: Sequence[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
-        self._original = self._ranks(file)
+        self._runner = ModelRunner(file, num_threads=num_threads)
+        self._original = self._ranks(file.model, self._runner)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
-        ranks = self._ranks(ModelFile.of(converted))
+        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads, like=self._runner)
+        ranks = self._ranks(converted, runner)
         return paired_difference(self._original, ranks).difference
 
-    def _ranks(self, file: ModelFile) -> LabelRanks:
-        runner = ModelRunner(file, num_threads=self._num_threads)
+    def _ranks(self, model: Model, runner: ModelRunner) -> LabelRanks:
         ranks = LabelRanks(self._labels.task.label_offset)
         for sample, label in zip(self._samples, self._labels.values, strict=True):
             runner.run(sample)
-            _add_rank(ranks, runner, file.model, self._labels.task, label)
+            _add_rank(ranks, runner, model, self._labels.task, label)
         return ranks
 
 
@@ -94,13 +95,13 @@ class FidelityTrial:
     def __init__(self, file: ModelFile, samples: Sequence[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
         self._sources = fidelity_sources(file.model, output_kind)
-        runner = ModelRunner(file, num_threads=num_threads)
+        self._runner = runner = ModelRunner(file, num_threads=num_threads)
         self._originals = [_run_and_read(runner, sample, self._sources) for sample in samples]
 
     def measure(self, converted: Model) -> MeanResult:
         """Fidelity of a converted model on the trial's samples."""
         sources = fidelity_sources(converted, self._output_kind)
-        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads)
+        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads, like=self._runner)
         meter = FidelityMeter(self._sources, sources)
         for sample, original in zip(self._samples, self._originals, strict=True):
             meter.add(original, _run_and_read(runner, sample, sources))
@@ -134,7 +135,8 @@ def compare(
     """
     models = original.model, converted.model
     sources = [fidelity_sources(model, output_kind) for model in models]
-    runners = [ModelRunner(file, num_threads=num_threads) for file in (original, converted)]
+    first = ModelRunner(original, num_threads=num_threads)
+    runners = [first, ModelRunner(converted, num_threads=num_threads, like=first)]
     meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
     for i, sample in enumerate(progress(samples, "verification")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
+from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model import Model
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.runtime.checked import CheckedInterpreter
@@ -37,6 +38,11 @@ def fix_input_shapes(content: bytes, shapes: Sequence[tuple[str, tuple[int, ...]
             raise UnsupportedModelError(f"tensor '{tensor.name}' has a shape that depends on the data: {list(shape)}")
         tensor.shape, tensor.shape_signature = shape, None
     return model.to_bytes()
+
+
+def with_input_shapes(content: bytes, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> bytes:
+    """As fix_input_shapes, where a converted model, whose shapes were fixed when it was converted, may come along."""
+    return content if not shapes or is_converted(load_model(content)) else fix_input_shapes(content, shapes)
 
 
 def _check(model: Model, wanted: Mapping[str, tuple[int, ...]]) -> None:

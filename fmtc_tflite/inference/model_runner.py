@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
-from fmtc_tflite.graph.model_io import Subgraph, Tensor
+from fmtc_tflite.graph.model_io import Subgraph, Tensor, load_model
 from fmtc_tflite.inference.memory_need import check_memory
-from fmtc_tflite.runtime.checked import CheckedInterpreter
+from fmtc_tflite.runtime.checked import CheckedInterpreter, RefusedModelError
+
+_logger = logging.getLogger(__name__)
+_announced: set[str] = set()  # what was said already in this process
 
 
 class ModelRunner:
     """Runs one subgraph of a model and reads any of its tensors.
 
     With the built-in kernels, unless told otherwise (no XNNPACK), so that original and converted model compute the same
-    thing and differences come from the codec alone.
+    thing and differences come from the codec alone. Where they refuse a model that the runtime's default kernels run,
+    these take their place, and a warning says so.
     """
 
     def __init__(
@@ -30,6 +36,7 @@ class ModelRunner:
         runtime: str | None = None,
         default_kernels: bool = False,
         kernels: str | None = None,
+        like: ModelRunner | None = None,
     ) -> None:
         """Opens the model.
 
@@ -40,6 +47,7 @@ class ModelRunner:
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
           kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
+          like: run with the kernels that this runner has ended up with, to compare the two.
 
         Raises:
           UnsupportedModelError: the runtime refuses the model or works out other shapes than the file has, or its
@@ -48,25 +56,71 @@ class ModelRunner:
         """
         subgraph = file.model.subgraphs[subgraph_index]
         check_memory(file.model, subgraph_index, keeps_all_tensors=not default_kernels)
-        self._interpreter = CheckedInterpreter(
-            file.content,
-            file.model.subgraphs[0].op_labels,
-            runtime=runtime,
-            num_threads=num_threads,
-            preserve_all_tensors=not default_kernels and kernels is None,
-            builtin_kernels_only=not default_kernels,
-            kernels=kernels,
-            attach_delegate=is_converted(file.model),
-        )
-        self._subgraph_index = subgraph_index
+        self._file, self._subgraph_index = file, subgraph_index
         self._index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
         self._inputs = {tensor.name: self._index[tensor] for tensor in subgraph.inputs}
-        if not subgraph_index:
-            self._check_shapes(subgraph)
+        self._settings: dict[str, Any] = {"runtime": runtime, "num_threads": num_threads, "kernels": kernels}
+        # Who reads inner tensors, by default with the built-in kernels, may be served by others.
+        self._may_fall_back = not default_kernels and kernels is None and not subgraph_index
+        if like is not None and like.fell_back and self._may_fall_back:
+            self._open_exposed()
+            return
+        try:
+            self._open(default_kernels)
+        except RefusedModelError as refusal:
+            self._fall_back(refusal)
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the runtime's default kernels run a model that the built-in ones refuse."""
+        return self._exposed
+
+    def _open(self, default_kernels: bool) -> None:
+        model, has_default = self._file.model, default_kernels or self._settings["kernels"] is not None
+        self._exposed = False
+        self._interpreter = CheckedInterpreter(
+            self._file.content,
+            model.subgraphs[0].op_labels,
+            preserve_all_tensors=not has_default,
+            builtin_kernels_only=not default_kernels,
+            attach_delegate=is_converted(model),
+            **self._settings,
+        )
+        if not self._subgraph_index:
+            self._check_shapes(model.subgraphs[0])
         self._signature = None
-        if subgraph_index:
-            self._signature = next(s for s in file.model.signatures if s.subgraph is subgraph)
+        if self._subgraph_index:
+            subgraph = model.subgraphs[self._subgraph_index]
+            self._signature = next(s for s in model.signatures if s.subgraph is subgraph)
             self._run_signature = self._interpreter.signature(self._signature.key)
+
+    def _fall_back(self, refusal: RefusedModelError) -> None:
+        """Opens the model with the default kernels; raises the refusal if they do not run it either."""
+        if not self._may_fall_back:
+            raise refusal
+        try:
+            self._open_exposed()
+        except UnsupportedModelError:
+            raise refusal from None
+        _, _, op = refusal.said.partition("(")  # its number is another in the converted model
+        if op not in _announced:
+            _announced.add(op)
+            _logger.warning(
+                "with built-in kernels %s; the runtime's default kernels run it and are used instead, for everything "
+                "that is measured and verified",
+                refusal.said,
+            )
+
+    def _open_exposed(self) -> None:
+        """With the default kernels, which keep inner tensors to themselves: so all are made graph outputs."""
+        self._exposed, self._may_fall_back, self._signature = True, False, None
+        self._interpreter = CheckedInterpreter(
+            _exposed(self._file.content),
+            self._file.model.subgraphs[0].op_labels,
+            attach_delegate=is_converted(self._file.model),
+            **self._settings,
+        )
+        self._check_shapes(self._file.model.subgraphs[0])
 
     def _check_shapes(self, subgraph: Subgraph) -> None:
         """The runtime works out the shapes of feature maps anew; all else here rests on those in the file."""
@@ -91,7 +145,12 @@ class ModelRunner:
                 self._interpreter.set_input(index, sample[name])
             except ValueError as e:
                 raise CalibrationError(f"input {name!r}: {e}") from e
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RefusedModelError as refusal:
+            self._fall_back(refusal)
+            self.run(sample)
+        self._may_fall_back = False
 
     def read(self, tensor: Tensor) -> np.ndarray:
         """A copy of a tensor's value after the last run.
@@ -103,6 +162,17 @@ class ModelRunner:
         if _is_feature_map(tensor):
             _check_shape(tensor, value)
         return value
+
+
+def _exposed(content: bytes) -> bytes:
+    """The model with everything that its ops write as a graph output."""
+    model = load_model(content)
+    graph = model.subgraphs[0]
+    known = {*graph.inputs, *graph.outputs}
+    written = dict.fromkeys(tensor for op in graph.ops for tensor in op.outputs if tensor is not None)
+    readable = (t for t in written if t.dtype is not None and not t.is_variable and 0 not in t.shape)
+    graph.outputs = [*graph.outputs, *(tensor for tensor in readable if tensor not in known)]
+    return model.to_bytes()
 
 
 def _is_feature_map(tensor: Tensor) -> bool:

@@ -27,6 +27,7 @@ _ENERGY_PARTS = (
     ("lookups", "table look-ups", ("codec", "table_lookups_pj")),
     ("side", "side information", ("codec", "side_information_pj")),
 )
+_NO_CELL = '<td data-value="-1">–</td>'
 _CODEC_PARTS = ("transform", "lookups", "side")
 _RINGS_PART = ("ring", "rings", ("rings_pj",))
 _TRAFFIC_NAMES = {
@@ -207,12 +208,14 @@ class Page:
         entries = [("raw", "raw"), ("coded", "coded (fused codec)")] if coded else [("raw", "raw, read and written")]
         if self._traffic_model == "fused_regions":
             entries, maps = [("raw", "in the original"), ("coded", "stored")], stored_maps(self._model["inside"])
+        with_rings = "inside" in self._model
         rows = "".join(
             f'<tr><td class="text">{escape(kind + name)}</td>'
             + "".join(
                 self.cell(f"models.{i}.totals.{name}.{column}_bytes", ",.3f", _MICRO)
                 for column in ("feature_map_read", "feature_map_written", "weights_read", "side_information_read")
             )
+            + (self._rings_cells(f"models.{i}.totals.{name}") if with_rings else "")
             + "</tr>"
             for i, kind, name in self._rows()
         )
@@ -221,9 +224,15 @@ class Page:
             '<p class="soft small">Bytes that each feature map moves in one inference, read and written together.</p>'
             f"{charts.legend(entries)}{charts.traffic_chart(maps)}"
             '<div class="scroll"><table><thead><tr><th class="text">per inference, MB</th><th>maps read</th>'
-            "<th>maps written</th><th>weights read</th><th>side information read</th></tr></thead>"
+            "<th>maps written</th><th>weights read</th><th>side information read</th>"
+            f"{'<th>rings read</th><th>rings written</th>' if with_rings else ''}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div></section>"
         )
+
+    def _rings_cells(self, total: str) -> str:
+        columns = ("ring_read_bytes", "ring_written_bytes")
+        has_rings = columns[0] in self.value(total)
+        return "".join(self.cell(f"{total}.{c}", ",.3f", _MICRO) if has_rings else _NO_CELL for c in columns)
 
     def _rows(self) -> list[tuple[int, str, str]]:
         """(model, prefix, traffic model) of every line of the tables of totals."""
@@ -254,7 +263,7 @@ class Page:
 
     def _energy_cell(self, energy: str, path: tuple[str, ...]) -> str:
         if path[0] not in self.value(energy):  # rings, where there are none
-            return '<td data-value="-1">–</td>'
+            return _NO_CELL
         return self.cell(".".join((energy, *path)), ",.2f", _MICRO)
 
     def _energy_parts(self, index: int, name: str) -> list[Part]:

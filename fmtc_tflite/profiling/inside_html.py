@@ -55,7 +55,7 @@ def arena_section(page: Figures, index: int, model: dict[str, Any]) -> str:
         page.arena_text(index, model["arena"]),
         _peaks(page, f"{key}.inside", inside),
     ]
-    return f"<section>{''.join(parts)}</section>"
+    return f'<section class="long">{"".join(parts)}</section>'
 
 
 def _peaks(page: Figures, key: str, inside: dict[str, Any]) -> str:

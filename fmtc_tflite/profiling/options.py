@@ -23,7 +23,9 @@ class ProfileOptions(DataOptions):
         a model with regions, fused_codec for others.
       codec_cost: count the codec's own energy in the totals that are shown.
       num_threads: threads of the interpreter; None leaves it to the runtime.
+      tensors: names of the original's tensors whose values are wanted, or op:NUMBER; see tensor_dumps.
       extensions: what runs ops that the runtime lacks.
+      input_shapes: (input name, shape) of inputs whose shape the file leaves open.
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
@@ -34,7 +36,9 @@ class ProfileOptions(DataOptions):
     codec_cost: bool = True
     num_threads: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
+    tensors: tuple[str, ...] = ()
     extensions: Extensions = NO_EXTENSIONS
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def check(self) -> None:
         """Raises UsageError where options are out of range."""

@@ -25,6 +25,8 @@ class ProfileOutputs:
       html: a report that needs nothing but a browser.
       plots: a folder that gets PNG pictures; needs matplotlib (the extra `plots`).
       model_explorer: node data for Model Explorer.
+      tensors: a folder that gets the values of ProfileOptions.tensors; None = that of the first of the other files, or
+        the current one.
     """
 
     json: str | Path | None = None
@@ -32,6 +34,13 @@ class ProfileOutputs:
     html: str | Path | None = None
     plots: str | Path | None = None
     model_explorer: str | Path | None = None
+    tensors: str | Path | None = None
+
+    @property
+    def tensor_folder(self) -> Path:
+        """Where the values of tensors go."""
+        files = [Path(path) for path in (self.html, self.json, self.csv, self.model_explorer) if path is not None]
+        return Path(self.tensors) if self.tensors is not None else files[0].parent if files else Path()
 
     @property
     def paths(self) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 from fmtc_tflite.errors import FmtcError, RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
+from fmtc_tflite.graph.convertible import check_shapes_known, compiled_op
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
@@ -62,6 +63,13 @@ class ModelProfile:
         self.record: ConversionRecord | None = read_conversion_record(self.model)
         self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
         self._check_shapes()
+        compiled = compiled_op(self.model)
+        if compiled is not None:
+            op, target = compiled
+            self.notes.append(
+                f"{op.opcode} is opaque: the model was compiled for {target}, and what happens inside of that op does "
+                "not count, so these figures are not the model's; profile the file from before the compiler"
+            )
         others = len(self.model.subgraphs) - 1
         if others:
             self.notes.append(
@@ -70,14 +78,10 @@ class ModelProfile:
             )
 
     def _check_shapes(self) -> None:
+        check_shapes_known(self.model)
         unknown = 0
         for tensor in self.subgraph.tensors:
             dynamic = [i for i, size in enumerate(tensor.shape_signature or ()) if size < 0]
-            if tensor in self.subgraph.inputs and any(i > 0 for i in dynamic):
-                raise UnsupportedModelError(
-                    f"input '{tensor.name}' has the shape {list(tensor.shape_signature or ())}: traffic depends on the "
-                    "size that it is run with; export the model with a fixed size (the batch may stay unknown)"
-                )
             unknown += any(i > 0 for i in dynamic)
             if tensor in self.subgraph.inputs and 0 in dynamic:
                 self.notes.append(f"input '{tensor.name}' has any batch size; profiled with {tensor.shape[0]}")

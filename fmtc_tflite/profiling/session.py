@@ -8,6 +8,7 @@ from typing import Any
 from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.inference.input_shapes import with_input_shapes
 from fmtc_tflite.memory.memory_system import load_memory_system
 from fmtc_tflite.memory.traffic import TrafficModel
 from fmtc_tflite.profiling.document import profile_document
@@ -30,7 +31,8 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
     """
     options.check()
     system = load_memory_system(options.memory_system, options.on_chip_bytes)
-    profiles = [ModelProfile(ModelFile.parse(content), system, path) for path, content in models]
+    files = [(path, ModelFile.parse(with_input_shapes(content, options.input_shapes))) for path, content in models]
+    profiles = [ModelProfile(file, system, path) for path, file in files]
     profile = profiles[-1]
     original = profiles[0] if len(profiles) > 1 else None
     recognised_by = None if original is None else recognise(original, profile)

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from fmtc_tflite.profiling.dump_text import format_dumps
 from fmtc_tflite.profiling.inside_text import csv_columns, format_inside, inside_csv_row
 from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.text import printable_document
@@ -33,7 +34,7 @@ def format_profile(document: dict[str, Any]) -> str:
     lines += table + [""] + _arena(model["arena"]) + _regions(model["regions"])
     if document["comparison"] is not None:
         lines += ["", *_comparison(document)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *format_dumps(document.get("dumps", []))])
 
 
 def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, constants, multipliers
 from fmtc_tflite.graph.operators.constants import Scales
+from fmtc_tflite.graph.operators.window import pads_same
 from fmtc_tflite.regions.rounding import Rule
 
 NAMES = ("xnnpack", "builtin", "reference")  # by their number in a program
@@ -68,19 +69,28 @@ def unsigned(tensor: Tensor, value: int) -> int:
     return value + 128 if tensor.dtype == np.int8 else value
 
 
+def _source_of(op: Op) -> Tensor:
+    """The activation that a convolution or FULLY_CONNECTED reads."""
+    source = op.inputs[2 if op.opcode == "TRANSPOSE_CONV" else 0]
+    assert source is not None
+    return source
+
+
 def accumulator_rule(op: Op, kernels: KernelSet) -> Rule:
-    """The rule of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
-    source = op.inputs[0]
+    """The rule of CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV and FULLY_CONNECTED."""
+    source = _source_of(op)
     own = kernels.runs(op)
     if own == "xnnpack":
-        rndnu = kernels.target == "aarch64" and source is not None and source.dtype == np.uint8
+        rndnu = kernels.target == "aarch64" and source.dtype == np.uint8
         return Rule.RNDNU if rndnu else Rule.FLOAT32
-    is_int8 = source is not None and source.dtype == np.int8
+    is_int8 = source.dtype == np.int8
     if own == "reference":
         in_floats = op.opcode == "FULLY_CONNECTED" and kernels.vectors  # tflite-runtime's are older
         return Rule.FLOAT64 if in_floats else Rule.DOUBLE_ROUNDING
     if op.opcode == "DEPTHWISE_CONV_2D":
         return Rule.BLOCKS if is_int8 and kernels.vectors else Rule.DOUBLE_ROUNDING
+    if op.opcode == "TRANSPOSE_CONV":
+        return (Rule.BLOCKS if is_int8 else Rule.HALF_UP) if kernels.vectors else Rule.DOUBLE_ROUNDING
     if op.opcode == "CONV_2D" and _is_grouped(op):
         return Rule.DOUBLE_ROUNDING
     return Rule.HALF_UP if is_int8 or kernels.vectors else Rule.DOUBLE_ROUNDING  # ruy or gemmlowp
@@ -88,12 +98,9 @@ def accumulator_rule(op: Op, kernels: KernelSet) -> Rule:
 
 def requantization(op: Op, channels: int, kernels: KernelSet) -> Requantization:
     """Rule, scales and clamp of a convolution or FULLY_CONNECTED whose quantization is known to be whole."""
-    source, weights, result = op.inputs[0], op.inputs[1], op.outputs[0]
-    assert source is not None
+    weights, result = op.inputs[1], op.outputs[0]
     assert weights is not None
     assert result is not None
-    assert source.scale is not None
-    assert result.scale is not None
     assert result.zero_point is not None
     quantized = constants.quantization(weights)
     assert quantized is not None
@@ -111,8 +118,7 @@ def requantization(op: Op, channels: int, kernels: KernelSet) -> Requantization:
 
 
 def _effective_scales(op: Op, rule: Rule, weights: Scales, per_channel: bool) -> np.ndarray:
-    source, result = op.inputs[0], op.outputs[0]
-    assert source is not None
+    source, result = _source_of(op), op.outputs[0]
     assert result is not None
     assert source.scale is not None
     assert result.scale is not None
@@ -183,6 +189,18 @@ def _takes_convolution(op: Op) -> bool:
     return _has_bias(op) and _known_activation(op)
 
 
+def _takes_transpose_conv(op: Op) -> bool:
+    weights, result, options = op.inputs[1], op.outputs[0], op.options
+    assert weights is not None
+    assert result is not None
+    if not _known_activation(op):
+        return False
+    kernel, strides = weights.shape[1:3], (options.strideH, options.strideW)
+    if pads_same(op):
+        return all(taps >= stride for taps, stride in zip(kernel, strides, strict=True))
+    return all(taps <= size for taps, size in zip(kernel, result.shape[1:3], strict=True))
+
+
 def _takes_fully_connected(op: Op) -> bool:
     weights = op.inputs[1]
     return _known_activation(op) and weights is not None and (weights.dtype == np.uint8 or not weights.zero_point)
@@ -218,7 +236,7 @@ def _takes_quantize(op: Op) -> bool:
 
 def _takes_leaky_relu(op: Op) -> bool:
     source, result = op.inputs[0], op.outputs[0]
-    alpha = np.float32(op.options.alpha)
+    alpha = np.float32(getattr(op.options, "alpha", np.nan))
     if source is None or result is None or source.scale is None or result.scale is None:
         return False
     positive = np.float32(source.scale) / np.float32(result.scale)
@@ -244,6 +262,7 @@ _XNNPACK = {
     "CONV_2D": _takes_convolution,
     "DEPTHWISE_CONV_2D": _takes_convolution,
     "FULLY_CONNECTED": _takes_fully_connected,
+    "TRANSPOSE_CONV": _takes_transpose_conv,
     "ADD": _takes_add,
     "MEAN": _always,
     "MAX_POOL_2D": _takes_max_pool,

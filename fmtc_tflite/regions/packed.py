@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.program import Program
 
-_CONV, _DEPTHWISE, _FULLY_CONNECTED = 1, 2, 3
+_CONV, _DEPTHWISE, _FULLY_CONNECTED, _TRANSPOSE_CONV = 1, 2, 3, 23
 _PARAMETERS = struct.Struct("<8HIHBbBBBBIIIIIII8x")
 _BLOCK, _STEP = 16, 4  # output channels of a block, values of a k-step
 _WEIGHTS = 1  # the graph's input; biases are the next
@@ -27,6 +27,7 @@ class _Packed:
     weight_zero: int
     weights: int
     biases: int
+    strides: tuple[int, int]
 
 
 def unpack_constant(program: Program, op: int, operand: int, tensor: Tensor) -> np.ndarray | None:
@@ -43,11 +44,15 @@ def unpack_constant(program: Program, op: int, operand: int, tensor: Tensor) -> 
       ModelFormatError: the program's offsets lead out of it.
     """
     record = program.ops[op]
-    if record.kind not in (_CONV, _DEPTHWISE, _FULLY_CONNECTED) or len(record.parameters) != _PARAMETERS.size:
+    kinds = (_CONV, _DEPTHWISE, _FULLY_CONNECTED, _TRANSPOSE_CONV)
+    if record.kind not in kinds or len(record.parameters) != _PARAMETERS.size:
         return None
-    kernel_rows, kernel_columns, *_, _, groups, _, weight_zero = _PARAMETERS.unpack(record.parameters)[:12]
-    offsets = _PARAMETERS.unpack(record.parameters)[16:18]
-    packed = _Packed(record.kind, (kernel_rows, kernel_columns), max(groups, 1), weight_zero, *offsets)
+    kernel_rows, kernel_columns, *strides, _, _, _, _, _, groups, _, weight_zero = _PARAMETERS.unpack(
+        record.parameters
+    )[:12]
+    places = _PARAMETERS.unpack(record.parameters)[16:18]
+    kernel = (kernel_rows, kernel_columns)
+    packed = _Packed(record.kind, kernel, max(groups, 1), weight_zero, places[0], places[1], (strides[0], strides[1]))
     if operand == _WEIGHTS:
         weights = _weights(program, op, packed, tensor.shape)
         return None if weights is None else _as_stored(weights, tensor)
@@ -70,6 +75,8 @@ def _weights(program: Program, op: int, packed: _Packed, shape: tuple[int, ...])
         if len(shape) != 4 or shape[1:3] != packed.kernel or shape[0] % packed.groups:
             return None
         return _blocks(program, packed, packed.groups, (shape[0], *packed.kernel, shape[3])).reshape(shape)
+    if packed.kind == _TRANSPOSE_CONV:
+        return _phases(program, packed, shape)
     source = program.tensors[program.ops[op].inputs[0]]
     if len(shape) != 2 or shape[1] != source.height * source.width * source.channels:
         return None
@@ -91,10 +98,26 @@ def _blocks(
     return np.ascontiguousarray(array)
 
 
+def _phases(program: Program, packed: _Packed, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The kernel whose taps the phases of the strides have between them, each its own from the last back."""
+    if len(shape) != 4 or any(k < taps for k, taps in zip(packed.kernel, shape[1:3], strict=True)):
+        return None
+    whole = np.zeros((shape[0], *packed.kernel, shape[3]), np.int8)
+    place = packed.weights
+    for row in range(packed.strides[0]):
+        for column in range(packed.strides[1]):
+            part = whole[:, row :: packed.strides[0], column :: packed.strides[1]]
+            blocks = _blocks(program, replace(packed, weights=place), 1, part.shape).reshape(part.shape)
+            part[...] = blocks[:, ::-1, ::-1]
+            padded = -(-shape[0] // _BLOCK) * _BLOCK * -(-shape[3] // _STEP) * _STEP
+            place += padded * part.shape[1] * part.shape[2]
+    return np.ascontiguousarray(whole[:, : shape[1], : shape[2]])
+
+
 def _biases(program: Program, op: int, packed: _Packed, tensor: Tensor) -> np.ndarray | None:
     """The biases without the input's zero point, which the program has folded into them."""
     outputs = int(np.prod(tensor.shape))
-    if tensor.dtype != np.int32 or outputs % packed.groups:
+    if packed.kind == _TRANSPOSE_CONV or tensor.dtype != np.int32 or outputs % packed.groups:
         return None
     own = outputs // packed.groups
     padded = -(-own // _BLOCK) * _BLOCK

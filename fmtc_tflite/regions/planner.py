@@ -10,6 +10,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.orders import best_order
 from fmtc_tflite.regions.placement import Memory, Placement, place
 from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
@@ -60,18 +61,17 @@ class RegionPlan:
 
 
 class RegionPlanner:
-    """Plans a region, also several times; deterministic.
+    """Plans a region, also several times, in the order of its ops and in a better one if there is one; deterministic.
 
     Args:
       forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
-      max_extra_macs: multiply-adds that strips may compute twice at most.
+      keeps_order: whether to look for no better order, which takes longest.
     """
 
-    def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), max_extra_macs: int = 0) -> None:
-        self._costs = StageCosts(RegionSpans(region, forced_cuts=forced_cuts))
-        self._whole_rows = _plan(self._costs, least_scratch(self._costs, 0), 0)
-        if max_extra_macs:
-            self._costs.add_strips(divisions(), self._whole_rows.scratch_bytes, max_extra_macs)
+    def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), keeps_order: bool = False) -> None:
+        regions = dict.fromkeys((region, region if keeps_order else best_order(region, forced_cuts)))
+        self._costs = [StageCosts(RegionSpans(each, forced_cuts=forced_cuts)) for each in regions]
+        self._whole_rows = min((_plan(c, least_scratch(c, 0), 0) for c in self._costs), key=_scratch_bytes)
 
     def plan(self, max_extra_macs: int = 0, enough_bytes: int = 0) -> RegionPlan:
         """A plan for the least scratch memory.
@@ -80,16 +80,22 @@ class RegionPlanner:
           max_extra_macs: multiply-adds that strips may compute twice.
           enough_bytes: scratch memory below which nothing is gained: fewest multiply-adds are computed twice with it.
         """
-        if not max_extra_macs or self._whole_rows.scratch_bytes <= enough_bytes:
-            return self._whole_rows
-        least = max(least_scratch(self._costs, max_extra_macs), enough_bytes)
-        in_strips = _plan(self._costs, least, max_extra_macs)
-        return min(self._whole_rows, in_strips, key=lambda plan: plan.scratch_bytes)
+        plans = [self._whole_rows]
+        if max_extra_macs and self._whole_rows.scratch_bytes > enough_bytes:
+            for costs in self._costs:
+                costs.add_strips(divisions(), self._whole_rows.scratch_bytes, max_extra_macs)
+                least = max(least_scratch(costs, max_extra_macs), enough_bytes)
+                plans.append(_plan(costs, least, max_extra_macs))
+        return min(plans, key=_scratch_bytes)
+
+
+def _scratch_bytes(plan: RegionPlan) -> int:
+    return plan.scratch_bytes
 
 
 def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
     """Plans a region for the least scratch memory; see RegionPlanner."""
-    return RegionPlanner(region, forced_cuts, max_extra_macs).plan(max_extra_macs)
+    return RegionPlanner(region, forced_cuts).plan(max_extra_macs)
 
 
 def _plan(costs: StageCosts, least: int, max_extra_macs: int) -> RegionPlan:

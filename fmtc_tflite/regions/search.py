@@ -28,7 +28,7 @@ def least_scratch(costs: StageCosts, max_extra_macs: int) -> int:
 
     def path() -> list[_Way] | None:
         nonlocal limit
-        limit = _least_limit(costs, max_extra_macs)
+        limit = least_bound(costs, max_extra_macs)
         return _path(costs, limit, max_extra_macs)
 
     found = _exact_path(costs, path)
@@ -56,8 +56,8 @@ def _exact_path(costs: StageCosts, find: Callable[[], list[_Way] | None]) -> lis
             costs.find_out(*stage)
 
 
-def _least_limit(costs: StageCosts, budget: int) -> int:
-    """The least need for which there is a path within the budget."""
+def least_bound(costs: StageCosts, budget: int) -> int:
+    """The least need for which there is a path within the budget: a lower bound as far as needs are bounds."""
     needs = np.unique(costs.needs[costs.needs < INFINITE])
     low, high = 0, len(needs) - 1
     while low < high:

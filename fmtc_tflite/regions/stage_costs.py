@@ -33,6 +33,7 @@ class StageCosts:
     def __init__(self, spans: RegionSpans) -> None:
         self.spans = spans
         self._divisions: list[Division | None] = [None]
+        self._most_macs = 0  # of alternatives in strips
         count = spans.op_count
         self.stored_bytes = np.zeros((count, count + 1), np.int64)
         self.needs = np.full((1, count, count + 1), INFINITE, np.int64)
@@ -44,11 +45,14 @@ class StageCosts:
             self.needs[0, first, spans.last_ends[first] + 1 :] = INFINITE
 
     def add_strips(self, divisions: Sequence[Division], most_bytes: int, most_macs: int) -> None:
-        """Adds alternatives: what stages need in strips.
+        """Puts alternatives beside whole rows: what stages need in strips.
 
         Args:
           most_bytes, most_macs: what needs or computes more is not wanted.
         """
+        if most_macs <= self._most_macs:
+            return
+        self._most_macs = most_macs
         shape = (len(divisions), *self.needs.shape[1:])
         needs, macs = np.full(shape, INFINITE, np.int64), np.zeros(shape, np.int64)
         live = [sum(self.spans.cut_bytes(t) for t in self.spans.live(first)) for first in range(self.spans.op_count)]
@@ -60,9 +64,9 @@ class StageCosts:
                         macs[number, first, end] = extra
         needs[needs > most_bytes] = INFINITE
         used = np.flatnonzero((needs < INFINITE).any(axis=(1, 2))).tolist()
-        self.needs = np.concatenate([self.needs, needs[used]])
-        self.extra_macs = np.concatenate([self.extra_macs, macs[used]])
-        self._divisions += [divisions[number] for number in used]
+        self.needs = np.concatenate([self.needs[:1], needs[used]])
+        self.extra_macs = np.concatenate([self.extra_macs[:1], macs[used]])
+        self._divisions = [None, *(divisions[number] for number in used)]
         for first, end in np.argwhere(self._is_exact):
             self._correct_strips(int(first), int(end))
 

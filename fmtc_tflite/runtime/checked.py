@@ -25,6 +25,14 @@ _FLEX = "Flex"
 _MOST_CHARACTERS = 400
 
 
+class RefusedModelError(UnsupportedModelError):
+    """A runtime refuses a model. Attributes: said: what it says, without advice."""
+
+    def __init__(self, said: str, advice: str) -> None:
+        super().__init__(f"{said}; {advice}")
+        self.said = said
+
+
 class CheckedInterpreter:
     """Runs a model. Every method raises UnsupportedModelError where the runtime refuses."""
 
@@ -114,9 +122,9 @@ class CheckedInterpreter:
             lacking = self._lacking(_text(error))
             if lacking is not None:
                 raise UnsupportedModelError(lacking) from error
-            raise UnsupportedModelError(
-                f"the runtime {self._runtime} refuses the model when {doing} it: {self._located(_text(error))}; the "
-                "model is damaged, or not made for this runtime: export it again, or update the runtime"
+            raise RefusedModelError(
+                f"the runtime {self._runtime} refuses the model when {doing} it: {self._located(_text(error))}",
+                "the model is damaged, or not made for this runtime: export it again, or update the runtime",
             ) from error
 
     def _lacking(self, message: str) -> str | None:
@@ -124,8 +132,9 @@ class CheckedInterpreter:
         custom, builtin, node = (each.search(message) for each in (_UNRESOLVED, _UNKNOWN_BUILTIN, _NODE))
         name = custom[1] if custom else node[2] if node and node[2].startswith(_FLEX) else None
         if name is not None:
-            places = [(number, written) for number, (opcode, written) in enumerate(self._ops) if opcode == name]
-            where = f" (op {places[0][0]}, writes '{places[0][1]}')" if places else ""
+            place = int(node[1]) if node else None
+            written = f", writes '{self._ops[place][1]}'" if place is not None and place < len(self._ops) else ""
+            where = "" if place is None else f" (op {place}{written})"
             help_ = "its implementation is its maker's: give it with --op_library FILE or --delegate FILE"
             if name.startswith(_FLEX):
                 help_ = (

@@ -18,6 +18,7 @@ RowKernels MakeRowKernels() {
   k.conv[kFloat32Rule] = ConvRow<Float32>;
   k.conv[kFloat64Rule] = ConvRow<Float64>;
   k.conv[kRndnu] = ConvRow<Rndnu>;
+  k.conv[kBlocksRule] = ConvRow<Blocks>;
   k.depthwise[kDoubleRounding] = DepthwiseRow<DoubleRounding>;
   k.depthwise[kHalfUp] = DepthwiseRow<HalfUp>;
   k.depthwise[kFloat32Rule] = Float32DepthwiseRow;

@@ -95,13 +95,16 @@ def real_values(tensor: Tensor) -> np.ndarray:
     return (values - parameters.zero_points.astype(np.float32).reshape(shape)) * parameters.scales.reshape(shape)
 
 
-def bias(op: Op, channels: int) -> np.ndarray:
-    """The third input of a convolution or FULLY_CONNECTED, int32 [channels]; zeros where it is absent.
+def bias(op: Op, channels: int, index: int = 2) -> np.ndarray:
+    """The biases of a convolution or FULLY_CONNECTED, int32 [channels]; zeros where they are absent.
+
+    Args:
+      index: the input that they are: 3 of TRANSPOSE_CONV.
 
     Raises:
       ModelFormatError: not int32, or of another length.
     """
-    tensor = op.inputs[2] if len(op.inputs) > 2 else None
+    tensor = op.inputs[index] if len(op.inputs) > index else None
     if tensor is None:
         return np.zeros(channels, np.int32)
     values = constant(tensor).reshape(-1)

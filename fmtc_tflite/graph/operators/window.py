@@ -69,6 +69,11 @@ def has_window(op: Op) -> bool:
     return op.opcode in _CONVOLUTIONS + _POOLINGS
 
 
+def pads_same(op: Op) -> bool:
+    """Whether the op's padding is SAME."""
+    return bool(op.options.padding == schema.Padding.SAME)
+
+
 @dataclass(frozen=True)
 class WindowForm:
     """What an op says of its window whatever its shapes: (height, width) of each."""

@@ -29,6 +29,7 @@ from fmtc_tflite.regions.kinds.reductions import build_mean
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
 from fmtc_tflite.regions.kinds.tables import TABLES, build_table
+from fmtc_tflite.regions.kinds.transpose_conv import build_transpose_conv
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 
 _Built = RegionOp | tuple[RegionOp, ...]
@@ -48,7 +49,8 @@ BUILDERS: dict[str, _Builder] = {
     "CONCATENATION": build_concatenation,
     "RESIZE_BILINEAR": build_bilinear,
     "RESIZE_NEAREST_NEIGHBOR": build_nearest,
-    # Values that move.
+    # Values that move, and transposed convolution.
+    "TRANSPOSE_CONV": build_transpose_conv,
     "SLICE": build_slice,
     "STRIDED_SLICE": build_strided_slice,
     "SPLIT": build_split,
@@ -71,6 +73,7 @@ BUILDERS: dict[str, _Builder] = {
 FLOAT_BUILDERS: dict[str, _Builder] = {
     "DEQUANTIZE": build_dequantize,
     "CAST": build_cast,
+    "TRANSPOSE": build_transpose,
     **dict.fromkeys(BINARY_OPS, build_binary),
     **dict.fromkeys(UNARY_OPS, build_unary),
 }

@@ -13,6 +13,7 @@ from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import op_window, operand
 from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantization, unsigned
+from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -44,25 +45,26 @@ class Weights:
     groups: int = 1
 
 
-def _padded(count: int, to: int) -> int:
+def padded(count: int, to: int) -> int:
+    """The next multiple."""
     return -(-count // to) * to
 
 
-def _per_channel(values: np.ndarray, groups: int, dtype: type) -> bytes:
+def per_channel(values: np.ndarray, groups: int, dtype: type) -> bytes:
     """[C] as [C']: each group padded with zeros to whole blocks."""
     own = len(values) // groups
-    padded: np.ndarray = np.zeros((groups, _padded(own, _BLOCK)), dtype)
-    padded[:, :own] = np.asarray(values).reshape(groups, own)
-    return padded.tobytes()
+    array: np.ndarray = np.zeros((groups, padded(own, _BLOCK)), dtype)
+    array[:, :own] = np.asarray(values).reshape(groups, own)
+    return array.tobytes()
 
 
 def dot_blocks(values: np.ndarray, groups: int) -> np.ndarray:
     """Layout 0: int8 [C, taps, input channels] -> [C' / 16, K / 4, 16, 4]."""
     channels, taps, inputs = values.shape
     own = channels // groups
-    padded = np.zeros((groups, _padded(own, _BLOCK), taps, _padded(inputs, _STEP)), np.int8)
-    padded[:, :own, :, :inputs] = values.reshape(groups, own, taps, inputs)
-    blocks = padded.reshape(-1, _BLOCK, taps * padded.shape[3] // _STEP, _STEP)
+    array = np.zeros((groups, padded(own, _BLOCK), taps, padded(inputs, _STEP)), np.int8)
+    array[:, :own, :, :inputs] = values.reshape(groups, own, taps, inputs)
+    blocks = array.reshape(-1, _BLOCK, taps * array.shape[3] // _STEP, _STEP)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
@@ -72,9 +74,9 @@ def _parameters(
     """The struct that the three kinds share; `of_group` is its field at offset 16."""
     groups, how = weights.groups, weights.requantization
     weights_at = add(packed.tobytes(), _WEIGHTS_ALIGNMENT)
-    biases_at = add(_per_channel(weights.biases, groups, np.int32), _ARRAY_ALIGNMENT)
-    scales_at = add(_per_channel(how.scales, groups, how.scales.dtype.type), _ARRAY_ALIGNMENT)
-    shifts_at = 0 if how.shifts is None else add(_per_channel(how.shifts, groups, np.int8), _ARRAY_ALIGNMENT)
+    biases_at = add(per_channel(weights.biases, groups, np.int32), _ARRAY_ALIGNMENT)
+    scales_at = add(per_channel(how.scales, groups, how.scales.dtype.type), _ARRAY_ALIGNMENT)
+    shifts_at = 0 if how.shifts is None else add(per_channel(how.shifts, groups, np.int8), _ARRAY_ALIGNMENT)
     return window + _BEHIND_WINDOW.pack(
         of_group, groups, layout, weights.zero, how.zero, how.low, how.high, 0,
         weights_at, biases_at, scales_at, shifts_at, 0, 0, 0,
@@ -96,7 +98,7 @@ class _Convolution(WindowOp):
         rows = self.window.rows
         if rows.before == 0 and rows.span(rows.outputs - 1)[1] < rows.size:
             return 0
-        return self.window.columns.extent * _padded(self.inputs[0].channels, _STEP)
+        return self.window.columns.extent * padded(self.inputs[0].channels, _STEP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,39 +131,25 @@ class Depthwise(_Convolution):
 
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
         _, rows, columns, channels = self.weights.values.shape
-        packed = np.zeros((rows, columns, _padded(channels, _BLOCK)), np.int8)
+        packed = np.zeros((rows, columns, padded(channels, _BLOCK)), np.int8)
         packed[..., :channels] = self.weights.values[0]
         multiplier = channels // self.inputs[0].channels
         return _parameters(self.window_bytes, multiplier, _CHANNEL_LAYOUT, packed, self.weights, add)
 
 
 @dataclass(frozen=True, eq=False)
-class FullyConnected(RegionOp):
+class FullyConnected(AccumulatingOp):
     """FULLY_CONNECTED: adds one input row a step."""
 
     kind: ClassVar[int] = 3
     weights: Weights
-
-    @property
-    def steps(self) -> int:
-        return self.inputs[0].height
-
-    @property
-    def accumulates(self) -> bool:
-        return True
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        return step, step
-
-    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return 0, self.inputs[0].width
 
     def reads_words(self, operand: int) -> bool:
         return True
 
     @property
     def own_memory_bytes(self) -> int:
-        return 4 * _padded(self.output.channels, _BLOCK)
+        return 4 * padded(self.output.channels, _BLOCK)
 
     @property
     def macs(self) -> int:
@@ -176,7 +164,7 @@ class FullyConnected(RegionOp):
 def build_conv(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
     """CONV of a CONV_2D."""
     source, result = _checked(op, channel_axis=0)
-    values, zero = _stored_weights(op)
+    values, zero = stored_weights(op)
     channels, _, _, inputs = values.shape
     groups = source.shape[3] // max(inputs, 1)
     fits = inputs > 0 and groups * inputs == source.shape[3] and channels % groups == 0
@@ -191,7 +179,7 @@ def build_conv(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ker
 def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
     """DEPTHWISE of a DEPTHWISE_CONV_2D."""
     source, result = _checked(op, channel_axis=3)
-    values, zero = _stored_weights(op)
+    values, zero = stored_weights(op)
     channels = values.shape[3]
     fits = values.shape[0] == 1 and channels == result.shape[3] and channels % source.shape[3] == 0
     require(fits, "its weights do not fit its input and output")
@@ -205,7 +193,7 @@ def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels
 def build_fully_connected(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
     """FULLY_CONNECTED of an op that sees each batch item as one vector."""
     source, result = _checked(op, channel_axis=0)
-    values, zero = _stored_weights(op)
+    values, zero = stored_weights(op)
     channels, inputs = values.shape[0], int(np.prod(values.shape[1:], dtype=np.int64))
     require(values.ndim == 2 and getattr(op.options, "weightsFormat", 0) == 0, "its weights are not a plain matrix")
     require(int(np.prod(source.shape[1:], dtype=np.int64)) == inputs, "it does not take whole batch items")
@@ -234,7 +222,7 @@ def _checked(op: Op, channel_axis: int) -> tuple[Tensor, Tensor]:
     return source, quantized(result)
 
 
-def _stored_weights(op: Op) -> tuple[np.ndarray, int]:
+def stored_weights(op: Op) -> tuple[np.ndarray, int]:
     """Weights as int8, uint8 ones XOR 0x80, and their zero point in that domain."""
     tensor = operand(op, 1)
     values, scales = constants.constant(tensor), constants.quantization(tensor)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ai_edge_litert import schema_py_generated as schema
-
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
+from fmtc_tflite.graph.operators.mirror import leaves_out_edge
 from fmtc_tflite.graph.operators.window import operand
 from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
 from fmtc_tflite.regions.kinds.facts import (
@@ -143,7 +142,7 @@ def _constant_value(op: Op, result: Tensor) -> int:
 def build_mirror_pad(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
     """MIRROR_PAD of an op of that name."""
     source, result = same_quantization(op)
-    skipped = int(op.options.mode == schema.MirrorPadMode.REFLECT)
+    skipped = int(leaves_out_edge(op))
     paddings, sizes = _paddings(op, source, result), item_shape(source)
     fits = all(max(pad) <= size - skipped for pad, size in zip(paddings, sizes, strict=True) if max(pad) > 0)
     require(fits, "it mirrors more than its input")

@@ -1,10 +1,11 @@
-"""MEAN over rows and columns."""
+"""MEAN over rows, columns or both."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants, multipliers
 from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
+from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
@@ -33,29 +35,22 @@ class MeanTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class Mean(RegionOp):
-    """MEAN: adds one input row a step."""
+class Mean(AccumulatingOp):
+    """MEAN over rows (adds one input row a step), columns (of each row), or both."""
 
     kind: ClassVar[int] = 7
     terms: MeanTerms
 
     @property
-    def steps(self) -> int:
-        return self.inputs[0].height
-
-    @property
     def accumulates(self) -> bool:
-        return True
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        return step, step
+        return self.output.height == 1
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return 0, self.inputs[0].width
+        return (0, self.inputs[0].width) if self.output.width == 1 else (first, end)
 
     @property
     def own_memory_bytes(self) -> int:
-        return 4 * -(-self.output.channels // _BLOCK) * _BLOCK
+        return 4 * self.output.width * -(-self.output.channels // _BLOCK) * _BLOCK
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         terms = self.terms
@@ -63,23 +58,32 @@ class Mean(RegionOp):
 
 
 def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """MEAN of an op that reduces height and width."""
+    """MEAN of an op that reduces height, width or both."""
     source, result = alike(op)
-    require(len(source.shape) == 4 and constants.axes(op, 4) == (1, 2), "it does not reduce height and width alone")
+    rank = len(source.shape)
+    axes = constants.axes(op, rank)
+    require(rank in (3, 4) and axes in ((1,), (2,), (1, 2)) and axes[-1] < rank - 1, "it reduces not height or width")
     require(len(op.inputs[1].shape if op.inputs[1] is not None else ()) <= 1, "its axes are no vector")
+    x, y = tensor_of(source), tensor_of(result)
+    height, width = x.height, 1 if axes[-1] == rank - 2 else x.width
+    if rank == 4 and axes[0] == 1:
+        height = 1
+    require((y.height, y.width, y.channels) == (height, width, x.channels), "it drops the axis of columns")
+    count = prod(source.shape[axis] for axis in axes)
+    rule, terms = _rule_and_terms(op, source, result, count, kernels)
+    require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
+    return Mean(op, (x,), y, rule, terms)
+
+
+def _rule_and_terms(op: Op, source: Tensor, result: Tensor, count: int, kernels: KernelSet) -> tuple[int, MeanTerms]:
     own = kernels.runs(op)
-    count = source.shape[1] * source.shape[2]
     if own == "xnnpack":
-        rule, terms = _FLOAT32_ADDEND, _xnnpack_terms(source, result, count)
-    elif own == "builtin" and op.options.keepDims:
+        return _FLOAT32_ADDEND, _xnnpack_terms(source, result, count)
+    if own == "builtin" and op.options.keepDims and constants.axes(op, len(source.shape)) == (1, 2):
         # Only some runtimes count them from the front before they choose a kernel.
         require(min(constants.integers(op, 1)) >= 0, "it counts axes from the end, which runtimes compute differently")
-        rule = _BLOCKS if kernels.vectors else _DOUBLE_ROUNDING
-        terms = _optimized_terms(source, result, count)
-    else:
-        rule, terms = _DOUBLE_ROUNDING, _reference_terms(source, result, count)
-    require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
-    return Mean(op, (tensor_of(source),), tensor_of(result), rule, terms)
+        return _BLOCKS if kernels.vectors else _DOUBLE_ROUNDING, _optimized_terms(source, result, count)
+    return _DOUBLE_ROUNDING, _reference_terms(source, result, count)
 
 
 def _own_zeros(source: Tensor, result: Tensor) -> tuple[int, int]:

@@ -58,10 +58,19 @@ def make_kernel(program: Program, number: int) -> Kernel:
     Raises:
       ModelFormatError: an unknown kind, or parameters that are not the kind's.
     """
-    from fmtc_tflite.regions.reference import arg_max, floats, moves, pairs, pointwise, products, reductions
+    from fmtc_tflite.regions.reference import (
+        arg_max,
+        floats,
+        moves,
+        pairs,
+        pointwise,
+        products,
+        reductions,
+        transpose_conv,
+    )
 
     op = program.ops[number]
-    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats):
+    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats, transpose_conv):
         if op.kind in module.KERNELS:
             try:
                 return module.KERNELS[op.kind](program, op)

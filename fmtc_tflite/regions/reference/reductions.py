@@ -24,29 +24,31 @@ _BLOCK = 16
 class Mean(Kernel):
     """MEAN."""
 
-    accumulates = True
-
     def read_parameters(self, parameters: bytes) -> None:
         self.start, self.m, self.s, f, self.zero, self.low, self.high, g = _MEAN.unpack(parameters)
         self.f, self.g = np.float32(f), np.float32(g)
+        self.accumulates = self.output.height == 1
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray | None:
-        acc = rows.memory(np.int32, self.output.channels)
-        if step == 0:
+        channels, padded = self.output.channels, -(-self.output.channels // _BLOCK) * _BLOCK
+        acc = rows.memory(np.int32, len(rows.columns) * padded).reshape(-1, padded)[:, :channels]
+        if step == 0 or not self.accumulates:
             acc[:] = self.start
-        row = rows.read(0, step, np.arange(self.inputs[0].width)).astype(np.int64)
-        acc[:] = rounding.wrap(acc + row.sum(0))
-        if step + 1 < self.steps:
+        of_row = self.output.width == 1
+        columns = np.arange(self.inputs[0].width) if of_row else rows.columns
+        row = rows.read(0, step, columns).astype(np.int64)
+        acc[:] = rounding.wrap(acc + (row.sum(0) if of_row else row))
+        if self.accumulates and step + 1 < self.steps:
             return None
-        sums = acc[None].astype(np.int64)
+        return rounding.clamp(self._means(acc.astype(np.int64)), self.zero, self.low, self.high).astype(np.uint8)
+
+    def _means(self, sums: np.ndarray) -> np.ndarray:
         if self.rule == _FLOAT_WITH_ADDEND:
-            r = rounding.mean_with_addend(sums, self.f, self.g)
-        else:
-            floating = self.rule == Rule.FLOAT32
-            scale = np.full(len(acc), self.f) if floating else np.full(len(acc), self.m, np.int64)
-            shift = None if floating else np.full(len(acc), self.s, np.int64)
-            r = rounding.requantize(Rule(self.rule), sums, scale, shift, _BLOCK)
-        return rounding.clamp(r, self.zero, self.low, self.high).astype(np.uint8)
+            return rounding.mean_with_addend(sums, self.f, self.g)
+        floating, channels = self.rule == Rule.FLOAT32, sums.shape[1]
+        scale = np.full(channels, self.f) if floating else np.full(channels, self.m, np.int64)
+        shift = None if floating else np.full(channels, self.s, np.int64)
+        return rounding.requantize(Rule(self.rule), sums, scale, shift, _BLOCK)
 
 
 class Pool(Kernel):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, NothingToDoError, UnsupportedModelError
@@ -59,6 +60,26 @@ def test_weights_are_stored_once() -> None:
     assert model.metadata["of_the_user"] == original.metadata["of_the_user"]
     names = region_op_names(model)
     assert [name for name in names[0] if name[0] != "COPY"] == [("CONV_2D", f"t{number}") for number in range(4)]
+
+
+@pytest.mark.parametrize("kernel", [(1, 3), (3, 2), (5, 4)])
+def test_weights_of_a_transposed_convolution_are_stored_once(kernel: tuple[int, int]) -> None:
+    """Programs hold them phase by phase, kernels smaller than the stride with weights of their own around."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("x", [1, 8, 8, 3]), 40, 3, zero_point=-128)
+    shape = (24, *kernel, 40)
+    values = builder.rng.integers(-127, 128, shape).astype(np.int8)
+    filters = graph.tensor("filters", shape, "INT8", scale=0.01, data=values)
+    y = graph.tensor("y", (1, 16, 16, 24), "INT8", scale=0.1)
+    size = graph.constant("size", np.array(y.shape, np.int32), 0)
+    options = schema.TransposeConvOptionsT(padding=schema.Padding.SAME, strideH=2, strideW=2)
+    graph.op("TRANSPOSE_CONV", [size, filters, x], [y], options, version=3)
+    graph.output(graph.conv(y, 4, 3))
+    content = builder.build()
+    model = fused(content)
+    assert restore_regions(model).to_bytes() == load_model(content).to_bytes()
+    assert values.tobytes() not in zlib.decompress(model.metadata[RESTORE_METADATA_NAME][8:])
 
 
 def test_alignment_of_programs_and_weights() -> None:

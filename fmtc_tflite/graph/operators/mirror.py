@@ -1,0 +1,12 @@
+"""What a MIRROR_PAD repeats."""
+
+from __future__ import annotations
+
+from ai_edge_litert import schema_py_generated as schema
+
+from fmtc_tflite.graph.model import Op
+
+
+def leaves_out_edge(op: Op) -> bool:
+    """Whether the mirror lies on the edge, which is not repeated (REFLECT); else behind it (SYMMETRIC)."""
+    return bool(op.options.mode == schema.MirrorPadMode.REFLECT)
