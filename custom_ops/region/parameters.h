@@ -36,7 +36,13 @@ enum KindNumber : uint8_t {
   kBinary = 31,
   kUnary = 32,
   kCast = 33,
+  kArgMaxPlaces = 34,
 };
+
+// Kinds that multiply and add up.
+inline bool IsMacKind(uint8_t kind) {
+  return kind == kConv || kind == kDepthwise || kind == kFullyConnected || kind == kTransposeConv;
+}
 
 struct WindowParameters {
   uint16_t kernel_rows, kernel_columns;
