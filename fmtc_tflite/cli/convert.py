@@ -96,18 +96,18 @@ flags.DEFINE_enum(
     "kernels",
     "auto",
     ["auto", "xnnpack", "builtin", "reference"],
-    "With --execution regions: whose results to equal; auto is what the runtime uses by default.",
+    "For regions: whose results to equal; auto is what the runtime uses by default.",
 )
 flags.DEFINE_string(
     "runtime",
     None,
-    "With --execution regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
+    "For regions: ai_edge_litert, tflite_runtime or tensorflow, whose kernels are meant (default: the "
     "first of them that is installed).",
 )
 flags.DEFINE_float(
     "max_extra_macs",
     None,
-    "With --execution regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
+    "For regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
     f"where that saves memory (0 to 1; default: {DEFAULT_MAX_EXTRA_MACS:g}).",
 )
 flags.DEFINE_enum(
@@ -124,14 +124,14 @@ flags.DEFINE_float(
 flags.DEFINE_string(
     "include",
     None,
-    "Code only these feature maps (with --execution regions: fuse only these ops): op:17,20-25, type:CONV_2D, "
+    "Code only these feature maps (for regions: fuse only these ops): op:17,20-25, type:CONV_2D, "
     "shape:112x112x* or a regular expression on tensor names; several, with spaces between, must all be true.",
 )
 flags.DEFINE_string("exclude", None, "Leave these feature maps or ops alone; in the form of --include.")
 flags.DEFINE_string(
     "recipe",
     None,
-    "JSON file that says what to do with which feature map, or with --execution regions what is stored and what stays "
+    "JSON file that says what to do with which feature map, or for regions what is stored and what stays "
     "outside; its form: docs/recipes.md.",
 )
 flags.DEFINE_enum(
