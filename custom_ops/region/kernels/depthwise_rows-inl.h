@@ -90,8 +90,10 @@ FMTC_INLINE void LoadTaps(const MacRow& row, const DepthwisePlan& plan, int32_t 
 // Calls function(integral_constant) of a number from 1 to kRowsTogether.
 template <class Function>
 FMTC_INLINE void WithRows(int32_t rows, const Function& function) {
-  if (rows == 1) return function(std::integral_constant<int, 1>());
-  if (rows == 2) return function(std::integral_constant<int, 2>());
+  if (kRowsTogether == 1 || rows == 1) return function(std::integral_constant<int, 1>());
+  if constexpr (kRowsTogether > 1) {
+    if (rows == 2) return function(std::integral_constant<int, 2>());
+  }
   if constexpr (kRowsTogether > 2) {
     if (rows == 3) return function(std::integral_constant<int, 3>());
     return function(std::integral_constant<int, 4>());
@@ -102,13 +104,13 @@ FMTC_INLINE void WithRows(int32_t rows, const Function& function) {
 template <class Rounding, int kTaps, class Block>
 FMTC_INLINE void MultiplyColumns(const MacRow& row, const Block& block, const DepthwiseTaps& taps,
                                  const RowsValues* values, int32_t channel, int32_t columns, uint8_t* out) {
-  const Sums bias = Sums::Load(row.requantization.biases + channel);
+  const Sums start = StartOfTaps(Sums::Load(row.requantization.biases + channel), taps.weights, taps.count);
   const Rule<Rounding> rule(row.requantization, channel);
   const ByteRange range(row.requantization.range);
   const int32_t count = kTaps == 0 ? taps.count : kTaps;
   for (int32_t x = 0; x < columns; x += kPackSums, values += kPackSums * row.stride) {
     Sums sums[kPackSums];
-    FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = bias;
+    FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = start;
     FMTC_UNROLL for (int32_t i = 0; i < count; ++i) {
       const RowsWeights w = taps.weights[i];
       const RowsValues* v = values + taps.places[i];
