@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from model_builder import ACTIVATION, GraphBuilder, Ref
 
 _BINARY = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
-_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "SQUARE", "SQRT")
+_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "SQUARE", "SQRT", "LOGISTIC")
 _FUSING = ("ADD", "SUB", "MUL", "DIV")
 
 

@@ -160,13 +160,8 @@ class _Network(Moves):
         height, width, channels = (int(self.rng.integers(1, n)) for n in (_MOST_SIDE, _MOST_SIDE, 9))
         shape = (self.batch, height + 2, width + 2, channels)
         kind = self.rng.random()
-        if kind < 0.1:  # as PyTorch exports
-            moved = self.graph.input(name, [shape[axis] for axis in (0, 3, 1, 2)], self.dtype, **self._quantization())
-            ref = self._tensor("transposed", shape, like=moved)
-            order = self.graph.tensor(
-                self._name("order"), (4,), "INT32", scale=0, data=np.array([0, 2, 3, 1], np.int32)
-            )
-            self.graph.op("TRANSPOSE", [moved, order], [ref], schema.TransposeOptionsT(), version=2)
+        if kind < 0.15:
+            ref = self._planes(name, shape)
         elif kind < 0.3:
             image = self.graph.input(name, shape, "FLOAT32")
             ref = self._tensor("quantized", shape)

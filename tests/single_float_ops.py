@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OF_FLOATS = " of float32"
 _FUSING = ("ADD", "SUB", "MUL", "DIV")
 _BINARY = (*_FUSING, "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
-_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "SQUARE", "SQRT")
+_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "SQUARE", "SQRT", "LOGISTIC")
 _TINY = np.finfo(np.float32).tiny
 _SPECIAL = np.float32([
     0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3.4e38, -3.4e38, 1e-38, _TINY, -_TINY, 6, 1, -1, 0.99999994,
@@ -74,7 +74,10 @@ def _binary(maker: Maker) -> Ref:
 
 
 def _unary(maker: Maker) -> Ref:
-    x = _floats(maker, maker.shape(20))
+    shape = maker.shape(20)
+    if maker.opcode.startswith("LOGISTIC"):
+        shape = (*shape[:3], -(-shape[3] // 8) * 8 if maker.rng.random() < 0.9 else shape[3])
+    x = _floats(maker, shape)
     y = _result(maker, x.shape)
     maker.graph.op(maker.opcode.removesuffix(_OF_FLOATS), [x], [y])
     return y

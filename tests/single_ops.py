@@ -99,7 +99,11 @@ class Maker:
     def _values(self, ref: Ref) -> np.ndarray:
         if ref.dtype == "FLOAT32":
             is_quantized = self.graph.subgraph.tensors[-1].quantization is not None
-            return self._reals(ref) if is_quantized else any_floats(self.rng, ref.shape)
+            if is_quantized:
+                return self._reals(ref)
+            # What is found among NaNs depends on the runtime.
+            finds = self.opcode in ("ARG_MAX", "ARG_MIN")
+            return np.nan_to_num(any_floats(self.rng, ref.shape)) if finds else any_floats(self.rng, ref.shape)
         if ref.dtype in ("INT32", "INT64"):
             ends = np.iinfo(ref.dtype.lower())
             values = self.pick(
@@ -422,10 +426,13 @@ def _resize(maker: Maker) -> Ref:
 
 
 def _arg_max(maker: Maker) -> Ref:
-    x = maker.input(maker.shape())
+    whole = maker.shape()
+    places = (whole[0], whole[1] * whole[2], whole[3])
+    shape, axis, dtype = maker.pick((whole, 3, maker.dtype), (places, 1, maker.dtype), (places, 1, "FLOAT32"))
+    x = maker.input(shape, dtype)
     kind = maker.pick("INT32", "INT64")
-    y = maker.graph.tensor("y", x.shape[:3], kind, scale=0)
-    axis = maker.graph.constant("axis", np.array(maker.pick(3, -1, [3]), np.int32), 0)
+    y = maker.graph.tensor("y", (*shape[:axis], *shape[axis + 1 :]), kind, scale=0)
+    axis = maker.graph.constant("axis", np.array(maker.pick(axis, axis - len(shape), [axis]), np.int32), 0)
     options = schema.ArgMaxOptionsT() if maker.opcode == "ARG_MAX" else schema.ArgMinOptionsT()
     options.outputType = getattr(schema.TensorType, kind)
     maker.graph.op(maker.opcode, [x, axis], [y], options, version=2)

@@ -18,7 +18,7 @@ enum BinaryRule : uint8_t {
   kLess = 6,
   kSquaredDifference = 7,
 };
-enum UnaryRule : uint8_t { kClamp = 1, kSquareRoot = 2 };
+enum UnaryRule : uint8_t { kClamp = 1, kSquareRoot = 2, kLogistic = 3 };
 
 constexpr ptrdiff_t kFloatBytes = sizeof(float);
 
@@ -206,9 +206,28 @@ void RunBinary(const OpView& op, const RowAccess& access, const RowKernels&, int
   }
 }
 
+// exp(x) / (1 + exp(x)) as the built-in kernels' vectors approximate it: exp(x / 2) is squared.
+float Logistic(float x) {
+  constexpr float kOne = 16.6355324f;  // from here on the result is 1
+  constexpr float kZero = -104.0f;     // below, 0
+  if (!(x >= kZero)) return x < kZero ? 0.0f : x;
+  const float half = (x > kOne ? kOne : x) * 0.5f;
+  const float power = std::floor(half * 1.44269504088896341f + 0.5f);
+  // What is left of half beyond power * ln(2), which is taken away in two parts.
+  float r = power * -0.693359375f + half;
+  r = power * 2.12194440e-4f + r;
+  const float r2 = r * r;
+  const float even = r2 * 4.1898667812347412109375e-2f + 0.49999141693115234375f;
+  const float odd = r2 * 8.33471305668354034423828125e-3f + 0.16666877269744873046875f;
+  const float polynomial = r2 * (r * odd + even) + (r + 1.0f);
+  const float root = std::ldexp(polynomial, static_cast<int>(power));
+  const float exponential = root * root;
+  return exponential / (1.0f + exponential);
+}
+
 Status CheckUnary(const OpView& op) {
   const UnaryParameters& p = op.parameters<UnaryParameters>();
-  if (!IsRule(op, kSquareRoot)) return Status::kProgramUnsupported;
+  if (!IsRule(op, kLogistic)) return Status::kProgramUnsupported;
   return ValidIf(op.input(0).type == kFloat32 && op.output().type == kFloat32 && HasShape(op.input(0), op.output()) &&
                  FitsRange(p.low, p.high, p.flush) && AreZero(p.reserved));
 }
@@ -220,6 +239,7 @@ void RunUnary(const OpView& op, const RowAccess& access, const RowKernels&, int3
       float x = Load<float>(in + i * kFloatBytes);
       if (p.flush != 0) x = Flushed(x);
       if (op.op->rule == kSquareRoot) x = std::sqrt(x);
+      if (op.op->rule == kLogistic) x = Logistic(x);
       Store(out + i * kFloatBytes, OneNan(Clamped(x, p.low, p.high)));
     }
   });

@@ -57,7 +57,7 @@ extern const Kind kMeanKind, kAveragePoolKind, kMaxPoolKind;
 extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
 extern const Kind kTransposeConvKind, kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
-extern const Kind kArgMaxKind, kBinaryKind, kUnaryKind, kCastKind;
+extern const Kind kArgMaxKind, kArgMaxPlacesKind, kBinaryKind, kUnaryKind, kCastKind;
 
 // Null if there is none of this number.
 const Kind* FindKind(uint8_t number);

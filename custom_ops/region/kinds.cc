@@ -61,6 +61,8 @@ const Kind* FindKind(uint8_t number) {
       return &kUnaryKind;
     case kCast:
       return &kCastKind;
+    case kArgMaxPlaces:
+      return &kArgMaxPlacesKind;
     default:
       return nullptr;
   }

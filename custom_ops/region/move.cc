@@ -128,7 +128,9 @@ Status CheckTranspose(const OpView& op) {
   if (!IsRuleOne(op)) return Status::kProgramUnsupported;
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
-  if (p.reserved != 0 || in.place != kInput || !Is8Bit(in) || in.height != 1 || in.width != 1 || !IsScratch8Bit(out)) {
+  const bool fits_types = in.type == out.type || (Is8Bit(in) && Is8Bit(out));
+  if (p.reserved != 0 || in.place != kInput || in.height != 1 || in.width != 1 || out.place != kScratch ||
+      !fits_types) {
     return Status::kProgramInvalid;
   }
   int64_t least = 0, greatest = 0;
@@ -142,7 +144,23 @@ Status CheckTranspose(const OpView& op) {
 
 Range FirstRow(const OpView&, int, int32_t) { return {0, 1}; }
 
+// Elements of more than a byte.
+void TransposeElements(const OpView& op, const RowAccess& access, int32_t step) {
+  const TransposeParameters& p = op.parameters<TransposeParameters>();
+  const ptrdiff_t element = static_cast<ptrdiff_t>(ElementBytes(op.input(0).type));
+  const uint8_t* in = access.Read(op.input(0), 0, 0) + ptrdiff_t{p.row_stride} * step * element;
+  const Range columns = access.Window(op);
+  for (int32_t column = columns.first; column < columns.end; ++column) {
+    const uint8_t* from = in + ptrdiff_t{p.column_stride} * column * element;
+    uint8_t* to = access.Write(op.output(), step, column);
+    for (uint32_t c = 0; c < op.output().channels; ++c, to += element) {
+      memcpy(to, from + static_cast<ptrdiff_t>(c) * p.channel_stride * element, static_cast<size_t>(element));
+    }
+  }
+}
+
 void RunTranspose(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  if (!Is8Bit(op.input(0))) return TransposeElements(op, access, step);
   const TransposeParameters& p = op.parameters<TransposeParameters>();
   const uint8_t* in = access.Read(op.input(0), 0, 0) + ptrdiff_t{p.row_stride} * step;
   const uint8_t flip = SignFlip(op.input(0));

@@ -36,6 +36,7 @@ enum KindNumber : uint8_t {
   kBinary = 31,
   kUnary = 32,
   kCast = 33,
+  kArgMaxPlaces = 34,
 };
 
 struct WindowParameters {

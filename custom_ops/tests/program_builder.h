@@ -34,6 +34,9 @@ class ProgramBuilder {
   void AddOp(uint8_t kind, uint8_t rule, const std::vector<uint16_t>& inputs, uint16_t output) {
     AddOpRecord(kind, rule, inputs, output, AddArray(nullptr, 0), 0, 0);
   }
+  void AddOpWithMemory(uint8_t kind, uint8_t rule, uint16_t input, uint16_t output, size_t memory_bytes) {
+    AddOpRecord(kind, rule, {input}, output, AddArray(nullptr, 0), 0, memory_bytes);
+  }
 
   // In column strips, as many as the outputs have columns at most. `windowed`: tensors hold a strip's columns only.
   ProgramBytes Finish(uint32_t strips = 1, bool windowed = false);

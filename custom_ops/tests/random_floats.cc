@@ -42,7 +42,7 @@ class FloatOps {
   uint16_t Unary(uint16_t from, uint8_t place) {
     const UnaryParameters p{Pick(0, 1) != 0 ? 0.0f : -kInfinity, Pick(0, 1) != 0 ? 6.0f : kInfinity, Byte(0, 1), {}};
     const uint16_t to = AddLike(from, place);
-    builder_.AddOp(kUnary, Byte(1, 2), {from}, to, p);
+    builder_.AddOp(kUnary, Byte(1, 3), {from}, to, p);
     return to;
   }
 

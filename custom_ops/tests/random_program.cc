@@ -69,12 +69,7 @@ class RandomChain {
       return AddQuantize(&random_, &builder_, numbers, last_);
     }
     last_ = AddScratch(height, width, channels);
-    if (choice == 0) {
-      const uint16_t input = builder_.AddTensor(kInput, EightBit(), 1, 1, height * width * channels);
-      const int32_t plane = static_cast<int32_t>(height * width);
-      builder_.AddOp(kTranspose, 1, {input}, last_, TransposeParameters{static_cast<int32_t>(width), 1, plane, 0});
-      return;
-    }
+    if (choice == 0) return AddTranspose();
     const uint8_t type = choice == 1 ? uint8_t{kFloat32} : EightBit();
     const uint16_t input = builder_.AddTensor(kInput, type, height, width, channels);
     if (choice == 1) {
@@ -84,6 +79,18 @@ class RandomChain {
     } else {
       builder_.AddOp(kCopy, 1, {input}, last_);
     }
+  }
+
+  // The region's input plane by plane, of 8 bits or of numbers that are quantized behind it.
+  void AddTranspose() {
+    const TensorRecord t = last();
+    const bool has_numbers = Draw(0, 2) == 0;
+    const uint8_t type = has_numbers ? uint8_t{kFloat32} : EightBit();
+    const uint16_t input = builder_.AddTensor(kInput, type, 1, 1, t.height * t.width * t.channels);
+    const uint16_t moved = has_numbers ? builder_.AddTensor(kScratch, kFloat32, t.height, t.width, t.channels) : last_;
+    const int32_t plane = static_cast<int32_t>(t.height * t.width);
+    builder_.AddOp(kTranspose, 1, {input}, moved, TransposeParameters{static_cast<int32_t>(t.width), 1, plane, 0});
+    if (has_numbers) AddQuantize(&random_, &builder_, moved, last_);
   }
 
   void AddTableOp(uint16_t from, uint16_t to) {
@@ -99,6 +106,13 @@ class RandomChain {
     const int32_t choice = Draw(0, 3);
     if (choice == 3) {
       const uint8_t integers = Draw(0, 1) != 0 ? uint8_t{kInt32} : uint8_t{kInt64};
+      if (Draw(0, 1) != 0) {
+        const uint16_t places = builder_.AddTensor(kOutput, integers, 1, 1, t.channels);
+        const bool is_float = Draw(0, 1) != 0;
+        const uint16_t compared = is_float ? AddFloats(&random_, &builder_, from, kScratch) : from;
+        builder_.AddOpWithMemory(kArgMaxPlaces, Byte(1, 2), compared, places, size_t{8} * t.channels);
+        return;
+      }
       const uint16_t channels = builder_.AddTensor(kOutput, integers, t.height, t.width, 1);
       builder_.AddOp(kArgMax, Byte(1, 2), {from}, channels);
       return;

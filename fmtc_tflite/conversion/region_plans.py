@@ -11,7 +11,7 @@ from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
-from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group
+from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
@@ -21,6 +21,8 @@ _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
 _MOST_BORDERS = 12  # of stages that a split is tried at: each means two more plans
 _NARROW_BORDERS = 4  # more, where the fewest bytes would lie between the two
+
+_ENLARGES = "fused it would make the whole graph's arena larger"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def plan_regions(
             choices.append(choice)
     choices, dropped = _without_harmful(subgraph, choices)
     for choice in dropped:
-        left_out |= dict.fromkeys(choice.group.ops, "fused it would make the whole graph's arena larger")
+        left_out |= dict.fromkeys(choice.group.ops, _ENLARGES)
+    choices, ends = _trimmed(subgraph, choices, build, forced_cuts)
+    left_out |= dict.fromkeys(ends, _ENLARGES)
     choices = _split(subgraph, choices, build, forced_cuts)
     if max_extra_macs and choices:
         arena = partial(_whole_arena, subgraph)
@@ -150,6 +154,23 @@ def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_
         dropped.append(choices[best])
         choices = others[best]
     return choices, dropped
+
+
+def _trimmed(
+    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
+) -> tuple[list[_Choice], list[Op]]:
+    """Leaves out ops at regions' ends whose outputs are in the way while the other ops run, and returns them, too."""
+    left_out: list[Op] = []
+    for number, choice in enumerate(choices):
+        found = without_widening_ends(subgraph, choice.group, build)
+        if found is None:
+            continue
+        rest, ends = found
+        tried = [*choices[:number], _Choice.of(rest, forced_cuts), *choices[number + 1 :]]
+        if _whole_arena(subgraph, tried) <= _whole_arena(subgraph, choices) - ALIGNMENT_BYTES:
+            choices = tried
+            left_out += ends
+    return choices, left_out
 
 
 def _split(

@@ -16,12 +16,14 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.dilations import find_dilations, joining
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.rewrites import rewritten
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-_READS_ANY_SHAPE = ("FULLY_CONNECTED", *_RESHAPES)
+_READS_ANY_SHAPE = ("FULLY_CONNECTED", "ARG_MAX", "ARG_MIN", *_RESHAPES)
 _DTYPES = tuple(np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int64, np.int8))
 _LEAST_OPS = 2
 
@@ -68,9 +70,11 @@ def find_candidates(
       UsageError: one is no selector.
     """
     left_out: dict[Op, str] = {}
+    dilations = find_dilations(subgraph)
+    build_one = joining(dilations, build)
     filter_ = Filter.parse(include, exclude)
     for op, place in places(subgraph).items():
-        reason = filter_.reason(place) or _unfit(subgraph, op) or _refusal(op, build)
+        reason = filter_.reason(place) or _unfit(op, op in dilations) or _refusal(op, build_one)
         if reason is not None or op in outside:
             left_out[op] = reason or "left outside by the recipe"
     while True:
@@ -109,8 +113,8 @@ def _activations(op: Op) -> list[Tensor]:
     return [t for t in (*op.inputs, *op.outputs) if t is not None and t.data is None]
 
 
-def _unfit(subgraph: Subgraph, op: Op) -> str | None:
-    """What keeps an op of any kind outside."""
+def _unfit(op: Op, is_dilation: bool = False) -> str | None:
+    """What keeps an op of any kind outside; one of a dilation may change the batch, which the others change back."""
     activations = _activations(op)
     if not op.outputs or None in op.outputs or activations == op.outputs:
         return "it does not make tensors from others"
@@ -123,7 +127,7 @@ def _unfit(subgraph: Subgraph, op: Op) -> str | None:
             return f"tensor '{tensor.name}' has the shape {list(tensor.shape)} and type {tensor.type_name}"
         if prod(tensor.shape[1:]) * tensor.dtype.itemsize > MAX_BYTES:
             return f"tensor '{tensor.name}' has more than 2 GB an item"
-        if tensor.shape[0] != activations[0].shape[0]:
+        if tensor.shape[0] != activations[0].shape[0] and not is_dilation:
             return "it does not keep the batch"
     return None
 
@@ -220,14 +224,40 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     while end < len(group.ops) and group.ops[end].opcode in _RESHAPES:
         end += 1
     parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
-    if not all(parts):
+    first, second = (_part(subgraph, group, ops, build) for ops in parts)
+    return None if first is None or second is None else (first, second)
+
+
+def without_widening_ends(subgraph: Subgraph, group: Group, build: OpBuilder) -> tuple[Group, list[Op]] | None:
+    """A group without ops at its ends that write larger elements than they read, and these; None if there are none.
+
+    As a DEQUANTIZE: what it writes need not lie there while the group's other ops run.
+    """
+    ends = [op for op in group.ops if not is_reshape(op) and _widens(op) and set(op.outputs) <= set(group.outputs)]
+    read = {tensor for op in group.ops for tensor in op.inputs}
+    ends = [op for op in ends if not read & set(op.outputs)]
+    part = _part(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
+    return None if part is None else (part, ends)
+
+
+def _widens(op: Op) -> bool:
+    """Whether its output has larger elements than its inputs."""
+    sizes = [
+        max(t.dtype.itemsize for t in tensors if t is not None and t.data is None and t.dtype is not None)
+        for tensors in (op.inputs, op.outputs)
+    ]
+    return sizes[0] < sizes[1]
+
+
+def _part(subgraph: Subgraph, group: Group, ops: list[Op], build: OpBuilder) -> Group | None:
+    """A group of some of a group's ops; None if they cannot be one."""
+    if not ops:
         return None
     kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}
     try:
-        first, second = (_GroupBuilder(subgraph, ops, build, kept).build() for ops in parts)
+        return _GroupBuilder(subgraph, ops, build, kept).build()
     except _RefusedInGroup:
         return None
-    return first, second
 
 
 class _GroupBuilder:
@@ -238,7 +268,9 @@ class _GroupBuilder:
     """
 
     def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder, kept: Collection[Tensor]) -> None:
-        self._subgraph, self._ops, self._build, self._kept = subgraph, ops, build, kept
+        self._subgraph, self._ops, self._kept = subgraph, ops, kept
+        self._dilations = find_dilations(subgraph)
+        self._build = joining(self._dilations, build)
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
 
@@ -252,6 +284,8 @@ class _GroupBuilder:
                 self._tensors[result] = self._tensor(source)
                 continue
             self._check_shapes(op)
+            if op in self._dilations and not set(self._dilations[op].ops) <= set(self._ops):
+                raise _RefusedInGroup(op, "its three ops, which are one dilated convolution, are not together")
             try:
                 built = self._build(op, self._tensor)
             except OpRefusedError as refusal:
@@ -261,8 +295,9 @@ class _GroupBuilder:
                     region_ops.append(each)
                 if each.source is not None:
                     self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
-        inputs = self._read_from_outside(region_ops)
         outputs = self._graph_outputs()
+        region_ops = rewritten(region_ops, {self._tensors[output] for output in outputs})
+        inputs = self._read_from_outside(region_ops)
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))
         return Group(tuple(self._ops), tuple(inputs.values()), tuple(outputs), region)
@@ -299,7 +334,7 @@ class _GroupBuilder:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
         while tensor not in self._kept and (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
             source = op.inputs[0]
-            if source is None or _unfit(self._subgraph, op) or _refusal(op, _refuse):
+            if source is None or _unfit(op) or _refusal(op, _refuse):
                 break
             tensor = source
         return tensor

@@ -236,7 +236,7 @@ def _takes_quantize(op: Op) -> bool:
 
 def _takes_leaky_relu(op: Op) -> bool:
     source, result = op.inputs[0], op.outputs[0]
-    alpha = np.float32(op.options.alpha)
+    alpha = np.float32(getattr(op.options, "alpha", np.nan))
     if source is None or result is None or source.scale is None or result.scale is None:
         return False
     positive = np.float32(source.scale) / np.float32(result.scale)

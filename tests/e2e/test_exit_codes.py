@@ -25,6 +25,7 @@ TOOLS = {
     "eval_reference": "fmtc-eval --model_file m.tflite --reference_model_file {model} --data {data} --json {output}",
     "bench_latency": "tools/bench_latency.py {model} --calibration_data {data} --turns 1 --json {output}",
     "bench_memory": "tools/bench_memory.py {model} --turns 1 --json {output}",
+    "region_arena": "tools/region_arena.py {model}",
     "dump_maps": "tools/dump_maps.py {model} --calibration_data {data} --output {output}",
 }
 GOOD = {"model": "m.tflite", "data": SAMPLES, "output": "new"}
@@ -56,6 +57,7 @@ HELPFUL = [
     "fmtc-profile",
     "fmtc-eval",
     *(f"tools/{name}.py" for name in ("bench_latency", "bench_memory", "draw_before_after", "dump_maps")),
+    "tools/region_arena.py",
     *(f"tools/{name}.py" for name in ("eval_accuracy", "make_golden_vectors", "rate_accuracy")),
 ]
 

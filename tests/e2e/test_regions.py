@@ -24,6 +24,7 @@ from fmtc_tflite.runtime.interpreter import available_runtimes, default_kernels,
 from fmtc_tflite.types import ConvertOptions
 from known_networks import inception_v3, mobilenet_v1
 from model_builder import ModelBuilder
+from pose_network import pose_network
 
 BIN = Path(sys.executable).parent
 PACKAGE = importlib.resources.files("fmtc_tflite")
@@ -38,6 +39,7 @@ MODELS: dict[str, dict[float, float]] = {
     "ds_cnn_kws_int8": {0: 0.535},
     "resnet8_cifar10_int8": {0: 0.345},
     "resnet56_cifar10_int8": {0: 0.485},
+    "deeplabv3_mnv2_pascal_uint8": {0: 0.338},
     "resnet18_cifar10_64_int8": {0: 0.275, 0.02: 0.255},
     "tinyengine_vww": {0: 99_000, 0.05: 96_000},
     "tinyengine_detection": {0: 285_000, 0.02: 282_000, 0.05: 277_000},
@@ -294,9 +296,32 @@ def test_real_models(real_data: Path, name: str, extra_macs: float) -> None:
         ("mobilenet_v1_0.25_96_vww_int8", 0.05),
         ("mobilenet_v2_1.0_224_int8", 0.02),
         ("mobilenet_v2_1.0_224_int8", 0.05),
+        ("deeplabv3_mnv2_pascal_uint8", 0),
     ],
 )
 def test_real_models_under_other_kernels(real_data: Path, name: str, extra_macs: float, kernels: str) -> None:
     path = real_data / "models" / f"{name}.tflite"
     options = ConvertOptions(execution="regions", kernels=kernels, max_extra_macs=extra_macs)  # type: ignore[arg-type]
     assert convert(path, options=options, dry_run=True).report["fidelity"]["bit_exact"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kernels", "limit", "outside"),
+    [
+        ("xnnpack", 0.545, {"LOGISTIC": "depends on the processor", "SQRT": "depends on the processor"}),
+        ("builtin", 0.39, {}),
+        ("reference", 0.415, {"LOGISTIC": "C library"}),
+    ],
+)
+def test_pose_network(tmp_path: Path, kernels: str, limit: float, outside: dict[str, str]) -> None:
+    path = tmp_path / "pose.tflite"
+    path.write_bytes(pose_network())
+    options = ConvertOptions(execution="regions", kernels=kernels)  # type: ignore[arg-type]
+    report = convert(path, options=options, dry_run=True).report
+    assert report["fidelity"]["bit_exact"]
+    assert report["arena"]["converted_planned_bytes"] <= limit * report["arena"]["original_planned_bytes"]
+    reasons = {op["op"]: op["reason"] for op in report["left_out"]}
+    for opcode in ("LOGISTIC", "SQRT"):
+        assert (opcode in reasons) == (opcode in outside)
+        assert outside.get(opcode, "") in reasons.get(opcode, "")

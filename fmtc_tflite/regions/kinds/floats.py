@@ -40,11 +40,12 @@ _BINARY_RULES = {
     "SQUARED_DIFFERENCE": 7,
     "SQUARE": 3,
 }
-_CLAMP, _SQUARE_ROOT = 1, 2
+_UNARY_RULES = {"SQRT": 2, "LOGISTIC": 3}  # 1: a clamp
+_LOGISTIC_VECTOR = 8  # values that are left at the end of a tensor are the C library's to compute
 _CLAMPS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 _FUSES_ACTIVATIONS = ("ADD", "SUB", "MUL", "DIV")
 BINARY_OPS = tuple(_BINARY_RULES)
-UNARY_OPS = (*_CLAMPS, "SQRT")
+UNARY_OPS = (*_CLAMPS, *_UNARY_RULES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ class Binary(FloatOp):
 
 @dataclass(frozen=True, eq=False)
 class Unary(FloatOp):
-    """UNARY: a clamp or a square root."""
+    """UNARY: a clamp, a square root or a logistic function."""
 
     kind: ClassVar[int] = 32
     clamp: Clamp
@@ -182,15 +183,16 @@ def build_binary(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
 
 
 def build_unary(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
-    """UNARY of an activation or a SQRT."""
+    """UNARY of an activation, a SQRT or a LOGISTIC."""
     source, result = _float32(operand(op, 0)), _float32(result_of(op))
     require(source.shape == result.shape, "its input and output have different shapes")
-    rule = _SQUARE_ROOT if op.opcode == "SQRT" else _CLAMP
-    require(
-        rule == _CLAMP or kernels.runs(op) != "xnnpack",
-        "XNNPACK's square roots of float32 depend on the processor",
-    )
-    return Unary(op, (tensor_of(source),), tensor_of(result), rule, _clamp(op, kernels))
+    own = kernels.runs(op)
+    require(op.opcode in _CLAMPS or own != "xnnpack", f"XNNPACK's {op.opcode} of float32 depends on the processor")
+    if op.opcode == "LOGISTIC":
+        require(own == "builtin" and kernels.vectors, "the runtime leaves LOGISTIC of float32 to the C library")
+        is_whole = prod(source.shape[1:]) % _LOGISTIC_VECTOR == 0
+        require(is_whole, "the runtime leaves the tensor's last values to the C library")
+    return Unary(op, (tensor_of(source),), tensor_of(result), _UNARY_RULES.get(op.opcode, 1), _clamp(op, kernels))
 
 
 def _float32(tensor: Tensor) -> Tensor:

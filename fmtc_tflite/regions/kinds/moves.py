@@ -88,8 +88,11 @@ class Concatenation(RegionOp):
 
 
 def build_transpose(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
-    """TRANSPOSE of each item of a graph's input, rank 4."""
-    source, result = quantized(operand(op, 0)), quantized(result_of(op))
+    """TRANSPOSE of each item of a graph's input, rank 4, of 8 bits or float32."""
+    source, result = operand(op, 0), result_of(op)
+    if np.float32 not in (source.dtype, result.dtype):
+        quantized(source)
+        quantized(result)
     require(is_4d(source, result) and source.dtype == result.dtype, "its tensors are not of rank 4 and one type")
     order = constants.integers(op, 1)
     require(sorted(order) == [0, 1, 2, 3] and order[0] == 0, "it moves the batch")

@@ -13,6 +13,7 @@ from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import op_window, operand
 from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantization, unsigned
+from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -137,25 +138,11 @@ class Depthwise(_Convolution):
 
 
 @dataclass(frozen=True, eq=False)
-class FullyConnected(RegionOp):
+class FullyConnected(AccumulatingOp):
     """FULLY_CONNECTED: adds one input row a step."""
 
     kind: ClassVar[int] = 3
     weights: Weights
-
-    @property
-    def steps(self) -> int:
-        return self.inputs[0].height
-
-    @property
-    def accumulates(self) -> bool:
-        return True
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        return step, step
-
-    def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return 0, self.inputs[0].width
 
     def reads_words(self, operand: int) -> bool:
         return True

@@ -13,6 +13,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants, multipliers
 from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
+from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
@@ -34,22 +35,15 @@ class MeanTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class Mean(RegionOp):
+class Mean(AccumulatingOp):
     """MEAN over rows (adds one input row a step), columns (of each row), or both."""
 
     kind: ClassVar[int] = 7
     terms: MeanTerms
 
     @property
-    def steps(self) -> int:
-        return self.inputs[0].height
-
-    @property
     def accumulates(self) -> bool:
         return self.output.height == 1
-
-    def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        return step, step
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
         return (0, self.inputs[0].width) if self.output.width == 1 else (first, end)

@@ -62,7 +62,7 @@ def _relu(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndar
 
 
 def _leaky_relu(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndarray:
-    x, alpha = _distances(source), np.float32(op.options.alpha)
+    x, alpha = _distances(source), np.float32(getattr(op.options, "alpha", np.nan))
     require(bool(np.isfinite(alpha)), "its alpha is no number")
     if kernels.runs(op) == "xnnpack":
         ratio = scale_of(source) / scale_of(result)

@@ -20,6 +20,7 @@ _INT8 = 9
 _VECTOR = 8  # values that the runtimes' vectors take at a time
 _LEAST_NORMAL = np.finfo(np.float32).tiny
 _ROUNDED_TO_LEAST = (1 - 2.0**-25) * 2.0**-126  # the least number that is rounded to it
+_LOGISTIC_ONE, _LOGISTIC_ZERO = np.float32(16.6355324), np.float32(-104)  # from where it is 1, and below which 0
 _NAN = np.float32(np.nan)  # 0x7FC00000, the only one that is stored
 
 
@@ -122,6 +123,23 @@ class Binary(Float):
         return self.flushed(result)
 
 
+def logistic(x: np.ndarray) -> np.ndarray:
+    """As the built-in kernels' vectors approximate it, float32 of any shape."""
+    half = np.where(x > _LOGISTIC_ONE, _LOGISTIC_ONE, x) * np.float32(0.5)
+    power = np.floor(half * np.float32(1.44269504088896341) + np.float32(0.5))
+    r = power * np.float32(-0.693359375) + half
+    r = power * np.float32(2.12194440e-4) + r
+    r2 = r * r
+    even = r2 * np.float32(4.1898667812347412109375e-2) + np.float32(0.49999141693115234375)
+    odd = r2 * np.float32(8.33471305668354034423828125e-3) + np.float32(0.16666877269744873046875)
+    polynomial = r2 * (r * odd + even) + (r + np.float32(1))
+    in_range = x >= _LOGISTIC_ZERO
+    root = np.ldexp(polynomial, np.where(in_range, power, 0).astype(np.int32))
+    exponential = root * root
+    result = exponential / (np.float32(1) + exponential)
+    return np.where(in_range, result, np.where(np.isnan(x), x, np.float32(0)))
+
+
 class Unary(Float):
     """UNARY."""
 
@@ -132,7 +150,9 @@ class Unary(Float):
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
         x = self.flushed(rows.read(0, step, rows.columns))
         with np.errstate(all="ignore"):
-            return self.stored(np.sqrt(x) if self.rule == 2 else x)
+            if self.rule > 1:
+                x = np.sqrt(x) if self.rule == 2 else logistic(x)
+            return self.stored(x)
 
 
 KERNELS: dict[int, type[Kernel]] = {17: Dequantize, 31: Binary, 32: Unary, 33: Cast}

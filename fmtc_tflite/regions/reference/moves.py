@@ -72,7 +72,10 @@ class Transpose(Kernel):
         of_row, of_column, of_channel = self.strides
         elements = rows.read(0, 0, np.array([0]))[0]
         places = step * of_row + rows.columns[:, None] * of_column + np.arange(self.output.channels) * of_channel
-        return elements[places].view(np.uint8) ^ (0x80 if self.inputs[0].type == _INT8 else 0)
+        values = elements[places]
+        if values.dtype.itemsize > 1:
+            return values
+        return values.view(np.uint8) ^ (0x80 if self.inputs[0].type == _INT8 else 0)
 
 
 class Concatenation(Kernel):

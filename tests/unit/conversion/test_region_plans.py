@@ -73,6 +73,19 @@ def test_two_regions_where_outputs_are_in_the_way() -> None:
     assert after < 0.8 * plan_arena(model, scratch_bytes=no_scratch).capacity_bytes
 
 
+def test_float_outputs_that_are_in_the_way_stay_outside() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 32, 32, 3])
+    for number in range(3):
+        x = graph.conv(x, 32, 3, name=f"wide_{number}")
+    graph.output(graph.dequantize(graph.conv(x, 8, 3, name="narrow")))
+    _, regions, reasons = planned(builder.build())
+    assert len(regions) == 1
+    assert [op.opcode for op in regions[0].group.ops] == ["CONV_2D"] * 4
+    assert reasons == ["fused it would make the whole graph's arena larger"]
+
+
 def test_what_nobody_reads_is_no_region() -> None:
     builder = ModelBuilder()
     graph = builder.graph()

@@ -14,6 +14,8 @@ from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import REGION
 from fmtc_tflite.regions.candidates import find_candidates, split_group
+from fmtc_tflite.regions.kernel_sets import NAMES, KernelSet
+from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.ops import OpRefusedError, RegionOp, RegionTensor
 from model_builder import ModelBuilder
 from region_doubles import WindowDouble
@@ -114,6 +116,30 @@ def test_reshapes_are_other_names() -> None:
     assert [(t.height, t.width, t.channels) for t in group.region.inputs] == [(4, 4, 2)]
     assert [t.name for t in group.outputs] == ["b", "flat"]
     assert [(t.height, t.width, t.channels) for t in group.region.outputs] == [(4, 4, 4)] * 2
+
+
+@pytest.mark.parametrize("kernels", NAMES)
+@pytest.mark.parametrize("order", [("x", "gate"), ("gate", "x")])
+def test_squeeze_and_excite_is_one_region(kernels: str, order: tuple[str, str]) -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("image", [1, 12, 12, 3]), 16, 3, name="x")
+    mean = graph.tensor("mean", [1, 1, 1, 16], scale=x.scale)
+    axes = graph.constant("axes", np.array([1, 2], np.int32), 0)
+    graph.op("MEAN", [x, axes], [mean], schema.ReducerOptionsT(keepDims=True), version=2)
+    squeezed = graph.conv(graph.reshape(graph.reshape(mean, [1, 16]), [1, 1, 1, 16]), 4, activation="RELU")
+    gate = graph.unary("LOGISTIC", graph.conv(squeezed, 16), scale=1 / 256, zero_point=-128)
+    operands = {"x": x, "gate": gate}
+    y = graph.tensor("y", x.shape, scale=x.scale)
+    graph.op("MUL", [operands[name] for name in order], [y], schema.MulOptionsT(), version=2)
+    graph.output(graph.conv(graph.unary("HARD_SWISH", y, schema.HardSwishOptionsT(), name="swish"), 8))
+    subgraph = load_model(builder.build()).subgraphs[0]
+    found = find_candidates(subgraph, op_builder(KernelSet(kernels)))
+    assert not found.left_out
+    (group,) = found.groups
+    (product,) = (op for op in group.region.ops if op.source is not None and op.source.opcode == "MUL")
+    assert [product.rows_needed(operand, 5) for operand in (0, 1)] == [(5, 5), (0, 0)]
+    assert [product.columns_needed(operand, 2, 7) for operand in (0, 1)] == [(2, 7), (0, 1)]
 
 
 def test_halves_read_what_a_reshape_between_them_makes() -> None:

@@ -146,6 +146,43 @@ def test_a_chain_of_blocks_lives_in_one_circle() -> None:
     assert plan.scratch_bytes < (16 + 2) * row + 14 * row  # one map, and the rings of a block
 
 
+def test_what_both_strips_need_is_computed_twice() -> None:
+    x = int8_tensor("x", 12, 16, 4)
+    wide = window(x, "wide", 64, kernel=3)
+    narrow = window(wide.output, "narrow", 4, kernel=3)
+    copy = Copy.of(narrow.output)
+    region = Region((wide, narrow, copy), (x,), (copy.output,))
+    macs = wide.macs + narrow.macs
+    plan, whole = plan_region(region, macs), plan_region(region)
+    (stage,) = plan.stages
+    assert stage.windows is not None
+    widths = [end - first for first, end in stage.windows[next(op for op in stage.ops if op.output is wide.output)]]
+    assert stage.strips == len(widths) > 1
+    assert sum(widths) == 16 + 2 * (stage.strips - 1)
+    assert stage.extra_macs == wide.macs * (sum(widths) - 16) // 16 <= macs
+    assert plan.scratch_bytes < 0.6 * whole.scratch_bytes
+    assert plan_region(region, stage.extra_macs - 1).scratch_bytes > plan.scratch_bytes
+    program = write_program(plan, 0)
+    assert len(program.passes) == stage.strips
+    check_memory(program, stage.ops)
+    for strip, number in ((0, 1), (1, 0)):  # a column less of what the second op or the copy reads is noticed
+        with pytest.raises(ModelFormatError):
+            check_memory(narrowed(program, strip, number), stage.ops)
+
+
+def narrowed(program: Program, strip: int, end: int) -> Program:
+    """One column less of the first 3x3 op in one strip, on the left or (end) on the right."""
+    passes = list(program.passes)
+    windows = list(passes[strip].windows or ())
+    op = next(number for number, record in enumerate(program.ops) if record.kind == 200)
+    first, last = windows[op]
+    windows[op] = (first, last - 1) if end else (first + 1, last)
+    passes[strip] = dataclasses.replace(passes[strip], windows=tuple(windows))
+    return ProgramWriter().finish(
+        kernel_set=0, scratch_bytes=program.scratch_bytes, tensors=program.tensors, ops=program.ops, passes=passes
+    )
+
+
 def changed(program: Program, index: int, **changes: int) -> Program:
     tensors = list(program.tensors)
     tensors[index] = dataclasses.replace(tensors[index], **changes)  # type: ignore[arg-type]

@@ -19,11 +19,14 @@ from region_programs import convolution, copies
 
 
 def programs(seed: int) -> list[Program]:
-    """Of all regions of a random network, under a kernel set that the seed chooses."""
+    """Of all regions of a random network, under a kernel set that the seed chooses; every other one in strips."""
     kernels = KernelSet(NAMES[seed % len(NAMES)])
     subgraph = load_model(random_network(seed)).subgraphs[0]
     groups = find_candidates(subgraph, op_builder(kernels)).groups
-    return [write_program(plan_region(group.region), kernels.number) for group in groups]
+    regions = [group.region for group in groups]
+    budgets = [seed % 2 * 2 * sum(op.macs for op in region.ops) for region in regions]
+    plans = [plan_region(region, budget) for region, budget in zip(regions, budgets, strict=True)]
+    return [write_program(plan, kernels.number) for plan in plans]
 
 
 def random_inputs(program: RegionProgram, batch: int, seed: int) -> list[np.ndarray]:
