@@ -59,7 +59,6 @@ FMTC_INLINE const int32_t* StartOfBlocks(const int32_t* biases, const int8_t* we
 // channels; and weights likewise.
 
 constexpr int kRowsTogether = 4;
-constexpr int kCommonTaps = 3;  // of 3x3 kernels
 
 // Of 4 channels in each vector.
 struct RowsOfBytes {
@@ -97,7 +96,14 @@ constexpr int kMaxWeightParts = 3;
 struct RowsWeights {
   RowsOfBytes v;
 
-  // Of kRows rows, zeros for the others. Returns the number of parts.
+  // Of kRows rows, zeros for the others.
+  template <int kRows>
+  static FMTC_INLINE RowsWeights LoadPlain(const uint8_t* const* rows) {
+    RowsWeights parts[kMaxWeightParts];
+    Load<kRows>(rows, 0, parts);
+    return parts[0];
+  }
+  // Likewise, less their zero point. Returns the number of parts.
   template <int kRows>
   static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
     const int8x16_t zeros = vdupq_n_s8(static_cast<int8_t>(zero));

@@ -64,7 +64,6 @@ FMTC_INLINE const int32_t* StartOfBlocks(const int32_t* biases, const int8_t*, p
 // --- Depthwise convolutions: a kernel row at a time.
 
 constexpr int kRowsTogether = 1;
-constexpr int kCommonTaps = 9;  // of 3x3 kernels
 constexpr int kMaxWeightParts = 1;
 
 struct RowsValues {
@@ -79,6 +78,10 @@ struct RowsValues {
 struct RowsWeights {
   Words16 v;
 
+  template <int kRows>
+  static FMTC_INLINE RowsWeights LoadPlain(const uint8_t* const* rows) {
+    return {Words16::FromSigned(vreinterpretq_s8_u8(vld1q_u8(rows[0])))};
+  }
   // Less their zero point. Returns the number of parts.
   template <int kRows>
   static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {

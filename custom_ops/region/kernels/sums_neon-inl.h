@@ -125,11 +125,14 @@ struct Floats {
   FMTC_INLINE Floats operator/(Floats o) const {
     return {vdivq_f32(a, o.a), vdivq_f32(b, o.b), vdivq_f32(c, o.c), vdivq_f32(d, o.d)};
   }
-  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
-  FMTC_INLINE Sums Rounded(float limit) const {
+  // `limit` stands for what is no number, too.
+  FMTC_INLINE Floats AtMost(float limit) const {
     const float32x4_t most = vdupq_n_f32(limit);
-    return {vcvtnq_s32_f32(vminnmq_f32(a, most)), vcvtnq_s32_f32(vminnmq_f32(b, most)),
-            vcvtnq_s32_f32(vminnmq_f32(c, most)), vcvtnq_s32_f32(vminnmq_f32(d, most))};
+    return {vminnmq_f32(a, most), vminnmq_f32(b, most), vminnmq_f32(c, most), vminnmq_f32(d, most)};
+  }
+  // To nearest, ties to even; the end of int32 that is next where that is no int32.
+  FMTC_INLINE Sums Rounded() const {
+    return {vcvtnq_s32_f32(a), vcvtnq_s32_f32(b), vcvtnq_s32_f32(c), vcvtnq_s32_f32(d)};
   }
   FMTC_INLINE Sums Truncated() const {
     return {vcvtq_s32_f32(a), vcvtq_s32_f32(b), vcvtq_s32_f32(c), vcvtq_s32_f32(d)};
@@ -163,6 +166,14 @@ struct Packed {
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const {
     FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) vst1q_u8(p + i * kChannelBlock, v[i]);
+  }
+  // Those of pixels of a sum each, `count` pixels.
+  template <int kSums>
+  FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
+    static_assert(kSums == 1);
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+      if (i < count) vst1q_u8(p + i * pixel_bytes, v[i]);
+    }
   }
   FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
     FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) pieces[i] = v[i];
