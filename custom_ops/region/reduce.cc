@@ -193,6 +193,7 @@ constexpr Kind MakeMean() {
   kind.accumulates = MeanAccumulates;
   kind.columns = MeanColumns;
   kind.splits_channels = Always;
+  kind.keeps_channels = true;
   kind.run = RunMean;
   return kind;
 }
