@@ -100,6 +100,7 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
 }
 
 Status CheckOps(const Program& program, State* state) {
+  MacRow* row = state->rows;
   for (uint16_t i = 0; i < program.header->ops; ++i) {
     const OpRecord& record = program.ops[i];
     const Kind* kind = FindKind(record.kind);
@@ -111,7 +112,12 @@ Status CheckOps(const Program& program, State* state) {
     const OpView op{&program, &record};
     const Status status = kind->check(op);
     if (status != Status::kOk) return status;
-    if (kind->accumulates(op) && op.output().height != 1) return Status::kProgramInvalid;
+    OpFacts& facts = state->ops[i];
+    facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op)};
+    if (facts.accumulates && op.output().height != 1) return Status::kProgramInvalid;
+    if (kind->prepare == nullptr) continue;
+    facts.row = row++;
+    kind->prepare(op, facts.row);
   }
   for (int i = 0; i < program.header->tensors; ++i) {
     if (program.tensors[i].place != kInput && state->tensors[i].writer == kNoOp) return Status::kProgramInvalid;

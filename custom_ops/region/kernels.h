@@ -44,6 +44,7 @@ struct MacRow {
   const int8_t* weights;
   ptrdiff_t tap_weights;  // of depthwise ones: from a tap's weights to the next one's
   int32_t weight_zero;
+  bool has_small_factors;  // the float32 rule's factors are all below 1
   Requantization requantization;
   uint8_t* out;  // what lies between the channels of its columns is not touched
   ptrdiff_t out_pixel_bytes;

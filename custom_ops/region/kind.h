@@ -49,6 +49,8 @@ struct Kind {
   bool keeps_channels = false;
   // Multiply-adds for a whole output.
   uint64_t (*macs)(const OpView& op) = nullptr;
+  // What of a convolution's rows is the same at every step; the op has been checked.
+  void (*prepare)(const OpView& op, MacRow* row) = nullptr;
   void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;
 };
 

@@ -31,8 +31,8 @@ struct MacShape {
 // Parameters, arrays and tensors; the kind has checked its geometry, and that there are groups.
 Status CheckMac(const OpView& op, const MacShape& shape);
 
-// All that does not depend on the step.
-MacRow MakeMacRow(const OpView& op);
+// All that does not depend on the step, but for the kernel.
+void PrepareMacRow(const OpView& op, MacRow* row);
 
 }  // namespace fmtc::region
 

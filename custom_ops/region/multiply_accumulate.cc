@@ -81,21 +81,39 @@ Status CheckMac(const OpView& op, const MacShape& shape) {
   return ValidIf(p.order_offset == 0 && p.safe_offset == 0);
 }
 
-MacRow MakeMacRow(const OpView& op) {
+namespace {
+
+bool HasSmallFactors(const OpView& op) {
+  if (op.op->rule != kFloat32Rule) return false;
+  const uint8_t* factors = op.program->At<uint8_t>(op.parameters<MacParameters>().multipliers_offset);
+  const uint64_t entries = NumEntries(op);
+  for (uint64_t i = 0; i < entries; ++i) {
+    if (!(Load<float>(factors + 4 * i) < 1.0f)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void PrepareMacRow(const OpView& op, MacRow* row) {
   const MacParameters& p = op.parameters<MacParameters>();
   const Program& program = *op.program;
-  MacRow row{};
-  row.groups = p.groups;
-  row.multiplier = 1;
-  row.weights = program.At<int8_t>(p.weights_offset);
-  row.weight_zero = p.weight_zero;
-  row.requantization.biases = program.At<int32_t>(p.biases_offset);
-  row.requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
-  row.requantization.shifts = program.At<int8_t>(p.shifts_offset);
-  row.requantization.range = {p.zero, p.low, p.high};
-  row.in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
-  row.out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
-  return row;
+  *row = {};
+  row->groups = p.groups;
+  row->multiplier = 1;
+  row->weights = program.At<int8_t>(p.weights_offset);
+  row->weight_zero = p.weight_zero;
+  row->has_small_factors = HasSmallFactors(op);
+  row->requantization.biases = program.At<int32_t>(p.biases_offset);
+  row->requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
+  row->requantization.shifts = program.At<int8_t>(p.shifts_offset);
+  row->requantization.range = {p.zero, p.low, p.high};
+  row->in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
+  row->out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
+  row->requantization.blocks_end = row->out_channels - row->out_channels % kRuleBlock;
+  row->stride = row->dilation = 1;
+  row->pixel_bytes = row->tap_bytes = op.input(0).pixel_bytes;
+  row->out_pixel_bytes = op.output().pixel_bytes;
 }
 
 namespace {
@@ -164,6 +182,29 @@ Range WindowColumns(const OpView& op, int, Range columns) {
   return ColumnsUnder(op.parameters<MacParameters>().window, columns);
 }
 
+void PrepareConv(const OpView& op, MacRow* row) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  PrepareMacRow(op, row);
+  row->kernel_rows = w.kernel_rows;
+  row->kernel_columns = w.kernel_columns;
+  row->stride = w.column_stride;
+  row->dilation = w.column_dilation;
+  row->tap_bytes = w.column_dilation * row->pixel_bytes;
+}
+
+void PrepareDepthwise(const OpView& op, MacRow* row) {
+  PrepareConv(op, row);
+  row->multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
+  row->tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
+}
+
+void PrepareFullyConnected(const OpView& op, MacRow* row) {
+  PrepareMacRow(op, row);
+  row->kernel_rows = 1;
+  row->kernel_columns = static_cast<int32_t>(op.input(0).width);
+  row->columns = 1;
+}
+
 // Moves to a share of the output channels, of `k` weights each.
 void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
   const ptrdiff_t first = channels.first;
@@ -186,37 +227,33 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   const int32_t first_channel = KeepsChannels(op) ? access.share.channels.first : 0;
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
-  const int32_t first_row = RowsUnder(w, step).first;
+  const int32_t height = static_cast<int32_t>(input.height);
   const int32_t first_column = ColumnsUnder(w, columns).first;
   const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
-  bool has_padding = false;
-  for (int32_t i = 0; i < w.kernel_rows; ++i) {
-    const int32_t row = first_row + i * w.row_dilation;
-    if (row >= 0 && row < static_cast<int32_t>(input.height)) {
-      rows[i] = {access.Read(input, row, first_column) + first_channel, column_bytes};
-    } else {
-      rows[i] = {access.OwnMemory(op), 0};
-      has_padding = true;
-    }
+  int32_t row = RowsUnder(w, step).first;
+  int32_t i = 0;
+  for (; i < w.kernel_rows && row < 0; ++i, row += w.row_dilation) rows[i] = {access.OwnMemory(op), 0};
+  const int32_t above = i;
+  // The rows that are there lie in memory one behind another, from its end on from its beginning.
+  const uint8_t* memory = access.Read(input, 0, first_column) - ptrdiff_t{SlotOf(input, 0)} * input.row_bytes;
+  const uint32_t between = w.row_dilation < input.depth ? w.row_dilation : w.row_dilation % input.depth;
+  uint32_t slot = row < height ? SlotOf(input, row) : 0;
+  for (; i < w.kernel_rows && row < height; ++i, row += w.row_dilation) {
+    rows[i] = {memory + size_t{slot} * input.row_bytes + first_channel, column_bytes};
+    slot += between;
+    if (slot >= input.depth) slot -= input.depth;
   }
+  const bool has_padding = above > 0 || i < w.kernel_rows;
+  for (; i < w.kernel_rows; ++i) rows[i] = {access.OwnMemory(op), 0};
   if (has_padding) memset(access.OwnMemory(op), input.padding, SpanBytes(w, input));
 }
 
 void RunWindows(const OpView& op, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
-  const WindowParameters& w = op.parameters<MacParameters>().window;
-  const ptrdiff_t pixel = op.input(0).pixel_bytes;
   const Range columns = access.Window(op);
   KernelRow rows[kMaxKernelRows];
   FindRows(op, access, step, columns, rows);
   row->rows = rows;
-  row->kernel_rows = w.kernel_rows;
-  row->kernel_columns = w.kernel_columns;
-  row->stride = w.column_stride;
-  row->dilation = w.column_dilation;
-  row->pixel_bytes = pixel;
-  row->tap_bytes = w.column_dilation * pixel;
   row->out = access.Write(op.output(), step, columns.first) + access.share.channels.first;
-  row->out_pixel_bytes = op.output().pixel_bytes;
   row->columns = columns.end - columns.first;
   function(*row);
 }
@@ -236,20 +273,28 @@ uint64_t FullyConnectedMacs(const OpView& op) {
   return uint64_t{input.height} * input.width * input.channels * op.output().channels;
 }
 
+bool TakesAllChannels(const OpView& op, const RowAccess& access) {
+  const Range channels = access.share.channels;
+  return channels.first == 0 && channels.end == static_cast<int32_t>(op.output().channels);
+}
+
 void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
-  MacRow row = MakeMacRow(op);
-  if (row.groups == 1) TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &row);
-  RunWindows(op, access, kernels.conv[op.op->rule], step, &row);
+  MacRow* row = access.FactsOf(op).row;
+  const auto function = kernels.conv[op.op->rule];
+  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
+  MacRow part = *row;
+  TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &part);
+  RunWindows(op, access, function, step, &part);
 }
 
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
-  const Range channels = access.share.channels;
-  MacRow row = MakeMacRow(op);
-  row.multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
-  row.tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
-  row.requantization.blocks_end = row.out_channels - row.out_channels % kRuleBlock - channels.first;
-  TakeChannels(channels, 1, op.op->rule, &row);
-  RunWindows(op, access, kernels.depthwise[op.op->rule], step, &row);
+  MacRow* row = access.FactsOf(op).row;
+  const auto function = kernels.depthwise[op.op->rule];
+  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
+  MacRow part = *row;
+  TakeChannels(access.share.channels, 1, op.op->rule, &part);
+  part.requantization.blocks_end -= access.share.channels.first;
+  RunWindows(op, access, function, step, &part);
 }
 
 void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
@@ -257,18 +302,14 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
   const uint64_t k = input.width * PaddedTo4(input.channels);
-  MacRow row = MakeMacRow(op);
+  MacRow row = *access.FactsOf(op).row;
   TakeChannels(channels, k, op.op->rule, &row);
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;
   const uint64_t entries = PaddedTo16(static_cast<uint64_t>(row.out_channels));
   if (step == 0) memcpy(acc, row.requantization.biases, entries * sizeof(int32_t));
   const KernelRow kernel_row{access.Read(input, step, 0), 0};
   row.rows = &kernel_row;
-  row.kernel_rows = 1;
-  row.kernel_columns = static_cast<int32_t>(input.width);
-  row.tap_bytes = input.pixel_bytes;
   row.weights += static_cast<uint64_t>(step) * k * NumEntries(op);
-  row.columns = 1;
   kernels.add_products(row, acc);
   if (step + 1 < static_cast<int32_t>(input.height)) return;
   kernels.requantize[op.op->rule](acc, row.requantization, row.out_channels,
@@ -283,6 +324,7 @@ constexpr Kind MakeConv() {
   kind.columns = WindowColumns;
   kind.splits_channels = HasOneGroup;
   kind.macs = ConvMacs;
+  kind.prepare = PrepareConv;
   kind.run = RunConv;
   return kind;
 }
@@ -296,6 +338,7 @@ constexpr Kind MakeDepthwise() {
   kind.splits_channels = KeepsChannels;
   kind.keeps_channels = true;
   kind.macs = DepthwiseMacs;
+  kind.prepare = PrepareDepthwise;
   kind.run = RunDepthwise;
   return kind;
 }
@@ -308,6 +351,7 @@ constexpr Kind MakeFullyConnected() {
   kind.columns = AllColumns;
   kind.splits_channels = Always;
   kind.macs = FullyConnectedMacs;
+  kind.prepare = PrepareFullyConnected;
   kind.run = RunFullyConnected;
   return kind;
 }

@@ -39,6 +39,11 @@ enum KindNumber : uint8_t {
   kArgMaxPlaces = 34,
 };
 
+// Kinds that multiply and add up.
+inline bool IsMacKind(uint8_t kind) {
+  return kind == kConv || kind == kDepthwise || kind == kFullyConnected || kind == kTransposeConv;
+}
+
 struct WindowParameters {
   uint16_t kernel_rows, kernel_columns;
   uint16_t row_stride, column_stride;

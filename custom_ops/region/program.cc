@@ -1,8 +1,10 @@
 #include "region/program.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "base/bytes.h"
+#include "region/kernels.h"
 
 namespace fmtc::region {
 namespace {
@@ -20,6 +22,12 @@ uint32_t Checksum(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend
 template <typename T>
 bool HasRecords(const Program& program, uint32_t offset, uint32_t count) {
   return count > 0 && program.Has(offset, count, sizeof(T), 4);
+}
+
+size_t NumMacRows(const Program& program) {
+  size_t count = 0;
+  for (int i = 0; i < program.header->ops; ++i) count += IsMacKind(program.ops[i].kind);
+  return count;
 }
 
 size_t PieceBytes(size_t count, size_t element_bytes) { return RoundUp(count * element_bytes, sizeof(int64_t)); }
@@ -66,26 +74,35 @@ Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction exten
 
 size_t StateBytes(const Program& program) {
   const Header& header = *program.header;
-  return PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(int32_t)) +
+  return PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(OpFacts)) +
+         PieceBytes(NumMacRows(program), sizeof(MacRow)) + PieceBytes(header.ops, sizeof(int32_t)) +
          PieceBytes(header.inputs, sizeof(uint16_t)) + PieceBytes(header.outputs, sizeof(uint16_t));
 }
 
 State CarveState(const Program& program, uint8_t* memory) {
   const Header& header = *program.header;
   State state;
-  state.tensors = reinterpret_cast<TensorState*>(memory);
-  memory += PieceBytes(header.tensors, sizeof(TensorState));
-  state.next_step = reinterpret_cast<int32_t*>(memory);
-  memory += PieceBytes(header.ops, sizeof(int32_t));
-  state.input_tensors = reinterpret_cast<uint16_t*>(memory);
-  memory += PieceBytes(header.inputs, sizeof(uint16_t));
-  state.output_tensors = reinterpret_cast<uint16_t*>(memory);
+  const auto take = [&memory](size_t count, auto** piece) {
+    *piece = reinterpret_cast<std::remove_reference_t<decltype(*piece)>>(memory);
+    memory += PieceBytes(count, sizeof(**piece));
+  };
+  take(header.tensors, &state.tensors);
+  take(header.ops, &state.ops);
+  take(NumMacRows(program), &state.rows);
+  take(header.ops, &state.next_step);
+  take(header.inputs, &state.input_tensors);
+  take(header.outputs, &state.output_tensors);
   return state;
 }
 
 void CopyState(const Program& program, const State& from, State* to) {
   const Header& header = *program.header;
   memcpy(to->tensors, from.tensors, header.tensors * sizeof(TensorState));
+  for (int i = 0; i < header.ops; ++i) {
+    to->ops[i] = from.ops[i];
+    if (from.ops[i].row != nullptr) to->ops[i].row = to->rows + (from.ops[i].row - from.rows);
+  }
+  memcpy(to->rows, from.rows, NumMacRows(program) * sizeof(MacRow));
   memcpy(to->next_step, from.next_step, header.ops * sizeof(int32_t));
   memcpy(to->input_tensors, from.input_tensors, header.inputs * sizeof(uint16_t));
   memcpy(to->output_tensors, from.output_tensors, header.outputs * sizeof(uint16_t));

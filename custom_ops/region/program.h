@@ -27,9 +27,22 @@ struct TensorState {
 };
 constexpr uint16_t kNoOp = 0xFFFF;
 
+struct Kind;
+struct MacRow;
+
+// What the checker finds out about an op, so that its steps need not.
+struct OpFacts {
+  const Kind* kind;
+  MacRow* row;  // of a convolution or fully connected op, with what is the same at every step; else null
+  int32_t steps;
+  bool accumulates;
+};
+
 // Carved from memory of the caller's, StateBytes(program) bytes.
 struct State {
   TensorState* tensors;
+  OpFacts* ops;
+  MacRow* rows;
   int32_t* next_step;       // of each op
   uint16_t* input_tensors;  // of each input of the region
   uint16_t* output_tensors;

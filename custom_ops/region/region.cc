@@ -71,15 +71,15 @@ RowAccess MakeAccess(const Program& program, const RunArguments& arguments, cons
 
 Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state) {
   const OpView op{access.program, &access.program->ops[index]};
-  const Kind& kind = *FindKind(op.op->kind);
+  const OpFacts& facts = state->ops[index];
   Turn turn;
   turn.op = op.op;
-  turn.kind = &kind;
+  turn.kind = facts.kind;
   turn.step = state->next_step[index]++;
   turn.row = turn.step;
-  if (kind.accumulates(op)) turn.row = turn.step + 1 == NumSteps(op, kind) ? 0 : -1;
-  turn.share = ShareOf(op, kind, state->tensors[op.op->output].window, member.index, member.count);
-  const bool is_private = member.own_memory != nullptr && !kind.accumulates(op);
+  if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
+  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, member.index, member.count);
+  const bool is_private = member.own_memory != nullptr && !facts.accumulates;
   turn.own_memory = is_private ? member.own_memory : access.scratch + op.op->memory_offset;
   return turn;
 }

@@ -14,6 +14,12 @@ struct Share {
   bool IsEmpty() const { return columns.first == columns.end || channels.first == channels.end; }
 };
 
+// Which of its tensor's rows in memory a row is. A division takes longer than the rest of a narrow row's way.
+inline uint32_t SlotOf(const TensorRecord& tensor, int32_t row) {
+  const uint32_t slot = static_cast<uint32_t>(row) + tensor.phase;
+  return slot < tensor.depth ? slot : slot % tensor.depth;
+}
+
 struct RowAccess {
   const Program* program;
   const State* state;
@@ -27,6 +33,8 @@ struct RowAccess {
 
   const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
 
+  const OpFacts& FactsOf(const OpView& op) const { return state->ops[op.op - program->ops]; }
+
   // Columns that the step writes.
   Range Window(const OpView&) const { return share.columns; }
 
@@ -38,8 +46,7 @@ struct RowAccess {
 
   // Bytes from the start of the tensor's memory to a pixel.
   ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    const uint32_t slot = (static_cast<uint32_t>(row) + tensor.phase) % tensor.depth;
-    return static_cast<ptrdiff_t>(size_t{slot} * tensor.row_bytes) + ColumnOffset(tensor, column);
+    return static_cast<ptrdiff_t>(size_t{SlotOf(tensor, row)} * tensor.row_bytes) + ColumnOffset(tensor, column);
   }
 
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {

@@ -108,15 +108,13 @@ void RunTransposeConv(const OpView& op, const RowAccess& access, const RowKernel
   if (under.first < 0 || under.end > static_cast<int32_t>(input.height)) {
     memset(access.OwnMemory(op), input.padding, static_cast<size_t>(PaddingBytes(op)));
   }
-  MacRow row = MakeMacRow(op);
+  MacRow row = *access.FactsOf(op).row;
   const int8_t* weights = row.weights;
   const int32_t* biases = row.requantization.biases;
   const ptrdiff_t entries = static_cast<ptrdiff_t>(NumEntries(op));
   const ptrdiff_t weights_of_tap = entries * static_cast<ptrdiff_t>(PaddedTo4(input.channels));
   const ptrdiff_t row_phase = static_cast<ptrdiff_t>(rows.PhaseOf(step));
-  row.requantization.blocks_end = row.out_channels - row.out_channels % kRuleBlock;
   row.kernel_rows = under.end - under.first;
-  row.tap_bytes = input.pixel_bytes;
   row.out_pixel_bytes = static_cast<ptrdiff_t>(columns.stride) * op.output().pixel_bytes;
   const Range window = access.Window(op);
   KernelRow kernel_rows[kMaxKernelRows];
@@ -142,6 +140,7 @@ constexpr Kind MakeTransposeConv() {
   kind.rows = RowsOf;
   kind.columns = ColumnsOf;
   kind.macs = Macs;
+  kind.prepare = PrepareMacRow;
   kind.run = RunTransposeConv;
   return kind;
 }

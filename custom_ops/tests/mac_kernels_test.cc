@@ -1,6 +1,7 @@
 // Convolutions and fully connected ops of every level that this machine has, on rows of all shapes that their tiles
 // tell apart, beside the plain ones: the same bytes, none of another column, and no byte beyond the row's memory, which
 // is of exact size.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -40,7 +41,7 @@ class OwnedMac {
       row_.in_channels = Draw(&random_, 1, 70);
       row_.out_channels = row_.in_channels * row_.multiplier;
     } else {
-      row_.groups = Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;
+      row_.groups = rule != kBlocksRule && Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;
       row_.in_channels = Draw(&random_, 1, row_.groups > 1 ? 12 : 40);
       row_.out_channels = Draw(&random_, 1, row_.groups > 1 ? 40 : 100);
     }
@@ -50,7 +51,7 @@ class OwnedMac {
     row_.tap_bytes = row_.dilation * row_.pixel_bytes;
     AddRows();
     AddWeights(depthwise);
-    AddRequantization(depthwise, rule);
+    AddRequantization(rule);
     row_.out_pixel_bytes = row_.groups * row_.out_channels + Draw(&random_, 0, 5);
   }
 
@@ -98,6 +99,7 @@ class OwnedMac {
 
   void AddWeights(bool depthwise) {
     const size_t padded = RoundUp(static_cast<size_t>(row_.out_channels), 16);
+    row_.tap_weights = static_cast<ptrdiff_t>(padded);
     const size_t taps = static_cast<size_t>(row_.kernel_rows * row_.kernel_columns);
     const size_t in_channels = static_cast<size_t>(row_.in_channels), tap = RoundUp(in_channels, 4);
     entries_ = padded * static_cast<size_t>(row_.groups);
@@ -110,14 +112,15 @@ class OwnedMac {
     row_.weights = reinterpret_cast<const int8_t*>(Keep(weights));
   }
 
-  void AddRequantization(bool depthwise, uint8_t rule) {
+  void AddRequantization(uint8_t rule) {
     Requantization& r = row_.requantization;
     r.range = {Draw(&random_, 0, 255), Draw(&random_, 0, 200), Draw(&random_, 100, 255)};
-    r.blocks_end = depthwise ? row_.out_channels - row_.out_channels % 8 : 0;
+    r.blocks_end = row_.out_channels - row_.out_channels % 8;
     std::vector<int32_t> biases(entries_), multipliers(entries_);
     std::vector<float> factors(entries_);
     std::vector<double> doubles(entries_);
     Bytes shifts(entries_);
+    const bool has_large = Draw(&random_, 0, 3) == 0;
     const int32_t spread = Draw(&random_, 0, 9) == 0 ? INT32_MAX : 100000;
     for (size_t i = 0; i < entries_; ++i) {
       biases[i] = Draw(&random_, -spread, spread);
@@ -125,9 +128,10 @@ class OwnedMac {
       shifts[i] = static_cast<uint8_t>(Draw(&random_, 0, 9) == 0 ? Draw(&random_, -31, 4) : Draw(&random_, -14, -6));
       factors[i] =
           std::ldexp(1.0f + static_cast<float>(Draw(&random_, 0, 1 << 22)) * 0x1p-22f, Draw(&random_, -14, -6));
-      if (Draw(&random_, 0, 20) == 0) factors[i] = std::ldexp(factors[i], Draw(&random_, 0, 60));
+      if (has_large && Draw(&random_, 0, 20) == 0) factors[i] = std::ldexp(factors[i], Draw(&random_, 0, 60));
       doubles[i] = static_cast<double>(factors[i]);
     }
+    row_.has_small_factors = rule == kFloat32Rule && *std::max_element(factors.begin(), factors.end()) < 1.0f;
     r.biases = reinterpret_cast<const int32_t*>(Keep(AsBytes(biases)));
     r.shifts = reinterpret_cast<const int8_t*>(Keep(shifts));
     r.multipliers = Keep(rule == kFloat32Rule   ? AsBytes(factors)
@@ -147,8 +151,7 @@ void TestConvolutions(const RowKernels& kernels) {
   const RowKernels& plain = PlainRowKernels();
   for (int i = 0; i < 2000; ++i) {
     const bool depthwise = i % 2 != 0;
-    const uint8_t rule =
-        static_cast<uint8_t>(Draw(&random, 0, 1) != 0 ? +kFloat32Rule : Draw(&random, 1, 5 + depthwise));
+    const uint8_t rule = static_cast<uint8_t>(Draw(&random, 0, 1) != 0 ? +kFloat32Rule : Draw(&random, 1, 6));
     OwnedMac mac(&random, depthwise, rule);
     EXPECT(depthwise ? mac.Run(kernels.depthwise[rule]) == mac.Run(plain.depthwise[rule])
                      : mac.Run(kernels.conv[rule]) == mac.Run(plain.conv[rule]));

@@ -24,7 +24,7 @@ void QuantizeFloat32Run(const QuantizeRun& run) {
   for (; i + kStep <= run.count; i += kStep) {
     Sums sums[kPackSums];
     FMTC_UNROLL for (int j = 0; j < kPackSums; ++j) {
-      sums[j] = (Floats::Load(run.in + 4 * (i + j * kChannelBlock)) * inverse).Rounded(kMostRounded);
+      sums[j] = (Floats::Load(run.in + 4 * (i + j * kChannelBlock)) * inverse).AtMost(kMostRounded).Rounded();
     }
     Packed(sums, range).Store(run.out + i);
   }
@@ -80,14 +80,6 @@ FMTC_INLINE PoolWindow WindowOf(const PoolRow& row, int32_t column) {
   const int32_t behind = first + row.kernel_columns;
   const int32_t end = behind > row.width ? row.width : behind;
   return {ptrdiff_t{from - row.rows_column} * row.pixel_bytes, end - from};
-}
-
-// Calls function(block, channel) for all channels.
-template <class Function>
-FMTC_INLINE void ForEachBlock(int32_t channels, const Function& function) {
-  int32_t c = 0;
-  for (; c + kChannelBlock <= channels; c += kChannelBlock) function(WholeBlock(), c);
-  if (c < channels) function(PartOfBlock(channels - c), c);
 }
 
 template <class Block>

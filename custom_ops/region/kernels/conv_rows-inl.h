@@ -1,8 +1,8 @@
 // Convolutions and fully connected ops on vectors of sums. Included behind sums_*-inl.h.
 //
 // A tile of a few columns times a few blocks of 16 channels keeps its sums in registers while k runs. Where the rule is
-// float32 and the weights' zero point 0, as XNNPACK has it, they become bytes there; otherwise they take the way over
-// memory.
+// float32 with factors below 1 and the weights' zero point 0, as under XNNPACK, they become bytes there; otherwise they
+// take the way over memory.
 #ifndef FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 #define FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 
@@ -58,45 +58,48 @@ FMTC_INLINE void StartSums(const int32_t* start, Sums (&sums)[kColumns * kBlocks
 // --- From registers to bytes.
 
 // Bytes of a tile, zero point added and clamped; of the last block only its channels.
-template <int kColumns, int kBlocks, class LastBlock>
-FMTC_INLINE void StoreTile(const Sums (&rounded)[kColumns * kBlocks], const OutputRange& range, const LastBlock& last,
+template <int kColumns, int kBlocks>
+FMTC_INLINE void StoreTile(const Sums (&rounded)[kColumns * kBlocks], const OutputRange& range, int32_t channels,
                            uint8_t* out, ptrdiff_t pixel) {
   constexpr int kCount = kColumns * kBlocks;
   const ByteRange bytes(range);
+  const bool is_whole = channels == kBlocks * kChannelBlock;
+  const PartOfBlock last(channels - (kBlocks - 1) * kChannelBlock);
   FMTC_UNROLL for (int first = 0; first < kCount; first += kPackSums) {
     Sums pack[kPackSums];
     FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) pack[i] = rounded[first + i < kCount ? first + i : kCount - 1];
+    const Packed packed(pack, bytes);
+    uint8_t* p = out + first / kBlocks * pixel;
+    if (is_whole) {
+      packed.StorePixels<kBlocks>(p, pixel, (kCount - first) / kBlocks);
+      continue;
+    }
     Bytes16 pieces[kPackSums];
-    Packed(pack, bytes).Split(pieces);
+    packed.Split(pieces);
     FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
       if (first + i >= kCount) continue;
-      const int block = (first + i) % kBlocks;
-      uint8_t* p = out + (first + i) / kBlocks * pixel + block * kChannelBlock;
-      if (block == kBlocks - 1) {
-        last.Store(p, pieces[i]);
+      if (i % kBlocks == kBlocks - 1) {
+        last.Store(p + i / kBlocks * pixel + i % kBlocks * kChannelBlock, pieces[i]);
       } else {
-        WholeBlock().Store(p, pieces[i]);
+        WholeBlock().Store(p + i / kBlocks * pixel + i % kBlocks * kChannelBlock, pieces[i]);
       }
     }
   }
 }
 
+// So many tiles beside each other, from `column` on.
 template <int kColumns, int kBlocks>
-void Float32Tile(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column) {
-  Sums sums[kColumns * kBlocks];
-  StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
-  AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
-  FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
-    const Rule<Float32> rule(row.requantization, blocks.first + b * kChannelBlock);
-    FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
-  }
-  uint8_t* out = blocks.out + column * row.out_pixel_bytes;
-  const OutputRange& range = row.requantization.range;
-  if (blocks.channels == kBlocks * kChannelBlock) {
-    StoreTile<kColumns, kBlocks>(sums, range, WholeBlock(), out, row.out_pixel_bytes);
-  } else {
-    const PartOfBlock last(blocks.channels - (kBlocks - 1) * kChannelBlock);
-    StoreTile<kColumns, kBlocks>(sums, range, last, out, row.out_pixel_bytes);
+void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles) {
+  for (; tiles > 0; --tiles, column += kColumns) {
+    Sums sums[kColumns * kBlocks];
+    StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
+    AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
+    FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
+      const Rule<SmallFloat32> rule(row.requantization, blocks.first + b * kChannelBlock);
+      FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
+    }
+    StoreTile<kColumns, kBlocks>(sums, row.requantization.range, blocks.channels,
+                                 blocks.out + column * row.out_pixel_bytes, row.out_pixel_bytes);
   }
 }
 
@@ -155,9 +158,19 @@ void RequantizeBlock(const MacRow& row, const int32_t* sums, const int32_t* term
   }
 }
 
+template <class Rounding>
+void RequantizeTile(const MacRow& row, const ConvBlocks& blocks, const TileSums& sums, const int32_t* terms,
+                    int32_t column, int32_t columns) {
+  for (int32_t c = 0; c < blocks.channels; c += kChannelBlock) {
+    const int32_t channels = blocks.channels - c < kChannelBlock ? blocks.channels - c : kChannelBlock;
+    RequantizeBlock<Rounding>(row, sums.values[0] + c, terms, blocks.first + c, channels, columns,
+                              blocks.out + column * row.out_pixel_bytes + c);
+  }
+}
+
 // --- Rows.
 
-using Float32TileFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t);
+using Float32TilesFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t, int32_t);
 using SumTileFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t, TileSums*);
 
 // By the number of blocks - 1 and of columns - 1.
@@ -165,29 +178,29 @@ template <class Function>
 using TileTable = std::array<std::array<Function, kTileColumns>, kTileBlocks>;
 
 template <int kBlocks, size_t... kColumns>
-constexpr std::array<Float32TileFunction, kTileColumns> Float32TilesOf(std::index_sequence<kColumns...>) {
-  return {{Float32Tile<kColumns + 1, kBlocks>...}};
+constexpr std::array<Float32TilesFunction, kTileColumns> Float32TilesOf(std::index_sequence<kColumns...>) {
+  return {{Float32Tiles<kColumns + 1, kBlocks>...}};
 }
 template <int kBlocks, size_t... kColumns>
 constexpr std::array<SumTileFunction, kTileColumns> SumTilesOf(std::index_sequence<kColumns...>) {
   return {{SumTile<kColumns + 1, kBlocks>...}};
 }
 template <size_t... kBlocks>
-constexpr TileTable<Float32TileFunction> MakeFloat32Tiles(std::index_sequence<kBlocks...>) {
+constexpr TileTable<Float32TilesFunction> MakeFloat32Tiles(std::index_sequence<kBlocks...>) {
   return {{Float32TilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
 }
 template <size_t... kBlocks>
 constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...>) {
   return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
 }
-constexpr TileTable<Float32TileFunction> kFloat32Tiles = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
-constexpr TileTable<SumTileFunction> kSumTiles = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
+constexpr TileTable<Float32TilesFunction> kFloat32TileTable = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
+constexpr TileTable<SumTileFunction> kSumTileTable = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
 
-// Calls tile(blocks, column, columns) for all output channels of a group and the columns [first, end). The tiles of a
-// row are as equal as can be, for the smaller ones are the slower ones.
-template <class Tile>
-FMTC_INLINE void ForEachTile(const MacRow& row, const Taps& taps, int32_t group, int32_t first, int32_t end,
-                             const Tile& tile) {
+// Calls tiles(blocks, column, columns of a tile, number of tiles) for all output channels of a group and the columns
+// [first, end). The tiles of a row are as equal as can be, for the smaller ones are the slower ones.
+template <class Function>
+FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group, int32_t first, int32_t end,
+                              const Function& function) {
   const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
   const int32_t padded = RoundUpTo(row.out_channels, kChannelBlock);
   ConvBlocks blocks{group * padded,
@@ -197,14 +210,12 @@ FMTC_INLINE void ForEachTile(const MacRow& row, const Taps& taps, int32_t group,
                     ptrdiff_t{group} * row.in_channels,
                     row.out + group * row.out_channels};
   constexpr int32_t kStep = kTileBlocks * kChannelBlock;
+  const int32_t tiles = (end - first + kTileColumns - 1) / kTileColumns;
+  const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
   for (int32_t c = 0; c < row.out_channels; c += kStep) {
     blocks.channels = row.out_channels - c < kStep ? row.out_channels - c : kStep;
-    int32_t tiles = (end - first + kTileColumns - 1) / kTileColumns;
-    for (int32_t column = first; column < end; --tiles) {
-      const int32_t columns = (end - column + tiles - 1) / tiles;
-      tile(blocks, column, columns);
-      column += columns;
-    }
+    if (larger > 0) function(blocks, first, least + 1, larger);
+    function(blocks, first + larger * (least + 1), least, tiles - larger);
     blocks.first += kStep;
     blocks.weights += kTileBlocks * weights_of_block;
     blocks.out += kStep;
@@ -220,9 +231,10 @@ FMTC_INLINE bool ReadsWords(const MacRow& row) { return row.groups == 1 || row.i
 
 void Float32Row(const MacRow& row, const Taps& taps) {
   for (int32_t group = 0; group < row.groups; ++group) {
-    ForEachTile(row, taps, group, 0, row.columns, [&](const ConvBlocks& blocks, int32_t column, int32_t columns) {
-      kFloat32Tiles[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column);
-    });
+    ForEachTiles(row, taps, group, 0, row.columns,
+                 [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
+                   kFloat32TileTable[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, tiles);
+                 });
   }
 }
 
@@ -237,14 +249,13 @@ void RowOverMemory(const MacRow& row, const Taps& taps) {
       for (int32_t column = first; row.weight_zero != 0 && column < end; ++column) {
         terms[column - first] = ZeroPointTerm(row, column, ptrdiff_t{group} * row.in_channels);
       }
-      ForEachTile(row, taps, group, first, end, [&](const ConvBlocks& blocks, int32_t column, int32_t columns) {
-        kSumTiles[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, &sums);
-        for (int32_t c = 0; c < blocks.channels; c += kChannelBlock) {
-          const int32_t channels = blocks.channels - c < kChannelBlock ? blocks.channels - c : kChannelBlock;
-          RequantizeBlock<Rounding>(row, sums.values[0] + c, terms + column - first, blocks.first + c, channels,
-                                    columns, blocks.out + column * row.out_pixel_bytes + c);
-        }
-      });
+      ForEachTiles(row, taps, group, first, end,
+                   [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
+                     for (int32_t i = 0; i < tiles; ++i, column += columns) {
+                       kSumTileTable[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, &sums);
+                       RequantizeTile<Rounding>(row, blocks, sums, terms + column - first, column, columns);
+                     }
+                   });
     }
   }
 }
@@ -253,7 +264,9 @@ template <class Rounding>
 void ConvRow(const MacRow& row) {
   if (!ReadsWords(row)) return PlainConv<Rounding>(row);
   const Taps taps = JoinTaps(row);
-  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0) return Float32Row(row, taps);
+  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0 && row.has_small_factors) {
+    return Float32Row(row, taps);
+  }
   RowOverMemory<Rounding>(row, taps);
 }
 

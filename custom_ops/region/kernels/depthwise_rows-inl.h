@@ -17,7 +17,7 @@ constexpr int32_t kMaxSpanColumns = 192;  // of the input, times the groups of r
 struct DepthwiseTaps {
   int32_t count;
   int32_t places[kMaxTapColumns * kMaxWeightParts];  // of the first output column's values
-  RowsWeights weights[kMaxTapColumns * kMaxWeightParts];
+  RowsWeights weights[kMaxTapColumns * kMaxWeightParts + kMaxWeightParts];
 };
 
 // How a row is worked on.
@@ -78,12 +78,8 @@ FMTC_INLINE void LoadTaps(const MacRow& row, const DepthwisePlan& plan, int32_t 
     for (int i = 0; i < kRows; ++i) {
       rows[i] = reinterpret_cast<const uint8_t*>(weights + i * row.kernel_columns * weights_of_tap);
     }
-    RowsWeights parts[kMaxWeightParts];
-    const int count = RowsWeights::Load<kRows>(rows, row.weight_zero, parts);
-    for (int i = 0; i < count; ++i) {
-      taps->weights[taps->count] = parts[i];
-      taps->places[taps->count++] = group * plan.place + j * row.dilation;
-    }
+    const int parts = RowsWeights::Load<kRows>(rows, row.weight_zero, taps->weights + taps->count);
+    for (int i = 0; i < parts; ++i) taps->places[taps->count++] = group * plan.place + j * row.dilation;
   }
 }
 
@@ -98,18 +94,17 @@ FMTC_INLINE void WithRows(int32_t rows, const Function& function) {
   }
 }
 
-// Output columns from the values and taps; kTaps is their number, or 0 for any.
-template <class Rounding, int kTaps, class Block>
+// Output columns from the values and taps.
+template <class Rounding, class Block>
 FMTC_INLINE void MultiplyColumns(const MacRow& row, const Block& block, const DepthwiseTaps& taps,
                                  const RowsValues* values, int32_t channel, int32_t columns, uint8_t* out) {
   const Sums bias = Sums::Load(row.requantization.biases + channel);
   const Rule<Rounding> rule(row.requantization, channel);
   const ByteRange range(row.requantization.range);
-  const int32_t count = kTaps == 0 ? taps.count : kTaps;
   for (int32_t x = 0; x < columns; x += kPackSums, values += kPackSums * row.stride) {
     Sums sums[kPackSums];
     FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = bias;
-    FMTC_UNROLL for (int32_t i = 0; i < count; ++i) {
+    for (int32_t i = 0; i < taps.count; ++i) {
       const RowsWeights w = taps.weights[i];
       const RowsValues* v = values + taps.places[i];
       FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = AddProducts(sums[t], v[t * row.stride], w);
@@ -124,15 +119,175 @@ FMTC_INLINE void MultiplyColumns(const MacRow& row, const Block& block, const De
   }
 }
 
+// --- 3x3 kernels without dilation: the values stay in registers while the window slides.
+
+constexpr int kSlidingSide = 3;
+constexpr int kSlidingGroups = (kSlidingSide + kRowsTogether - 1) / kRowsTogether;
+
+// A column of the input under all kernel rows.
+struct SlidingColumn {
+  RowsValues groups[kSlidingGroups];
+
+  template <class Block>
+  static FMTC_INLINE SlidingColumn Load(const Block& block, const uint8_t* const* rows, ptrdiff_t offset) {
+    constexpr int kBefore = (kSlidingGroups - 1) * kRowsTogether;
+    const uint8_t* at[kSlidingSide];
+    FMTC_UNROLL for (int i = 0; i < kSlidingSide; ++i) at[i] = rows[i] + offset;
+    SlidingColumn column;
+    if (kSlidingGroups > 1) column.groups[0] = RowsValues::Load<kRowsTogether>(block, at);
+    column.groups[kSlidingGroups - 1] = RowsValues::Load<kSlidingSide - kBefore>(block, at + kBefore);
+    return column;
+  }
+};
+
+FMTC_INLINE bool Slides(const MacRow& row) {
+  if (row.kernel_rows != kSlidingSide || row.kernel_columns != kSlidingSide || row.dilation != 1 || row.stride > 2 ||
+      row.weight_zero != 0) {
+    return false;
+  }
+  // Rows far apart may all be padding.
+  return row.rows[0].column_bytes != 0 || row.rows[1].column_bytes != 0 || row.rows[2].column_bytes != 0;
+}
+
+// Where the kernel rows begin. Rows of padding are taken from the sums beforehand, with weights of 0 and a row of the
+// input in their place.
+struct SlidingRows {
+  const uint8_t* first[kSlidingSide];
+  const uint8_t* padding[kSlidingSide];  // null where there is none
+  bool has_padding;
+};
+
+FMTC_INLINE SlidingRows FindSlidingRows(const MacRow& row) {
+  SlidingRows rows;
+  const uint8_t* any = nullptr;
+  rows.has_padding = false;
+  for (int i = 0; i < kSlidingSide; ++i) {
+    const bool is_padding = row.rows[i].column_bytes == 0;
+    rows.first[i] = is_padding ? nullptr : row.rows[i].first;
+    rows.padding[i] = is_padding ? row.rows[i].first : nullptr;
+    if (!is_padding) any = row.rows[i].first;
+    rows.has_padding = rows.has_padding || is_padding;
+  }
+  for (const uint8_t*& first : rows.first) {
+    if (first == nullptr) first = any;
+  }
+  return rows;
+}
+
+// What the window of 16 channels is multiplied with.
+struct SlidingTaps {
+  RowsWeights weights[kSlidingGroups][kSlidingSide];
+  Sums bias;
+};
+
+// Weights of a tap column, of kernel rows from kFirst on.
+template <int kFirst, int kRows>
+FMTC_INLINE RowsWeights LoadSlidingWeights(const uint8_t* weights, ptrdiff_t weights_of_tap) {
+  const uint8_t* rows[kRowsTogether];
+  FMTC_UNROLL for (int i = 0; i < kRows; ++i) rows[i] = weights + (kFirst + i) * kSlidingSide * weights_of_tap;
+  return RowsWeights::LoadPlain<kRows>(rows);
+}
+
+// Takes rows of padding from the weights to the bias.
+template <int kFirst, int kRows, class Block>
+void MovePadding(const SlidingRows& rows, const Block& block, const uint8_t* weights, ptrdiff_t weights_of_tap,
+                 int32_t channel, RowsWeights* real, Sums* bias) {
+  alignas(kChannelBlock) constexpr uint8_t kZeros[kChannelBlock] = {};
+  const uint8_t* of_rows[kRowsTogether];
+  const uint8_t* of_padding[kRowsTogether];
+  const uint8_t* values[kRowsTogether];
+  for (int i = 0; i < kRows; ++i) {
+    const uint8_t* own = weights + (kFirst + i) * kSlidingSide * weights_of_tap;
+    const uint8_t* padding = rows.padding[kFirst + i];
+    of_rows[i] = padding == nullptr ? own : kZeros;
+    of_padding[i] = padding == nullptr ? kZeros : own;
+    values[i] = (padding == nullptr ? rows.first[kFirst + i] : padding) + channel;
+  }
+  *real = RowsWeights::LoadPlain<kRows>(of_rows);
+  *bias = AddProducts(*bias, RowsValues::Load<kRows>(block, values), RowsWeights::LoadPlain<kRows>(of_padding));
+}
+
+template <int kGroup, class Block>
+FMTC_INLINE void LoadSlidingTaps(const MacRow& row, const SlidingRows& rows, const Block& block, int32_t channel,
+                                 SlidingTaps* taps) {
+  constexpr int kFirst = kGroup * kRowsTogether;
+  constexpr int kRows = kSlidingSide - kFirst < kRowsTogether ? kSlidingSide - kFirst : kRowsTogether;
+  const ptrdiff_t weights_of_tap = row.tap_weights;
+  const uint8_t* weights = reinterpret_cast<const uint8_t*>(row.weights) + channel;
+  for (int j = 0; j < kSlidingSide; ++j) {
+    const uint8_t* at = weights + j * weights_of_tap;
+    if (rows.has_padding) {
+      MovePadding<kFirst, kRows>(rows, block, at, weights_of_tap, channel, &taps->weights[kGroup][j], &taps->bias);
+    } else {
+      taps->weights[kGroup][j] = LoadSlidingWeights<kFirst, kRows>(at, weights_of_tap);
+    }
+  }
+}
+
+// `kPackSums` output columns under `columns`.
+template <class Rounding, int kStride>
+FMTC_INLINE Packed MultiplyWindows(const SlidingColumn* columns, const SlidingTaps& taps, const Rule<Rounding>& rule,
+                                   const ByteRange& range) {
+  Sums sums[kPackSums];
+  FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = taps.bias;
+  FMTC_UNROLL for (int g = 0; g < kSlidingGroups; ++g) {
+    FMTC_UNROLL for (int j = 0; j < kSlidingSide; ++j) {
+      FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) {
+        sums[t] = AddProducts(sums[t], columns[t * kStride + j].groups[g], taps.weights[g][j]);
+      }
+    }
+  }
+  FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = rule(sums[t]);
+  return Packed(sums, range);
+}
+
+template <class Rounding, int kStride, class Block>
+FMTC_INLINE void SlideWindow(const MacRow& row, const SlidingRows& rows, const Block& block, const SlidingTaps& taps,
+                             int32_t channel) {
+  constexpr int kKept = kSlidingSide - kStride, kNew = kPackSums * kStride;
+  const Rule<Rounding> rule(row.requantization, channel);
+  const ByteRange range(row.requantization.range);
+  ptrdiff_t offset = channel;
+  const auto next = [&] {
+    const SlidingColumn column = SlidingColumn::Load(block, rows.first, offset);
+    offset += row.pixel_bytes;
+    return column;
+  };
+  SlidingColumn columns[kKept + kNew];
+  FMTC_UNROLL for (int i = 0; i < kKept; ++i) columns[i] = next();
+  uint8_t* out = row.out + channel;
+  Bytes16 pieces[kPackSums];
+  int32_t x = 0;
+  for (; x + kPackSums <= row.columns; x += kPackSums) {
+    FMTC_UNROLL for (int i = 0; i < kNew; ++i) columns[kKept + i] = next();
+    MultiplyWindows<Rounding, kStride>(columns, taps, rule, range).Split(pieces);
+    FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) {
+      block.Store(out, pieces[t]);
+      out += row.out_pixel_bytes;
+    }
+    FMTC_UNROLL for (int i = 0; i < kKept; ++i) columns[i] = columns[kNew + i];
+  }
+  if (x == row.columns) return;
+  // Behind the row's last column the values do not matter.
+  const int32_t left = (row.columns - x) * kStride;
+  FMTC_UNROLL for (int i = 0; i < kNew; ++i) { columns[kKept + i] = i < left ? next() : columns[0]; }
+  MultiplyWindows<Rounding, kStride>(columns, taps, rule, range).Split(pieces);
+  FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) {
+    if (x + t < row.columns) block.Store(out + t * row.out_pixel_bytes, pieces[t]);
+  }
+}
+
+// --- Rows.
+
 template <class Rounding, class Block>
 FMTC_INLINE void DepthwiseBlock(const MacRow& row, const DepthwisePlan& plan, int32_t channel, const Block& block) {
   DepthwiseTaps taps;
   taps.count = 0;
-  RowsValues values[kMaxSpanColumns];
   for (int32_t g = 0; g < plan.groups; ++g) {
     WithRows(FindGroup(row, g, 0, channel).count,
              [&](auto rows) { LoadTaps<decltype(rows)::value>(row, plan, g, channel, &taps); });
   }
+  RowsValues values[kMaxSpanColumns];
   for (int32_t first = 0; first < row.columns; first += plan.columns) {
     const int32_t columns = row.columns - first < plan.columns ? row.columns - first : plan.columns;
     for (int32_t g = 0; g < plan.groups; ++g) {
@@ -142,26 +297,39 @@ FMTC_INLINE void DepthwiseBlock(const MacRow& row, const DepthwisePlan& plan, in
                                               values + g * plan.place);
       });
     }
-    uint8_t* out = row.out + first * row.out_pixel_bytes + channel;
-    if (taps.count == kCommonTaps) {
-      MultiplyColumns<Rounding, kCommonTaps>(row, block, taps, values, channel, columns, out);
-    } else {
-      MultiplyColumns<Rounding, 0>(row, block, taps, values, channel, columns, out);
-    }
+    MultiplyColumns<Rounding>(row, block, taps, values, channel, columns,
+                              row.out + first * row.out_pixel_bytes + channel);
   }
+}
+
+template <class Rounding, int kStride>
+void SlidingRow(const MacRow& row) {
+  const SlidingRows rows = FindSlidingRows(row);
+  ForEachBlock(row.out_channels, [&](const auto& block, int32_t channel) {
+    SlidingTaps taps;
+    taps.bias = Sums::Load(row.requantization.biases + channel);
+    LoadSlidingTaps<0>(row, rows, block, channel, &taps);
+    if constexpr (kSlidingGroups > 1) LoadSlidingTaps<1>(row, rows, block, channel, &taps);
+    SlideWindow<Rounding, kStride>(row, rows, block, taps, channel);
+  });
 }
 
 template <class Rounding>
 void DepthwiseRow(const MacRow& row) {
   DepthwisePlan plan;
-  if (row.multiplier > 1 || !PlanDepthwise(row, &plan)) return PlainDepthwise<Rounding>(row);
-  int32_t channel = 0;
-  for (; channel + kChannelBlock <= row.out_channels; channel += kChannelBlock) {
-    DepthwiseBlock<Rounding>(row, plan, channel, WholeBlock());
+  if (row.multiplier > 1) return PlainDepthwise<Rounding>(row);
+  if (Slides(row)) return row.stride == 1 ? SlidingRow<Rounding, 1>(row) : SlidingRow<Rounding, 2>(row);
+  if (!PlanDepthwise(row, &plan)) return PlainDepthwise<Rounding>(row);
+  ForEachBlock(row.out_channels,
+               [&](const auto& block, int32_t channel) { DepthwiseBlock<Rounding>(row, plan, channel, block); });
+}
+
+// Float32 knows whether all factors are below 1.
+void Float32DepthwiseRow(const MacRow& row) {
+  if (row.multiplier == 1 && row.has_small_factors && Slides(row)) {
+    return row.stride == 1 ? SlidingRow<SmallFloat32, 1>(row) : SlidingRow<SmallFloat32, 2>(row);
   }
-  if (channel < row.out_channels) {
-    DepthwiseBlock<Rounding>(row, plan, channel, PartOfBlock(row.out_channels - channel));
-  }
+  DepthwiseRow<Float32>(row);
 }
 
 }  // namespace

@@ -18,7 +18,18 @@ struct Rule<Float32> {
   Floats factors;
 
   FMTC_INLINE Rule(const Requantization& r, int32_t first) : factors(Floats::Load(r.multipliers + 4 * first)) {}
-  FMTC_INLINE Sums operator()(Sums sums) const { return (Floats::Of(sums) * factors).Rounded(kMostRounded); }
+  FMTC_INLINE Sums operator()(Sums sums) const { return (Floats::Of(sums) * factors).AtMost(kMostRounded).Rounded(); }
+};
+
+// Float32 with factors below 1, whose products are never beyond 32 bits.
+struct SmallFloat32;
+
+template <>
+struct Rule<SmallFloat32> {
+  Floats factors;
+
+  FMTC_INLINE Rule(const Requantization& r, int32_t first) : factors(Floats::Load(r.multipliers + 4 * first)) {}
+  FMTC_INLINE Sums operator()(Sums sums) const { return (Floats::Of(sums) * factors).Rounded(); }
 };
 
 struct IntegerRule {
@@ -75,6 +86,14 @@ template <>
 constexpr bool kHasRule<Float64> = false;
 template <>
 constexpr bool kHasRule<Rndnu> = false;
+
+// Calls function(block, channel) for all channels.
+template <class Function>
+FMTC_INLINE void ForEachBlock(int32_t channels, const Function& function) {
+  int32_t c = 0;
+  for (; c + kChannelBlock <= channels; c += kChannelBlock) function(WholeBlock(), c);
+  if (c < channels) function(PartOfBlock(channels - c), c);
+}
 
 }  // namespace
 }  // namespace fmtc::region

@@ -65,11 +65,13 @@ struct Floats {
   static FMTC_INLINE Floats Of(Sums sums) { return {_mm256_cvtepi32_ps(sums.a), _mm256_cvtepi32_ps(sums.b)}; }
   FMTC_INLINE Floats operator*(Floats o) const { return {_mm256_mul_ps(a, o.a), _mm256_mul_ps(b, o.b)}; }
   FMTC_INLINE Floats operator/(Floats o) const { return {_mm256_div_ps(a, o.a), _mm256_div_ps(b, o.b)}; }
-  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
-  FMTC_INLINE Sums Rounded(float limit) const {
+  // `limit` stands for what is no number, too.
+  FMTC_INLINE Floats AtMost(float limit) const {
     const __m256 most = _mm256_set1_ps(limit);
-    return {_mm256_cvtps_epi32(_mm256_min_ps(a, most)), _mm256_cvtps_epi32(_mm256_min_ps(b, most))};
+    return {_mm256_min_ps(a, most), _mm256_min_ps(b, most)};
   }
+  // To nearest, ties to even; INT32_MIN where that is no int32.
+  FMTC_INLINE Sums Rounded() const { return {_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b)}; }
   FMTC_INLINE Sums Truncated() const { return {_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)}; }
 };
 
@@ -141,6 +143,13 @@ struct Packed {
   }
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  // Those of pixels of a sum each, `count` pixels.
+  template <int kSums>
+  FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
+    static_assert(kSums == 1);
+    WholeBlock().Store(p, _mm256_castsi256_si128(v));
+    if (count > 1) WholeBlock().Store(p + pixel_bytes, _mm256_extracti128_si256(v, 1));
+  }
   FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
     pieces[0] = _mm256_castsi256_si128(v);
     pieces[1] = _mm256_extracti128_si256(v, 1);
@@ -194,7 +203,6 @@ struct ByteSums {
 
 // Values of `kRowsTogether` kernel rows in one column, beside each other for each of 16 channels; and weights likewise.
 constexpr int kRowsTogether = 2;
-constexpr int kCommonTaps = 6;  // of 3x3 kernels
 
 struct RowsValues {
   __m256i a, b;
@@ -214,7 +222,14 @@ constexpr int kMaxWeightParts = 1;
 struct RowsWeights {
   __m256i a, b;
 
-  // Of kRows rows less their zero point; others meet zeros. Returns the number of parts.
+  // Of kRows rows, zeros for the others.
+  template <int kRows>
+  static FMTC_INLINE RowsWeights LoadPlain(const uint8_t* const* rows) {
+    RowsWeights weights;
+    Load<kRows>(rows, 0, &weights);
+    return weights;
+  }
+  // Likewise, less their zero point; others meet zeros. Returns the number of parts.
   template <int kRows>
   static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
     const __m128i first = WholeBlock().Load(rows[0]);

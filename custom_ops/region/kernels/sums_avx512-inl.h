@@ -53,8 +53,10 @@ struct Floats {
   static FMTC_INLINE Floats Of(Sums sums) { return {_mm512_cvtepi32_ps(sums.v)}; }
   FMTC_INLINE Floats operator*(Floats o) const { return {_mm512_mul_ps(v, o.v)}; }
   FMTC_INLINE Floats operator/(Floats o) const { return {_mm512_div_ps(v, o.v)}; }
-  // At most `limit`, which stands for what is no number, too; rounded to nearest, ties to even. INT32_MIN below int32.
-  FMTC_INLINE Sums Rounded(float limit) const { return {_mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(limit)))}; }
+  // `limit` stands for what is no number, too.
+  FMTC_INLINE Floats AtMost(float limit) const { return {_mm512_min_ps(v, _mm512_set1_ps(limit))}; }
+  // To nearest, ties to even; INT32_MIN where that is no int32.
+  FMTC_INLINE Sums Rounded() const { return {_mm512_cvtps_epi32(v)}; }
   FMTC_INLINE Sums Truncated() const { return {_mm512_cvttps_epi32(v)}; }
 };
 
@@ -102,6 +104,21 @@ struct Packed {
   }
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
+  // Those of pixels of so many sums each, `count` pixels.
+  template <int kSums>
+  FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
+    if constexpr (kSums == 2) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(v));
+      if (count < 2) return;
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + pixel_bytes), _mm512_extracti64x4_epi64(v, 1));
+    } else {
+      Bytes16 pieces[kPackSums];
+      Split(pieces);
+      FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+        if (i < count) WholeBlock().Store(p + i * pixel_bytes, pieces[i]);
+      }
+    }
+  }
   FMTC_INLINE void Split(Bytes16 (&pieces)[kPackSums]) const {
     pieces[0] = _mm512_castsi512_si128(v);
     pieces[1] = _mm512_extracti32x4_epi32(v, 1);
@@ -127,7 +144,8 @@ struct StepWeights {
 };
 
 FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
-  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x.v), "v"(w.v));
+  return sums;
 }
 
 // Sums of bytes.
@@ -147,7 +165,6 @@ struct ByteSums {
 
 // Values of `kRowsTogether` kernel rows in one column, beside each other for each of 16 channels; and weights likewise.
 constexpr int kRowsTogether = 4;
-constexpr int kCommonTaps = 3;  // of 3x3 kernels
 
 struct RowsValues {
   __m512i v;
@@ -175,10 +192,15 @@ constexpr int kMaxWeightParts = 3;
 struct RowsWeights {
   __m512i v;
 
-  // Of kRows rows, zeros for the others. Returns the number of parts.
+  // Of kRows rows, zeros for the others.
+  template <int kRows>
+  static FMTC_INLINE RowsWeights LoadPlain(const uint8_t* const* rows) {
+    return {RowsValues::Load<kRows>(WholeBlock(), rows).v};
+  }
+  // Likewise, less their zero point. Returns the number of parts.
   template <int kRows>
   static FMTC_INLINE int Load(const uint8_t* const* rows, int32_t zero, RowsWeights* parts) {
-    const __m512i weights = RowsValues::Load<kRows>(WholeBlock(), rows).v;
+    const __m512i weights = LoadPlain<kRows>(rows).v;
     parts[0] = {weights};
     if (zero == 0) return 1;
     constexpr __mmask64 kReal = 0x1111111111111111u * ((1u << kRows) - 1);
@@ -227,7 +249,11 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t col
     const __m512i bytes = _mm512_maskz_loadu_epi8(read, in + x * in_bytes);
     _mm512_storeu_si512(out + x * 4, _mm512_permutexvar_epi8(index, bytes));
   }
-  return x;
+  if (x == columns) return x;
+  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x) * in_bytes));
+  const __m512i bytes = _mm512_permutexvar_epi8(index, _mm512_maskz_loadu_epi8(last, in + x * in_bytes));
+  _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
+  return columns;
 }
 FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
   constexpr int32_t kPixels = 16;

@@ -18,9 +18,10 @@ RowKernels MakeRowKernels() {
   k.conv[kFloat32Rule] = ConvRow<Float32>;
   k.conv[kFloat64Rule] = ConvRow<Float64>;
   k.conv[kRndnu] = ConvRow<Rndnu>;
+  k.conv[kBlocksRule] = ConvRow<Blocks>;
   k.depthwise[kDoubleRounding] = DepthwiseRow<DoubleRounding>;
   k.depthwise[kHalfUp] = DepthwiseRow<HalfUp>;
-  k.depthwise[kFloat32Rule] = DepthwiseRow<Float32>;
+  k.depthwise[kFloat32Rule] = Float32DepthwiseRow;
   k.depthwise[kBlocksRule] = DepthwiseRow<Blocks>;
   k.add[1] = AddRowWith<DoubleRoundingSum>;
   k.add[2] = AddRowWith<FixedPointSum>;
