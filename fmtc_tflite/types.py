@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fmtc_tflite.errors import UsageError
 
@@ -23,6 +23,10 @@ Preset = Literal["default", "paper"]
 Execution = Literal["ops", "regions"]
 Kernels = Literal["auto", "xnnpack", "builtin", "reference"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
+
+
+class StreamStart(dict[str, Any]):
+    """A sample (input name -> array) with which a stream begins: models that keep state start anew with it."""
 
 
 @dataclass(frozen=True)

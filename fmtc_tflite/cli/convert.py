@@ -199,8 +199,8 @@ def _explain(result: ConversionResult, options: ConvertOptions) -> None:
         common.show("tables          from synthetic inputs; --calibration_data with real inputs brings a better rate")
     elif options.preset == "paper":
         common.show("preset          paper: to compare with; the loss is measured, not bounded")
-    elif not result.report["fidelity"]["bit_exact"]:
-        common.show(f"lossy           outputs change, within {options.constraint}; --lossless keeps them")
+    elif result.verdict:
+        common.show(f"lossy           {result.verdict}")
 
 
 def _check_mode(arguments: list[str]) -> None:

@@ -15,15 +15,14 @@ from fmtc_tflite.calibration import kept_statistics
 from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.coder import Coder
-from fmtc_tflite.conversion.document import totals
 from fmtc_tflite.conversion.levels import with_choices, with_levels
 from fmtc_tflite.conversion.result import ConversionResult, finish
-from fmtc_tflite.conversion.search import Outcome, constraint_of, meet_constraint, search
+from fmtc_tflite.conversion.search import Found, Outcome, constraint_of, meet_constraint, search
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import TreatedMap
+from fmtc_tflite.conversion.verdict import judge
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.fidelity.meters import fidelity_sources
-from fmtc_tflite.fidelity.verify import uncertainty_warning
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import Treatment
 
@@ -45,7 +44,8 @@ def convert_default(source: Source) -> ConversionResult:
         maps = arena_objective.restrict(coder, maps)
     found = search(coder, maps)
     outcome = meet_constraint(coder, found)
-    return finish(source, outcome.codings, outcome.comparison, [*warnings, *found.warnings, *_judge(coder, outcome)])
+    verdict, own = _judge(coder, found, outcome)
+    return finish(source, outcome.codings, outcome.comparison, [*warnings, *found.warnings, *own], verdict)
 
 
 def _statistics(source: Source) -> Mapping[Site, Statistics]:
@@ -78,22 +78,18 @@ def _without_unfounded_klts(
     return kept, warnings
 
 
-def _judge(coder: Coder, outcome: Outcome) -> list[str]:
-    """What a user should know; raises VerificationError if what should be bit-exact is not."""
+def _judge(coder: Coder, found: Found, outcome: Outcome) -> tuple[str, list[str]]:
+    """See verdict.judge; raises VerificationError if what should be bit-exact is not."""
     source, options, comparison = coder.source, coder.source.options, outcome.comparison
     maps = [c.treated for c in outcome.codings]
-    if not any(m.is_lossy for m in maps):
-        if not comparison.bit_exact:
-            raise VerificationError(
-                "the losslessly converted model gave other outputs than the original; nothing was written. "
-                "Please report this with the model"
-            )
-        return []
-    warnings = [s.note for s in fidelity_sources(source.file.model, options.output_kind) if s.note]
-    bits = totals(outcome.codings, comparison)["bits_per_value"]
-    if not constraint_of(coder, maps).holds(comparison, bits):  # only where a recipe fixes all steps
-        warnings.append(f"the recipe's steps do not meet {options.constraint}")
-    if options.max_bits_per_value is None and options.max_accuracy_drop is None:
-        warning = uncertainty_warning(comparison.fidelity, options.effective_max_kl)
-        warnings += [warning] if warning else []
-    return warnings
+    if not any(m.is_lossy for m in maps) and not comparison.bit_exact:
+        raise VerificationError(
+            "the losslessly converted model gave other outputs than the original; nothing was written. "
+            "Please report this with the model"
+        )
+    if options.is_lossless:
+        return "", []
+    verdict, warnings = judge(options, constraint_of(coder, maps), outcome.codings, comparison, not found.gave_up)
+    if any(m.is_lossy for m in maps):
+        warnings = [s.note for s in fidelity_sources(source.file.model, options.output_kind) if s.note] + warnings
+    return verdict, warnings

@@ -36,11 +36,13 @@ class Found:
       maps: some may have become lossless, or lost their fold_source.
       coarseness: None if no map takes its step from a search.
       warnings: lines that a user should see.
+      gave_up: nothing that was tried keeps the bound.
     """
 
     maps: Sequence[TreatedMap]
     coarseness: float | None
     warnings: tuple[str, ...] = ()
+    gave_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def search(coder: Coder, maps: Sequence[TreatedMap]) -> Found:
         f"no lossy coding keeps {options.constraint} with certainty on these samples, so maps are coded "
         "losslessly; more calibration samples may allow more"
     )
-    return Found([replace(m, treatment=LOSSLESS) if m.is_searched else m for m in maps], None, (warning,))
+    return Found([replace(m, treatment=LOSSLESS) if m.is_searched else m for m in maps], None, (warning,), gave_up=True)
 
 
 def meet_constraint(coder: Coder, found: Found) -> Outcome:

@@ -8,10 +8,12 @@ from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
 from fmtc_tflite.conversion.treatment import TreatedMap, choose_treatments, require_coded
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_calibration_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
+from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.types import ConvertOptions
 
 _SYNTHETIC_SAMPLES = 24
@@ -65,6 +67,10 @@ def open_source(content: bytes, options: ConvertOptions) -> Source:
     options.check()
     file = ModelFile.parse(content)
     check_convertible(file.model)
+    if options.calibration.beam is not None and keeps_state(file.model):
+        raise UsageError(
+            "--beam spreads samples over machines, but the model keeps state from one to the next; drop it"
+        )
     maps, warnings = choose_treatments(find_sites(file.model), options)
     require_coded(maps)
     samples = _open_samples(file.model, options)
@@ -85,4 +91,4 @@ def _open_samples(model: Model, options: ConvertOptions) -> Samples:
 def synthetic_samples(model: Model, subgraph_index: int, options: ConvertOptions) -> SyntheticDataset:
     """Synthetic inputs of a subgraph."""
     specs = input_specs_from_model(model, subgraph_index)
-    return SyntheticDataset(specs, _SYNTHETIC_SAMPLES, options.calibration.seed)
+    return SyntheticDataset(specs, _SYNTHETIC_SAMPLES, options.calibration.seed, keeps_state(model))

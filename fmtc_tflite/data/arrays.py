@@ -39,7 +39,9 @@ class ArrayReader(Reader):
         self.files = [path]
         self._path = path
         self._arrays = arrays
-        self._length = next(iter(arrays.values())).shape[0]
+        first = next(iter(arrays.values()))
+        self._length = first.shape[0]
+        self.stream_starts = range(0, max(self._length, 1), first.steps or max(self._length, 1))
 
     def __len__(self) -> int:
         return self._length
@@ -60,7 +62,10 @@ class ArrayRows:
       where: The file, and the member's name.
       shape: Shape of the whole array.
       dtype: Its type, as stored.
+      steps: Rows of each stream; None where the file does not say.
     """
+
+    steps: int | None = None
 
     def __init__(self, path: Path, member: zipfile.ZipInfo | None = None) -> None:
         self.where = str(path) if member is None else f"{path}, '{member.filename.removesuffix('.npy')}'"
@@ -82,6 +87,11 @@ class ArrayRows:
                 "save np.ascontiguousarray(x)"
             )
 
+    def merge_streams(self) -> None:
+        """Takes an array [streams, steps, ...] for the rows of one stream after the other."""
+        self.steps = self.shape[1]
+        self.shape = (self.shape[0] * self.steps, *self.shape[2:])
+
     def read(self, indices: np.ndarray) -> Iterator[np.ndarray]:
         """The rows of these indices (ascending). Raises CalibrationError if the file is damaged."""
         try:
@@ -90,11 +100,12 @@ class ArrayRows:
             raise self._damaged(error) from error
 
     def _read_mapped(self, indices: np.ndarray) -> Iterator[np.ndarray]:
+        shape = self.shape if self.steps is None else (len(self) // self.steps, self.steps, *self.shape[1:])
         mapped: np.ndarray = np.memmap(
-            self._path, self.dtype, "r", self._offset, self.shape, "F" if self._fortran_order else "C"
+            self._path, self.dtype, "r", self._offset, shape, "F" if self._fortran_order else "C"
         )
         for index in indices:
-            yield np.array(mapped[index])
+            yield np.array(mapped[index] if self.steps is None else mapped[divmod(int(index), self.steps)])
 
     def _read_stream(self, indices: np.ndarray) -> Iterator[np.ndarray]:
         row_shape = self.shape[1:]
@@ -109,6 +120,9 @@ class ArrayRows:
             if len(data) != row_bytes:
                 raise EOFError(f"ends in row {index}")
             yield np.frombuffer(data, self.dtype).reshape(row_shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_stream": None}
@@ -132,17 +146,23 @@ class ArrayRows:
         return CalibrationError(f"{self.where}: got a damaged array file ({reason(error)}); save it again")
 
 
-def open_npy(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> ArrayReader:
-    """A .npy file with the samples [N, ...] of a model's only input."""
+def open_npy(
+    path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, is_streamed: bool = False
+) -> ArrayReader:
+    """A .npy file with the samples [N, ...] of a model's only input; see open_npz for streams."""
     arrays = {specs[0].name: ArrayRows(path)}
+    _merge_streams(arrays, specs, is_streamed)
     _check_arrays(arrays, specs, preprocessing)
     return ArrayReader("npy", path, arrays)
 
 
-def open_npz(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing) -> ArrayReader:
+def open_npz(
+    path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, is_streamed: bool = False
+) -> ArrayReader:
     """A .npz file with an array [N, ...] for each input by name (`x` for an only input) and, optionally, labels `y`.
 
-    Labels are integers: [N], or [N, H, W] for a class of each pixel.
+    Labels are integers: [N], or [N, H, W] for a class of each pixel. For a model that keeps state, arrays and labels
+    may be [streams, steps, ...].
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -161,16 +181,31 @@ def open_npz(path: Path, specs: Sequence[InputSpec], preprocessing: Preprocessin
                 f"'{names[-1]}' for {spec}; name the arrays after the inputs"
             )
         arrays[spec.name] = ArrayRows(path, members[key])
+    steps = _merge_streams(arrays, specs, is_streamed)
     _check_arrays(arrays, specs, preprocessing)
     length = next(iter(arrays.values())).shape[0]
-    labels = _labels(ArrayRows(path, members["y"]), length) if "y" in members else None
+    labels = _labels(ArrayRows(path, members["y"]), length, steps) if "y" in members else None
     if isinstance(labels, ArrayRows):
         return ArrayReader("npz", path, arrays, label_maps=labels)
     return ArrayReader("npz", path, arrays, labels)
 
 
-def _labels(rows: ArrayRows, length: int) -> np.ndarray | ArrayRows | None:
+def _merge_streams(arrays: dict[str, ArrayRows], specs: Sequence[InputSpec], is_streamed: bool) -> int | None:
+    """Takes arrays [streams, steps, ...] apart; gives the steps of a stream, or None if there are no such arrays."""
+    streams = [rows for spec in specs if _has_streams(rows := arrays[spec.name], spec)] if is_streamed else []
+    for rows in streams:
+        rows.merge_streams()
+    return next((rows.steps for rows in streams), None)
+
+
+def _has_streams(rows: ArrayRows, spec: InputSpec) -> bool:
+    return len(rows.shape) > 1 and rows.shape[1:] not in spec.layouts() and rows.shape[2:] in spec.layouts()
+
+
+def _labels(rows: ArrayRows, length: int, steps: int | None = None) -> np.ndarray | ArrayRows | None:
     """One label a sample, or the rows of label maps, or None for what is neither (targets of a regression, say)."""
+    if steps is not None and rows.shape[1:2] == (steps,):
+        rows.merge_streams()
     if rows.shape[:1] != (length,):
         raise CalibrationError(
             f"{rows.where}: got the shape {list(rows.shape)}, expected {length} labels, one a sample"
@@ -198,6 +233,8 @@ def _check_arrays(arrays: dict[str, ArrayRows], specs: Sequence[InputSpec], prep
             f"{rows.where}: got {rows.dtype} values, but --resize and --central_crop need uint8 pixels; drop the flags"
         )
     lengths = {name: rows.shape[0] for name, rows in arrays.items()}
+    if len({rows.steps for rows in arrays.values()}) > 1:
+        raise CalibrationError(f"{rows.where}: some arrays are [streams, steps, ...] and others not; give all alike")
     if len(set(lengths.values())) > 1:
         raise CalibrationError(f"{rows.where}: got different numbers of samples, {lengths}, expected one number")
 

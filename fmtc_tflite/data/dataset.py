@@ -13,6 +13,9 @@ from PIL import Image
 
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing, quantize_real
 from fmtc_tflite.errors import CalibrationError
+from fmtc_tflite.types import StreamStart
+
+_LEAST_STEPS = 256
 
 Items = dict[str, "Image.Image | np.ndarray"]
 
@@ -36,6 +39,7 @@ class Reader(ABC):
       label_maps: Labels of each pixel, or None.
       num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
       files: The files that samples and labels lie in.
+      stream_starts: Indices at which streams begin, for models that keep state.
     """
 
     kind: str
@@ -43,6 +47,7 @@ class Reader(ABC):
     label_maps: LabelMaps | None = None
     num_classes: int | None = None
     files: Sequence[Path] = ()
+    stream_starts: Sequence[int] = (0,)
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -63,9 +68,13 @@ class Dataset:
     model has a fixed batch above 1, the batch is filled with copies of the sample. Samples are read and preprocessed
     one at a time, in the same order in each pass.
 
+    For a model that keeps state, samples are the steps of streams: parts are contiguous, and each begins with a
+    StreamStart.
+
     Attributes:
       input_specs: The model's inputs.
       skipped: Names of the samples left out because they were unreadable.
+      is_streamed: Whether the samples are steps of streams.
     """
 
     def __init__(
@@ -75,7 +84,9 @@ class Dataset:
         preprocessing: Preprocessing,
         indices: np.ndarray,
         skipped: Sequence[str] = (),
+        is_streamed: bool = False,
     ) -> None:
+        self.is_streamed = is_streamed
         self.input_specs = tuple(input_specs)
         self.skipped = tuple(skipped)
         self._reader = reader
@@ -148,9 +159,18 @@ class Dataset:
         return len(self._indices)
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        for index, items in zip(self._indices, self._reader.read(self._indices), strict=True):
+        starts = {int(part[0]) for part in self.streams()} if self.is_streamed else set()
+        streams = zip(self._indices, self._reader.read(self._indices), strict=True)
+        for position, (index, items) in enumerate(streams):
             where = self._reader.name(int(index))
-            yield {spec.name: self._tensor(items[spec.name], spec, where) for spec in self.input_specs}
+            sample = {spec.name: self._tensor(items[spec.name], spec, where) for spec in self.input_specs}
+            yield StreamStart(sample) if position in starts else sample
+
+    def streams(self) -> list[np.ndarray]:
+        """Positions of the samples of each stream, or part of one, in order."""
+        indices = self._indices
+        begins = np.isin(indices, self._reader.stream_starts) | (np.diff(indices, prepend=-2) != 1)
+        return [part for part in np.split(np.arange(len(indices)), np.flatnonzero(begins)) if len(part)]
 
     def name(self, position: int) -> str:
         """What messages and tables call the sample at this position: its file, or archive and row."""
@@ -159,18 +179,28 @@ class Dataset:
     def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
         """The samples at these positions, in ascending order."""
         chosen = np.sort(self._indices[np.asarray(positions, dtype=np.int64)])
-        return Dataset(self._reader, self.input_specs, self._preprocessing, chosen)
+        return Dataset(self._reader, self.input_specs, self._preprocessing, chosen, is_streamed=self.is_streamed)
 
     def evenly(self, count: int) -> Dataset:
-        """At most `count` samples, evenly spread: data is often sorted by class."""
+        """At most `count` samples, evenly spread: data is often sorted by class.
+
+        Of streams the beginnings, and not fewer than 256 steps, since the first ones come from an empty state.
+        """
+        if self.is_streamed:
+            return self.beginnings(max(count, _LEAST_STEPS))
         count = min(count, len(self))
         return self.subset(np.arange(count) * len(self) // max(count, 1))
+
+    def beginnings(self, count: int) -> Dataset:
+        """About `count` steps, of each stream the same share from its start on."""
+        share = min(count / max(len(self), 1), 1.0)
+        return self.subset(np.concatenate([part[: max(int(len(part) * share), 1)] for part in self.streams()]))
 
     def split(self, holdback_fraction: float = 0.3, minimum: int = 32, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Splits by a seeded shuffle into samples to build from and samples held back to measure on.
 
         max(`minimum`, `holdback_fraction`) is held back, but never more than half: 33 samples must not leave one to
-        build tables from.
+        build tables from. Of streams whole ones are held back, of a single one its end.
 
         Raises:
           CalibrationError: fewer than two samples.
@@ -182,8 +212,21 @@ class Dataset:
                 "give 100 or more"
             )
         held_back = min(max(minimum, -int(-holdback_fraction * count // 1)), count // 2)
+        if self.is_streamed:
+            return self._split_streams(held_back, seed)
         order = np.random.default_rng(seed).permutation(count)
         return self.subset(order[held_back:]), self.subset(order[:held_back])
+
+    def _split_streams(self, held_back: int, seed: int) -> tuple[Dataset, Dataset]:
+        """Held back are whole streams, as many as come to `held_back` steps."""
+        parts = self.streams()
+        if len(parts) == 1:
+            return self.subset(parts[0][:-held_back]), self.subset(parts[0][-held_back:])
+        order = np.random.default_rng(seed).permutation(len(parts))
+        ends = np.cumsum([len(parts[i]) for i in order])
+        count = min(int(np.searchsorted(ends, held_back)) + 1, len(parts) - 1)
+        chosen, others = ([parts[i] for i in group] for group in (order[:count], order[count:]))
+        return self.subset(np.concatenate(others)), self.subset(np.concatenate(chosen))
 
     def _tensor(self, item: Image.Image | np.ndarray, spec: InputSpec, where: str) -> np.ndarray:
         try:

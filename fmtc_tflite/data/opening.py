@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fmtc_tflite.data import arrays, readers
+from fmtc_tflite.data.array_folder import array_files, open_array_folder
 from fmtc_tflite.data.dataset import Dataset, Reader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
@@ -16,6 +17,7 @@ from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.types import CalibrationOptions, DataOptions
 
 __all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
@@ -34,13 +36,14 @@ def open_dataset(
     num_samples: int | None = None,
     seed: int | None = 0,
     skip_unreadable: bool = False,
+    is_streamed: bool = False,
 ) -> Dataset:
     """Opens data for a model.
 
     Args:
       path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
-        (`arrays.open_npz`), `.npy` (`arrays.open_npy`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); None for
-        synthetic inputs.
+        (`arrays.open_npz`), `.npy` (`arrays.open_npy`), a folder of these two (`array_folder`) or `tfds:NAME[SPLIT]`
+        (`tfds_reader.open_tfds`); None for synthetic inputs.
       input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
       preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
         the model takes, int8 or uint8 already quantized, or real values (float), which are quantized as the input is.
@@ -50,6 +53,7 @@ def open_dataset(
       seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
       skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
         warning) instead of stopping. Reads each chosen image once more.
+      is_streamed: The model keeps state: samples are steps of streams, in order. Arrays may be [streams, steps, ...].
 
     Raises:
       CalibrationError: data that is missing, unreadable, empty, or of the wrong shape or type.
@@ -60,10 +64,12 @@ def open_dataset(
     if path is not None and not input_specs:
         raise CalibrationError(f"{path}: the model has no input to feed; it always computes the same")
     if path is None:
-        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed or 0)
-    reader = _open_reader(path, input_specs, preprocessing, skip_unreadable)
+        return SyntheticDataset(input_specs, num_samples or SyntheticDataset.DEFAULT_SAMPLES, seed or 0, is_streamed)
+    reader = _open_reader(path, input_specs, preprocessing, skip_unreadable, is_streamed)
     indices = np.arange(len(reader))
-    if num_samples is not None and num_samples < len(indices):
+    if is_streamed:
+        indices = _some_streams(reader, len(reader) if num_samples is None else num_samples, seed)
+    elif num_samples is not None and num_samples < len(indices):
         shuffled = indices if seed is None else np.random.default_rng(seed).permutation(indices)
         indices = np.sort(shuffled[:num_samples])
     skipped: list[str] = []
@@ -74,9 +80,16 @@ def open_dataset(
     if skipped:
         shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
         _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
-    dataset = Dataset(reader, input_specs, preprocessing, indices, skipped)
+    dataset = Dataset(reader, input_specs, preprocessing, indices, skipped, is_streamed)
     _warn_of_clipping(dataset, path)
     return dataset
+
+
+def _some_streams(reader: Reader, count: int, seed: int | None) -> np.ndarray:
+    """Whole streams, chosen at random or from the first on, until there are `count` steps; the last one may be cut."""
+    streams = [part for part in np.split(np.arange(len(reader)), reader.stream_starts) if len(part)]
+    order = range(len(streams)) if seed is None else np.random.default_rng(seed).permutation(len(streams))
+    return np.sort(np.concatenate([streams[i] for i in order])[:count])
 
 
 def _warn_of_clipping(dataset: Dataset, path: str | Path) -> None:
@@ -105,6 +118,7 @@ def open_data(model: Model, options: DataOptions) -> Dataset:
         num_samples=options.num_samples,
         seed=options.seed,
         skip_unreadable=options.skip_unreadable,
+        is_streamed=keeps_state(model),
     )
 
 
@@ -160,7 +174,11 @@ def _transposed(tensor: Tensor, view: GraphView) -> Tensor | None:
 
 
 def _open_reader(
-    data: str | Path, specs: Sequence[InputSpec], preprocessing: Preprocessing, skip_unreadable: bool
+    data: str | Path,
+    specs: Sequence[InputSpec],
+    preprocessing: Preprocessing,
+    skip_unreadable: bool,
+    is_streamed: bool,
 ) -> Reader:
     if str(data).startswith(TFDS_PREFIX):
         spec = _only_image(str(data), specs, preprocessing)
@@ -174,7 +192,7 @@ def _open_reader(
         raise CalibrationError(f"{path}: cannot be read ({reason(error)}); check the path") from error
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".npz":
-        return arrays.open_npz(path, specs, preprocessing)
+        return arrays.open_npz(path, specs, preprocessing, is_streamed)
     if path.is_file() and suffix not in (".npy", ".csv", *readers.IMAGE_SUFFIXES):
         raise CalibrationError(
             f"{path}: got a file that ends in '{path.suffix}', expected "
@@ -183,7 +201,11 @@ def _open_reader(
         )
     if suffix == ".npy" and path.is_file():
         _check_only_input(str(path), specs)
-        return arrays.open_npy(path, specs, preprocessing)
+        return arrays.open_npy(path, specs, preprocessing, is_streamed)
+    if path.is_dir() and (files := array_files(path)):
+        if any(file.suffix == ".npy" for file in files):
+            _check_only_input(str(path), specs)
+        return open_array_folder(files, specs, preprocessing, is_streamed)
     if suffix == ".csv" and path.is_file():
         spec = _only_image(str(path), specs, preprocessing)
         return readers.open_csv(path, spec, allow_missing=skip_unreadable)

@@ -30,9 +30,17 @@ class SyntheticDataset(Dataset):
 
     DEFAULT_SAMPLES = 16
 
-    def __init__(self, input_specs: Sequence[InputSpec], num_samples: int = DEFAULT_SAMPLES, seed: int = 0) -> None:
+    def __init__(
+        self,
+        input_specs: Sequence[InputSpec],
+        num_samples: int = DEFAULT_SAMPLES,
+        seed: int = 0,
+        is_streamed: bool = False,
+    ) -> None:
         reader = _SyntheticReader(input_specs, num_samples, seed)
-        super().__init__(reader, input_specs, Preprocessing(mode="raw"), np.arange(num_samples))
+        super().__init__(
+            reader, input_specs, Preprocessing(mode="raw"), np.arange(num_samples), is_streamed=is_streamed
+        )
 
 
 class _SyntheticReader(Reader):

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
@@ -99,12 +100,20 @@ class ShardWork:
 
     @property
     def num_shards(self) -> int:
-        return -(-len(self.datasets[0]) // SHARD_SAMPLES)
+        return len(self._parts)
 
     def positions(self, shard: int) -> np.ndarray:
         """Positions of a shard's samples."""
-        first = shard * SHARD_SAMPLES
-        return np.arange(first, min(first + SHARD_SAMPLES, len(self.datasets[0])))
+        return self._parts[shard]
+
+    @cached_property
+    def _parts(self) -> list[np.ndarray]:
+        """Whole streams where a model keeps state, else so many samples."""
+        data = next((each for each in self.datasets if each.is_streamed), None)
+        if data is not None:
+            return data.streams()
+        count = len(self.datasets[0])
+        return [np.arange(first, min(first + SHARD_SAMPLES, count)) for first in range(0, count, SHARD_SAMPLES)]
 
     def describe(self, shard: int) -> str:
         """What messages call a shard."""

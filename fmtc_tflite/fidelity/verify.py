@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ class Comparison:
       fidelity: mean of the measure with its standard error.
       top1_agreement: share of samples with the same best class; None where there are no classes.
       bit_exact: all outputs were equal on all samples.
+      outputs_vary: what is compared was not the same for all samples in the original.
       site_bytes: coded bytes of each coded feature map, by the original tensor's name.
       network_bytes: coded bytes of all feature maps together, per sample.
       coarsened: share of samples for which each coded tensor was too small, so that it was coded coarser.
@@ -44,6 +44,7 @@ class Comparison:
     fidelity: MeanResult
     top1_agreement: float | None
     bit_exact: bool
+    outputs_vary: bool
     site_bytes: dict[str, ByteStatistics]
     network_bytes: ByteStatistics
     coarsened: dict[str, float]
@@ -139,8 +140,12 @@ def compare(
     runners = [first, ModelRunner(converted, num_threads=num_threads, like=first)]
     meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
+    first_values, vary = list[np.ndarray](), False
     for i, sample in enumerate(progress(samples, "verification")):
-        meter.add(*(_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True)))
+        values, others = (_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True))
+        meter.add(values, others)
+        first_values = first_values or values
+        vary = vary or not all(map(np.array_equal, first_values, values))
         exact = exact and _outputs_equal(runners, models)
         sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
         if labels is not None:
@@ -153,6 +158,7 @@ def compare(
         fidelity=worst.result,
         top1_agreement=worst.top1_agreement,
         bit_exact=exact,
+        outputs_vary=vary or meter.worst.result.num_samples < 2,
         site_bytes={name: site.result() for name, site in sizes.sites.items()},
         network_bytes=sizes.network.result(),
         coarsened={name: sizes.coarsened_share(name) for name in sizes.sites},
@@ -167,13 +173,3 @@ def _outputs_equal(runners: Sequence[ModelRunner], models: Sequence[Model]) -> b
 
 def _is_float(tensor: Tensor) -> bool:
     return tensor.dtype is not None and tensor.dtype.kind == "f"
-
-
-def uncertainty_warning(fidelity: MeanResult, bound: float) -> str | None:
-    """A warning where the measured mean is too uncertain to be held against its bound; None if it is not."""
-    if not math.isnan(fidelity.std_error) and fidelity.std_error <= bound / 4:
-        return None
-    return (
-        f"fidelity is uncertain: {fidelity.mean:.4g} +- {fidelity.std_error:.2g} on {fidelity.num_samples} held-back "
-        f"samples against a bound of {bound:g}; more calibration samples would fix it better"
-    )

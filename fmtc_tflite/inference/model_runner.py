@@ -12,8 +12,10 @@ from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Subgraph, Tensor, load_model
+from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.memory_need import check_memory
 from fmtc_tflite.runtime.checked import CheckedInterpreter, RefusedModelError
+from fmtc_tflite.types import StreamStart
 
 _logger = logging.getLogger(__name__)
 _announced: set[str] = set()  # what was said already in this process
@@ -25,6 +27,8 @@ class ModelRunner:
     With the built-in kernels, unless told otherwise (no XNNPACK), so that original and converted model compute the same
     thing and differences come from the codec alone. Where they refuse a model that the runtime's default kernels run,
     these take their place, and a warning says so.
+
+    Models that keep state run on samples in order, and from the start on a StreamStart.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class ModelRunner:
           RuntimeLibraryError: see load_interpreter.
         """
         subgraph = file.model.subgraphs[subgraph_index]
+        self._has_old_state, self._keeps_state = False, keeps_state(file.model)
+        self._default_kernels = default_kernels
         check_memory(file.model, subgraph_index, keeps_all_tensors=not default_kernels)
         self._file, self._subgraph_index = file, subgraph_index
         self._index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
@@ -66,7 +72,7 @@ class ModelRunner:
             self._open_exposed()
             return
         try:
-            self._open(default_kernels)
+            self._open()
         except RefusedModelError as refusal:
             self._fall_back(refusal)
 
@@ -75,8 +81,9 @@ class ModelRunner:
         """Whether the runtime's default kernels run a model that the built-in ones refuse."""
         return self._exposed
 
-    def _open(self, default_kernels: bool) -> None:
-        model, has_default = self._file.model, default_kernels or self._settings["kernels"] is not None
+    def _open(self) -> None:
+        model, default_kernels = self._file.model, self._default_kernels
+        has_default = default_kernels or self._settings["kernels"] is not None
         self._exposed = False
         self._interpreter = CheckedInterpreter(
             self._file.content,
@@ -137,6 +144,9 @@ class ModelRunner:
           CalibrationError: the sample does not fit.
           UnsupportedModelError: the runtime cannot run the model.
         """
+        if self._has_old_state and isinstance(sample, StreamStart):
+            self._open_exposed() if self._exposed else self._open()  # what resets variables of every kind
+        self._has_old_state = self._keeps_state
         if self._signature is not None:
             self._run_signature(**{name: sample[t.name] for name, t in self._signature.inputs})
             return

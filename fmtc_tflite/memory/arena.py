@@ -23,6 +23,7 @@ import numpy as np
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.operators.window import WindowForm, window_form
 from fmtc_tflite.graph.region_ops import is_region, scratch_bytes
+from fmtc_tflite.graph.variables import variable_values
 
 ALIGNMENT_BYTES = 64
 
@@ -43,7 +44,7 @@ class ArenaPlan:
 
     Attributes:
       capacity_bytes: the arena's size.
-      persistent_bytes: variables, which have an arena of their own.
+      persistent_bytes: variables, of both kinds, which have memory of their own.
       peak_op_index, peak_op_name: the op while which most bytes are live.
       live_bytes: bytes live while each op runs, without alignment and gaps.
       holders: (tensor name, bytes) of what is live then, the largest first; an op's working memory has the name of
@@ -271,7 +272,7 @@ def _summarize(subgraph: Subgraph, blocks: list[_Block]) -> ArenaPlan:
     held = [(block.name, block.size) for block, first, last in spans if first <= peak <= last and block.size]
     return ArenaPlan(
         capacity_bytes=max((block.offset + block.size for block in blocks), default=0),
-        persistent_bytes=sum(_align(tensor_bytes(t)) for t in subgraph.tensors if t.is_variable),
+        persistent_bytes=sum(_align(tensor_bytes(t)) for t in variable_values(subgraph).values()),
         peak_op_index=peak,
         peak_op_name=subgraph.ops[peak].opcode if subgraph.ops else "",
         live_bytes=live_bytes[: len(subgraph.ops)],
