@@ -39,8 +39,8 @@ fmtc-convert original.tflite --execution ops --calibration_data samples.npz --ou
 fmtc-convert original.tflite --execution ops --calibration_data samples.npz --lossless --output lossless.tflite >lossless.log
 
 python "$here/device_run.py" host.npz
-for level in "" scalar neon; do
+for level in "" scalar neon neon_dotprod; do
   env -i ${level:+FMTC_CPU_LEVEL=$level} qemu-aarch64-static -L "$root" "$root/usr/bin/python3" -s \
     "$here/device_run.py" "device_${level:-default}.npz"
-  python "$here/device_compare.py" host.npz "device_${level:-default}.npz" "${level:-neon}"
+  python "$here/device_compare.py" host.npz "device_${level:-default}.npz" "${level:-neon_dotprod}"
 done

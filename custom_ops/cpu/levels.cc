@@ -35,7 +35,20 @@ bool HasVectors(CpuLevel level) {
 
 #elif defined(__aarch64__)
 
-bool HasVectors(CpuLevel level) { return level == CpuLevel::kNeon; }
+bool HasDotProducts() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapDotProducts = 1 << 20;
+  return (getauxval(AT_HWCAP) & kHwcapDotProducts) != 0;
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return true;  // the build takes it for granted
+#else
+  return false;
+#endif
+}
+
+bool HasVectors(CpuLevel level) {
+  return level == CpuLevel::kNeon || (level == CpuLevel::kNeonDotprod && HasDotProducts());
+}
 
 #else
 
@@ -61,7 +74,7 @@ CpuChoice Choose() {
 }  // namespace
 
 // In the order of CpuLevel.
-const char* const kCpuLevels[] = {"scalar", "neon", "avx2", "avx512", nullptr};
+const char* const kCpuLevels[] = {"scalar", "neon", "neon_dotprod", "avx2", "avx512", nullptr};
 
 bool FindCpuLevel(const char* name, CpuLevel* level) {
   for (int i = 0; kCpuLevels[i] != nullptr; ++i) {

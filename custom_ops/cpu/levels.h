@@ -6,10 +6,11 @@ namespace fmtc {
 
 // Sets of instructions that loops are written for.
 enum class CpuLevel {
-  kScalar,  // plain C++
-  kNeon,    // which every aarch64 processor has
-  kAvx2,    // with BMI, BMI2, SSE4.2 and PCLMULQDQ
-  kAvx512,  // kAvx2, and AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ
+  kScalar,       // plain C++
+  kNeon,         // which every aarch64 processor has
+  kNeonDotprod,  // kNeon, and its dot products of bytes
+  kAvx2,         // with BMI, BMI2, SSE4.2 and PCLMULQDQ
+  kAvx512,       // kAvx2, and AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ
 };
 
 // The environment variable that forces a level.

@@ -9,6 +9,7 @@
 #include "region/window.h"
 #include "tests/random_floats.h"
 #include "tests/random_inputs.h"
+#include "tests/random_moves.h"
 #include "tests/random_pairs.h"
 
 namespace fmtc::test {
@@ -148,17 +149,14 @@ class RandomChain {
       case 7:
         return AddPool();
       case 8:
-        return AddMove();
       case 9:
-        return AddConcatenation();
+      case 11:
+      case 12:
+      case 13:
+        last_ = RandomMoves(&random_, &builder_).Add(last_);
+        return;
       case 10:
         return AddResize();
-      case 11:
-        return AddMirrorPad();
-      case 12:
-        return AddDepthToSpace();
-      case 13:
-        return AddSpaceToDepth();
       case 14:
         return AddFloatOps();
       case 16:
@@ -331,41 +329,6 @@ class RandomChain {
     last_ = to;
   }
 
-  void AddMove() {
-    const TensorRecord t = last();
-    uint16_t to;
-    if (Draw(0, 1) != 0) {
-      const PadParameters p{Number(0, 2), Number(0, 2), Number(0, 2), Byte(), {}};
-      to = AddScratch(p.above + t.height + Number(0, 2), p.left + t.width + Number(0, 2),
-                      p.channels_before + t.channels + Number(0, 2));
-      builder_.AddOp(kPad, 1, {last_}, to, p);
-    } else {
-      SliceParameters p{};
-      p.first_row = Number(0, static_cast<int32_t>(t.height) - 1);
-      p.row_step = Number(1, 2);
-      p.first_column = Number(0, static_cast<int32_t>(t.width) - 1);
-      p.column_step = Number(1, 2);
-      p.first_channel = Number(0, static_cast<int32_t>(t.channels) - 1);
-      p.channel_step = Number(1, 2);
-      to = AddScratch((t.height - 1 - p.first_row) / p.row_step + 1, (t.width - 1 - p.first_column) / p.column_step + 1,
-                      (t.channels - 1 - p.first_channel) / p.channel_step + 1);
-      builder_.AddOp(kSlice, 1, {last_}, to, p);
-    }
-    last_ = to;
-  }
-
-  void AddConcatenation() {
-    const TensorRecord t = last();
-    const uint32_t times = Number(1, 3);
-    const ConcatenationParameters p{Byte(0, 2), {}};
-    uint32_t sizes[3] = {t.height, t.width, t.channels};
-    if (sizes[p.axis] * times > kMaxChannels) return;
-    sizes[p.axis] *= times;
-    const uint16_t to = AddScratch(sizes[0], sizes[1], sizes[2]);
-    builder_.AddOp(kConcatenation, 1, std::vector<uint16_t>(times, last_), to, p);
-    last_ = to;
-  }
-
   // Any kernel, stride and padding; as many outputs as have an input, or a few less.
   void AddTransposeConv() {
     PadPixel();
@@ -405,50 +368,6 @@ class RandomChain {
     const int32_t right = (static_cast<int32_t>(width) - 1 + before) / stride + 1 - static_cast<int32_t>(t.width);
     if (left > t.left) t.left = static_cast<uint16_t>(left);
     if (right > t.right) t.right = static_cast<uint16_t>(right);
-  }
-
-  // At most so many places before an axis of so many, whose ends may be skipped.
-  uint32_t Mirrored(uint32_t size, uint32_t skipped) {
-    return Number(0, static_cast<int32_t>(std::min<uint32_t>(size - skipped, 3)));
-  }
-
-  void AddMirrorPad() {
-    const TensorRecord t = last();
-    MirrorPadParameters p{};
-    p.skipped = Byte(0, 1);
-    p.above = Mirrored(t.height, p.skipped);
-    p.left = Mirrored(t.width, p.skipped);
-    if (Draw(0, 2) == 0) p.channels_before = Mirrored(t.channels, p.skipped);
-    const uint32_t channels = t.channels + p.channels_before + (Draw(0, 2) == 0 ? Mirrored(t.channels, p.skipped) : 0);
-    const uint16_t to = AddScratch(p.above + t.height + Mirrored(t.height, p.skipped),
-                                   p.left + t.width + Mirrored(t.width, p.skipped), channels);
-    builder_.AddOp(kMirrorPad, 1, {last_}, to, p);
-    last_ = to;
-  }
-
-  // The last tensor is first made so that it has whole blocks.
-  void AddDepthToSpace() {
-    const uint32_t block = Number(1, 3);
-    const uint32_t channels = Number(1, 3);
-    const TensorRecord t = last();
-    if (t.height * block > 2 * kMaxSide || t.width * block > 2 * kMaxSide) return;
-    if (t.channels > channels * block * block) return;
-    const uint16_t deep = AddScratch(t.height, t.width, channels * block * block);
-    builder_.AddOp(kPad, 1, {last_}, deep, PadParameters{0, 0, 0, Byte(), {}});
-    last_ = AddScratch(t.height * block, t.width * block, channels);
-    builder_.AddOp(kDepthToSpace, 1, {deep}, last_, BlockParameters{block, 0});
-  }
-
-  void AddSpaceToDepth() {
-    const uint32_t block = Number(1, 3);
-    const TensorRecord t = last();
-    if (t.channels * block * block > 3 * kMaxChannels) return;
-    const uint32_t height = static_cast<uint32_t>(RoundUp(t.height, block) / block);
-    const uint32_t width = static_cast<uint32_t>(RoundUp(t.width, block) / block);
-    const uint16_t whole = AddScratch(height * block, width * block, t.channels);
-    builder_.AddOp(kPad, 1, {last_}, whole, PadParameters{0, 0, 0, Byte(), {}});
-    last_ = AddScratch(height, width, t.channels * block * block);
-    builder_.AddOp(kSpaceToDepth, 1, {whole}, last_, BlockParameters{block, 0});
   }
 
   std::vector<BilinearEntry> Entries(uint32_t count, uint32_t size, bool is_float) {

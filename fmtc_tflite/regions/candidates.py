@@ -20,7 +20,10 @@ from fmtc_tflite.regions.dilations import find_dilations, joining
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
-from fmtc_tflite.regions.rewrites import rewritten
+from fmtc_tflite.regions.rewrites import with_padding_in_windows, with_transposed_inputs
+from fmtc_tflite.regions.search import least_bound
+from fmtc_tflite.regions.stage_costs import StageCosts
+from fmtc_tflite.regions.stages import RegionSpans
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _READS_ANY_SHAPE = ("FULLY_CONNECTED", "ARG_MAX", "ARG_MIN", *_RESHAPES)
@@ -107,6 +110,11 @@ class _RefusedInGroup(Exception):
 
 def _fused_ops(group: Group) -> int:
     return len({op.source for op in group.region.ops} - {None})
+
+
+def _least_need(group: Group) -> int:
+    """At least so many bytes of scratch memory; cheap."""
+    return least_bound(StageCosts(RegionSpans(group.region)), 0)
 
 
 def _activations(op: Op) -> list[Tensor]:
@@ -296,7 +304,14 @@ class _GroupBuilder:
                 if each.source is not None:
                     self._tensors[each.output.source] = each.output  # an op may give it another form than the graph's
         outputs = self._graph_outputs()
-        region_ops = rewritten(region_ops, {self._tensors[output] for output in outputs})
+        kept = {self._tensors[output] for output in outputs}
+        region_ops = with_transposed_inputs(region_ops, kept)
+        group, padding = self._group(region_ops, outputs), with_padding_in_windows(region_ops, kept)
+        if padding == region_ops:
+            return group
+        return min(self._group(padding, outputs), group, key=_least_need)
+
+    def _group(self, region_ops: list[RegionOp], outputs: list[Tensor]) -> Group:
         inputs = self._read_from_outside(region_ops)
         ops, region_outputs = self._with_copies(region_ops, outputs)
         region = Region(tuple(ops), tuple(inputs), tuple(region_outputs))

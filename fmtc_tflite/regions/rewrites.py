@@ -1,12 +1,13 @@
 """Ops of a region in a cheaper form that gives the same bytes.
 
 A TRANSPOSE of what a QUANTIZE or TABLE makes of an input is made of the input instead, row by row. A PAD with the zero
-point becomes padding of the convolutions that read it.
+point becomes padding of the convolutions that read it. Both take the ops of a region in an order in which each tensor
+is written before it is read, and the tensors that somebody outside wants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -22,20 +23,10 @@ _VECTOR = 8  # values that a step of a kernel quantizes where the tensor's last 
 _RULE_OF_VECTORS = 2  # of QUANTIZE
 
 
-def rewritten(ops: Sequence[RegionOp], kept: Collection[RegionTensor]) -> list[RegionOp]:
-    """The ops of a region, some of them in another form.
-
-    Args:
-      ops: in an order in which each tensor is written before it is read.
-      kept: tensors that somebody outside wants.
-    """
-    return _with_padding_in_windows(_with_transposed_inputs(list(ops), kept), kept)
-
-
 # --- TRANSPOSE before QUANTIZE ----------------------------------------------------------------------------------------
 
 
-def _with_transposed_inputs(ops: list[RegionOp], kept: Collection[RegionTensor]) -> list[RegionOp]:
+def with_transposed_inputs(ops: list[RegionOp], kept: Collection[RegionTensor]) -> list[RegionOp]:
     """Has each value of an input transposed first and quantized then, which as a value of its own it may be."""
     written = {op.output for op in ops}
     makers = {
@@ -97,8 +88,11 @@ def _padded_axis(axis: WindowAxis, size: int, before: int) -> WindowAxis:
     return replace(axis, size=size, before=first, after=max(after, 0))
 
 
-def _with_padding_in_windows(ops: list[RegionOp], kept: Collection[RegionTensor]) -> list[RegionOp]:
-    """Leaves out each PAD whose readers are convolutions, to which its value means nothing."""
+def with_padding_in_windows(ops: list[RegionOp], kept: Collection[RegionTensor]) -> list[RegionOp]:
+    """Leaves out each PAD whose readers are convolutions, to which its value means nothing.
+
+    Mostly that saves a ring; but where what was padded is stored whole, padding columns make it larger.
+    """
     for pad in [op for op in ops if isinstance(op, Pad)]:
         readers = [op for op in ops if pad.output in op.inputs]
         if pad.output in kept or not readers or not _is_neutral(pad):

@@ -13,7 +13,7 @@ class RuntimeInfo(TypedDict):
 
     library_version: str  # of the native library
     format_version: int  # the newest version of coded feature maps that it writes and reads
-    cpu_level: str  # the instructions that it uses: scalar, neon, avx2 or avx512, or what FMTC_CPU_LEVEL asks for
+    cpu_level: str  # the instructions that it uses, as docs/building.md names them, or what FMTC_CPU_LEVEL asks for
     runtimes: tuple[str, ...]  # installed TensorFlow Lite runtimes, the preferred one first
 
 

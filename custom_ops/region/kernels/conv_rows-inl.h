@@ -7,7 +7,6 @@
 #define FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 
 #include "region/kernels/rules-inl.h"
-#include "region/kernels/words-inl.h"
 
 namespace fmtc::region {
 namespace {
@@ -16,11 +15,16 @@ namespace {
 struct ConvBlocks {
   int32_t first;  // channel in the arrays
   int32_t channels;
+  const int32_t* start;  // of the sums
   const int8_t* weights;
   ptrdiff_t weights_of_block;
   ptrdiff_t group;  // where its input channels begin
   uint8_t* out;     // its channels of the row's first column
 };
+
+FMTC_INLINE int32_t NumBlocks(const ConvBlocks& blocks) {
+  return (blocks.channels + kChannelBlock - 1) / kChannelBlock;
+}
 
 // Adds the taps of columns from `column` on. Reads whole words: the input's pixels have them, and what lies behind a
 // tap's channels meets weights of 0.
@@ -32,17 +36,7 @@ FMTC_INLINE void AddTaps(const MacRow& row, const Taps& taps, const ConvBlocks& 
     const ptrdiff_t column_bytes = row.rows[i].column_bytes;
     const uint8_t* tap = row.rows[i].first + column * column_bytes + blocks.group;
     for (int j = 0; j < taps.columns; ++j, tap += row.tap_bytes) {
-      const uint8_t* const end = tap + taps.bytes;
-      for (const uint8_t* in = tap; in < end; in += kStepValues, weights += kChannelBlock * kStepValues) {
-        StepWeights w[kBlocks];
-        FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) w[b] = StepWeights::Load(weights + b * blocks.weights_of_block);
-        FMTC_UNROLL for (int t = 0; t < kColumns; ++t) {
-          const StepValues x = StepValues::Of(LoadWord(in + t * column_bytes));
-          FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
-            sums[t * kBlocks + b] = AddProducts(sums[t * kBlocks + b], x, w[b]);
-          }
-        }
-      }
+      weights = AddTap<kColumns, kBlocks>(tap, taps.bytes, column_bytes, weights, blocks.weights_of_block, sums);
     }
   }
 }
@@ -92,7 +86,7 @@ template <int kColumns, int kBlocks>
 void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles) {
   for (; tiles > 0; --tiles, column += kColumns) {
     Sums sums[kColumns * kBlocks];
-    StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
+    StartSums<kColumns, kBlocks>(blocks.start, sums);
     AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
     FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
       const Rule<SmallFloat32> rule(row.requantization, blocks.first + b * kChannelBlock);
@@ -112,7 +106,7 @@ struct TileSums {
 template <int kColumns, int kBlocks>
 void SumTile(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, TileSums* tile) {
   Sums sums[kColumns * kBlocks];
-  StartSums<kColumns, kBlocks>(row.requantization.biases + blocks.first, sums);
+  StartSums<kColumns, kBlocks>(blocks.start, sums);
   AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
   FMTC_UNROLL for (int t = 0; t < kColumns; ++t) {
     FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) sums[t * kBlocks + b].Store(tile->values[t] + b * kChannelBlock);
@@ -205,6 +199,7 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
   const int32_t padded = RoundUpTo(row.out_channels, kChannelBlock);
   ConvBlocks blocks{group * padded,
                     0,
+                    nullptr,
                     row.weights + group * padded / kChannelBlock * weights_of_block,
                     weights_of_block,
                     ptrdiff_t{group} * row.in_channels,
@@ -214,16 +209,15 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
   const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
   for (int32_t c = 0; c < row.out_channels; c += kStep) {
     blocks.channels = row.out_channels - c < kStep ? row.out_channels - c : kStep;
+    int32_t start[kStep];
+    blocks.start = StartOfBlocks(row.requantization.biases + blocks.first, blocks.weights, weights_of_block,
+                                 NumBlocks(blocks), start);
     if (larger > 0) function(blocks, first, least + 1, larger);
     function(blocks, first + larger * (least + 1), least, tiles - larger);
     blocks.first += kStep;
     blocks.weights += kTileBlocks * weights_of_block;
     blocks.out += kStep;
   }
-}
-
-FMTC_INLINE int32_t NumBlocks(const ConvBlocks& blocks) {
-  return (blocks.channels + kChannelBlock - 1) / kChannelBlock;
 }
 
 // Whether all steps of all groups may read whole words.
@@ -275,11 +269,13 @@ void AddProductsRow(const MacRow& row, int32_t* acc) {
   const Taps taps = JoinTaps(row);
   const Sums term = Sums::Of(row.weight_zero == 0 ? 0 : ZeroPointTerm(row, 0, 0));
   constexpr int kBlocks = kTileColumns;
-  ConvBlocks blocks{0, 0, row.weights, WeightsOfBlock(taps), 0, nullptr};
+  ConvBlocks blocks{0, 0, nullptr, row.weights, WeightsOfBlock(taps), 0, nullptr};
   const auto add = [&](auto count) {
     constexpr int kCount = decltype(count)::value;
+    int32_t memory[kCount * kChannelBlock];
+    const int32_t* start = StartOfBlocks(acc, blocks.weights, blocks.weights_of_block, kCount, memory);
     Sums sums[kCount];
-    for (int b = 0; b < kCount; ++b) sums[b] = Sums::Load(acc + b * kChannelBlock) - term;
+    for (int b = 0; b < kCount; ++b) sums[b] = Sums::Load(start + b * kChannelBlock) - term;
     AddTaps<1, kCount>(row, taps, blocks, 0, sums);
     for (int b = 0; b < kCount; ++b) sums[b].Store(acc + b * kChannelBlock);
     acc += kCount * kChannelBlock;

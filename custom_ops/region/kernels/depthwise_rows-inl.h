@@ -86,8 +86,10 @@ FMTC_INLINE void LoadTaps(const MacRow& row, const DepthwisePlan& plan, int32_t 
 // Calls function(integral_constant) of a number from 1 to kRowsTogether.
 template <class Function>
 FMTC_INLINE void WithRows(int32_t rows, const Function& function) {
-  if (rows == 1) return function(std::integral_constant<int, 1>());
-  if (rows == 2) return function(std::integral_constant<int, 2>());
+  if (kRowsTogether == 1 || rows == 1) return function(std::integral_constant<int, 1>());
+  if constexpr (kRowsTogether > 1) {
+    if (rows == 2) return function(std::integral_constant<int, 2>());
+  }
   if constexpr (kRowsTogether > 2) {
     if (rows == 3) return function(std::integral_constant<int, 3>());
     return function(std::integral_constant<int, 4>());
@@ -98,12 +100,12 @@ FMTC_INLINE void WithRows(int32_t rows, const Function& function) {
 template <class Rounding, class Block>
 FMTC_INLINE void MultiplyColumns(const MacRow& row, const Block& block, const DepthwiseTaps& taps,
                                  const RowsValues* values, int32_t channel, int32_t columns, uint8_t* out) {
-  const Sums bias = Sums::Load(row.requantization.biases + channel);
+  const Sums start = StartOfTaps(Sums::Load(row.requantization.biases + channel), taps.weights, taps.count);
   const Rule<Rounding> rule(row.requantization, channel);
   const ByteRange range(row.requantization.range);
   for (int32_t x = 0; x < columns; x += kPackSums, values += kPackSums * row.stride) {
     Sums sums[kPackSums];
-    FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = bias;
+    FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = start;
     for (int32_t i = 0; i < taps.count; ++i) {
       const RowsWeights w = taps.weights[i];
       const RowsValues* v = values + taps.places[i];
@@ -134,7 +136,9 @@ struct SlidingColumn {
     const uint8_t* at[kSlidingSide];
     FMTC_UNROLL for (int i = 0; i < kSlidingSide; ++i) at[i] = rows[i] + offset;
     SlidingColumn column;
-    if (kSlidingGroups > 1) column.groups[0] = RowsValues::Load<kRowsTogether>(block, at);
+    FMTC_UNROLL for (int g = 0; g + 1 < kSlidingGroups; ++g) {
+      column.groups[g] = RowsValues::Load<kRowsTogether>(block, at + g * kRowsTogether);
+    }
     column.groups[kSlidingGroups - 1] = RowsValues::Load<kSlidingSide - kBefore>(block, at + kBefore);
     return column;
   }
@@ -204,7 +208,8 @@ void MovePadding(const SlidingRows& rows, const Block& block, const uint8_t* wei
     values[i] = (padding == nullptr ? rows.first[kFirst + i] : padding) + channel;
   }
   *real = RowsWeights::LoadPlain<kRows>(of_rows);
-  *bias = AddProducts(*bias, RowsValues::Load<kRows>(block, values), RowsWeights::LoadPlain<kRows>(of_padding));
+  const RowsWeights taps = RowsWeights::LoadPlain<kRows>(of_padding);
+  *bias = AddProducts(StartOfTaps(*bias, &taps, 1), RowsValues::Load<kRows>(block, values), taps);
 }
 
 template <int kGroup, class Block>
@@ -222,6 +227,7 @@ FMTC_INLINE void LoadSlidingTaps(const MacRow& row, const SlidingRows& rows, con
       taps->weights[kGroup][j] = LoadSlidingWeights<kFirst, kRows>(at, weights_of_tap);
     }
   }
+  taps->bias = StartOfTaps(taps->bias, taps->weights[kGroup], kSlidingSide);
 }
 
 // `kPackSums` output columns under `columns`.
@@ -310,6 +316,7 @@ void SlidingRow(const MacRow& row) {
     taps.bias = Sums::Load(row.requantization.biases + channel);
     LoadSlidingTaps<0>(row, rows, block, channel, &taps);
     if constexpr (kSlidingGroups > 1) LoadSlidingTaps<1>(row, rows, block, channel, &taps);
+    if constexpr (kSlidingGroups > 2) LoadSlidingTaps<2>(row, rows, block, channel, &taps);
     SlideWindow<Rounding, kStride>(row, rows, block, taps, channel);
   });
 }

@@ -8,6 +8,9 @@ const RowKernels& RowKernelsOf(CpuLevel level) {
 #if defined(__x86_64__)
   if (level == CpuLevel::kAvx2) return RowKernelsAvx2();
   if (level == CpuLevel::kAvx512) return RowKernelsAvx512();
+#elif defined(__aarch64__)
+  if (level == CpuLevel::kNeon) return RowKernelsNeon();
+  if (level == CpuLevel::kNeonDotprod) return RowKernelsNeonDotprod();
 #else
   (void)level;
 #endif

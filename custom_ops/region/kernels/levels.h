@@ -6,6 +6,8 @@
 
 namespace fmtc::region {
 
+const RowKernels& RowKernelsNeon();
+const RowKernels& RowKernelsNeonDotprod();
 const RowKernels& RowKernelsAvx2();
 const RowKernels& RowKernelsAvx512();
 

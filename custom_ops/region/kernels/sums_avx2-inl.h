@@ -87,20 +87,6 @@ struct PartOfBlock {
   int32_t count;
 
   explicit FMTC_INLINE PartOfBlock(int32_t channels) : count(channels) {}
-  // Of fewer than 8 bytes, the others 0.
-  static FMTC_INLINE uint64_t LoadFew(const uint8_t* p, int32_t count) {
-    uint64_t value = 0;
-    int shift = 0;
-    if ((count & 4) != 0) value = LoadWord(p), p += 4, shift = 32;
-    if ((count & 2) != 0) value |= static_cast<uint64_t>(p[0] | p[1] << 8) << shift, p += 2, shift += 16;
-    if ((count & 1) != 0) value |= static_cast<uint64_t>(p[0]) << shift;
-    return value;
-  }
-  static FMTC_INLINE void StoreFew(uint8_t* p, int32_t count, uint64_t value) {
-    if ((count & 4) != 0) std::memcpy(p, &value, 4), p += 4, value >>= 32;
-    if ((count & 2) != 0) std::memcpy(p, &value, 2), p += 2, value >>= 16;
-    if ((count & 1) != 0) *p = static_cast<uint8_t>(value);
-  }
   FMTC_INLINE Bytes16 Load(const uint8_t* p) const {
     if (count == kChannelBlock) return WholeBlock().Load(p);
     if (count < 8) return _mm_cvtsi64_si128(static_cast<int64_t>(LoadFew(p, count)));
@@ -118,6 +104,7 @@ struct PartOfBlock {
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+FMTC_INLINE Bytes16 Shuffled(Bytes16 bytes, Bytes16 places) { return _mm_shuffle_epi8(bytes, places); }
 
 // `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
 constexpr int kPackSums = 2;
@@ -268,33 +255,10 @@ struct Table256 {
   }
 };
 
-// Pixels of 1 to 4 bytes that become pixels of 4, and the other way round. Return how many pixels they have moved:
-// reads and writes are of 16 bytes, the last ones of which come again.
-FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t columns, uint8_t* out) {
-  constexpr int32_t kPixels = 4;
-  const __m128i first = _mm_mullo_epi32(_mm_setr_epi32(0, 1, 2, 3), _mm_set1_epi32(in_bytes * 0x01010101));
-  const __m128i index = _mm_add_epi32(first, _mm_set1_epi32(0x03020100));
-  int32_t x = 0;
-  for (; (columns - x) * in_bytes >= 16; x += kPixels) {
-    WholeBlock().Store(out + x * 4, _mm_shuffle_epi8(WholeBlock().Load(in + x * in_bytes), index));
-  }
-  return x;
-}
-FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
-  constexpr int32_t kPixels = 4;
-  alignas(16) uint8_t places[16] = {};
-  for (int32_t i = 0; i < kPixels * out_bytes; ++i) {
-    places[i] = static_cast<uint8_t>(i / out_bytes * 4 + i % out_bytes);
-  }
-  const __m128i index = WholeBlock().Load(places);
-  int32_t x = 0;
-  for (; (columns - x) * out_bytes >= 16; x += kPixels) {
-    WholeBlock().Store(out + x * out_bytes, _mm_shuffle_epi8(WholeBlock().Load(in + x * 4), index));
-  }
-  return x;
-}
-
 }  // namespace
 }  // namespace fmtc::region
+
+#include "region/kernels/pixels-inl.h"
+#include "region/kernels/tap_words-inl.h"
 
 #endif  // FMTC_REGION_KERNELS_SUMS_AVX2_INL_H_

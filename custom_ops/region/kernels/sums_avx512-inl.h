@@ -270,4 +270,6 @@ FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* ou
 }  // namespace
 }  // namespace fmtc::region
 
+#include "region/kernels/tap_words-inl.h"
+
 #endif  // FMTC_REGION_KERNELS_SUMS_AVX512_INL_H_
