@@ -23,6 +23,7 @@ class Moves:
         """The makers and how often they are taken."""
         return [
             (self._transpose_conv, 1.5),
+            (self._dilated, 1.0),
             (self._cut, 0.9),
             (self._split, 0.9),
             (self._mirror, 0.6),
@@ -34,6 +35,52 @@ class Moves:
     def _numbers(self, values: Any) -> Ref:
         array = np.array(values, np.int32)
         return self.graph.tensor(self._name("numbers"), array.shape, "INT32", scale=0, data=array)
+
+    def _dilated(self) -> list[Ref]:
+        """A convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, VALID or SAME, with crops or without."""
+        x, rng = self._pick(), self.rng
+        block, kernel = [int(rng.integers(1, 4)) for _ in range(2)], [int(rng.choice([1, 2, 3])) for _ in range(2)]
+        same = rng.random() < 0.5
+        pads, inner = [], []
+        for size, step, taps in zip(x.shape[1:3], block, kernel, strict=True):
+            extent = (taps - 1) * step
+            before = 0 if same else int(rng.integers(0, extent + 1))
+            least = size + before if same else max(size + before, extent + step)
+            whole = -(-least // step) * step
+            pads.append((before, whole - size - before))
+            inner.append(whole // step)
+        # What is cropped before is at most what padding lies before.
+        spans = [n if same else n - taps + 1 for n, taps in zip(inner, kernel, strict=True)]
+        crops = []
+        for (before, _), step, taps, span in zip(pads, block, kernel, spans, strict=True):
+            own = before + (step * ((taps - 1) // 2) if same else 0)
+            first = int(rng.integers(0, min(own, span * step - 1, 2) + 1))
+            crops.append((first, int(rng.integers(0, min(span * step - 1 - first, 2) + 1))))
+        items = self.batch * block[0] * block[1]
+        spread = self._tensor("spread", (items, *inner, x.shape[3]), like=x)
+        operands = [x, self._numbers(block), self._numbers(pads)]
+        self.graph.op("SPACE_TO_BATCH_ND", operands, [spread], schema.SpaceToBatchNDOptionsT(), version=2)
+        made = self._inner_convolution(spread, kernel, spans, same)
+        shape = [span * step - sum(cut) for span, step, cut in zip(spans, block, crops, strict=True)]
+        result = self._tensor("gathered", (self.batch, *shape, made.shape[3]), like=made)
+        operands = [made, self._numbers(block), self._numbers(crops)]
+        self.graph.op("BATCH_TO_SPACE_ND", operands, [result], schema.BatchToSpaceNDOptionsT(), version=2)
+        return [result]
+
+    def _inner_convolution(self, x: Ref, kernel: list[int], size: list[int], same: bool) -> Ref:
+        padding = schema.Padding.SAME if same else schema.Padding.VALID
+        window = {"padding": padding, "strideH": 1, "strideW": 1, "fusedActivationFunction": self._activation()}
+        if self.rng.random() < 0.5:
+            result = self._tensor("inner", (x.shape[0], *size, x.shape[3]))
+            constants = self._constants((1, *kernel, x.shape[3]), x.shape[3], 3, x)
+            options = schema.DepthwiseConv2DOptionsT(**window, depthMultiplier=1)
+            self.graph.op("DEPTHWISE_CONV_2D", [x, *constants], [result], options, version=3)
+            return result
+        channels = int(self.rng.integers(1, 17))
+        result = self._tensor("inner", (x.shape[0], *size, channels))
+        constants = self._constants((channels, *kernel, x.shape[3]), channels, 0, x)
+        self.graph.op("CONV_2D", [x, *constants], [result], schema.Conv2DOptionsT(**window), version=3)
+        return result
 
     def _cut(self) -> list[Ref]:
         """STRIDED_SLICE or SLICE of rows, columns and channels."""

@@ -63,7 +63,8 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   const Range columns = access.Window(op);
   AddRow row{};
   row.parameters = &op.parameters<AddParameters>();
-  row.a = access.Read(op.input(0), step, columns.first);
+  const Range channels = access.share.channels;
+  row.a = access.Read(op.input(0), step, columns.first) + channels.first;
   row.a_pixel_bytes = op.input(0).pixel_bytes;
   if (op.op->inputs == 2) {
     const TensorRecord& b = op.input(1);
@@ -72,11 +73,20 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   } else {
     row.b = op.program->At<uint8_t>(row.parameters->constants_offset);
   }
-  row.out = access.Write(op.output(), step, columns.first);
+  row.b += channels.first;
+  row.out = access.Write(op.output(), step, columns.first) + channels.first;
   row.out_pixel_bytes = op.output().pixel_bytes;
-  row.channels = static_cast<int32_t>(op.output().channels);
+  row.channels = channels.end - channels.first;
   row.columns = NumColumns(columns);
-  kernels.add[op.op->rule](row);
+  if (row.channels == static_cast<int32_t>(op.output().channels)) return kernels.add[op.op->rule](row);
+  // Kernels may write what lies between the channels of two columns: here other members' channels.
+  row.columns = 1;
+  for (int32_t i = 0; i < NumColumns(columns); ++i) {
+    kernels.add[op.op->rule](row);
+    row.a += row.a_pixel_bytes;
+    row.b += row.b_pixel_bytes;
+    row.out += row.out_pixel_bytes;
+  }
 }
 
 constexpr Kind MakeTable() {
@@ -94,6 +104,8 @@ constexpr Kind MakeAdd() {
   kind.check = CheckAdd;
   kind.rows = SameOrOnlyRow;
   kind.columns = SameOrOnlyColumns;
+  kind.splits_channels = Always;
+  kind.keeps_channels = true;
   kind.run = RunAdd;
   return kind;
 }

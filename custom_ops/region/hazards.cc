@@ -1,5 +1,6 @@
 #include "region/hazards.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "region/kind.h"
@@ -15,10 +16,13 @@ constexpr uint64_t kMaxVisits = uint64_t{1} << 28;  // of cells: a second or so
 
 // Some bytes of scratch memory that follow one another. Steps count from 1.
 struct Cell {
-  uint32_t owner;                  // who wrote it last
-  uint32_t written;                // the last step that did
-  uint32_t read_near, read_other;  // the last ones that read what its owner wrote
+  uint32_t owner;    // who wrote it last
+  uint32_t written;  // the last step that did
+  uint32_t read[3];  // the last ones that read what its owner wrote, by reach
 };
+
+// What a member reads of a tensor that members write: what it wrote itself, its neighbours' too, or anybody's.
+enum Reach : uint8_t { kOwn, kNear, kAny };
 
 // Owners: tensors, then the ops' own memory. Rows of padding are written by one member only, whatever their op.
 constexpr uint32_t kRowOfPadding = UINT32_MAX;
@@ -28,8 +32,6 @@ struct Bytes {
   uint64_t first, end;
 };
 
-uint32_t Later(uint32_t a, uint32_t b) { return a > b ? a : b; }
-
 class HazardFinder {
  public:
   HazardFinder(const Program& program, int members, State* state)
@@ -38,7 +40,7 @@ class HazardFinder {
   }
   ~HazardFinder() {
     std::free(cells_);
-    std::free(is_near_);
+    std::free(reaches_);
   }
   HazardFinder(const HazardFinder&) = delete;
   HazardFinder& operator=(const HazardFinder&) = delete;
@@ -46,12 +48,12 @@ class HazardFinder {
   bool Find(Hazard* hazards) {
     const size_t cells = (size_t{program_.header->scratch_bytes} >> shift_) + 1;
     cells_ = static_cast<Cell*>(std::calloc(cells, sizeof(Cell)));
-    is_near_ = static_cast<bool*>(std::calloc(size_t{program_.header->ops} * kMaxInputs, sizeof(bool)));
-    if (cells_ == nullptr || is_near_ == nullptr) return false;
+    reaches_ = static_cast<Reach*>(std::calloc(size_t{program_.header->ops} * kMaxInputs, sizeof(Reach)));
+    if (cells_ == nullptr || reaches_ == nullptr) return false;
     for (int i = 0; i < program_.header->passes; ++i) {
       const PassRecord& pass = program_.passes[i];
       BeginPass(program_, pass, state_);
-      FindNearReads(pass);
+      FindReaches(pass);
       for (uint32_t step = 0; step < pass.steps; ++step) {
         const uint32_t number = pass.first_step + step;
         // Members begin a pass together: the columns of its windows may be another's than in the pass before.
@@ -65,40 +67,50 @@ class HazardFinder {
 
  private:
   OpView ViewOf(int op) const { return {&program_, &program_.ops[op]}; }
-  Range WindowOf(const OpView& op) const { return state_->tensors[op.op->output].window; }
   uint32_t NumberOf(const TensorRecord& tensor) const { return static_cast<uint32_t>(&tensor - program_.tensors); }
+  Range WindowOf(const OpView& op) const { return state_->tensors[op.op->output].window; }
+  Division DivisionOf(const OpView& op) const {
+    return region::DivisionOf(op, *FindKind(op.op->kind), WindowOf(op), members_);
+  }
+  Range ColumnsOf(const OpView& op, int member) const {
+    return ShareOf(op, *FindKind(op.op->kind), WindowOf(op), member, members_).columns;
+  }
+  Range NeededBy(const OpView& op, int operand, int member) const {
+    const Range needed = FindKind(op.op->kind)->columns(op, operand, ColumnsOf(op, member));
+    return Clip(needed, op.input(operand).width);
+  }
 
-  // Which reads of the pass's ops stay within the columns of the member and its neighbours.
-  void FindNearReads(const PassRecord& pass) {
+  Reach& ReachOf(const OpView& op, int operand) {
+    return reaches_[static_cast<size_t>(op.op - program_.ops) * kMaxInputs + static_cast<size_t>(operand)];
+  }
+
+  void FindReaches(const PassRecord& pass) {
     for (int i = pass.first_op; i < pass.first_op + pass.ops; ++i) {
       const OpView op = ViewOf(i);
-      for (int operand = 0; operand < op.op->inputs; ++operand) IsNear(op, operand) = ReadsNear(op, operand);
+      for (int operand = 0; operand < op.op->inputs; ++operand) ReachOf(op, operand) = FindReach(op, operand);
     }
   }
 
-  bool& IsNear(const OpView& op, int operand) {
-    return is_near_[static_cast<size_t>(op.op - program_.ops) * kMaxInputs + static_cast<size_t>(operand)];
-  }
-
-  bool ReadsNear(const OpView& op, int operand) const {
+  Reach FindReach(const OpView& op, int operand) const {
     const TensorRecord& input = op.input(operand);
     const TensorState& tensor = state_->tensors[NumberOf(input)];
-    if (input.place != kScratch || !tensor.in_pass) return false;
+    if (input.place != kScratch || !tensor.in_pass) return kAny;
     const OpView writer = ViewOf(tensor.writer);
-    const Kind& kind = *FindKind(op.op->kind);
-    const Kind& writers_kind = *FindKind(writer.op->kind);
-    if (DivisionOf(op, kind, WindowOf(op), members_) != Division::kColumns ||
-        DivisionOf(writer, writers_kind, tensor.window, members_) != Division::kColumns) {
-      return false;
+    const Division division = DivisionOf(op);
+    if (division != DivisionOf(writer)) return kAny;
+    if (division == Division::kChannels) {
+      const bool keeps = FindKind(op.op->kind)->keeps_channels && input.channels == op.output().channels;
+      return keeps ? kOwn : kAny;
     }
+    if (division != Division::kColumns) return kAny;
+    Reach reach = kOwn;
     for (int i = 0; i < members_; ++i) {
-      const Range own = ShareOf(op, kind, WindowOf(op), i, members_).columns;
-      const Range needed = Clip(kind.columns(op, operand, own), input.width);
-      const Range left = ShareOf(writer, writers_kind, tensor.window, i > 0 ? i - 1 : i, members_).columns;
-      const Range right = ShareOf(writer, writers_kind, tensor.window, i + 1 < members_ ? i + 1 : i, members_).columns;
-      if (needed.first < left.first || needed.end > right.end) return false;
+      const Range needed = NeededBy(op, operand, i), own = ColumnsOf(writer, i);
+      if (needed.first < own.first || needed.end > own.end) reach = kNear;
+      if (needed.first < ColumnsOf(writer, i > 0 ? i - 1 : i).first) return kAny;
+      if (needed.end > ColumnsOf(writer, i + 1 < members_ ? i + 1 : i).end) return kAny;
     }
-    return true;
+    return reach;
   }
 
   // What it must wait for first, so that it does not find itself.
@@ -118,35 +130,35 @@ class HazardFinder {
     ForCells(row, [&](Cell* cell) { AwaitReads(*cell, output, hazard); });
     ForCells(own_bytes, [&](Cell* cell) { AwaitReads(*cell, own, hazard); });
     for (int operand = 0; operand < op.op->inputs; ++operand) {
-      const bool near = IsNear(op, operand);
-      ForInput(op, kind, operand, step, [&](Cell* cell) { (near ? cell->read_near : cell->read_other) = number; });
+      const Reach reach = ReachOf(op, operand);
+      ForInput(op, kind, operand, step, [&](Cell* cell) { cell->read[reach] = number; });
     }
     ForCells(row, [&](Cell* cell) { Write(output, number, cell); });
     ForCells(own_bytes, [&](Cell* cell) { Write(own, number, cell); });
   }
 
   void AwaitWrite(const Cell& cell, const OpView& op, int operand, Hazard* hazard) {
-    const bool near = cell.owner == NumberOf(op.input(operand)) && IsNear(op, operand);
-    uint32_t& members = near ? hazard->neighbours : hazard->all;
-    members = Later(members, cell.written);
+    const Reach reach = cell.owner == NumberOf(op.input(operand)) ? ReachOf(op, operand) : kAny;
+    if (reach == kNear) hazard->neighbours = std::max(hazard->neighbours, cell.written);
+    if (reach == kAny) hazard->all = std::max(hazard->all, cell.written);
+  }
+
+  static uint32_t LastUse(const Cell& cell) {
+    return std::max({cell.written, cell.read[kOwn], cell.read[kNear], cell.read[kAny]});
   }
 
   // Who wrote what is there itself needs to wait for its readers only: each member overwrites what it wrote.
   static void AwaitReads(const Cell& cell, uint32_t writer, Hazard* hazard) {
     if (cell.owner == writer) {
-      hazard->neighbours = Later(hazard->neighbours, cell.read_near);
-      hazard->all = Later(hazard->all, cell.read_other);
+      hazard->neighbours = std::max(hazard->neighbours, cell.read[kNear]);
+      hazard->all = std::max(hazard->all, cell.read[kAny]);
     } else {
-      hazard->all = Later(hazard->all, Later(cell.written, Later(cell.read_near, cell.read_other)));
+      hazard->all = std::max(hazard->all, LastUse(cell));
     }
   }
 
   static void Write(uint32_t writer, uint32_t number, Cell* cell) {
-    if (cell->owner != writer) {
-      cell->read_other = Later(cell->written, Later(cell->read_near, cell->read_other));
-      cell->read_near = 0;
-    }
-    cell->owner = writer;
+    if (cell->owner != writer) *cell = {writer, number, {0, 0, LastUse(*cell)}};
     cell->written = number;
   }
 
@@ -178,7 +190,7 @@ class HazardFinder {
   int shift_ = 6;
   uint64_t visits_ = 0;
   Cell* cells_ = nullptr;
-  bool* is_near_ = nullptr;
+  Reach* reaches_ = nullptr;  // of the pass at hand
 };
 
 }  // namespace

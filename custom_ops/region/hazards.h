@@ -15,8 +15,8 @@ struct Hazard {
   uint32_t all;
 };
 
-// Of every step of a checked program, for so many members. `state` is the checker's. Null if there is no memory for
-// it or the program would take too long to look at. To be freed with std::free.
+// Of every step of a checked program, for so many members. `state` is the checker's. Null if there is no memory for it
+// or the program would take too long to look at. To be freed with std::free.
 Hazard* FindHazards(const Program& program, int members, State* state);
 
 }  // namespace fmtc::region

@@ -42,6 +42,7 @@ struct MacRow {
   int32_t groups;
   int32_t multiplier;  // of depth
   const int8_t* weights;
+  ptrdiff_t tap_weights;  // of depthwise ones: from a tap's weights to the next one's
   int32_t weight_zero;
   Requantization requantization;
   uint8_t* out;  // what lies between the channels of its columns is not touched

@@ -43,8 +43,10 @@ struct Kind {
   Range (*rows)(const OpView& op, int operand, int32_t step) = SameRow;
   // Columns of an input that columns of the output need; beyond the input where the op reads padding columns.
   Range (*columns)(const OpView& op, int operand, Range columns) = SameColumns;
-  // Whether the op can compute a part of the output's channels, whole blocks of kChannelBlock.
+  // Whether the op can compute a part of the output's channels, whole blocks of kChannelBlock; and whether that takes
+  // the same channels of its inputs only.
   bool (*splits_channels)(const OpView& op) = Never;
+  bool keeps_channels = false;
   // Multiply-adds for a whole output.
   uint64_t (*macs)(const OpView& op) = nullptr;
   void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;

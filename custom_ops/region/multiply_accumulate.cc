@@ -174,10 +174,16 @@ void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
   row->out_channels = channels.end - channels.first;
 }
 
+// Output channels of DEPTHWISE that read the input channel of their own number.
+bool KeepsChannels(const OpView& op) {
+  return op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
+}
+
 using MacFunction = void (*)(const MacRow&);
 
 // Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
 void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, KernelRow* rows) {
+  const int32_t first_channel = KeepsChannels(op) ? access.share.channels.first : 0;
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
   const int32_t first_row = RowsUnder(w, step).first;
@@ -187,7 +193,7 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   for (int32_t i = 0; i < w.kernel_rows; ++i) {
     const int32_t row = first_row + i * w.row_dilation;
     if (row >= 0 && row < static_cast<int32_t>(input.height)) {
-      rows[i] = {access.Read(input, row, first_column), column_bytes};
+      rows[i] = {access.Read(input, row, first_column) + first_channel, column_bytes};
     } else {
       rows[i] = {access.OwnMemory(op), 0};
       has_padding = true;
@@ -237,9 +243,12 @@ void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernel
 }
 
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  const Range channels = access.share.channels;
   MacRow row = MakeMacRow(op);
   row.multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
-  row.requantization.blocks_end = row.out_channels - row.out_channels % kRuleBlock;
+  row.tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
+  row.requantization.blocks_end = row.out_channels - row.out_channels % kRuleBlock - channels.first;
+  TakeChannels(channels, 1, op.op->rule, &row);
   RunWindows(op, access, kernels.depthwise[op.op->rule], step, &row);
 }
 
@@ -284,6 +293,8 @@ constexpr Kind MakeDepthwise() {
   kind.check = CheckDepthwise;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
+  kind.splits_channels = KeepsChannels;
+  kind.keeps_channels = true;
   kind.macs = DepthwiseMacs;
   kind.run = RunDepthwise;
   return kind;

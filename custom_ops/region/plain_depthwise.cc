@@ -4,10 +4,6 @@
 namespace fmtc::region {
 namespace {
 
-constexpr ptrdiff_t PaddedChannels(int32_t channels) {
-  return ptrdiff_t{(channels + kChannelBlock - 1) / kChannelBlock} * kChannelBlock;
-}
-
 // acc[c] += x[c] * w[c]; the count is a constant as a rule, which makes vectors of the loop.
 inline void AddTap(const uint8_t* x, const int8_t* weights, int32_t weight_zero, int32_t count, uint32_t* acc) {
   for (int32_t c = 0; c < count; ++c) {
@@ -25,10 +21,9 @@ inline void AddSharedTap(const uint8_t* x, const int8_t* weights, const MacRow& 
 
 // Adds the taps of a column for output channels [first, first + count), at most 16.
 inline void AddTaps(const MacRow& row, int32_t column, int32_t first, int32_t count, uint32_t* acc) {
-  const ptrdiff_t weights_of_tap = PaddedChannels(row.out_channels);
   const int8_t* weights = row.weights + first;
   for (int i = 0; i < row.kernel_rows; ++i) {
-    for (int j = 0; j < row.kernel_columns; ++j, weights += weights_of_tap) {
+    for (int j = 0; j < row.kernel_columns; ++j, weights += row.tap_weights) {
       const uint8_t* x = row.rows[i].first + column * row.rows[i].column_bytes + j * row.tap_bytes;
       if (row.multiplier > 1) {
         AddSharedTap(x, weights, row, first, count, acc);

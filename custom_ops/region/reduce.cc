@@ -195,6 +195,7 @@ constexpr Kind MakeMean() {
   kind.accumulates = MeanAccumulates;
   kind.columns = MeanColumns;
   kind.splits_channels = Always;
+  kind.keeps_channels = true;
   kind.run = RunMean;
   return kind;
 }

@@ -11,15 +11,27 @@
 namespace fmtc::region {
 namespace {
 
+// Padding columns [first, end) of a row, those channels that are the share's and, behind the last, the pixel's end.
+void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end) {
+  const Range channels = access.share.channels;
+  const bool is_last = channels.end == static_cast<int32_t>(tensor.channels);
+  const size_t pixel = tensor.pixel_bytes, element = ElementBytes(tensor.type);
+  const size_t begin = static_cast<size_t>(channels.first) * element;
+  const size_t bytes = (is_last ? pixel : static_cast<size_t>(channels.end) * element) - begin;
+  uint8_t* at = access.Write(tensor, row, first) + begin;
+  if (bytes == pixel) {
+    memset(at, tensor.padding, pixel * static_cast<size_t>(end - first));
+    return;
+  }
+  for (int32_t column = first; column < end; ++column, at += pixel) memset(at, tensor.padding, bytes);
+}
+
 // The padding columns of a row that an op has written.
-void WritePadding(const RowAccess& access, const TensorRecord& tensor, Range window, int32_t row) {
-  const size_t pixel = tensor.pixel_bytes;
-  if (tensor.left > 0 && window.first == 0) {
-    memset(access.Write(tensor, row, -static_cast<int32_t>(tensor.left)), tensor.padding, tensor.left * pixel);
-  }
-  if (tensor.right > 0 && window.end == static_cast<int32_t>(tensor.width)) {
-    memset(access.Write(tensor, row, window.end), tensor.padding, tensor.right * pixel);
-  }
+void WritePadding(const RowAccess& access, const TensorRecord& tensor, int32_t row) {
+  const Range columns = access.share.columns;
+  const int32_t width = static_cast<int32_t>(tensor.width);
+  if (tensor.left > 0 && columns.first == 0) WritePixels(access, tensor, row, -static_cast<int32_t>(tensor.left), 0);
+  if (tensor.right > 0 && columns.end == width) WritePixels(access, tensor, row, width, width + tensor.right);
 }
 
 void CopyRow(const RowAccess& access, const TensorRecord& tensor, Range window, int32_t row, uint8_t* dense) {
@@ -44,10 +56,6 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
   trace.bytes_written[op.op - op.program->ops] += columns * tensor.channels * ElementBytes(tensor.type);
 }
 
-// Whose row it is to pad: each member pads at the ends of the row that it reaches, and one does where they divide
-// channels.
-bool Pads(const Share& share) { return share.channels.first == 0; }
-
 }  // namespace
 
 RowAccess MakeAccess(const Program& program, const RunArguments& arguments, const State* state) {
@@ -61,27 +69,42 @@ RowAccess MakeAccess(const Program& program, const RunArguments& arguments, cons
   return access;
 }
 
-void RunStep(const Member& member, const RowKernels& kernels, const Trace* trace, uint16_t index, RowAccess* access,
-             State* state) {
-  const Program& program = *access->program;
-  const OpView op{&program, &program.ops[index]};
+Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state) {
+  const OpView op{access.program, &access.program->ops[index]};
   const Kind& kind = *FindKind(op.op->kind);
-  const int32_t step = state->next_step[index]++;
-  const bool accumulates = kind.accumulates(op);
-  const Range window = state->tensors[op.op->output].window;
-  access->share = ShareOf(op, kind, window, member.index, member.count);
-  if (access->share.IsEmpty()) return;
-  const bool is_private = member.own_memory != nullptr && !accumulates;
-  access->own_memory = is_private ? member.own_memory : access->scratch + op.op->memory_offset;
+  Turn turn;
+  turn.op = op.op;
+  turn.kind = &kind;
+  turn.step = state->next_step[index]++;
+  turn.row = turn.step;
+  if (kind.accumulates(op)) turn.row = turn.step + 1 == NumSteps(op, kind) ? 0 : -1;
+  turn.share = ShareOf(op, kind, state->tensors[op.op->output].window, member.index, member.count);
+  const bool is_private = member.own_memory != nullptr && !kind.accumulates(op);
+  turn.own_memory = is_private ? member.own_memory : access.scratch + op.op->memory_offset;
+  return turn;
+}
+
+void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
+  const OpView op{access->program, turn.op};
+  access->share = turn.share;
+  access->own_memory = turn.own_memory;
+  turn.kind->run(op, *access, kernels, turn.step);
+  if (turn.row >= 0) WritePadding(*access, op.output(), turn.row);
+}
+
+namespace {
+
+void RunStep(uint16_t index, const RowKernels& kernels, const Trace* trace, RowAccess* access, State* state) {
+  const Turn turn = NextTurn({}, index, *access, state);
   const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
   const uint64_t start = times ? trace->clock() : 0;
-  kind.run(op, *access, kernels, step);
+  RunTurn(turn, kernels, access);
   if (times) trace->ticks[index] += trace->clock() - start;
-  if (accumulates && step + 1 < NumSteps(op, kind)) return;
-  const int32_t row = accumulates ? 0 : step;
-  if (Pads(access->share)) WritePadding(*access, op.output(), access->share.columns, row);
-  if (trace != nullptr) TraceRow(*access, *trace, op, window, row);
+  if (trace == nullptr || turn.row < 0) return;
+  TraceRow(*access, *trace, {access->program, turn.op}, turn.share.columns, turn.row);
 }
+
+}  // namespace
 
 void Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state) {
   RowAccess access = MakeAccess(program, arguments, state);
@@ -90,7 +113,7 @@ void Run(const Program& program, const RowKernels& kernels, const RunArguments& 
       const PassRecord& pass = program.passes[i];
       BeginPass(program, pass, state);
       for (uint32_t step = 0; step < pass.steps; ++step) {
-        RunStep({}, kernels, arguments.trace, program.steps[pass.first_step + step], &access, state);
+        RunStep(program.steps[pass.first_step + step], kernels, arguments.trace, &access, state);
       }
     }
   }

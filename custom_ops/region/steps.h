@@ -2,6 +2,7 @@
 #ifndef FMTC_REGION_STEPS_H_
 #define FMTC_REGION_STEPS_H_
 
+#include "region/kind.h"
 #include "region/region.h"
 #include "region/rows.h"
 
@@ -16,9 +17,20 @@ struct Member {
 
 RowAccess MakeAccess(const Program& program, const RunArguments& arguments, const State* state);
 
-// The op's next step, or the member's share of it, and the padding columns of a row that it has written.
-void RunStep(const Member& member, const RowKernels& kernels, const Trace* trace, uint16_t index, RowAccess* access,
-             State* state);
+// An op's next step.
+struct Turn {
+  const OpRecord* op;
+  const Kind* kind;
+  int32_t step;
+  int32_t row;  // that it completes; -1: none
+  Share share;  // the member's
+  uint8_t* own_memory;
+};
+
+Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state);
+
+// The step's work, and the padding columns of a row that reaches the tensor's sides.
+void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access);
 
 }  // namespace fmtc::region
 

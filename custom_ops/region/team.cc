@@ -45,7 +45,7 @@ struct alignas(kCacheLine) Seat {
 };
 
 struct Team {
-  const Hazard* hazards;
+  Hazard* hazards;
   uint64_t patience;  // nanoseconds
   int size;
   std::atomic<uint32_t> joined;
@@ -111,7 +111,7 @@ int Gather(Team* team, int index) {
   return members;
 }
 
-// Waits for others to have done so many steps.
+// How far the others are, as far as a member has seen.
 class Watch {
  public:
   Watch(Team* team, int index, int members) : team_(team), index_(index), members_(members) {}
@@ -127,11 +127,9 @@ class Watch {
 
  private:
   void AwaitOne(int other, uint64_t steps) {
-    if (seen_[other] >= steps) return;
-    for (uint32_t turn = 0;; ++turn) {
+    for (uint32_t turn = 0; seen_[other] < steps; ++turn) {
       seen_[other] = team_->seats[other].done.load(std::memory_order_acquire);
-      if (seen_[other] >= steps) return;
-      Relax(turn);
+      if (seen_[other] < steps) Relax(turn);
     }
   }
 
@@ -153,9 +151,11 @@ void RunShare(const TeamRun& run, int index, int members) {
       const PassRecord& pass = program.passes[i];
       BeginPass(program, pass, &seat.state);
       for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
-        const Hazard& hazard = team->hazards[step];
-        watch.Await(before + hazard.neighbours, before + hazard.all);
-        RunStep(member, *run.kernels, nullptr, program.steps[step], &access, &seat.state);
+        const Turn turn = NextTurn(member, program.steps[step], access, &seat.state);
+        if (!turn.share.IsEmpty()) {
+          watch.Await(before + team->hazards[step].neighbours, before + team->hazards[step].all);
+          RunTurn(turn, *run.kernels, &access);
+        }
         seat.done.store(before + step + 1, std::memory_order_release);
       }
     }
@@ -196,7 +196,7 @@ void FreeTeam(Team* team) {
     std::free(seat.state_memory);
     std::free(seat.own_memory);
   }
-  std::free(const_cast<Hazard*>(team->hazards));
+  std::free(team->hazards);
   delete team;
 }
 

@@ -1,4 +1,5 @@
 // FMTC_REGION: a group of ops as one program (REGION.md).
+#include <chrono>
 #include <climits>
 #include <cstdarg>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include "region/team.h"
 #include "tflite/node.h"
 #include "tflite/op_options.h"
+#include "tflite/pace.h"
 #include "tflite/register.h"
 #include "tflite/tflite_abi.h"
 #include "tflite/thread_pool.h"
@@ -36,6 +38,7 @@ struct RegionState {
   Workers workers;
   region::Team* team;  // null: one thread does it all
   uint32_t team_size;
+  Pace pace;  // of one thread (0) and of the team (1)
 
   int scratch;  // tensor that Prepare adds, -1 before
   int batch;
@@ -199,6 +202,7 @@ void HoldWorkers(const TfLiteContext& context, RegionState* state) {
   const Workers before = state->workers;
   state->workers = HoldThreadPool(context.recommended_num_threads);
   ReleaseThreadPool(before);
+  state->pace = {};
   const uint64_t patience = region::PatienceFor(state->program);
   const uint32_t size = patience > 0 ? NumAtOnce(state->workers) : 1;
   if (size == state->team_size) return;
@@ -285,6 +289,22 @@ TfLiteStatus CheckMemory(TfLiteContext* context, const TfLiteNode& node, const R
   return Fail(context, node, "its tensors share memory, as those of ops in a wrong order do; convert the model again");
 }
 
+// On as many threads as are of use: where a region is small or the processors are busy, one is faster than several.
+void RunOrShare(const region::RunArguments& arguments, RegionState* state) {
+  const region::RowKernels& kernels = region::ChosenRowKernels();
+  if (state->team == nullptr) return region::Run(state->program, kernels, arguments, &state->state);
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const int way = state->pace.Choose();
+  if (way == 0) {
+    region::Run(state->program, kernels, arguments, &state->state);
+  } else {
+    region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
+  state->pace.Note(way, static_cast<uint64_t>(took.count()));
+}
+
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   auto* state = static_cast<RegionState*>(node->user_data);
   if (state->batch == 0) return kTfLiteOk;
@@ -296,12 +316,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   arguments.outputs = state->outputs;
   arguments.batch = state->batch;
   if (state->scratch >= 0) arguments.scratch = context->tensors[state->scratch].data.uint8;
-  const region::RowKernels& kernels = region::ChosenRowKernels();
-  if (state->team == nullptr) {
-    region::Run(state->program, kernels, arguments, &state->state);
-  } else {
-    region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
-  }
+  RunOrShare(arguments, state);
   return kTfLiteOk;
 }
 

@@ -16,6 +16,7 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.dilations import find_dilations, joining
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
@@ -69,9 +70,11 @@ def find_candidates(
       UsageError: one is no selector.
     """
     left_out: dict[Op, str] = {}
+    dilations = find_dilations(subgraph)
+    build_one = joining(dilations, build)
     filter_ = Filter.parse(include, exclude)
     for op, place in places(subgraph).items():
-        reason = filter_.reason(place) or _unfit(subgraph, op) or _refusal(op, build)
+        reason = filter_.reason(place) or _unfit(op, op in dilations) or _refusal(op, build_one)
         if reason is not None or op in outside:
             left_out[op] = reason or "left outside by the recipe"
     while True:
@@ -110,8 +113,8 @@ def _activations(op: Op) -> list[Tensor]:
     return [t for t in (*op.inputs, *op.outputs) if t is not None and t.data is None]
 
 
-def _unfit(subgraph: Subgraph, op: Op) -> str | None:
-    """What keeps an op of any kind outside."""
+def _unfit(op: Op, is_dilation: bool = False) -> str | None:
+    """What keeps an op of any kind outside; one of a dilation may change the batch, which the others change back."""
     activations = _activations(op)
     if not op.outputs or None in op.outputs or activations == op.outputs:
         return "it does not make tensors from others"
@@ -124,7 +127,7 @@ def _unfit(subgraph: Subgraph, op: Op) -> str | None:
             return f"tensor '{tensor.name}' has the shape {list(tensor.shape)} and type {tensor.type_name}"
         if prod(tensor.shape[1:]) * tensor.dtype.itemsize > MAX_BYTES:
             return f"tensor '{tensor.name}' has more than 2 GB an item"
-        if tensor.shape[0] != activations[0].shape[0]:
+        if tensor.shape[0] != activations[0].shape[0] and not is_dilation:
             return "it does not keep the batch"
     return None
 
@@ -265,7 +268,9 @@ class _GroupBuilder:
     """
 
     def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder, kept: Collection[Tensor]) -> None:
-        self._subgraph, self._ops, self._build, self._kept = subgraph, ops, build, kept
+        self._subgraph, self._ops, self._kept = subgraph, ops, kept
+        self._dilations = find_dilations(subgraph)
+        self._build = joining(self._dilations, build)
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
 
@@ -279,6 +284,8 @@ class _GroupBuilder:
                 self._tensors[result] = self._tensor(source)
                 continue
             self._check_shapes(op)
+            if op in self._dilations and not set(self._dilations[op].ops) <= set(self._ops):
+                raise _RefusedInGroup(op, "its three ops, which are one dilated convolution, are not together")
             try:
                 built = self._build(op, self._tensor)
             except OpRefusedError as refusal:
@@ -327,7 +334,7 @@ class _GroupBuilder:
         """The tensor whose bytes an input has: RESHAPEs before the region are not needed for it."""
         while tensor not in self._kept and (op := self._view.producer(tensor)) is not None and op.opcode in _RESHAPES:
             source = op.inputs[0]
-            if source is None or _unfit(self._subgraph, op) or _refusal(op, _refuse):
+            if source is None or _unfit(op) or _refusal(op, _refuse):
                 break
             tensor = source
         return tensor

@@ -22,6 +22,7 @@ from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
+from fmtc_tflite.regions.dilations import find_dilations
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
@@ -201,10 +202,14 @@ def _digest(model: Model) -> str:
 def _packed_constants(original: Model, programs: Sequence[ProgramOps]) -> dict[int, tuple[int, int, int]]:
     """Buffers that programs give back exactly: index -> (region, op of its program, input of the graph's op)."""
     numbers = {id(buffer): index for index, buffer in enumerate(original.buffers)}
+    ops, dilations = original.subgraphs[0].ops, find_dilations(original.subgraphs[0])
     found: dict[int, tuple[int, int, int]] = {}
     for region, each in enumerate(programs):
         for position, number in enumerate(each.numbers):
-            inputs = original.subgraphs[0].ops[number].inputs if number >= 0 else []
+            op = ops[number] if number >= 0 else None
+            if op in dilations:
+                op = dilations[op].convolution
+            inputs = op.inputs if op is not None else []
             for operand in _CONSTANTS:
                 tensor = inputs[operand] if operand < len(inputs) else None
                 if tensor is None or tensor.data is None or tensor.buffer.size < _LEAST_BYTES:

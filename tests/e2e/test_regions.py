@@ -285,6 +285,16 @@ def test_real_models(real_data: Path, name: str, extra_macs: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "extra_macs"), [(name, share) for name, (_, limits) in ARCHITECTURES.items() for share in limits]
+)
+def test_architectures(name: str, extra_macs: float) -> None:
+    build, limits = ARCHITECTURES[name]
+    original, live = check_memory_and_file(name, build(), "xnnpack", extra_macs)
+    assert live <= limits[extra_macs] * original
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kernels", ["builtin", "reference"])
 @pytest.mark.parametrize(
     ("name", "extra_macs"),

@@ -71,7 +71,7 @@ FMTC_INLINE void InterleaveRows(const Block& block, const RowGroup& group, int32
 template <int kRows>
 FMTC_INLINE void LoadTaps(const MacRow& row, const DepthwisePlan& plan, int32_t group, int32_t channel,
                           DepthwiseTaps* taps) {
-  const ptrdiff_t weights_of_tap = RoundUpTo(row.out_channels, kChannelBlock);
+  const ptrdiff_t weights_of_tap = row.tap_weights;
   const int8_t* weights = row.weights + channel + group * kRowsTogether * row.kernel_columns * weights_of_tap;
   for (int32_t j = 0; j < row.kernel_columns; ++j, weights += weights_of_tap) {
     const uint8_t* rows[kRowsTogether];

@@ -75,6 +75,7 @@ BUILDERS: dict[str, _Builder] = {
 FLOAT_BUILDERS: dict[str, _Builder] = {
     "DEQUANTIZE": build_dequantize,
     "CAST": build_cast,
+    "TRANSPOSE": build_transpose,
     **dict.fromkeys(BINARY_OPS, build_binary),
     **dict.fromkeys(UNARY_OPS, build_unary),
 }

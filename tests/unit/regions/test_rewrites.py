@@ -87,6 +87,20 @@ def test_an_input_is_transposed_before_it_is_quantized() -> None:
     assert group.region.ops[1].output.source.name == "pixels"
 
 
+def test_numbers_are_transposed_as_they_are() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    image = graph.input("image", [1, 3, 7, 7], "FLOAT32")
+    pixels = graph.tensor("pixels", (1, 7, 7, 3), "FLOAT32")
+    order = graph.constant("order", np.array([0, 2, 3, 1], np.int32), 0)
+    graph.op("TRANSPOSE", [image, order], [pixels], schema.TransposeOptionsT())
+    x = graph.tensor("x", pixels.shape, "INT8", scale=0.1, zero_point=3)
+    graph.op("QUANTIZE", [pixels], [x], schema.QuantizeOptionsT())
+    graph.output(graph.conv(x, 4, 3))
+    (group,) = candidates(builder).groups
+    assert [type(op) for op in group.region.ops[:2]] == [Transpose, Quantize]
+
+
 def test_what_kernels_round_by_their_place_is_not_moved() -> None:
     """7 x 7 x 3 values: the last 3 have another rule, and transposed they would be others."""
     left_out = candidates(transposed_image(7)).left_out
