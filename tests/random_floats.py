@@ -44,16 +44,24 @@ class FloatParts:
         return self._quantize(self.float_map(x))
 
     def float_map(self, x: Ref) -> Ref:
-        """A map made float32 and changed."""
+        """A map made float32 and changed, without NaNs: these XNNPACK treats as the ops beside them have it."""
         numbers = self._dequantize(x)
         for _ in range(int(self.rng.integers(0, 4))):
             if self.rng.random() < 0.3:
-                result = self._tensor("unary", numbers.shape)
-                self.graph.op(str(self.rng.choice(_UNARY)), [numbers], [result])
-                numbers = result
+                opcode = str(self.rng.choice(_UNARY))
+                numbers = self._unary(opcode, self._unary("SQUARE", numbers) if opcode == "SQRT" else numbers)
             else:
-                numbers = self._binary(str(self.rng.choice(_BINARY)), self._operands(x, numbers))
+                opcode = str(self.rng.choice(_BINARY))
+                operands = self._operands(x, numbers)
+                if opcode == "DIV":
+                    operands = [numbers, self._constant((), 3.0)]
+                numbers = self._binary(opcode, operands)
         return numbers
+
+    def _unary(self, opcode: str, numbers: Ref) -> Ref:
+        result = self._tensor("unary", numbers.shape)
+        self.graph.op(opcode, [numbers], [result])
+        return result
 
     def _operands(self, x: Ref, numbers: Ref) -> list[Ref]:
         case, shape = self.rng.random(), numbers.shape

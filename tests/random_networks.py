@@ -305,7 +305,10 @@ class _Network(Moves):
             shape = (self.batch, 1, 1, x.shape[3]) if keep else (self.batch, x.shape[3])
             mean = self._tensor("mean", shape)
             axes = self.graph.tensor(self._name("axes"), (2,), "INT32", scale=0, data=np.array([1, 2], np.int32))
-            self.graph.op("MEAN", [x, axes], [mean], schema.ReducerOptionsT(keepDims=keep), version=2)
+            opcode = str(self.rng.choice(["MEAN", "MEAN", "SUM", "REDUCE_MAX"]))
+            if opcode == "REDUCE_MAX":
+                mean = self._tensor("maximum", shape, like=x)
+            self.graph.op(opcode, [x, axes], [mean], schema.ReducerOptionsT(keepDims=keep), version=2)
             x = mean
             if self.rng.random() < 0.4:
                 return x

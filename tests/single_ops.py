@@ -237,6 +237,8 @@ def _fully_connected(maker: Maker) -> Ref:
 
 
 def _mean(maker: Maker) -> Ref:
+    opcode, *dtype = maker.opcode.split(" of ")
+    maker.dtype = dtype[0].upper() if dtype else maker.dtype
     shape, axes = maker.shape(70, 15), maker.pick([1, 2], [1, 2], [2, 1], [2, 1], [-3, -2], [1], [2], [-2])
     if maker.rng.random() < 0.1:
         shape, axes = (shape[0], *shape[2:]), [1]
@@ -245,10 +247,13 @@ def _mean(maker: Maker) -> Ref:
     reduced = [axis % len(x.shape) for axis in axes]
     keep = keep or reduced == [2]
     constant = maker.numbers("axes", axes)
-    own = maker.same_as(x) if maker.rng.random() < 0.2 else {"scale": maker.scale(x.scale * maker.pick(0.1, 0.5, 1, 2))}
+    times = maker.pick(2, 8, 30) if opcode == "SUM" else maker.pick(0.1, 0.5, 1, 2)
+    own = maker.same_as(x) if maker.rng.random() < 0.2 else {"scale": maker.scale(x.scale * times)}
+    if opcode == "REDUCE_MAX":
+        own = maker.same_as(x)
     sizes = [1 if axis in reduced else size for axis, size in enumerate(x.shape)]
     y = maker.result(tuple(s for axis, s in enumerate(sizes) if keep or axis not in reduced), **own)
-    maker.graph.op("MEAN", [x, constant], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
+    maker.graph.op(opcode, [x, constant], [y], schema.ReducerOptionsT(keepDims=keep), version=2)
     return y
 
 
@@ -445,6 +450,9 @@ _MAKERS: dict[str, Callable[[Maker], Ref | list[Ref]]] = {
     "TRANSPOSE_CONV": _transpose_conv,
     "FULLY_CONNECTED": _fully_connected,
     "MEAN": _mean,
+    "SUM of int8": _mean,
+    "SUM of uint8": _mean,
+    "REDUCE_MAX": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "PAD": _pad,

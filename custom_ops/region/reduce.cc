@@ -10,6 +10,7 @@ namespace fmtc::region {
 namespace {
 
 constexpr uint8_t kFloatWithAddend = 7;
+constexpr uint8_t kFloatWithAddendAway = 8;
 constexpr int32_t kMeanRuleBlock = 16;       // channels that kBlocksRule treats alike
 constexpr uint32_t kMaxPoolTaps = 1u << 22;  // whose sum of values fits 32 bits
 
@@ -29,7 +30,7 @@ bool FitsMeanShape(const TensorRecord& input, const TensorRecord& output) {
 Status CheckMean(const OpView& op) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const uint8_t rule = op.op->rule;
-  const bool is_float = rule == kFloat32Rule || rule == kFloatWithAddend;
+  const bool is_float = rule == kFloat32Rule || rule == kFloatWithAddend || rule == kFloatWithAddendAway;
   if (rule != kDoubleRounding && rule != kHalfUp && rule != kBlocksRule && !is_float) {
     return Status::kProgramUnsupported;
   }
@@ -49,7 +50,8 @@ Status CheckMean(const OpView& op) {
 
 int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
   if (rule == kFloat32Rule) return MultiplyFloat32(acc, p.factor);
-  if (rule == kFloatWithAddend) return MultiplyAddFloat32(acc, p.factor, p.addend);
+  if (rule == kFloatWithAddend) return MultiplyAddFloat32<std::nearbyint>(acc, p.factor, p.addend);
+  if (rule == kFloatWithAddendAway) return MultiplyAddFloat32<std::round>(acc, p.factor, p.addend);
   if (rule == kHalfUp) return MultiplyHalfUp(acc, p.multiplier, p.shift);
   return MultiplyDoubleRounding(acc, p.multiplier, p.shift);
 }

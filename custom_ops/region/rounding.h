@@ -83,10 +83,11 @@ inline int32_t MultiplyRndnu(int32_t value, int32_t multiplier, int32_t shift) {
   return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), right);
 }
 
-// Ties to even, clamped to 32 bits.
-inline int32_t RoundFloat32(float value) {
+// Ties to even unless told otherwise, clamped to 32 bits.
+template <float (*kRound)(float) = std::nearbyint>
+int32_t RoundFloat32(float value) {
   if (!(value > -2147483648.0f)) return INT32_MIN;
-  return value < 2147483648.0f ? static_cast<int32_t>(std::nearbyint(value)) : INT32_MAX;
+  return value < 2147483648.0f ? static_cast<int32_t>(kRound(value)) : INT32_MAX;
 }
 
 // XNNPACK's fp32.
@@ -94,10 +95,11 @@ inline int32_t MultiplyFloat32(int32_t value, float multiplier) {
   return RoundFloat32(static_cast<float>(value) * multiplier);
 }
 
-// XNNPACK's for means; product and sum are rounded each, never fused.
-inline int32_t MultiplyAddFloat32(int32_t value, float multiplier, float addend) {
+// XNNPACK's for means, and the built-in kernels' for sums; product and sum are rounded each, never fused.
+template <float (*kRound)(float)>
+int32_t MultiplyAddFloat32(int32_t value, float multiplier, float addend) {
   const float product = static_cast<float>(value) * multiplier;
-  return RoundFloat32(product + addend);
+  return RoundFloat32<kRound>(product + addend);
 }
 
 // Halves away from zero.

@@ -305,11 +305,11 @@ class RandomChain {
     p.low = Byte(0, 128);
     p.high = Byte(128);
     p.addend = static_cast<float>(Draw(-100, 100)) * 0.37f;
-    constexpr uint8_t kRules[] = {1, 2, 3, 6, 7};
+    constexpr uint8_t kRules[] = {1, 2, 3, 6, 7, 8};
     const int32_t form = Draw(0, 3);  // of rows, of columns, or of both
     const uint16_t to = AddScratch(form == 0 ? last().height : 1, form == 1 ? last().width : 1, last().channels);
     const size_t sums = builder_.tensor(to).width * RoundUp(last().channels, 16);
-    builder_.AddOp(kMean, kRules[Draw(0, 4)], {last_}, to, p, sums * sizeof(int32_t));
+    builder_.AddOp(kMean, kRules[Draw(0, 5)], {last_}, to, p, sums * sizeof(int32_t));
     last_ = to;
   }
 

@@ -265,6 +265,7 @@ _XNNPACK = {
     "TRANSPOSE_CONV": _takes_transpose_conv,
     "ADD": _takes_add,
     "MEAN": _always,
+    "SUM": _always,
     "MAX_POOL_2D": _takes_max_pool,
     "QUANTIZE": _takes_quantize,
     "RESIZE_BILINEAR": _always,

@@ -118,10 +118,10 @@ def add_fixed_point(a: np.ndarray, b: np.ndarray, m: tuple[int, int], shift: int
     return shift_up(a * m[0] + b * m[1], shift)
 
 
-def mean_with_addend(acc: np.ndarray, f: np.float32, g: np.float32) -> np.ndarray:
-    """Rule 7 of MEAN, XNNPACK's."""
+def mean_with_addend(acc: np.ndarray, f: np.float32, g: np.float32, away: bool) -> np.ndarray:
+    """Rule 7 of MEAN, XNNPACK's, halves to even; rule 8, the built-in kernels' of sums, halves away from zero."""
     total = acc.astype(np.float32) * f + g
-    return np.clip(np.rint(total).astype(np.float64), _MIN, _MAX).astype(np.int64)
+    return np.clip((half_away(total) if away else np.rint(total)).astype(np.float64), _MIN, _MAX).astype(np.int64)
 
 
 def _shifted(values: np.ndarray, shift: int) -> np.ndarray:

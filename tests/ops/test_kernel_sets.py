@@ -16,8 +16,8 @@ from single_ops import OPCODES
 
 # Results of the others do not depend on who computes them.
 CLAIMED = (
-    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE",
-    "RESIZE_BILINEAR", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", *TABLES,
+    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD", "MEAN", "QUANTIZE", "SUM of int8",
+    "SUM of uint8", "RESIZE_BILINEAR", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", *TABLES,
 )  # fmt: skip
 # Reasons that few models have.
 REFUSALS = (
@@ -33,6 +33,7 @@ OUTSIDE = {
     ("SQRT of float32", "xnnpack"): "XNNPACK's SQRT of float32 depends on the processor",
     ("LOGISTIC of float32", "xnnpack"): "XNNPACK's LOGISTIC of float32 depends on the processor",
     ("LOGISTIC of float32", "reference"): "the runtime leaves LOGISTIC of float32 to the C library",
+    ("SUM of int8", "reference"): "the runtime's SUM takes values of int8 for unsigned ones",
 }
 
 

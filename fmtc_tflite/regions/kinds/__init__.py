@@ -25,7 +25,7 @@ from fmtc_tflite.regions.kinds.multiply_accumulate import build_conv, build_dept
 from fmtc_tflite.regions.kinds.pads import build_mirror_pad, build_pad
 from fmtc_tflite.regions.kinds.pools import build_pool
 from fmtc_tflite.regions.kinds.products import build_extremum, build_multiply, build_prelu
-from fmtc_tflite.regions.kinds.reductions import build_mean
+from fmtc_tflite.regions.kinds.reductions import build_mean, build_reduce_max
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
 from fmtc_tflite.regions.kinds.tables import TABLES, build_table
@@ -41,6 +41,8 @@ BUILDERS: dict[str, _Builder] = {
     "FULLY_CONNECTED": build_fully_connected,
     "ADD": build_add,
     "MEAN": build_mean,
+    "SUM": build_mean,
+    "REDUCE_MAX": build_reduce_max,
     "AVERAGE_POOL_2D": build_pool,
     "MAX_POOL_2D": build_pool,
     "PAD": build_pad,

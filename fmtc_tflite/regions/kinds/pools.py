@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmtc_tflite.graph.model import Op, Tensor
-from fmtc_tflite.graph.operators.window import op_window
+from fmtc_tflite.graph.operators.window import Window, op_window
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp
 from fmtc_tflite.regions.kinds.facts import is_4d, known_activation, require, same_quantization
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
@@ -70,14 +70,19 @@ class MaxPool(Pool):
         return self.output.width * self.output.channels if self.accumulates else 0
 
 
+def check_pool_window(window: Window) -> None:
+    """Refuses windows of more values than programs let pools take."""
+    check_window(window)
+    require(window.taps <= _MAX_TAPS, "its kernel is too large")
+
+
 def build_pool(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> Pool:
     """Of an AVERAGE_POOL_2D or MAX_POOL_2D: kernels do not requantize."""
     source, result = same_quantization(op)
     require(is_4d(source, result) and source.shape[3] == result.shape[3], "its tensors do not fit each other")
     known_activation(op)
     window = op_window(op)
-    check_window(window)
-    require(window.taps <= _MAX_TAPS, "its kernel is too large")
+    check_pool_window(window)
     is_average = op.opcode == "AVERAGE_POOL_2D"
     offset = 128 if is_average and source.dtype == np.int8 else 0
     cls = AveragePool if is_average else MaxPool

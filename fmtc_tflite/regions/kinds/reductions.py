@@ -1,4 +1,4 @@
-"""MEAN over rows, columns or both."""
+"""MEAN over rows, columns or both, and the kinds of other reductions of these: SUM, REDUCE_MAX."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import numpy as np
 
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants, multipliers
+from fmtc_tflite.graph.operators.window import Window, WindowAxis
 from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
 from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
-from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
+from fmtc_tflite.regions.kinds.facts import alike, require, same_quantization, scale_of, zero_point_of
+from fmtc_tflite.regions.kinds.pools import MaxPool, check_pool_window
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
 _STRUCT = struct.Struct("<iiifiBBxxf4x")
-_DOUBLE_ROUNDING, _BLOCKS, _FLOAT32_ADDEND = 1, 6, 7
+_DOUBLE_ROUNDING, _BLOCKS, _FLOAT32_ADDEND, _FLOAT32_ADDEND_AWAY = 1, 6, 7, 8
 _BLOCK = 16
+_MAX_SHIFT = 30
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,34 @@ class Mean(AccumulatingOp):
 
 
 def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """MEAN of an op that reduces height, width or both."""
+    """MEAN of a MEAN or SUM of height, width or both; a sum is a mean that is not divided."""
     source, result = alike(op)
+    x, y, axes = _reduced(op, source, result, tensor_of)
+    count = prod(source.shape[axis] for axis in axes)
+    terms_of = _rule_and_terms if op.opcode == "MEAN" else _rule_and_terms_of_sum
+    rule, terms = terms_of(op, source, result, count, kernels)
+    require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
+    require(terms.shift <= _MAX_SHIFT, "its output's scale is too small beside its input's")
+    return Mean(op, (x,), y, rule, terms)
+
+
+def build_reduce_max(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
+    """MAX_POOL of a REDUCE_MAX of height, width or both: its window is all that there is. All kernels agree."""
+    source, result = same_quantization(op)
+    x, y, _ = _reduced(op, source, result, tensor_of)
+    rows, columns = (
+        WindowAxis(size, outputs, size if outputs == 1 else 1, 1, 1, 0, 0)
+        for size, outputs in ((x.height, y.height), (x.width, y.width))
+    )
+    window = Window(rows, columns)
+    check_pool_window(window)
+    return MaxPool(op, (x,), y, 1, window, 0, 0, 255)
+
+
+def _reduced(
+    op: Op, source: Tensor, result: Tensor, tensor_of: Callable[[Tensor], RegionTensor]
+) -> tuple[RegionTensor, RegionTensor, tuple[int, ...]]:
+    """Input and output of an op that reduces height, width or both, and the graph's axes."""
     rank = len(source.shape)
     axes = constants.axes(op, rank)
     require(rank in (3, 4) and axes in ((1,), (2,), (1, 2)) and axes[-1] < rank - 1, "it reduces not height or width")
@@ -69,10 +98,7 @@ def build_mean(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ker
     if rank == 4 and axes[0] == 1:
         height = 1
     require((y.height, y.width, y.channels) == (height, width, x.channels), "it drops the axis of columns")
-    count = prod(source.shape[axis] for axis in axes)
-    rule, terms = _rule_and_terms(op, source, result, count, kernels)
-    require(-(1 << 31) <= terms.start < (1 << 31) - 255 * count, "its sums do not fit 32 bits")
-    return Mean(op, (x,), y, rule, terms)
+    return x, y, axes
 
 
 def _rule_and_terms(op: Op, source: Tensor, result: Tensor, count: int, kernels: KernelSet) -> tuple[int, MeanTerms]:
@@ -86,13 +112,26 @@ def _rule_and_terms(op: Op, source: Tensor, result: Tensor, count: int, kernels:
     return _DOUBLE_ROUNDING, _reference_terms(source, result, count)
 
 
+def _rule_and_terms_of_sum(
+    op: Op, source: Tensor, result: Tensor, count: int, kernels: KernelSet
+) -> tuple[int, MeanTerms]:
+    if kernels.runs(op) == "xnnpack":
+        return _FLOAT32_ADDEND, _xnnpack_terms(source, result, count, divided=False)
+    if kernels.runs(op) == "builtin":
+        return _FLOAT32_ADDEND_AWAY, _builtin_terms_of_sum(source, result, count)
+    require(source.dtype == np.uint8, "the runtime's SUM takes values of int8 for unsigned ones")
+    zero_in, zero_out = _own_zeros(source, result)
+    m, s = multipliers.quantize_multiplier(float(np.float64(scale_of(source)) / np.float64(scale_of(result))))
+    return _DOUBLE_ROUNDING, MeanTerms(-count * zero_in, zero_out, m, s)
+
+
 def _own_zeros(source: Tensor, result: Tensor) -> tuple[int, int]:
     return unsigned(source, zero_point_of(source)), unsigned(result, zero_point_of(result))
 
 
-def _xnnpack_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
+def _xnnpack_terms(source: Tensor, result: Tensor, count: int, divided: bool = True) -> MeanTerms:
     """A sum of values as they are, converted with the input's zero points as part of the output's, all in float32."""
-    factor = (scale_of(source) / scale_of(result)) * (np.float32(1) / np.float32(count))
+    factor = (scale_of(source) / scale_of(result)) * (np.float32(1) / np.float32(count if divided else 1))
     zeros = np.float32(count) * np.float32(zero_point_of(source))
     addend = np.float32(zero_point_of(result)) - zeros * factor
     offset = 128 if source.dtype == np.int8 else 0
@@ -106,6 +145,15 @@ def _reference_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:
     m, s = multipliers.quantize_multiplier(ratio)
     shift = min(count.bit_length() - 1, 32, 31 + s)
     return MeanTerms(-count * zero_in, zero_out, (m << shift) // count, s - shift)
+
+
+def _builtin_terms_of_sum(source: Tensor, result: Tensor, count: int) -> MeanTerms:
+    """optimized_ops::QuantizedMeanOrSum: all in float32, the output's zero point added behind the rounding."""
+    factor = scale_of(source) / scale_of(result)
+    addend = np.float32(-zero_point_of(source)) * factor * np.float32(count)
+    start = -count * (128 if source.dtype == np.int8 else 0)
+    zero = unsigned(result, zero_point_of(result))
+    return MeanTerms(start, zero, factor=float(factor), addend=float(addend))
 
 
 def _optimized_terms(source: Tensor, result: Tensor, count: int) -> MeanTerms:

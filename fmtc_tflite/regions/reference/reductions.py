@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MEAN = struct.Struct("<iiifiBBxxf4x")
 _POOL = struct.Struct("<BBB5x")
-_FLOAT_WITH_ADDEND = 7
+_FLOAT_WITH_ADDEND, _FLOAT_WITH_ADDEND_AWAY = 7, 8
 _BLOCK = 16
 
 
@@ -43,8 +43,8 @@ class Mean(Kernel):
         return rounding.clamp(self._means(acc.astype(np.int64)), self.zero, self.low, self.high).astype(np.uint8)
 
     def _means(self, sums: np.ndarray) -> np.ndarray:
-        if self.rule == _FLOAT_WITH_ADDEND:
-            return rounding.mean_with_addend(sums, self.f, self.g)
+        if self.rule in (_FLOAT_WITH_ADDEND, _FLOAT_WITH_ADDEND_AWAY):
+            return rounding.mean_with_addend(sums, self.f, self.g, self.rule == _FLOAT_WITH_ADDEND_AWAY)
         floating, channels = self.rule == Rule.FLOAT32, sums.shape[1]
         scale = np.full(channels, self.f) if floating else np.full(channels, self.m, np.int64)
         shift = None if floating else np.full(channels, self.s, np.int64)
