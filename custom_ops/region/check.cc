@@ -28,7 +28,7 @@ bool FitsPlaceOutside(const TensorRecord& t) {
 
 // Columns of a windowed tensor are the schedule's to check.
 bool FitsScratch(const Program& program, const TensorRecord& t) {
-  const uint64_t columns = uint64_t{t.left} + t.right + (t.windowed ? 1 : t.width);
+  const uint64_t columns = t.windowed ? 1 : uint64_t{t.left} + t.right + t.width;
   uint64_t used;
   if (!Is8Bit(t) && (t.left != 0 || t.right != 0 || t.padding != 0)) return false;
   if (!CheckedMultiply(columns, t.pixel_bytes, &used)) return false;

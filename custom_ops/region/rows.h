@@ -38,10 +38,11 @@ struct RowAccess {
   // Columns that the step writes.
   Range Window(const OpView&) const { return share.columns; }
 
-  // Bytes from the start of a row's memory to a column.
+  // Bytes from the start of a row's memory to a column. A window that does not begin the row has no padding before it.
   ptrdiff_t ColumnOffset(const TensorRecord& tensor, int32_t column) const {
-    const int32_t origin = tensor.windowed ? StateOf(tensor).window.first : 0;
-    return ptrdiff_t{tensor.left + column - origin} * static_cast<ptrdiff_t>(tensor.pixel_bytes);
+    const int32_t window_first = tensor.windowed ? StateOf(tensor).window.first : 0;
+    const int32_t origin = window_first > 0 ? window_first : -static_cast<int32_t>(tensor.left);
+    return ptrdiff_t{column - origin} * static_cast<ptrdiff_t>(tensor.pixel_bytes);
   }
 
   // Bytes from the start of the tensor's memory to a pixel.

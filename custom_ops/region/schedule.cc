@@ -14,10 +14,14 @@ bool FitsRecord(const Program& program, const PassRecord& pass, uint32_t first_s
          (pass.windows_offset == 0 || program.Has(pass.windows_offset, pass.ops, sizeof(Window), 2));
 }
 
+// With the padding columns at those ends of the row that the window reaches.
 bool FitsWindow(const TensorRecord& output, const Range& window) {
-  if (window.first >= window.end || window.end > static_cast<int32_t>(output.width)) return false;
+  const int32_t width = static_cast<int32_t>(output.width);
+  if (window.first >= window.end || window.end > width) return false;
   if (!output.windowed) return true;
-  const uint64_t columns = uint64_t{output.left} + output.right + static_cast<uint64_t>(window.end - window.first);
+  uint64_t columns = static_cast<uint64_t>(window.end - window.first);
+  if (window.first == 0) columns += output.left;
+  if (window.end == width) columns += output.right;
   return columns * output.pixel_bytes <= output.row_bytes;
 }
 

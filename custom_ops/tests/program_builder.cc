@@ -24,6 +24,8 @@ bool ReadsTensor(const OpView& op, uint16_t tensor) {
   return std::find(inputs, inputs + op.op->inputs, tensor) != inputs + op.op->inputs;
 }
 
+size_t AllColumns(const TensorRecord& t) { return size_t{t.left} + t.width + t.right; }
+
 }  // namespace
 
 uint16_t ProgramBuilder::AddTensor(uint8_t place, uint8_t type, uint32_t height, uint32_t width, uint32_t channels) {
@@ -95,15 +97,28 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
   if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);
 }
 
-// Every tensor in scratch gets memory of its own, and every op.
-void ProgramBuilder::Place() {
+// Every tensor in scratch gets memory of its own, and every op; rows are no longer than the strips need.
+void ProgramBuilder::Place(uint32_t strips) {
+  std::vector<size_t> columns(tensors_.size());
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    columns[i] = tensors_[i].windowed && strips > 1 ? 1 : AllColumns(tensors_[i]);
+  }
+  for (uint32_t strip = 0; strip < strips; ++strip) {
+    const std::vector<Window> windows = WindowsOf(strip, strips);
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      const TensorRecord& t = tensors_[ops_[i].output];
+      size_t own = size_t{windows[i].end} - windows[i].first;
+      if (windows[i].first == 0) own += t.left;
+      if (windows[i].end == t.width) own += t.right;
+      columns[ops_[i].output] = std::max(columns[ops_[i].output], own);
+    }
+  }
   size_t end = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     TensorRecord& t = tensors_[i];
     if (t.place != region::kScratch) continue;
     MakeRing(static_cast<uint16_t>(i));
-    const size_t columns = size_t{t.left} + t.width + t.right;
-    t.row_bytes = static_cast<uint32_t>(RoundUp(columns * t.pixel_bytes, 16));
+    t.row_bytes = static_cast<uint32_t>(RoundUp(columns[i] * t.pixel_bytes, 16));
     t.offset = static_cast<uint32_t>(end);
     end += size_t{t.depth} * t.row_bytes;
   }
@@ -171,7 +186,7 @@ ProgramBytes ProgramBuilder::Finish(uint32_t strips, bool windowed) {
     if (t.place == region::kOutput) strips = std::min(strips, t.width);
     if (t.place == region::kScratch && windowed) t.windowed = 1;
   }
-  Place();
+  Place(strips);
   const std::vector<uint16_t> steps = StepsOf();
   std::vector<uint16_t> all_steps;
   std::vector<region::PassRecord> passes;

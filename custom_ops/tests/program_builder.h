@@ -46,7 +46,7 @@ class ProgramBuilder {
                    uint32_t parameters, uint32_t parameter_bytes, size_t memory_bytes);
   region::Program View() const;
   void MakeRing(uint16_t tensor);
-  void Place();
+  void Place(uint32_t strips);
   std::vector<region::Window> WindowsOf(uint32_t strip, uint32_t strips) const;
   std::vector<uint16_t> StepsOf() const;
 

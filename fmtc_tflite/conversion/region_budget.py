@@ -29,17 +29,24 @@ Arena = Callable[[Sequence[Choice], Sequence[int]], int]
 def share_budget(
     choices: Sequence[Choice], max_extra_macs: int, replan: Replan[Choice], arena: Arena[Choice]
 ) -> list[Choice]:
-    """Plans regions again, in strips where these make the graph's arena smaller: the least one within the budget."""
-    richest = [replan(choice, max_extra_macs, 0) for choice in choices]
-    best, high = list(choices), _arena(choices, arena)
-    low = min(high, _arena(richest, arena))
-    limit = low  # if one region alone matters, it gets there
+    """Plans regions again, in strips where these make the graph's arena smaller: the least one within the budget.
+
+    By bisection; placed tensors leave gaps, so that less memory for one region need not make the arena smaller.
+    """
+    best, least = list(choices), _arena(choices, arena)
+    low, high = arena(choices, [0] * len(choices)), least
+    if len(choices) == 1:
+        low = min(high, _arena([replan(choices[0], max_extra_macs, 0)], arena))
+    limit = low
     while low < high:
         found = _within(limit, choices, max_extra_macs, replan, arena)
-        if found is None:
-            low = limit + ALIGNMENT_BYTES
+        size = _arena(found, arena)
+        if (size, _extra_macs(found)) < (least, _extra_macs(best)):
+            best, least = found, size
+        if size <= limit:
+            high = size
         else:
-            best, high = found, min(limit, _arena(found, arena))
+            low = limit + ALIGNMENT_BYTES
         limit = (low + high) // 2
     return best
 
@@ -48,17 +55,20 @@ def _arena(choices: Sequence[Choice], arena: Arena[Choice]) -> int:
     return arena(choices, [choice.plan.scratch_bytes for choice in choices])
 
 
+def _extra_macs(choices: Sequence[Choice]) -> int:
+    return sum(choice.plan.extra_macs for choice in choices)
+
+
 def _within(
     limit: int, choices: Sequence[Choice], budget: int, replan: Replan[Choice], arena: Arena[Choice]
-) -> list[Choice] | None:
-    """Plans with an arena within a limit, with the fewest multiply-adds computed twice; None if there are none."""
+) -> list[Choice]:
+    """Plans for an arena within a limit with the fewest multiply-adds computed twice, as far as the budget allows."""
     found = []
     for number, choice in enumerate(choices):
-        enough = _most_scratch(limit, number, choices, arena)
-        planned = replan(choice, budget, enough)
+        planned = replan(choice, budget, _most_scratch(limit, number, choices, arena))
         budget -= planned.plan.extra_macs
         found.append(planned)
-    return found if _arena(found, arena) <= limit else None
+    return found
 
 
 def _most_scratch(limit: int, number: int, choices: Sequence[Choice], arena: Arena[Choice]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
@@ -46,23 +46,28 @@ class PlannedRegion:
     input_numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Choice:
-    """A group and its plan."""
+    """A group and how it is planned."""
 
     group: Group
     planner: RegionPlanner
-    plan: RegionPlan
 
     @classmethod
     def of(cls, group: Group, forced_cuts: Collection[Tensor], keeps_order: bool = False) -> _Choice:
-        """In whole rows. The group's outputs are stored in any case."""
-        planner = RegionPlanner(group.region, set(forced_cuts) - set(group.outputs), keeps_order)
-        return cls(group, planner, planner.plan())
+        """The group's outputs are stored in any case."""
+        return cls(group, RegionPlanner(group.region, set(forced_cuts) - set(group.outputs), keeps_order))
+
+    @cached_property
+    def plan(self) -> RegionPlan:
+        """In whole rows, if it is not said otherwise."""
+        return self.planner.plan()
 
     def replanned(self, max_extra_macs: int, enough_bytes: int) -> _Choice:
         """With strips; see RegionPlanner."""
-        return replace(self, plan=self.planner.plan(max_extra_macs, enough_bytes))
+        choice = _Choice(self.group, self.planner)
+        choice.plan = self.planner.plan(max_extra_macs, enough_bytes)
+        return choice
 
 
 def plan_regions(
@@ -184,17 +189,32 @@ def _split(
             outputs = sum(tensor_bytes(tensor) for tensor in choice.group.outputs)
             if len(choice.group.region.ops) < 2 or outputs * _WORTH_SPLITTING < least:
                 continue
-            tries = [
-                [*(c for c in choices if c is not choice), *pair]
-                for pair in _halves(subgraph, choice, build, forced_cuts)
-            ]
-            arenas = [_whole_arena(subgraph, each) for each in tries]
-            if arenas and min(arenas) <= least - ALIGNMENT_BYTES:
-                best = tries[arenas.index(min(arenas))]
-                choices = [c if c in choices else _Choice.of(c.group, forced_cuts) for c in best]
+            others = [c for c in choices if c is not choice]
+            best = _best_halves(subgraph, others, _halves(subgraph, choice, build, forced_cuts), least)
+            if best is not None:
+                choices = [*others, *(_Choice.of(half.group, forced_cuts) for half in best)]
                 least, improved = _whole_arena(subgraph, choices), True
                 break
     return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
+
+
+def _best_halves(
+    subgraph: Subgraph, others: list[_Choice], tries: Iterable[tuple[_Choice, _Choice]], least: int
+) -> tuple[_Choice, _Choice] | None:
+    """Those with the smallest arena, if it is smaller; planned are only those whose bounds are."""
+
+    def bound(halves: tuple[_Choice, _Choice]) -> int:
+        sizes = [*(choice.plan.scratch_bytes for choice in others), *(half.planner.bound for half in halves)]
+        return _whole_arena(subgraph, [*others, *halves], sizes)
+
+    best = None
+    for least_possible, _, halves in sorted((bound(each), number, each) for number, each in enumerate(tries)):
+        if least_possible > least - ALIGNMENT_BYTES:
+            break
+        arena = _whole_arena(subgraph, [*others, *halves])
+        if arena <= least - ALIGNMENT_BYTES:
+            best, least = halves, arena
+    return best
 
 
 def _halves(

@@ -99,8 +99,7 @@ class _TagMemory:
     def _place(self, index: int, row: int, columns: Window) -> slice:
         """Columns of a row; they must lie in the row's memory."""
         tensor = self._program.tensors[index]
-        origin = self._windows[index][0] if tensor.windowed else 0
-        first, end = (tensor.left + column - origin for column in columns)
+        first, end = (column - tensor.origin(self._windows.get(index)) for column in columns)
         if first < 0 or end * tensor.pixel_bytes > tensor.row_bytes:
             raise ModelFormatError(f"region program: columns {columns} of tensor {index} lie outside its rows")
         return self._units(tensor.row_offset(row) + first * tensor.pixel_bytes, (end - first) * tensor.pixel_bytes)

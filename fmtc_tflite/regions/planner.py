@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from fmtc_tflite.regions.placement import Memory, Placement, place
 from fmtc_tflite.regions.program import Program, ProgramOp, ProgramPass, ProgramTensor, ProgramWriter
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.region import Region
-from fmtc_tflite.regions.search import cheapest_stages, least_scratch
+from fmtc_tflite.regions.search import cheapest_stages, least_bound, least_scratch
 from fmtc_tflite.regions.stage_costs import StageCosts
 from fmtc_tflite.regions.stages import RegionSpans, Stage
 from fmtc_tflite.regions.strips import divisions
@@ -71,7 +72,15 @@ class RegionPlanner:
     def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), keeps_order: bool = False) -> None:
         regions = dict.fromkeys((region, region if keeps_order else best_order(region, forced_cuts)))
         self._costs = [StageCosts(RegionSpans(each, forced_cuts=forced_cuts)) for each in regions]
-        self._whole_rows = min((_plan(c, least_scratch(c, 0), 0) for c in self._costs), key=_scratch_bytes)
+
+    @cached_property
+    def bound(self) -> int:
+        """No plan in whole rows takes less scratch memory; cheap beside a plan."""
+        return min(least_bound(costs, 0) for costs in self._costs)
+
+    @cached_property
+    def _whole_rows(self) -> RegionPlan:
+        return min((_plan(costs, least_scratch(costs, 0), 0) for costs in self._costs), key=_scratch_bytes)
 
     def plan(self, max_extra_macs: int = 0, enough_bytes: int = 0) -> RegionPlan:
         """A plan for the least scratch memory.

@@ -63,6 +63,15 @@ class ProgramTensor:
         """Of its values."""
         return self.height * self.width * self.channels * ELEMENT_BYTES[self.type]
 
+    def origin(self, window: tuple[int, int] | None) -> int:
+        """The column at which a row's memory begins, where a pass writes the columns of a window."""
+        return window[0] if self.windowed and window is not None and window[0] > 0 else -self.left
+
+    def columns_in_row(self, window: tuple[int, int]) -> int:
+        """How many columns a row's memory holds in a pass, with padding."""
+        first, end = window if self.windowed else (0, self.width)
+        return self.left * (first == 0) + end - first + self.right * (end == self.width)
+
     def row_offset(self, row: int) -> int:
         """Where a row begins in its memory (scratch, or the input or output)."""
         return self.offset + (row + self.phase) % self.depth * self.row_bytes

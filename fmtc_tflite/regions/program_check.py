@@ -26,10 +26,10 @@ def check_program(program: Program) -> None:
         f"{program.scratch_bytes} bytes of scratch memory, expected a multiple of {SCRATCH_ALIGNMENT} below 2 GB",
     )
     require(bool(program.ops) and bool(program.passes), "it has no ops or no passes")
-    widths = _window_widths(program)
+    columns = _columns_in_rows(program)
     for index, tensor in enumerate(program.tensors):
         if tensor.place == SCRATCH:
-            _check_scratch_tensor(program, index, tensor, widths.get(index, tensor.width))
+            _check_scratch_tensor(program, index, tensor, columns[index])
         else:
             _check_dense_tensor(index, tensor)
     for place, count, name in ((INPUT, program.inputs, "input"), (OUTPUT, program.outputs, "output")):
@@ -39,16 +39,18 @@ def check_program(program: Program) -> None:
     _check_passes(program)
 
 
-def _window_widths(program: Program) -> dict[int, int]:
-    """The columns of windowed tensors in their widest window."""
-    widths: dict[int, int] = {}
+def _columns_in_rows(program: Program) -> list[int]:
+    """Columns that a row of each tensor holds at most, with padding."""
+    columns = [1 if t.windowed else t.columns_in_row((0, t.width)) for t in program.tensors]
     for part in program.passes:
-        for number, (first, end) in enumerate(part.windows or ()):
+        for number in range(part.op_count):
             op = part.first_op + number
-            output = program.ops[op].output if op < len(program.ops) else len(program.tensors)
-            if output < len(program.tensors) and program.tensors[output].windowed:
-                widths[output] = max(widths.get(output, 1), end - first)
-    return widths
+            output = program.ops[op].output if op < len(program.ops) else len(columns)
+            if output < len(columns):
+                tensor = program.tensors[output]
+                window = part.windows[number] if part.windows else (0, tensor.width)
+                columns[output] = max(columns[output], tensor.columns_in_row(window))
+    return columns
 
 
 def _check_shape(where: str, tensor: ProgramTensor) -> int:
@@ -69,10 +71,9 @@ def _check_dense_tensor(index: int, tensor: ProgramTensor) -> None:
     require(tensor.memory_bytes <= MAX_BYTES, f"{where} has {tensor.memory_bytes} bytes, expected below 2 GB")
 
 
-def _check_scratch_tensor(program: Program, index: int, tensor: ProgramTensor, width: int) -> None:
+def _check_scratch_tensor(program: Program, index: int, tensor: ProgramTensor, columns: int) -> None:
     where = f"tensor {index}"
     element = _check_shape(where, tensor)
-    columns = tensor.left + width + tensor.right
     require(tensor.index == 0, f"{where} lies in scratch memory and stands for number {tensor.index}")
     padded = bool(tensor.left or tensor.right or tensor.padding)
     require(element == 1 or not padded, f"{where} has padding and elements of {element} bytes")

@@ -39,10 +39,10 @@ class Form:
     row_bytes: int
     is_windowed: bool = False
 
-    def windowed(self, columns: int) -> Form:
-        """The same for strips of at most so many columns."""
-        row_bytes = align((self.left + columns + self.right) * self.pixel_bytes, ROW_ALIGNMENT)
-        return replace(self, row_bytes=row_bytes, is_windowed=True)
+    def windowed(self, width: int, windows: Iterable[tuple[int, int]]) -> Form:
+        """The same for strips of a tensor of so many columns. Only strips at its ends have padding there."""
+        columns = max(self.left * (first == 0) + end - first + self.right * (end == width) for first, end in windows)
+        return replace(self, row_bytes=align(columns * self.pixel_bytes, ROW_ALIGNMENT), is_windowed=True)
 
 
 Read = tuple[RegionOp, int]  # an op and the number of the input that it reads

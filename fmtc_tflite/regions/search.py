@@ -58,6 +58,8 @@ def _exact_path(costs: StageCosts, find: Callable[[], list[_Way] | None]) -> lis
 
 def least_bound(costs: StageCosts, budget: int) -> int:
     """The least need for which there is a path within the budget: a lower bound as far as needs are bounds."""
+    if not budget:
+        return _bottleneck(costs.needs[0])
     needs = np.unique(costs.needs[costs.needs < INFINITE])
     low, high = 0, len(needs) - 1
     while low < high:
@@ -69,6 +71,14 @@ def least_bound(costs: StageCosts, budget: int) -> int:
     return int(needs[low])
 
 
+def _bottleneck(needs: np.ndarray) -> int:
+    """The least largest need on a path, of needs [first, end]."""
+    to, best = np.ascontiguousarray(needs.T), np.zeros(len(needs) + 1, np.int64)
+    for end in range(1, len(best)):
+        best[end] = np.maximum(best[:end], to[end, :end]).min()
+    return int(best[-1])
+
+
 def _fewest_macs(costs: StageCosts, limit: int) -> np.ndarray:
     """For each stage the fewest multiply-adds computed twice within a limit, int64 [first, end]."""
     return np.where(costs.needs <= limit, costs.extra_macs, INFINITE).min(axis=0)
@@ -76,15 +86,10 @@ def _fewest_macs(costs: StageCosts, limit: int) -> np.ndarray:
 
 def _distances(weights: np.ndarray) -> np.ndarray:
     """The least sum of weights [first, end] from the first op to each end, int64 [ops + 1]; INFINITE where none is."""
-    best = np.full(len(weights) + 1, INFINITE, np.int64)
-    best[0] = 0
+    to, best = np.ascontiguousarray(weights.T), np.zeros(len(weights) + 1, np.int64)
     for end in range(1, len(best)):
-        best[end] = _sums(best[:end], weights[:end, end]).min()
+        best[end] = min((best[:end] + to[end, :end]).min(), INFINITE)
     return best
-
-
-def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.where((one < INFINITE) & (other < INFINITE), one + other, INFINITE)
 
 
 def _path(costs: StageCosts, limit: int, budget: int) -> list[_Way] | None:
@@ -94,12 +99,11 @@ def _path(costs: StageCosts, limit: int, budget: int) -> list[_Way] | None:
         return None
     # Of the stages on paths with the fewest MACs, those that store least.
     back = _distances(_reversed(macs))[::-1]
-    tight = (_sums(to[:-1, None], macs) < INFINITE) & (_sums(_sums(to[:-1, None], macs), back[None]) == to[-1])
-    stored = np.where(tight, costs.stored_bytes * _MOST_STAGES + 1, INFINITE)
+    stored = np.where(to[:-1, None] + macs + back == to[-1], costs.stored_bytes * _MOST_STAGES + 1, INFINITE)
     best = _distances(stored)
     path, end = [], len(macs)
     while end:
-        first = int(np.argmax(_sums(best[:end], stored[:end, end]) == best[end]))
+        first = int(np.argmax(best[:end] + stored[:end, end] == best[end]))
         allowed = (costs.needs[:, first, end] <= limit) & (costs.extra_macs[:, first, end] == macs[first, end])
         path.append((first, end, int(np.argmax(allowed))))
         end = first

@@ -15,9 +15,9 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align, form_of
 from fmtc_tflite.regions.stages import RegionSpans, Stage
-from fmtc_tflite.regions.strips import ColumnSweep, Division, extra_macs, widest
+from fmtc_tflite.regions.strips import ColumnSweep, Division, extra_macs
 
-INFINITE = 1 << 62
+INFINITE = 1 << 60  # sums of a few stay within int64
 
 
 class StageCosts:
@@ -113,9 +113,27 @@ class StageCosts:
 
     @cached_property
     def _least_depths(self) -> dict[RegionTensor, int]:
-        """Rows that single reads ask for, of tensors that ops write."""
-        return {t: max((self._depth(*read) for _, read in self.spans.reads.get(t, [])), default=1)
-                for t in self.spans.inner}  # fmt: skip
+        """Rows that single reads ask for, of tensors that ops write, and those that wait for a sum of them all."""
+        awaited = self._awaited_sums()
+        depths = dict.fromkeys(self.spans.inner, 1)
+        for tensor in self.spans.inner:
+            for number, (op, operand) in self.spans.reads.get(tensor, []):
+                waiting = tensor.height - self.spans.table.of(op)[operand].first[0] if tensor in awaited[number] else 0
+                depths[tensor] = max(depths[tensor], self._depth(op, operand), waiting)
+        return depths
+
+    def _awaited_sums(self) -> list[set[RegionTensor]]:
+        """For each op, tensors all of whose rows must be there before its first step: behind a squeeze-and-excite."""
+        above: dict[RegionTensor, set[RegionTensor]] = {}  # what each tensor is made from, itself included
+        summed: dict[RegionTensor, set[RegionTensor]] = {}  # of these, what is read whole before it is there
+        found = []
+        for op in self.spans.region.ops:
+            sources = set[RegionTensor]().union(*(above.get(tensor, {tensor}) for tensor in op.inputs))
+            awaited = set[RegionTensor]().union(*(summed.get(tensor, set()) for tensor in op.inputs))
+            found.append(awaited)
+            above[op.output] = {*sources, op.output}
+            summed[op.output] = sources if op.accumulates else awaited
+        return found
 
     def _depth(self, op: RegionOp, operand: int) -> int:
         rows = self.spans.table.of(op)[operand]
@@ -159,13 +177,14 @@ class StageCosts:
             extra += extra_macs(op, windows)
             shared = max(shared, align(op.own_memory_bytes, ROW_ALIGNMENT))
             if is_inner and spans.last_read[op.output] < end:
-                rings += self._least_depths[op.output] * spans.forms[op.output].windowed(widest(windows)).row_bytes
+                form = spans.forms[op.output].windowed(op.output.width, windows)
+                rings += self._least_depths[op.output] * form.row_bytes
             for operand in copied:
                 tensor, depth = op.inputs[operand], self._depth(op, operand)
                 depth = max(depth, copies[tensor][0] if tensor in copies else 0)
                 copies[tensor] = depth, form_of(tensor, [(op, operand)])
             inputs = sum(
-                depth * form.windowed(widest(sweep.needed(t))).row_bytes for t, (depth, form) in copies.items()
+                depth * form.windowed(t.width, sweep.needed(t)).row_bytes for t, (depth, form) in copies.items()
             )
             if rings + shared + inputs > most_bytes or extra > most_macs:
                 break

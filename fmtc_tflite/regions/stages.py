@@ -20,7 +20,7 @@ from fmtc_tflite.regions.overlays import Overlay, find_overlays
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, Read, Region, align, form_of, is_read_in_place
 from fmtc_tflite.regions.rows import Pull, RowTable, pull
-from fmtc_tflite.regions.strips import Division, Windows, extra_macs, stage_windows, widest
+from fmtc_tflite.regions.strips import Division, Windows, extra_macs, stage_windows
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class RegionSpans:
         if windows is None:
             return None
         rings = {
-            op.output: stage.rings[op.output].windowed(widest(windows[op]))
+            op.output: stage.rings[op.output].windowed(op.output.width, windows[op])
             for op in stage.ops
             if op.output in stage.rings
         }

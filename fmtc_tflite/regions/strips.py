@@ -96,11 +96,6 @@ class ColumnSweep:
         return found if all(first < end for first, end in found) else None
 
 
-def widest(windows: Windows) -> int:
-    """Columns of the widest strip."""
-    return max(end - first for first, end in windows)
-
-
 def extra_macs(op: RegionOp, windows: Windows) -> int:
     """Multiply-adds beyond those of a whole output."""
     columns = sum(end - first for first, end in windows)

@@ -134,13 +134,12 @@ class _Item:
     def _row(self, index: int, row: int) -> tuple[np.ndarray, int]:
         """A row in scratch memory as [pixels, channels], bytes as uint8, and the column of its first pixel."""
         tensor = self._program.tensors[index]
-        origin = self._windows[index][0] if tensor.windowed else 0
         start = tensor.row_offset(row)
         pixels = tensor.row_bytes // tensor.pixel_bytes
         data = self._scratch[start : start + pixels * tensor.pixel_bytes].reshape(pixels, tensor.pixel_bytes)
         dtype = _DTYPES[tensor.type]
         stored = np.dtype(np.uint8) if dtype.itemsize == 1 else dtype
-        return data[:, : tensor.channels * dtype.itemsize].view(stored), origin - tensor.left
+        return data[:, : tensor.channels * dtype.itemsize].view(stored), tensor.origin(self._windows.get(index))
 
     def _read(self, index: int, row: int, columns: np.ndarray) -> np.ndarray:
         tensor = self._program.tensors[index]
