@@ -39,9 +39,9 @@ def _is_codec_recipe(path: Path | None) -> bool:
     """Whether a recipe has the codec's form. What is unreadable is refused by who reads it in earnest."""
     if path is None:
         return False
-    if path.exists() and not path.is_file():
-        return True  # a pipe gives its content only once; one with a recipe for regions needs their flag
     try:
+        if path.exists() and not path.is_file():
+            return True  # a pipe gives its content only once; one with a recipe for regions needs their flag
         document: Any = json.loads(read_small(path))
     except (OSError, ValueError, RecursionError):
         return False

@@ -12,6 +12,7 @@ from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.treatment import choose_treatments
+from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.graph.convertible import check_convertible, check_rewritable, check_shapes_known
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
@@ -44,6 +45,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     model = load_model(content)
     check_rewritable(model)
     check_shapes_known(model)
+    # What is wrong with the data is told before minutes of planning.
+    own = () if options.calibration.data is None else open_data(model, options.calibration)
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
     kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
@@ -62,7 +65,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
-    verification = verify_regions(content, converted, regions, (runtime, kernels), options)
+    verification = verify_regions(content, converted, regions, (runtime, kernels), options, own)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
     report["macs"] = macs_report(regions, macs(found), options)
     report["recipe"] = recipe

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
-from fmtc_tflite.data.opening import input_specs_from_model, open_data
+from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.fidelity.differences import differing
@@ -40,11 +41,13 @@ def verify_regions(
     regions: Sequence[PlannedRegion],
     where: tuple[str, str],
     options: ConvertOptions,
+    own: Iterable[dict[str, np.ndarray]] = (),
 ) -> RegionVerification:
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
 
     Args:
       where: the runtime and the kernels.
+      own: the user's samples.
 
     Raises:
       VerificationError: an output differs; says which op is the first that does.
@@ -58,7 +61,7 @@ def verify_regions(
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
     count = 0
-    for sample in progress(_samples(models[0], options), "verification"):
+    for sample in progress(chain(_samples(models[0], options), own), "verification"):
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(*outputs, strict=True):
@@ -82,8 +85,6 @@ def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.nda
     values = sum(prod(tensor.shape) for tensor in model.subgraphs[0].inputs)
     count = _LARGE_SAMPLES if values >= _LARGE_VALUES else _SYNTHETIC_SAMPLES
     yield from SyntheticDataset(specs, count, wanted.seed)
-    if wanted.data is not None:
-        yield from open_data(model, wanted)
 
 
 def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[str, np.ndarray]]:
