@@ -127,7 +127,7 @@ def _tools() -> dict[str, Callable[[Job], None]]:
         options["execution"] = execution
         result = api.convert(job.model, target, options=ConvertOptions(num_threads=1, **options))
         assert result.report["fidelity"]["bit_exact"]
-        before, after = (outputs_of(Path(path).read_bytes(), job.seed) for path in (job.model, target))
+        before, after = (outputs_of(api.read_model_file(Path(path)), job.seed) for path in (job.model, target))
         assert before == after, "the converted model computes something else"
 
     def calibration(job: Job) -> CalibrationOptions:

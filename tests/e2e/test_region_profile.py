@@ -54,7 +54,8 @@ def test_everything_is_counted_once(demo: tuple[bytes, dict[str, Any]]) -> None:
     original, model = document["models"]
     inside, total = model["inside"], model["totals"]["fused_regions"]
     assert document["traffic_model"] == "fused_regions"
-    assert sorted(op["index"] for op in inside["ops"]) == list(range(len(original["ops"])))
+    joined = set(range(len(original["ops"]))) - {op["index"] for op in inside["ops"]}  # padding, in others' windows
+    assert {original["ops"][number]["opcode"] for number in joined} <= {"PAD"}
     for key in ("feature_map_read_bytes", "feature_map_written_bytes", "ring_read_bytes", "ring_written_bytes"):
         assert sum(op["fused_regions"][key] for op in inside["ops"]) == total[key]
     for op in inside["ops"]:
@@ -211,7 +212,8 @@ def test_real_models(real_data: Path, name: str) -> None:
     document = profile(content, regions)
     original, model = document["models"]
     inside = model["inside"]
-    assert sorted(op["index"] for op in inside["ops"]) == list(range(len(original["ops"])))
+    joined = set(range(len(original["ops"]))) - {op["index"] for op in inside["ops"]}  # padding, in others' windows
+    assert {original["ops"][number]["opcode"] for number in joined} <= {"PAD"}
     assert model["arena"]["planned_bytes"] == model["arena"]["live_extent_bytes"]
     assert inside["original_arena"]["planned_bytes"] == report["arena"]["original_planned_bytes"]
     figures_of_page(profile_html(document), document)

@@ -133,8 +133,10 @@ def test_needs_little(model_path: Path) -> None:
     assert result.stdout.split() == [
         "fmtc_tflite.errors",
         "fmtc_tflite.runtime",
+        "fmtc_tflite.runtime.extensions",
         "fmtc_tflite.runtime.interpreter",
         "fmtc_tflite.runtime.library",
+        "fmtc_tflite.types",
     ]
 
 
