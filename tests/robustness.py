@@ -114,10 +114,10 @@ def _tools() -> dict[str, Callable[[Job], None]]:
     from fmtc_tflite.profiling.outputs import ProfileOutputs
     from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
 
-    def outputs_of(content: bytes, seed: int) -> list[bytes]:
+    def outputs_of(content: bytes, samples: list[dict[str, Any]]) -> list[bytes]:
         model = load_model(content)
         runner, found = ModelRunner(ModelFile(model, content), num_threads=1), []
-        for sample in SyntheticDataset(input_specs_from_model(model), 2, seed):
+        for sample in samples:
             runner.run(sample)
             found += [runner.read(tensor).tobytes() for tensor in model.subgraphs[0].outputs]
         return found
@@ -127,7 +127,9 @@ def _tools() -> dict[str, Callable[[Job], None]]:
         options["execution"] = execution
         result = api.convert(job.model, target, options=ConvertOptions(num_threads=1, **options))
         assert result.report["fidelity"]["bit_exact"]
-        before, after = (outputs_of(api.read_model_file(Path(path)), job.seed) for path in (job.model, target))
+        contents = [api.read_model_file(Path(path)) for path in (job.model, target)]
+        samples = list(SyntheticDataset(input_specs_from_model(load_model(contents[0])), 2, job.seed))
+        before, after = (outputs_of(content, samples) for content in contents)
         assert before == after, "the converted model computes something else"
 
     def calibration(job: Job) -> CalibrationOptions:
