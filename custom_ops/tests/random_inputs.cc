@@ -42,7 +42,8 @@ MatrixSpec RandomMatrix(Random* random, size_t rows, size_t columns) {
 }  // namespace
 
 int32_t Draw(Random* random, int32_t low, int32_t high) {
-  return low + static_cast<int32_t>((*random)() % (static_cast<uint32_t>(high - low) + 1));
+  const uint32_t range = static_cast<uint32_t>(high) - static_cast<uint32_t>(low) + 1;
+  return static_cast<int32_t>(static_cast<uint32_t>(low) + (*random)() % range);
 }
 
 ClassSpec RandomClass(Random* random) {

@@ -7,7 +7,7 @@ from collections import Counter
 from region_trials import trials
 
 COUNT = 300
-_KINDS = 15  # of ops that the networks are made of
+_LEAST_KINDS = 44  # of ops that the networks are made of
 
 
 def test_random_networks() -> None:
@@ -15,5 +15,5 @@ def test_random_networks() -> None:
     for trial in trials(range(COUNT)):
         assert trial.failure is None, trial
         fused.update(trial.fused)
-    assert len(fused) == _KINDS, fused
-    assert min(fused.values()) >= COUNT // 10, fused
+    assert len(fused) >= _LEAST_KINDS, fused
+    assert min(fused.values()) >= COUNT // 25, fused

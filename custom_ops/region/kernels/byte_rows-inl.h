@@ -40,7 +40,7 @@ void MovePixelsRow(const PixelRow& row) {
   PixelRow rest = row;
   int32_t moved = 0;
   if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
-    moved = WidenPixels(row.in, static_cast<int32_t>(row.in_pixel_bytes), row.columns, row.out);
+    moved = WidenPixels(row.in, static_cast<int32_t>(row.in_pixel_bytes), row.channels, row.columns, row.out);
   } else if (row.in_pixel_bytes == kWord && row.out_pixel_bytes == row.channels) {
     moved = NarrowPixels(row.in, row.columns, row.out, row.channels);
   }

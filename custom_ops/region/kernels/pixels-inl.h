@@ -9,12 +9,13 @@ namespace {
 
 constexpr int32_t kShuffledPixels = 4;
 
-FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t columns, uint8_t* out) {
+// Of the last pixel only its channels are there to be read.
+FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
   alignas(16) uint8_t places[16];
   for (int32_t i = 0; i < 16; ++i) places[i] = static_cast<uint8_t>(i / 4 * in_bytes + i % 4);
   const Bytes16 index = WholeBlock().Load(places);
   int32_t x = 0;
-  for (; (columns - x) * in_bytes >= 16; x += kShuffledPixels) {
+  for (; (columns - x - 1) * in_bytes + channels >= 16; x += kShuffledPixels) {
     WholeBlock().Store(out + x * 4, Shuffled(WholeBlock().Load(in + x * in_bytes), index));
   }
   return x;

@@ -238,19 +238,19 @@ struct Table256 {
 };
 
 // Pixels of 1 to 4 bytes that become pixels of 4, and the other way round. Return how many pixels they have moved.
-FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t columns, uint8_t* out) {
+// Of the last pixel only its channels are there to be read.
+FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
   constexpr int32_t kPixels = 16;
   const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i first = _mm512_mullo_epi32(places, _mm512_set1_epi32(in_bytes * 0x01010101));
   const __m512i index = _mm512_add_epi32(first, _mm512_set1_epi32(0x03020100));
   const __mmask64 read = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(kPixels * in_bytes));
   int32_t x = 0;
-  for (; x + kPixels <= columns; x += kPixels) {
+  for (; x + kPixels < columns; x += kPixels) {
     const __m512i bytes = _mm512_maskz_loadu_epi8(read, in + x * in_bytes);
     _mm512_storeu_si512(out + x * 4, _mm512_permutexvar_epi8(index, bytes));
   }
-  if (x == columns) return x;
-  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x) * in_bytes));
+  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x - 1) * in_bytes + channels));
   const __m512i bytes = _mm512_permutexvar_epi8(index, _mm512_maskz_loadu_epi8(last, in + x * in_bytes));
   _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
   return columns;

@@ -15,6 +15,7 @@ from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder
 
 SIZE = 32
@@ -104,11 +105,11 @@ def test_files_are_repaired_where_they_are_read(tmp_path: Path, caplog: pytest.L
     broken, sound = tmp_path / "broken.tflite", tmp_path / "sound.tflite"
     broken.write_bytes(network(dimension("conv_0/bias", 3)))
     sound.write_bytes(load_model(network()).to_bytes())
-    api.convert(broken, overwrite=True)
+    api.convert(broken, options=ConvertOptions(execution="ops"), overwrite=True)
     assert "broken.tflite: tensor 'conv_0/bias': quantized_dimension" in caplog.text
     assert "repaired, here and in what is written" in caplog.text
     caplog.clear()
-    api.convert(sound, overwrite=True)
+    api.convert(sound, options=ConvertOptions(execution="ops"), overwrite=True)
     assert not caplog.text
     converted = [path.with_name(f"{path.stem}_fmtc.tflite").read_bytes() for path in (broken, sound)]
     assert converted[0] == converted[1]

@@ -68,6 +68,10 @@ def test_every_inner_tensor(batch: int) -> None:
     assert {"stem", "a", "b", "sum", "pooled"} <= check_inner_tensors(network(batch))
 
 
+# Ops that others of a region do the work of: padding in windows, dilation by blocks, what a TRANSPOSE goes before.
+_JOINING = {"PAD", "PADV2", "SPACE_TO_BATCH_ND", "CONV_2D", "DEPTHWISE_CONV_2D", "BATCH_TO_SPACE_ND", "QUANTIZE"}
+
+
 @pytest.mark.parametrize("seed", range(100, 112))
 def test_random_networks(seed: int) -> None:
     """Ops with several results too, of which some are read by nobody."""
@@ -79,4 +83,6 @@ def test_random_networks(seed: int) -> None:
     assert names
     model = load_model(convert_content(content, BUILTIN).content)
     layout = region_layout(model, original_ops(model))
-    assert sorted(op.number for op in layout.ops) == list(range(len(load_model(content).subgraphs[0].ops)))
+    ops = load_model(content).subgraphs[0].ops
+    joined = set(range(len(ops))) - {op.number for op in layout.ops}
+    assert {ops[number].opcode for number in joined} <= _JOINING
