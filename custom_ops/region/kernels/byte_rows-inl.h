@@ -41,8 +41,6 @@ void MovePixelsRow(const PixelRow& row) {
   int32_t moved = 0;
   if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
     moved = WidenPixels(row.in, static_cast<int32_t>(row.in_pixel_bytes), row.channels, row.columns, row.out);
-  } else if (row.in_pixel_bytes == kWord && row.out_pixel_bytes == row.channels) {
-    moved = NarrowPixels(row.in, row.columns, row.out, row.channels);
   }
   rest.in += moved * row.in_pixel_bytes;
   rest.out += moved * row.out_pixel_bytes;
