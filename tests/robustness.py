@@ -177,7 +177,7 @@ def _tools() -> dict[str, Callable[[Job], None]]:
 
     def runtime_alone(job: Job) -> None:
         """What the tools run, without them: to tell their crashes from those of the runtime."""
-        content = Path(job.model).read_bytes()
+        content = api.read_model_file(Path(job.model))  # repaired, as the tools run it
         model = load_model(content)
         for default_kernels in (False, True):
             try:
