@@ -255,6 +255,7 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
   return columns;
 }
+
 }  // namespace
 }  // namespace fmtc::region
 
