@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fmtc_tflite.fidelity.accuracy import LabelRanks, paired_difference
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource
-from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, coded_header, fidelity_sources
 from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
@@ -68,11 +68,12 @@ class Labels:
 class AccuracyTrial:
     """Measures how far the accuracy of candidates of a conversion falls below that of the original."""
 
-    def __init__(self, file: ModelFile, samples: Sequence[Sample], labels: Labels, num_threads: int | None) -> None:
+    def __init__(self, file: ModelFile, samples: Collection[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
         runners = open_runners(file, num_threads)
         self._runner = runners[0]
         self._original = self._ranks(file.model, runners)
+        _close(runners)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
@@ -100,12 +101,13 @@ def _read_scores(runner: ModelRunner, model: Model, task: Task) -> np.ndarray:
 class FidelityTrial:
     """Measures candidates of a conversion against outputs of the original that are computed once."""
 
-    def __init__(self, file: ModelFile, samples: Sequence[Sample], output_kind: str, num_threads: int | None) -> None:
+    def __init__(self, file: ModelFile, samples: Collection[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
         self._sources = fidelity_sources(file.model, output_kind)
         runners = open_runners(file, num_threads)
         self._runner = runners[0]
         self._originals = list(self._outputs(runners, self._sources))
+        _close(runners)
 
     def measure(self, converted: Model, *, one_runner: bool = False) -> MeanResult:
         """Fidelity of a converted model on the trial's samples.
@@ -123,6 +125,11 @@ class FidelityTrial:
 
     def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
         return in_parallel(runners, self._samples, lambda runner, sample: _run_and_read(runner, sample, sources))
+
+
+def _close(runners: Iterable[ModelRunner]) -> None:
+    for runner in runners:
+        runner.close()
 
 
 def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[FidelitySource]) -> list[np.ndarray]:
@@ -168,7 +175,7 @@ def compare(
         first_values = first_values or values
         vary = vary or not all(map(np.array_equal, first_values, values))
         exact = exact and _outputs_equal(runners, models)
-        sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
+        sizes.add({name: coded_header(runners[1].read(tensor)) for name, tensor in coded.items()})
         if labels is not None:
             for own, runner, model in zip(ranks, runners, models, strict=True):
                 own.add(_read_scores(runner, model, labels.task), [labels.values[i]])
