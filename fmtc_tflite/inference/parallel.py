@@ -46,6 +46,11 @@ def num_parallel(model: Model, num_threads: int | None) -> int:
     return max(min(num_at_once(model, num_threads), _MOST_BYTES // max(_activation_bytes(model), 1)), 1)
 
 
+def is_large(model: Model) -> bool:
+    """Whether two interpreters of a model take more memory than they should."""
+    return 2 * _activation_bytes(model) > _MOST_BYTES
+
+
 def _activation_bytes(model: Model) -> int:
     return max((activation_bytes(g, keeps_all_tensors=True) + _patch_bytes(g) for g in model.subgraphs), default=0)
 
