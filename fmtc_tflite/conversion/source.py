@@ -110,7 +110,7 @@ def open_model(content: bytes, options: ConvertOptions) -> OpenedModel:
             continue
         try:
             sources.append(_open_source(file, subgraph.index, own, options))
-        except CalibrationError as error:
+        except (CalibrationError, UsageError) as error:
             if not subgraph.index:
                 raise
             name = entry_name(file.model, subgraph.index)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.errors import CalibrationError, UnsupportedModelError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.edits.main_subgraph import with_first
@@ -43,7 +43,7 @@ def _part(models: Sequence[Model], contents: Sequence[bytes], index: int, option
     try:
         evaluation = Evaluation(known[0], known[1] if len(known) > 1 else None, options, has_task=False)
         evaluation.shard_work().try_models()
-    except (CalibrationError, UnsupportedModelError) as error:
+    except (CalibrationError, UnsupportedModelError, UsageError) as error:
         return part | {"not_run": str(error)}
     with evaluation.partial_results(None) as partial:
         timing = evaluation.run(partial)

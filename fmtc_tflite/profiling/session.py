@@ -72,7 +72,7 @@ def _other_signature(
     samples = None
     try:
         samples = None if options.data is None else open_data(profiles[-1].model, options)
-    except CalibrationError as error:
+    except (CalibrationError, UsageError) as error:
         profiles[-1].notes.append(f"it was not run on the data: {error}")
     return {"profile": _document(profiles, recognised_by, samples, options), "not_profiled": None}
 
