@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the native library and its tests with sanitizers and warnings as errors, and runs them; then the test of threads
-# with ThreadSanitizer. $1: scratch folder.
+# with ThreadSanitizer; and checks what the compiler makes of the kernels as they are released. $1: scratch folder.
 set -euo pipefail
 
 cmake -S custom_ops -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
@@ -24,6 +24,24 @@ head -c 3072 /dev/zero | tr '\0' 'a' >"$1/maps/0.raw"
 head -c 3072 "$1/codec_bench" >"$1/maps/1.raw"
 printf '%s\n' '0.raw 16x12x16' '1.raw 32x32x3' >"$1/maps/maps.txt"
 "$1/codec_bench" --seconds 0 --network "$1/maps/maps.txt" | grep -c '^| [a-z0-9]* | [0-9.e-]* | [0-9.e-]* |$'
+
+# As released: region_bench likewise, and no kernel's hot loops spill more than the data allow, which hold for GCC.
+cmake -S custom_ops -B "$1/release" -G Ninja -DFMTC_BUILD_BENCH=ON -DFMTC_WERROR=ON
+cmake --build "$1/release" --parallel 2 --target region_bench fmtc_codec_kernels
+"$1/release/region_bench" --seconds 0 --only depthwise | grep -c '^| depthwise [^|]* |\( [0-9.]* |\)*$' | grep -qx 9
+"$1/release/region_bench" --seconds 0 --json | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)["rows"]
+assert rows[0]["what"] == "at best" and {row["what"].split()[0] for row in rows[1:]} == {"conv", "depthwise", "add"}, rows
+for row in rows:
+    assert [s["by"] for s in row["speeds"]] == [s["by"] for s in rows[0]["speeds"]], row
+    assert all(s["giga"] > 0 and s["spread"] >= 0 for s in row["speeds"]), row
+'
+if ! "${CXX:-c++}" --version | grep -q clang; then
+  python3 tools/count_spills.py "$1/release/libfmtc_region_kernels.a" "$1/release/libfmtc_codec_kernels.a" \
+    --limits tools/spill_limits.json
+fi
+
 cmake -S custom_ops -B "$1/threads" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE_THREADS=ON -DFMTC_WERROR=ON
 cmake --build "$1/threads" --parallel 2 --target threads_test

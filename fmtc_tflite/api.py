@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.comparison.options import ComparisonOptions
 from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
 from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
@@ -122,6 +123,7 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     return target
 
 
+@one_blas_thread()
 def evaluate(
     model: str | Path,
     reference: str | Path | None = None,
@@ -183,6 +185,7 @@ def partial_results_folder(json_file: str | Path | None, resume_dir: str | Path 
     return None if json_file is None else beside(Path(json_file), f"{Path(json_file).name}.partial")
 
 
+@one_blas_thread()
 def profile(
     model: str | Path,
     compare: str | Path | None = None,
@@ -224,6 +227,7 @@ def profile(
     return document
 
 
+@one_blas_thread()
 def compare_codecs(
     model: str | Path, output: str | Path, *, options: ComparisonOptions, overwrite: bool = False
 ) -> tuple[dict[str, Any], list[Path]]:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from fmtc_tflite import __version__, errors
+from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.calibration import kept_statistics, passes
 from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, State, ValueStatistics
@@ -99,7 +100,8 @@ class MeasureShard(beam.DoFn):
         """Measures one shard."""
         stage, first, end = shard
         measure = self._sensitivities if stage == kept_statistics.SENSITIVITIES else self._values
-        yield from measure(first, end)
+        with one_blas_thread():
+            yield from measure(first, end)
 
     def _values(self, first: int, end: int) -> Iterator[tuple[Key, Statistics]]:
         wanted = self._job.wanted
@@ -172,7 +174,8 @@ class RunShard(beam.DoFn):
 
     def process(self, shard: int) -> Iterator[tuple[int, State]]:
         """Runs one shard."""
-        yield shard, self._run(shard)
+        with one_blas_thread():
+            yield shard, self._run(shard)
 
 
 class CollectShards(beam.CombineFn):

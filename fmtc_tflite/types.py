@@ -107,7 +107,8 @@ class ConvertOptions:
       recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
         and what stays outside, see fmtc_tflite.conversion.region_recipe.
       output_kind: auto, logits or probabilities, for models whose output is no SOFTMAX.
-      num_threads: threads of the interpreter.
+      num_threads: threads that run the model, in as many interpreters as memory allows where maps are coded; None = one
+        for each processor.
       max_accuracy_drop: bound on the fall of top-1 on labelled held-back samples (0.01 = one point), its standard error
         included, instead of max_kl.
       label_offset: added to each label; None = 0, unless the number of classes says otherwise.

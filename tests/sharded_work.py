@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_info
+
 from fmtc_tflite.errors import CalibrationError
 
 
@@ -42,3 +44,16 @@ class Squares:
                 note.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         return shard * shard
+
+
+@dataclass(frozen=True)
+class BlasThreads:
+    """Gives how many threads numpy's linear algebra has, for each shard."""
+
+    def __call__(self) -> Callable[[int], list[int]]:
+        return lambda shard: blas_threads()
+
+
+def blas_threads() -> list[int]:
+    """Threads of each BLAS library of this process."""
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]

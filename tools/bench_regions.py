@@ -1,14 +1,16 @@
-"""Times models as regions beside their originals under XNNPACK: one process, one thread, all models taking turns.
+"""Times models as regions beside their originals: one process, one thread, all models taking turns.
 
 Usage:
   python tools/bench_regions.py MODEL.tflite ...              converts each model itself
   python tools/bench_regions.py MODEL.tflite=REGIONS.tflite ...
 
 In a turn each of a model's two interpreters runs once to warm up and then a few times that count. What counts is the
-processor time of this thread, so that others on the machine matter little. The table has, in microseconds, medians and
-the spread (the middle half of the times, as a share of the median), and the ratio of the medians: below 1 the regions
-are faster. --cpu_level forces the instructions of our ops; tools/without_avx512.py takes AVX-512 from XNNPACK, too.
-Needs the installed package. Exit codes as those of fmtc-convert.
+processor time of this thread, so that others on the machine matter little. The first table has, in microseconds,
+medians and the spread (the middle half of the times, as a share of the median), and the ratio of the medians: below 1
+the regions are faster. The second has start-up, medians of loads in turn: opening the file and allocating tensors, and
+the same with the first inference, which reads what loading left alone. --kernels names the runtime's kernels, whose
+results the regions have. --cpu_level forces the instructions of our ops; tools/without_avx512.py takes AVX-512 from the
+runtime, too. Needs the installed package. Exit codes as those of fmtc-convert.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,46 +36,113 @@ from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.runtime.interpreter import KERNEL_SETS
 
 _RUNS_A_TURN = 5
 
 FLAGS = flags.FLAGS
-flags.DEFINE_float("seconds", 5.0, "Time for each model.", lower_bound=0.1)
+flags.DEFINE_float("seconds", 5.0, "Time for each model's inferences.", lower_bound=0.1)
+flags.DEFINE_integer("loads", 11, "How often each model is loaded.", lower_bound=1)
+flags.DEFINE_enum("kernels", "xnnpack", list(KERNEL_SETS), "The runtime's kernels, whose results the regions have.")
 flags.DEFINE_string("cpu_level", None, "Instructions of our ops, as the variable FMTC_CPU_LEVEL; the best by default.")
-flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
+flags.DEFINE_string("json", None, "File for the JSON document; the Markdown tables go to stdout.")
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
 
 @dataclass
+class Contender:
+    """One of a model's two forms, with its times in seconds.
+
+    Attributes:
+      path: the file.
+      is_converted: it has regions, which take our delegate.
+      kernels: of KERNEL_SETS.
+      sample: values of the inputs, by the names of their tensors.
+      load: to open the file and allocate tensors.
+      first: the same, and the first inference.
+      run: of an inference.
+    """
+
+    path: str
+    is_converted: bool
+    kernels: str
+    sample: dict[str, np.ndarray]
+    interpreter: Any = None
+    load: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    run: list[float] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Opens the model; its inputs are not set.
+
+        Raises:
+          UsageError: the runtime refuses it.
+        """
+        try:
+            self.interpreter = load_interpreter(
+                self.path, num_threads=1, kernels=self.kernels, attach_delegate=self.is_converted
+            )
+            self.interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as e:
+            raise UsageError(f"{self.path}: the runtime refuses it: {e}; expected a model that runs here") from e
+
+    def time_load(self) -> None:
+        self.interpreter = None  # its memory is there for the next one, as it is for the other model's
+        start = time.thread_time()
+        self.open()
+        loaded = time.thread_time()
+        self.set_inputs()
+        set_up = time.thread_time()
+        self.interpreter.invoke()
+        self.load.append(loaded - start)
+        self.first.append(loaded - start + time.thread_time() - set_up)
+
+    def time_runs(self) -> None:
+        self.interpreter.invoke()
+        for _ in range(_RUNS_A_TURN):
+            start = time.thread_time()
+            self.interpreter.invoke()
+            self.run.append(time.thread_time() - start)
+
+    def set_inputs(self) -> None:
+        for detail in self.interpreter.get_input_details():
+            self.interpreter.set_tensor(detail["index"], self.sample[detail["name"]])
+
+    def outputs(self) -> list[np.ndarray]:
+        self.set_inputs()
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(detail["index"]) for detail in self.interpreter.get_output_details()]
+
+    def signature(self) -> tuple[str, str]:
+        """Inputs, in the order of their names, and outputs, as text: name, type and shape of each."""
+
+        def described(details: Sequence[dict[str, Any]]) -> list[str]:
+            sizes = [", ".join(map(str, detail["shape"])) for detail in details]
+            types = [np.dtype(detail["dtype"]).name for detail in details]
+            return [f"'{d['name']}' {t}[{s}]" for d, t, s in zip(details, types, sizes, strict=True)]
+
+        inputs = sorted(described(self.interpreter.get_input_details()))
+        return ", ".join(inputs) or "none", ", ".join(described(self.interpreter.get_output_details()))
+
+
+@dataclass
 class Pair:
-    """A model's two interpreters with their times in seconds."""
+    """A model as it is and as regions."""
 
     name: str
-    interpreters: tuple[Any, Any]
-    seconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    original: Contender
+    regions: Contender
 
-    def take_turn(self) -> None:
-        for interpreter, seconds in zip(self.interpreters, self.seconds, strict=True):
-            interpreter.invoke()
-            for _ in range(_RUNS_A_TURN):
-                start = time.thread_time()
-                interpreter.invoke()
-                seconds.append(time.thread_time() - start)
+    @property
+    def both(self) -> tuple[Contender, Contender]:
+        return self.original, self.regions
 
 
-def _open(path: str, sample: dict[str, np.ndarray], is_converted: bool) -> Any:
-    interpreter = load_interpreter(path, num_threads=1, attach_delegate=is_converted)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], sample[detail["name"]])
-    return interpreter
-
-
-def open_pair(argument: str, folder: str) -> Pair:
+def open_pair(argument: str, kernels: str, folder: str) -> Pair:
     """From MODEL or MODEL=REGIONS; what has to be converted goes to the folder.
 
     Raises:
-      UsageError: a file that does not exist, or whose outputs differ.
+      UsageError: a file that does not exist, or two models whose inputs or outputs differ.
       FmtcError: of the conversion.
     """
     original, _, converted = argument.partition("=")
@@ -80,46 +150,86 @@ def open_pair(argument: str, folder: str) -> Pair:
         if not os.path.isfile(path):
             raise UsageError(f"{path} is no file; expected a .tflite model")
     name = Path(original).stem
-    if not converted:
-        converted = str(Path(folder) / f"{name}.tflite")
-        convert(original, converted, options=ConvertOptions(execution="regions", kernels="xnnpack"))
     (sample,) = SyntheticDataset(input_specs_from_model(load_model(read_model_file(Path(original)))), 1)
-    pair = Pair(name, (_open(original, sample, False), _open(converted, sample, True)))
-    outputs = []
-    for interpreter in pair.interpreters:
-        interpreter.invoke()
-        outputs.append([interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()])
-    if not all(np.array_equal(a, b) for a, b in zip(*outputs, strict=True)):
-        raise UsageError(f"{converted}: its outputs are not those of {original}")
+    if not converted:
+        converted = str(Path(tempfile.mkdtemp(dir=folder)) / f"{name}.tflite")  # names may be the same
+        convert(original, converted, options=ConvertOptions(execution="regions", kernels=kernels))
+    pair = Pair(name, Contender(original, False, kernels, sample), Contender(converted, True, kernels, sample))
+    for contender in pair.both:
+        contender.open()
+    _check_same(pair)
     return pair
 
 
+def _check_same(pair: Pair) -> None:
+    for what, one, other in zip(("inputs", "outputs"), *(each.signature() for each in pair.both), strict=True):
+        if one != other:
+            raise UsageError(
+                f"{pair.original.path} and {pair.regions.path} have different {what}: {one}; and {other}; "
+                "expected a model and what fmtc-convert made of it"
+            )
+    if not all(np.array_equal(a, b) for a, b in zip(*(each.outputs() for each in pair.both), strict=True)):
+        raise UsageError(
+            f"{pair.regions.path}: its outputs are not those of {pair.original.path} with the kernels "
+            f"{pair.original.kernels}; see --kernels"
+        )
+
+
+def measure(pairs: list[Pair], loads: int, seconds: float) -> None:
+    """Fills in the times of all pairs, which take turns; `seconds` for each pair's inferences."""
+    contenders = [each for pair in pairs for each in pair.both]
+    for _ in range(loads):
+        for contender in contenders:
+            contender.time_load()
+    end = time.monotonic() + seconds * len(pairs)
+    while time.monotonic() < end or not contenders[0].run:
+        for contender in contenders:
+            contender.time_runs()
+
+
 def result(pair: Pair) -> dict[str, Any]:
-    """A row of the table; times in microseconds."""
+    """A model's figures; times in microseconds."""
 
-    def times(seconds: list[float]) -> dict[str, float]:
-        low, median, high = 1e6 * np.quantile(seconds, [0.25, 0.5, 0.75])
-        return {"median_us": float(median), "least_us": 1e6 * min(seconds), "spread": float((high - low) / median)}
+    def times(contender: Contender) -> dict[str, float]:
+        low, median, high = 1e6 * np.quantile(contender.run, [0.25, 0.5, 0.75])
+        return {
+            "median_us": float(median),
+            "least_us": 1e6 * min(contender.run),
+            "spread": float((high - low) / median),
+            "load_us": 1e6 * float(np.median(contender.load)),
+            "load_and_first_us": 1e6 * float(np.median(contender.first)),
+        }
 
-    original, regions = map(times, pair.seconds)
+    original, regions = map(times, pair.both)
     return {
         "model": pair.name,
         "original": original,
         "regions": regions,
         "ratio": regions["median_us"] / original["median_us"],
         "ratio_of_least": regions["least_us"] / original["least_us"],
+        "load_ratio": regions["load_us"] / original["load_us"],
+        "load_and_first_ratio": regions["load_and_first_us"] / original["load_and_first_us"],
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table."""
-    lines = ["| model | XNNPACK, us | spread | regions, us | spread | ratio | of the least |", "|---|" + "---|" * 6]
+def tables(rows: list[dict[str, Any]], kernels: str) -> str:
+    """Inferences and start-up as Markdown tables."""
+    runs = [f"| model | {kernels}, us | spread | regions, us | spread | ratio | of the least |", "|---|" + "---|" * 6]
+    loads = [
+        f"| model | {kernels}, load, us | regions | ratio | with the first inference, us | regions | ratio |",
+        "|---|" + "---|" * 6,
+    ]
     for row in rows:
+        one, other = row["original"], row["regions"]
         cells = [row["model"]]
-        for times in (row["original"], row["regions"]):
+        for times in (one, other):
             cells += [f"{times['median_us']:.0f}", f"{times['spread']:.0%}"]
-        lines.append("| " + " | ".join([*cells, f"{row['ratio']:.2f}", f"{row['ratio_of_least']:.2f}"]) + " |")
-    return "\n".join(lines)
+        runs.append("| " + " | ".join([*cells, f"{row['ratio']:.2f}", f"{row['ratio_of_least']:.2f}"]) + " |")
+        cells = [row["model"]]
+        for what in ("load", "load_and_first"):
+            cells += [f"{one[what + '_us']:.0f}", f"{other[what + '_us']:.0f}", f"{row[what + '_ratio']:.2f}"]
+        loads.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*runs, "", *loads])
 
 
 def main(arguments: list[str]) -> None:
@@ -132,16 +242,13 @@ def main(arguments: list[str]) -> None:
     if FLAGS.cpu_level is not None:
         os.environ["FMTC_CPU_LEVEL"] = FLAGS.cpu_level
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [open_pair(argument, folder) for argument in arguments]
-        end = time.monotonic() + FLAGS.seconds * len(pairs)
-        while time.monotonic() < end:
-            for pair in pairs:
-                pair.take_turn()
+        pairs = [open_pair(argument, FLAGS.kernels, folder) for argument in arguments]
+        measure(pairs, FLAGS.loads, FLAGS.seconds)
     rows = [result(pair) for pair in pairs]
     level = runtime_info()["cpu_level"]
-    common.show(f"our instructions: {level}\n\n{table(rows)}")
+    common.show(f"our instructions: {level}\n\n{tables(rows, FLAGS.kernels)}")
     if json_file is not None:
-        document = {"cpu_level": level, "models": rows}
+        document = {"cpu_level": level, "kernels": FLAGS.kernels, "models": rows}
         write_all([(json_file, json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
 
 

@@ -108,19 +108,4 @@ void CopyState(const Program& program, const State& from, State* to) {
   memcpy(to->output_tensors, from.output_tensors, header.outputs * sizeof(uint16_t));
 }
 
-uint32_t ElementBytes(uint8_t type) {
-  switch (type) {
-    case kUInt8:
-    case kInt8:
-      return 1;
-    case kFloat32:
-    case kInt32:
-      return 4;
-    case kInt64:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
 }  // namespace fmtc::region

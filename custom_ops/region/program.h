@@ -98,7 +98,20 @@ void CopyState(const Program& program, const State& from, State* to);
 Status CheckProgram(const Program& program, State* state);
 
 // Bytes of an element of a tensor; 0: no such type.
-uint32_t ElementBytes(uint8_t type);
+constexpr uint32_t ElementBytes(uint8_t type) {
+  switch (type) {
+    case kUInt8:
+    case kInt8:
+      return 1;
+    case kFloat32:
+    case kInt32:
+      return 4;
+    case kInt64:
+      return 8;
+    default:
+      return 0;
+  }
+}
 
 inline bool Is8Bit(const TensorRecord& tensor) { return tensor.type == kUInt8 || tensor.type == kInt8; }
 

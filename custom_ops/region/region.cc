@@ -9,9 +9,7 @@
 #include "region/steps.h"
 
 namespace fmtc::region {
-namespace {
 
-// Padding columns [first, end) of a row, those channels that are the share's and, behind the last, the pixel's end.
 void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end) {
   const Range channels = access.share.channels;
   const bool is_last = channels.end == static_cast<int32_t>(tensor.channels);
@@ -26,13 +24,7 @@ void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t ro
   for (int32_t column = first; column < end; ++column, at += pixel) memset(at, tensor.padding, bytes);
 }
 
-// The padding columns of a row that an op has written.
-void WritePadding(const RowAccess& access, const TensorRecord& tensor, int32_t row) {
-  const Range columns = access.share.columns;
-  const int32_t width = static_cast<int32_t>(tensor.width);
-  if (tensor.left > 0 && columns.first == 0) WritePixels(access, tensor, row, -static_cast<int32_t>(tensor.left), 0);
-  if (tensor.right > 0 && columns.end == width) WritePixels(access, tensor, row, width, width + tensor.right);
-}
+namespace {
 
 void CopyRow(const RowAccess& access, const TensorRecord& tensor, Range window, int32_t row, uint8_t* dense) {
   const size_t pixel = size_t{tensor.channels} * ElementBytes(tensor.type);
@@ -67,29 +59,6 @@ RowAccess MakeAccess(const Program& program, const RunArguments& arguments, cons
   access.outputs = arguments.outputs;
   access.batch = arguments.batch;
   return access;
-}
-
-Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state) {
-  const OpView op{access.program, &access.program->ops[index]};
-  const OpFacts& facts = state->ops[index];
-  Turn turn;
-  turn.op = op.op;
-  turn.kind = facts.kind;
-  turn.step = state->next_step[index]++;
-  turn.row = turn.step;
-  if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
-  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, member.index, member.count);
-  const bool is_private = member.own_memory != nullptr && !facts.accumulates;
-  turn.own_memory = is_private ? member.own_memory : access.scratch + op.op->memory_offset;
-  return turn;
-}
-
-void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
-  const OpView op{access->program, turn.op};
-  access->share = turn.share;
-  access->own_memory = turn.own_memory;
-  turn.kind->run(op, *access, kernels, turn.step);
-  if (turn.row >= 0) WritePadding(*access, op.output(), turn.row);
 }
 
 namespace {

@@ -13,8 +13,6 @@ Range PartOf(Range range, int member, int members) {
           static_cast<int32_t>(range.first + size * (member + 1) / members)};
 }
 
-Range AllChannels(const OpView& op) { return {0, static_cast<int32_t>(op.output().channels)}; }
-
 // Whole blocks of channels, the last one as far as it goes.
 Range BlocksOf(const OpView& op, int member, int members) {
   const int32_t channels = static_cast<int32_t>(op.output().channels);
@@ -31,8 +29,7 @@ Division DivisionOf(const OpView& op, const Kind& kind, Range window, int member
   return kind.splits_channels(op) ? Division::kChannels : Division::kNone;
 }
 
-Share ShareOf(const OpView& op, const Kind& kind, Range window, int member, int members) {
-  if (members == 1) return {window, AllChannels(op)};
+Share ShareAmong(const OpView& op, const Kind& kind, Range window, int member, int members) {
   switch (DivisionOf(op, kind, window, members)) {
     case Division::kColumns:
       return {PartOf(window, member, members), AllChannels(op)};

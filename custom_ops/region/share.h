@@ -11,8 +11,14 @@ enum class Division { kColumns, kChannels, kNone };
 // By columns where each member gets enough of them, else by output channels if the kind can; else one does it all.
 Division DivisionOf(const OpView& op, const Kind& kind, Range window, int members);
 
+inline Range AllChannels(const OpView& op) { return {0, static_cast<int32_t>(op.output().channels)}; }
+
+Share ShareAmong(const OpView& op, const Kind& kind, Range window, int member, int members);
+
 // What a member computes of the rows of an op whose output has this window; empty if the others do it all.
-Share ShareOf(const OpView& op, const Kind& kind, Range window, int member, int members);
+inline Share ShareOf(const OpView& op, const Kind& kind, Range window, int member, int members) {
+  return members == 1 ? Share{window, AllChannels(op)} : ShareAmong(op, kind, window, member, members);
+}
 
 }  // namespace fmtc::region
 

@@ -5,6 +5,7 @@
 #include "region/kind.h"
 #include "region/region.h"
 #include "region/rows.h"
+#include "region/share.h"
 
 namespace fmtc::region {
 
@@ -27,10 +28,37 @@ struct Turn {
   uint8_t* own_memory;
 };
 
-Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state);
+inline Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state) {
+  const OpView op{access.program, &access.program->ops[index]};
+  const OpFacts& facts = state->ops[index];
+  Turn turn;
+  turn.op = op.op;
+  turn.kind = facts.kind;
+  turn.step = state->next_step[index]++;
+  turn.row = turn.step;
+  if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
+  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, member.index, member.count);
+  const bool is_private = member.own_memory != nullptr && !facts.accumulates;
+  turn.own_memory = is_private ? member.own_memory : access.scratch + op.op->memory_offset;
+  return turn;
+}
+
+// Padding columns [first, end) of a row, those channels that are the share's and, behind the last, the pixel's end.
+void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end);
 
 // The step's work, and the padding columns of a row that reaches the tensor's sides.
-void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access);
+inline void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
+  const OpView op{access->program, turn.op};
+  access->share = turn.share;
+  access->own_memory = turn.own_memory;
+  turn.kind->run(op, *access, kernels, turn.step);
+  if (turn.row < 0) return;
+  const TensorRecord& output = op.output();
+  const Range columns = turn.share.columns;
+  const int32_t left = output.left, right = output.right, width = static_cast<int32_t>(output.width);
+  if (left > 0 && columns.first == 0) WritePixels(*access, output, turn.row, -left, 0);
+  if (right > 0 && columns.end == width) WritePixels(*access, output, turn.row, width, width + right);
+}
 
 }  // namespace fmtc::region
 

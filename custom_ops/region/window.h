@@ -7,12 +7,33 @@
 
 namespace fmtc::region {
 
+// Rows or columns.
+struct WindowAxis {
+  int32_t kernel, stride, dilation, padding;
+
+  static WindowAxis OfRows(const WindowParameters& w) { return {w.kernel_rows, w.row_stride, w.row_dilation, w.above}; }
+  static WindowAxis OfColumns(const WindowParameters& w) {
+    return {w.kernel_columns, w.column_stride, w.column_dilation, w.left};
+  }
+};
+
 // Whether every row and column of the output has a window that meets the input.
 bool FitsWindow(const WindowParameters& window, const TensorRecord& input, const TensorRecord& output);
 
-// Rows and columns under windows, also those outside the input; empty where numbers overflow.
-Range RowsUnder(const WindowParameters& window, int32_t output_row);
-Range ColumnsUnder(const WindowParameters& window, Range output_columns);
+// What lies under the windows of [first, end), also outside the input; empty where numbers overflow.
+inline Range Under(const WindowAxis& axis, int64_t first, int64_t end) {
+  const int64_t from = first * axis.stride - axis.padding;
+  const int64_t to = (end - 1) * axis.stride - axis.padding + (int64_t{axis.kernel} - 1) * axis.dilation + 1;
+  if (to > INT32_MAX) return {0, 0};
+  return {static_cast<int32_t>(from), static_cast<int32_t>(to)};
+}
+
+inline Range RowsUnder(const WindowParameters& window, int32_t output_row) {
+  return Under(WindowAxis::OfRows(window), output_row, int64_t{output_row} + 1);
+}
+inline Range ColumnsUnder(const WindowParameters& window, Range output_columns) {
+  return Under(WindowAxis::OfColumns(window), output_columns.first, output_columns.end);
+}
 
 inline Range Clip(Range range, uint32_t size) {
   const int32_t end = static_cast<int32_t>(size);

@@ -162,7 +162,11 @@ flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
 flags.DEFINE_bool("dry_run", False, "Do everything but write; prints the table and every skipped feature map.")
 flags.DEFINE_bool("json", False, "Print the report as JSON to stdout instead of the table.")
 flags.DEFINE_integer(
-    "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
+    "num_threads",
+    None,
+    "How many threads run the model, where maps are coded in as many interpreters as memory allows (default: one for "
+    "each processor). The results are the same.",
+    lower_bound=1,
 )
 flags.DEFINE_string("restore", None, "Takes the ops out of this converted model again.")
 flags.DEFINE_bool("demo", False, "Converts a small bundled network in all ways and measures it; writes nothing.")

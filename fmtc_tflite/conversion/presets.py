@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.paper_preset import convert_paper
 from fmtc_tflite.conversion.pipeline import convert_default
@@ -12,6 +13,7 @@ from fmtc_tflite.inference.input_shapes import fix_input_shapes
 from fmtc_tflite.types import ConvertOptions
 
 
+@one_blas_thread()
 def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult:
     """Converts a model's bytes as the options say.
 

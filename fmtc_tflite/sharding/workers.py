@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.errors import FmtcError, UnsupportedModelError
 from fmtc_tflite.supervision import CRASHES, HOW_TO_GO_ON, die_with, noted_models
 
@@ -158,6 +159,7 @@ def _cause(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
+@one_blas_thread()
 def _serve(connection: Connection, parent: int) -> None:
     """A worker's life: the work comes in, then shards; (result, None) or (None, error) go out, until the pipe ends."""
     die_with(parent)

@@ -21,13 +21,14 @@ FOREIGN_FLAGS = {
     *("--external_delegate_path", "--runner", "--direct_running_mode", "--direct_num_workers", "--flink_master"),
     *("--spark_master_url", "--parallelism", "--environment_type", "--environment_config", "--temp_location"),
     *("--project", "--region", "--sdk_container_image", "--requirements_file", "--build", "--test-dir", "--verbose"),
-    *("--no-deps", "--help", "--raw", "--network", "--target"),
+    *("--no-deps", "--help", "--raw", "--network", "--target", "--only"),
 }
 TOOLS = (
     "fmtc-convert",
     "fmtc-eval",
     "fmtc-profile",
-    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "bench_regions", "dump_maps")),
+    *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "bench_regions")),
+    *(f"tools/{t}.py" for t in ("count_spills", "dump_maps")),
 )
 
 

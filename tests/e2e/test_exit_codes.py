@@ -58,7 +58,7 @@ HELPFUL = [
     "fmtc-profile",
     "fmtc-eval",
     *(f"tools/{name}.py" for name in ("bench_latency", "bench_memory", "bench_regions", "draw_before_after")),
-    *(f"tools/{name}.py" for name in ("dump_maps", "region_arena")),
+    *(f"tools/{name}.py" for name in ("count_spills", "dump_maps", "region_arena")),
     *(f"tools/{name}.py" for name in ("eval_accuracy", "make_golden_vectors", "rate_accuracy")),
 ]
 

@@ -124,7 +124,8 @@ def test_needs_little(model_path: Path) -> None:
         "import sys\n"
         "import fmtc_tflite\n"
         "fmtc_tflite.load_interpreter(sys.argv[1]).allocate_tensors()\n"
-        "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('PIL', 'flatbuffers', 'absl', 'tqdm')\n"
+        "others = ('PIL', 'flatbuffers', 'absl', 'threadpoolctl', 'tqdm')\n"
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] in others\n"
         "      or m.startswith('fmtc_tflite.') or 'schema' in m))\n"
     )
     result = subprocess.run(

@@ -21,11 +21,12 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "text": (set(), set()),
     "progress": (set(), {"tqdm"}),
     "rendering": (set(), set()),
+    "blas": (set(), {"numpy", "threadpoolctl"}),
     "coding": (set(), {"numpy"}),
     "graph": (set(), {"numpy", "flatbuffers", SCHEMA}),
     "supervision": (set(), set()),
     "runtime": ({"supervision"}, {"numpy"} | INTERPRETERS),
-    "sharding": ({"files", "supervision"}, {"numpy"}),
+    "sharding": ({"blas", "files", "supervision"}, {"numpy"}),
     "memory": ({"coding", "files", "graph"}, {"numpy", "tomli"}),
     "regions": ({"coding", "graph", "memory"}, {"numpy"}),
     "data": ({"graph"}, {"numpy", "PIL"}),
@@ -45,7 +46,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "conversion": (
         {
-            *("calibration", "coding", "data", "fidelity", "files", "graph", "inference", "memory", "progress"),
+            *("blas", "calibration", "coding", "data", "fidelity", "files", "graph", "inference", "memory", "progress"),
             *("regions", "rendering", "runtime"),
         },
         {"numpy"},
@@ -54,13 +55,14 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"conversion", "data", "evaluation", "graph", "inference", "progress", "rendering", "sharding"},
         {"numpy"},
     ),
-    "beam": ({"", "calibration", "data", "evaluation", "graph", "sharding"}, {"numpy", "apache_beam"}),
+    "beam": ({"", "blas", "calibration", "data", "evaluation", "graph", "sharding"}, {"numpy", "apache_beam"}),
     "keras": (
         {"conversion", "data", "files", "graph", "inference"},
         {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},
     ),
     "api": (
         {
+            "blas",
             "comparison",
             "conversion",
             "evaluation",

@@ -1,6 +1,4 @@
-// Pixels of 1 to 4 bytes that become pixels of 4, and the other way round, by shuffles of 16 bytes. Included by
-// sums_*-inl.h. Return how many pixels they have moved: reads and writes are of 16 bytes, the last ones of which come
-// again.
+// Pixels of 1 to 4 bytes that become pixels of 4, by shuffles of 16 bytes. Included by sums_*-inl.h.
 #ifndef FMTC_REGION_KERNELS_PIXELS_INL_H_
 #define FMTC_REGION_KERNELS_PIXELS_INL_H_
 
@@ -9,7 +7,7 @@ namespace {
 
 constexpr int32_t kShuffledPixels = 4;
 
-// Of the last pixel only its channels are there to be read.
+// Returns how many pixels it has moved. Of the last pixel only its channels are there to be read.
 FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
   alignas(16) uint8_t places[16];
   for (int32_t i = 0; i < 16; ++i) places[i] = static_cast<uint8_t>(i / 4 * in_bytes + i % 4);
@@ -17,19 +15,6 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   int32_t x = 0;
   for (; (columns - x - 1) * in_bytes + channels >= 16; x += kShuffledPixels) {
     WholeBlock().Store(out + x * 4, Shuffled(WholeBlock().Load(in + x * in_bytes), index));
-  }
-  return x;
-}
-
-FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
-  alignas(16) uint8_t places[16] = {};
-  for (int32_t i = 0; i < kShuffledPixels * out_bytes; ++i) {
-    places[i] = static_cast<uint8_t>(i / out_bytes * 4 + i % out_bytes);
-  }
-  const Bytes16 index = WholeBlock().Load(places);
-  int32_t x = 0;
-  for (; (columns - x) * out_bytes >= 16; x += kShuffledPixels) {
-    WholeBlock().Store(out + x * out_bytes, Shuffled(WholeBlock().Load(in + x * 4), index));
   }
   return x;
 }

@@ -237,8 +237,8 @@ struct Table256 {
   }
 };
 
-// Pixels of 1 to 4 bytes that become pixels of 4, and the other way round. Return how many pixels they have moved.
-// Of the last pixel only its channels are there to be read.
+// Pixels of 1 to 4 bytes that become pixels of 4. Returns how many it has moved. Of the last pixel only its channels
+// are there to be read.
 FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
   constexpr int32_t kPixels = 16;
   const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -254,17 +254,6 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   const __m512i bytes = _mm512_permutexvar_epi8(index, _mm512_maskz_loadu_epi8(last, in + x * in_bytes));
   _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
   return columns;
-}
-FMTC_INLINE int32_t NarrowPixels(const uint8_t* in, int32_t columns, uint8_t* out, int32_t out_bytes) {
-  constexpr int32_t kPixels = 16;
-  const __mmask64 kept = 0x1111111111111111u * ((1u << out_bytes) - 1);
-  const __mmask64 written = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>(kPixels * out_bytes));
-  int32_t x = 0;
-  for (; x + kPixels <= columns; x += kPixels) {
-    const __m512i bytes = _mm512_loadu_si512(in + x * 4);
-    _mm512_mask_storeu_epi8(out + x * out_bytes, written, _mm512_maskz_compress_epi8(kept, bytes));
-  }
-  return x;
 }
 
 }  // namespace
