@@ -25,6 +25,7 @@ from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.inference.parallel import in_parallel, num_parallel
 from fmtc_tflite.progress import progress
 
 _LEAST_PROBABILITY = 1e-3  # below it, the resolution of quantized probabilities is what counts
@@ -63,10 +64,14 @@ def measure_sensitivities(
     Returns:
       For each site; None where an operator on the way to the output has no known gradient.
     """
-    meter = SensitivityMeter(file, sites, output_kind, seed, num_threads)
-    for position, sample in enumerate(progress(samples, "sensitivities")):
-        meter.add(position, sample)
-    return [sums.result() for sums in meter.sums]
+    count = num_parallel(file.model, num_threads)
+    meters = [SensitivityMeter(file, sites, output_kind, seed, num_threads) for _ in range(count)]
+    numbered = enumerate(progress(samples, "sensitivities"))
+    for _ in in_parallel(meters, numbered, lambda meter, item: meter.add(*item)):
+        pass
+    for meter in meters[1:]:
+        meters[0].merge(meter)
+    return [sums.result() for sums in meters[0].sums]
 
 
 def gradient_stops(
@@ -140,6 +145,11 @@ class SensitivityMeter:
             gradient = self._backward.gradients.get(site.tensor)
             if gradient is not None and gradient.ndim == 4:
                 sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
+
+    def merge(self, other: SensitivityMeter) -> None:
+        """Adds what another meter of the same sites has summed up."""
+        for own, sums in zip(self.sums, other.sums, strict=True):
+            own.merge(sums)
 
 
 class _Backward:

@@ -28,6 +28,7 @@ from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.data.opening import Dataset
 from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.parallel import in_parallel, num_parallel
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
 
@@ -119,9 +120,13 @@ def with_levels(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
         trial = FidelityTrial(source.file, list(samples.evenly(count)), options.output_kind, options.num_threads)
-        for i in progress(missing, "levels"):
-            treated, cost = runs[i]
-            yield {"fidelity": np.array(_run_alone(trial, source, treated, statistics, cost))}
+        workers = range(num_parallel(source.file.model, options.num_threads))
+        one_runner = len(workers) > 1
+        yield from in_parallel(
+            workers,
+            (runs[i] for i in progress(missing, "levels")),
+            lambda _, run: {"fidelity": np.array(_run_alone(trial, source, run[0], run[1], statistics, one_runner))},
+        )
 
     runs = [(searched[0], target / 50), *((m, target) for m in searched)]
     parameters = [_level_parameters(source, m.site, cost, samples.evenly(count)) for m, cost in runs]
@@ -157,12 +162,13 @@ def _run_alone(
     trial: FidelityTrial,
     source: Source,
     treated: TreatedMap,
-    statistics: Mapping[Site, Statistics],
     cost: float,
+    statistics: Mapping[Site, Statistics],
+    one_runner: bool,
 ) -> float:
     """Measured cost with one map coded alone by its steps, as coarsely as the expected cost allows."""
     alone = replace(treated, choices=treated.choices[:1], fold_source=None)
     others = {m.site: m.skipped("left out") for m in source.maps}
     maps = [alone if site is treated.site else other for site, other in others.items()]
     codings = quantize(maps, statistics, weight_for_cost(treated.choices[0], cost))
-    return trial.measure(build_converted(source.file.content, codings)).mean
+    return trial.measure(build_converted(source.file.content, codings), one_runner=one_runner).mean
