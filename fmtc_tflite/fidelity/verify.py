@@ -16,7 +16,7 @@ from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.inference.parallel import in_parallel, num_processors, open_runners
+from fmtc_tflite.inference.parallel import in_parallel, num_at_once, open_runners
 from fmtc_tflite.progress import progress
 
 Sample = Mapping[str, np.ndarray]
@@ -157,7 +157,7 @@ def compare(
     meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
     first_values, vary = list[np.ndarray](), False
-    workers = range(min(num_processors(num_threads), 2))
+    workers = range(min(num_at_once(original.model, num_threads), 2))
 
     def run_both(sample: Sample) -> Iterable[list[np.ndarray]]:
         return in_parallel(workers, range(2), lambda _, side: _run_and_read(runners[side], sample, sources[side]))

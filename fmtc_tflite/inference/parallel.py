@@ -19,38 +19,42 @@ from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.memory_need import activation_bytes
 from fmtc_tflite.inference.model_runner import ModelRunner
 
-_ACTIVATION_BYTES = 100 << 20  # of all interpreters together
+_MOST_BYTES = 100 << 20  # activations of all interpreters together
+_LEAST_BYTES = 2 << 20  # smaller models run for less time than Python needs to hand its lock over
 
 Worker = TypeVar("Worker")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def num_processors(num_threads: int | None) -> int:
-    """How much may be done at once: --num_threads, or as many processors as this process may use."""
-    return num_threads or len(os.sched_getaffinity(0))
+def num_at_once(model: Model, num_threads: int | None) -> int:
+    """How many runs of a model may go on at once: --num_threads, None meaning the processors that this process may use.
+
+    One where runs are short.
+    """
+    return 1 if _activation_bytes(model) < _LEAST_BYTES else num_threads or len(os.sched_getaffinity(0))
 
 
 def num_parallel(model: Model, num_threads: int | None) -> int:
-    """How many interpreters of a model should run at once.
+    """How many interpreters of one model should share samples: `num_at_once`, as far as memory allows.
 
-    One for each of `num_processors`, as far as memory allows; a model that keeps state from one sample to the next
-    takes them in order, so one.
+    One where a model keeps state from one sample to the next, and takes them in order.
     """
     if keeps_state(model):
         return 1
-    need = max((activation_bytes(graph, keeps_all_tensors=True) for graph in model.subgraphs), default=0)
-    return max(min(num_processors(num_threads), _ACTIVATION_BYTES // max(need, 1)), 1)
+    return max(min(num_at_once(model, num_threads), _MOST_BYTES // max(_activation_bytes(model), 1)), 1)
 
 
-def open_runners(
-    file: ModelFile, num_threads: int | None = None, subgraph_index: int = 0, like: ModelRunner | None = None
-) -> list[ModelRunner]:
+def _activation_bytes(model: Model) -> int:
+    return max((activation_bytes(graph, keeps_all_tensors=True) for graph in model.subgraphs), default=0)
+
+
+def open_runners(file: ModelFile, num_threads: int | None = None, like: ModelRunner | None = None) -> list[ModelRunner]:
     """As many runners of a model as should run at once; they share the threads. See ModelRunner."""
     count = num_parallel(file.model, num_threads)
     own = num_threads if num_threads is None else max(num_threads // count, 1)
-    first = ModelRunner(file, subgraph_index, own, like=like)
-    return [first, *(ModelRunner(file, subgraph_index, own, like=first) for _ in range(count - 1))]
+    first = ModelRunner(file, num_threads=own, like=like)
+    return [first, *(ModelRunner(file, num_threads=own, like=first) for _ in range(count - 1))]
 
 
 def in_parallel(

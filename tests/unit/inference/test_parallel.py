@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from importlib import resources
 from itertools import count, islice
 from math import prod
+from pathlib import Path
 
 import pytest
 
+from fmtc_tflite import api
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.inference import parallel
 from fmtc_tflite.inference.parallel import in_parallel, num_parallel
+from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 from streaming_models import streaming
 
 
@@ -70,18 +73,42 @@ def demo() -> Model:
     return load_model((resources.files("fmtc_tflite") / "demo" / "demo_int8.tflite").read_bytes())
 
 
+@pytest.fixture
+def _small_models_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_LEAST_BYTES", 0)
+
+
+def test_short_runs_need_one_interpreter(demo: Model) -> None:
+    assert num_parallel(demo, 7) == 1
+
+
+@pytest.mark.usefixtures("_small_models_too")
 def test_threads_share_out_interpreters(demo: Model) -> None:
     assert [num_parallel(demo, n) for n in (1, 2, 7)] == [1, 2, 7]
     assert num_parallel(demo, None) >= 1
 
 
+@pytest.mark.usefixtures("_small_models_too")
 def test_memory_bounds_them(demo: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     need = sum(prod(t.shape) * t.dtype.itemsize for t in demo.subgraphs[0].tensors if t.data is None and t.dtype)
-    monkeypatch.setattr(parallel, "_ACTIVATION_BYTES", 3 * need)
+    monkeypatch.setattr(parallel, "_MOST_BYTES", 3 * need)
     assert num_parallel(demo, 7) == 3
-    monkeypatch.setattr(parallel, "_ACTIVATION_BYTES", need - 1)
+    monkeypatch.setattr(parallel, "_MOST_BYTES", need - 1)
     assert num_parallel(demo, 7) == 1
 
 
+@pytest.mark.usefixtures("_small_models_too")
+def test_a_conversion_gives_the_same_bytes_on_any_number_of_threads() -> None:
+    folder = resources.files("fmtc_tflite") / "demo"
+    data = CalibrationOptions(Path(str(folder / "demo_samples.npz")), num_samples=12)
+
+    def converted(num_threads: int) -> bytes:
+        options = ConvertOptions(data, execution="ops", include="op:0,2,4", num_threads=num_threads)
+        return api.convert(str(folder / "demo_int8.tflite"), options=options, dry_run=True).content
+
+    assert converted(1) == converted(3)
+
+
+@pytest.mark.usefixtures("_small_models_too")
 def test_state_needs_one_interpreter() -> None:
     assert num_parallel(load_model(streaming()), 4) == 1
