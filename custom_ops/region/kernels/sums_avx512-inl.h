@@ -107,15 +107,17 @@ struct Packed {
   // Those of pixels of so many sums each, `count` pixels.
   template <int kSums>
   FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
-    if constexpr (kSums == 2) {
+    if constexpr (kSums == 4) {
+      Store(p);
+    } else if constexpr (kSums == 2) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(v));
       if (count < 2) return;
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + pixel_bytes), _mm512_extracti64x4_epi64(v, 1));
     } else {
       Bytes16 pieces[kPackSums];
       Split(pieces);
-      FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
-        if (i < count) WholeBlock().Store(p + i * pixel_bytes, pieces[i]);
+      FMTC_UNROLL for (int i = 0; i < kPackSums / kSums * kSums; ++i) {
+        if (i < count * kSums) WholeBlock().Store(p + i / kSums * pixel_bytes + i % kSums * kChannelBlock, pieces[i]);
       }
     }
   }
@@ -128,8 +130,12 @@ struct Packed {
 };
 
 // Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each.
-constexpr int kTileColumns = 8;
-constexpr int kTileBlocks = 2;
+// A tile has as many sums as keep the unit busy until the first one's product is there, and short rows get there with
+// more blocks side by side.
+constexpr int kTileBlocks = 4;
+constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 8 : 6; }
+constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
+constexpr int kBlocksOfColumn = 8;  // where there is one column only
 
 struct StepValues {
   __m512i v;
