@@ -149,9 +149,14 @@ struct StepWeights {
   static FMTC_INLINE StepWeights Load(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
 };
 
-FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x.v), "v"(w.v));
+// For the intrinsic GCC 12 moves sums from one register to another and back.
+FMTC_INLINE Sums AddDotProducts(Sums sums, __m512i x, __m512i w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x), "v"(w));
   return sums;
+}
+
+FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
+  return AddDotProducts(sums, x.v, w.v);
 }
 
 // Sums of bytes.
@@ -224,7 +229,7 @@ struct RowsWeights {
 };
 
 FMTC_INLINE Sums AddProducts(Sums sums, const RowsValues& x, const RowsWeights& w) {
-  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+  return AddDotProducts(sums, x.v, w.v);
 }
 
 // A table of a byte for each byte.
