@@ -84,10 +84,12 @@ FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<ch
 constexpr int kPackSums = 4;
 
 struct ByteRange {
+  bool is_whole;  // zero point 0 and all bytes, as behind a ReLU: packing does it
   __m512i zero, low, high;
 
   explicit FMTC_INLINE ByteRange(const OutputRange& range)
-      : zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
+      : is_whole(range.zero == 0 && range.low == 0 && range.high == 255),
+        zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
         low(_mm512_set1_epi8(static_cast<char>(range.low))),
         high(_mm512_set1_epi8(static_cast<char>(range.high))) {}
 };
@@ -97,9 +99,10 @@ struct Packed {
 
   // Every step saturates, so that what is beyond 16 bits comes out as the end of the range that it is beyond.
   FMTC_INLINE Packed(const Sums (&s)[kPackSums], const ByteRange& range) {
-    const __m512i front = _mm512_adds_epi16(_mm512_packs_epi32(s[0].v, s[1].v), range.zero);
-    const __m512i back = _mm512_adds_epi16(_mm512_packs_epi32(s[2].v, s[3].v), range.zero);
-    const __m512i bytes = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(front, back), range.low), range.high);
+    __m512i front = _mm512_packs_epi32(s[0].v, s[1].v), back = _mm512_packs_epi32(s[2].v, s[3].v);
+    if (!range.is_whole) front = _mm512_adds_epi16(front, range.zero), back = _mm512_adds_epi16(back, range.zero);
+    __m512i bytes = _mm512_packus_epi16(front, back);
+    if (!range.is_whole) bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, range.low), range.high);
     v = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
   }
   // All bytes, one sum's behind the other's.
