@@ -49,6 +49,7 @@ class _Note:
 
 _note: _Note | None = None
 _models: list[str] = []
+_doing: list[str] = []  # what runtimes are at, in all threads
 _waiting: list[int] = []  # signals that came before anyone could handle them
 
 Handler = Callable[[int, FrameType | None], object]
@@ -77,11 +78,15 @@ def foreign_code(runtime: str, doing: str) -> Iterator[None]:
         yield
         return
     models = noted_models()
-    _note.write(f"{models}: the runtime {runtime} crashed when {doing} it")
+    crash = f"{models}: the runtime {runtime} crashed when {doing} it"
+    _doing.append(crash)
+    _note.write(crash)
     try:
         yield
     finally:
-        _note.write(f"{models}: the process crashed after the runtime {runtime} was {doing} it")
+        _doing.remove(crash)
+        after = f"{models}: the process crashed after the runtime {runtime} was {doing} it"
+        _note.write(next(iter(_doing[-1:]), after))
 
 
 def supervised(work: Callable[[], int]) -> int:

@@ -112,7 +112,7 @@ class GraphBuilder:
         """Adds a tensor; integers of 8 and 16 bits and int32 constants are quantized, several scales mean axis 0."""
         scales = np.atleast_1d(np.array(scale, np.float32))
         quantization = None
-        if dtype in ("INT8", "UINT8", "INT16") or (dtype == "INT32" and data is not None and scales.all()):
+        if dtype in ("INT4", "INT8", "UINT8", "INT16") or (dtype == "INT32" and data is not None and scales.all()):
             zero_points = np.full(len(scales), zero_point, np.int64)
             quantization = schema.QuantizationParametersT(scale=scales, zeroPoint=zero_points)
         self.subgraph.tensors.append(

@@ -39,6 +39,7 @@ flags.DEFINE_string("objdump", "objdump", "Disassembler, such as aarch64-linux-g
 flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
+_MOST_SHOWN = 5  # of what is wrong
 _ARCHIVE = re.compile(r"^In archive (?:.*/)?(?:lib)?(.+)\.a:$")
 _FORMAT = re.compile(r"(?:.*/)?(.+?):\s+file format elf64-(x86-64|littleaarch64)$")
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
@@ -283,8 +284,9 @@ def check(rows: Sequence[Kernel], limits: dict[str, dict[str, int]], source: str
     ]
     faults += [f"{name} in {file} has a limit and no loop" for file, name in allowed if (file, name) not in found]
     if faults:
+        shown = faults[:_MOST_SHOWN] + [f"and {len(faults) - _MOST_SHOWN} more"] * (len(faults) > _MOST_SHOWN)
         raise VerificationError(
-            f"{'; '.join(faults)}. Keep fewer values alive in the loop, or write {source} anew with --write_limits"
+            f"{'; '.join(shown)}. Keep fewer values alive in the loop, or write {source} anew with --write_limits"
         )
 
 

@@ -28,7 +28,7 @@ const char* StatusMessage(Status status) {
       return "out of memory";
     case Status::kCpuLevel:
       return "FMTC_CPU_LEVEL asks for instructions that this processor or build lacks; unset it or set scalar, neon, "
-             "neon_dotprod, avx2 or avx512";
+             "neon_dotprod, avx2, avx_vnni or avx512";
     case Status::kSideInfoUnsupported:
       return "side information has matrices (KLT), which this small build leaves out; convert without them";
     case Status::kProgramTruncated:

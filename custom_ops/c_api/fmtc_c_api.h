@@ -25,9 +25,9 @@ FMTC_EXPORT const char* fmtc_version(void);
 FMTC_EXPORT int32_t fmtc_abi_version(void);
 FMTC_EXPORT int32_t fmtc_format_version(void);
 FMTC_EXPORT const char* fmtc_status_message(int32_t status);
-/* The instructions in use, "scalar", "neon", "neon_dotprod", "avx2" or "avx512": the best that the processor has, or
- * what the environment variable FMTC_CPU_LEVEL forces. A forced level that cannot be had is returned, too; creating a
- * codec then fails. */
+/* The instructions in use, "scalar", "neon", "neon_dotprod", "avx2", "avx_vnni" or "avx512": the best that the
+ * processor has, or what the environment variable FMTC_CPU_LEVEL forces. A forced level that cannot be had is returned,
+ * too; creating a codec then fails. */
 FMTC_EXPORT const char* fmtc_cpu_level(void);
 
 /* A codec for maps [batch, height, width, channels], channels being told by the side information, which is copied.

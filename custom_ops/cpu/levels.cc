@@ -5,7 +5,9 @@
 
 #include "base/features.h"
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
@@ -28,9 +30,22 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("vpclmulqdq");
 }
 
+bool HasDotProducts() {
+  return HasAvxVnni() || (HasAvx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"));
+}
+
 bool HasVectors(CpuLevel level) {
   __builtin_cpu_init();
-  return level == CpuLevel::kAvx2 ? HasAvx2() : level == CpuLevel::kAvx512 && HasAvx512();
+  switch (level) {
+    case CpuLevel::kAvx2:
+      return HasAvx2();
+    case CpuLevel::kAvxVnni:
+      return HasDotProducts();
+    case CpuLevel::kAvx512:
+      return HasAvx512();
+    default:
+      return false;
+  }
 }
 
 #elif defined(__aarch64__)
@@ -74,7 +89,7 @@ CpuChoice Choose() {
 }  // namespace
 
 // In the order of CpuLevel.
-const char* const kCpuLevels[] = {"scalar", "neon", "neon_dotprod", "avx2", "avx512", nullptr};
+const char* const kCpuLevels[] = {"scalar", "neon", "neon_dotprod", "avx2", "avx_vnni", "avx512", nullptr};
 
 bool FindCpuLevel(const char* name, CpuLevel* level) {
   for (int i = 0; kCpuLevels[i] != nullptr; ++i) {
@@ -88,6 +103,17 @@ bool FindCpuLevel(const char* name, CpuLevel* level) {
 const CpuChoice& ChosenCpuLevel() {
   static const CpuChoice choice = Choose();
   return choice;
+}
+
+bool HasAvxVnni() {
+#if defined(__x86_64__)
+  constexpr unsigned kAvxVnni = 1 << 4;  // CPUID leaf 7, subleaf 1, EAX; built-ins of older compilers do not know it
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  __builtin_cpu_init();
+  return HasAvx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnni) != 0;
+#else
+  return false;
+#endif
 }
 
 bool HasArmCrc32() {

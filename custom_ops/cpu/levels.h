@@ -10,6 +10,7 @@ enum class CpuLevel {
   kNeon,         // which every aarch64 processor has
   kNeonDotprod,  // kNeon, and its dot products of bytes
   kAvx2,         // with BMI, BMI2, SSE4.2 and PCLMULQDQ
+  kAvxVnni,      // kAvx2, and dot products of bytes in vectors of 256 bits, of AVX-VNNI or AVX-512
   kAvx512,       // kAvx2, and AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ
 };
 
@@ -30,6 +31,9 @@ struct CpuChoice {
 
 // Made at the first call.
 const CpuChoice& ChosenCpuLevel();
+
+// AVX-VNNI: dot products of bytes as processors without AVX-512 have them.
+bool HasAvxVnni();
 
 // The CRC32 extension of aarch64.
 bool HasArmCrc32();

@@ -8,6 +8,7 @@
 
 #include "base/crc32c.h"
 #include "region/kernels/dispatch.h"
+#include "region/kernels/levels.h"
 #include "region/region.h"
 #include "region/team.h"
 #include "tests/expect.h"
@@ -15,13 +16,17 @@
 
 namespace fmtc::test {
 
-// Of every level that this machine has, plain C++ first.
+// Of every level that this machine has, in both encodings where it has them, plain C++ first.
 inline std::vector<const region::RowKernels*> AllRowKernels() {
   std::vector<const region::RowKernels*> all;
   for (const char* const* name = kCpuLevels; *name != nullptr; ++name) {
     CpuLevel level;
     if (FindCpuLevel(*name, &level)) all.push_back(&region::RowKernelsOf(level));
   }
+#if defined(__x86_64__)
+  CpuLevel level;
+  if (HasAvxVnni() && FindCpuLevel("avx512", &level)) all.push_back(&region::RowKernelsAvx512VlVnni());
+#endif
   return all;
 }
 

@@ -6,55 +6,120 @@ activation inputs. Rounding is passed through; what an activation or the integer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model_io import Op, Tensor
-from fmtc_tflite.graph.operators.constants import axes, paddings, real_values, strided_slices
+from fmtc_tflite.graph.operators.activation import quantize_limit, real_range
+from fmtc_tflite.graph.operators.constants import (
+    axes,
+    dequantized,
+    integers,
+    paddings,
+    quantization,
+    real_values,
+    strided_slices,
+)
 from fmtc_tflite.graph.operators.window import op_window, operand, result_of, window_form
-from fmtc_tflite.graph.sites import activation_range
-from fmtc_tflite.inference.model_runner import signed
 
 Read = Callable[[Tensor], np.ndarray]
 Gradients = Iterator[tuple[Tensor, np.ndarray]]
+
+# What these write lies among the values that they read: in the same quantization only an activation clips it.
+_KEEP_THE_RANGE = {
+    "AVERAGE_POOL_2D", "CONCATENATION", "MAX_POOL_2D", "MEAN", "PAD", "QUANTIZE", "RELU", "RELU6", "RESHAPE",
+    "RESIZE_BILINEAR", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE",
+}  # fmt: skip
+_FIT_THEIR_RANGE = {"LOGISTIC", "TANH"}  # kernels demand a scale that holds all of their values
 
 
 class _UnknownForm(Exception):
     """The op does something that its adjoint does not cover."""
 
 
-def clipped_gradient(op: Op, output: Tensor, gradient: np.ndarray, read: Read) -> np.ndarray:
-    """The gradient where the output's integer lies strictly within its range, else 0."""
-    if output.dtype not in (np.int8, np.uint8):
-        return gradient
-    lo, hi = activation_range(op, output)
-    q = signed(read(output))
-    return gradient * ((q > lo) & (q < hi))
+@dataclass(frozen=True)
+class Values:
+    """The values of a subgraph's tensors in one inference.
+
+    Attributes:
+      read: gives a tensor's integers (or floats) as they were computed.
+      computed_constants: see graph.computed_constants; weights may be among them.
+    """
+
+    read: Read
+    computed_constants: Collection[Tensor] = ()
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Whether the tensor is the same in every inference, so that it has no gradient."""
+        return (tensor.data is not None and not tensor.is_variable) or tensor in self.computed_constants
+
+    def real(self, tensor: Tensor) -> np.ndarray:
+        """Real values, float32. Raises ModelFormatError, see operators.constants, and for integers without a scale."""
+        if (tensor.dtype is None or tensor.dtype.kind != "f") and quantization(tensor) is None:
+            raise ModelFormatError(f"tensor {tensor.name!r} has integers without a scale")
+        return real_values(tensor) if tensor.data is not None else dequantized(self.read(tensor), tensor)
+
+    def weights(self, op: Op) -> np.ndarray:
+        """Weights that are constant, float32 of rank 4 or 2."""
+        tensor = operand(op, 1)
+        _require(self.is_constant(tensor))
+        return self.real(tensor)
 
 
-def input_gradients(op: Op, gradient: np.ndarray, read: Read) -> list[tuple[Tensor, np.ndarray]] | None:
+def input_gradients(op: Op, gradient: np.ndarray, values: Values) -> list[tuple[Tensor, np.ndarray]] | None:
     """Gradients for the op's activation inputs; None for an operator, or a form of one, that is not known here.
 
     Args:
       op: the operator.
-      gradient: float32, of the output's shape.
-      read: gives a tensor's integers as they were computed.
+      gradient: of its only output, float32 of the output's shape.
     """
     adjoint = _ADJOINTS.get(op.opcode)
-    if adjoint is None or gradient.shape != result_of(op).shape:
+    if adjoint is None or len(op.outputs) != 1 or gradient.shape != result_of(op).shape:
         return None
     try:
-        found = list(adjoint(op, gradient, read))
+        found = list(adjoint(op, gradient * _is_unclipped(op, values), values))
     except (_UnknownForm, ModelFormatError):
         return None
     return found if all(value.shape == tensor.shape for tensor, value in found) else None
 
 
-def _activation(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.data is None
+def _is_unclipped(op: Op, values: Values) -> np.ndarray | bool:
+    """Where the output lies strictly within what activation and integer range let through."""
+    output = result_of(op)
+    low, high = _limits(op, output)
+    if np.isinf(low) and np.isinf(high):
+        return True
+    found = values.read(output)
+    return (found > low) & (found < high)
+
+
+def _limits(op: Op, output: Tensor) -> tuple[float, float]:
+    """Limits of the output in the numbers that it holds; infinite where nothing is clipped."""
+    real, dtype = real_range(op), output.dtype
+    if real is None or dtype is None:
+        raise _UnknownForm
+    if dtype.kind not in "iu":
+        return real
+    scale, zero_point = output.scale, output.zero_point
+    if scale is None or zero_point is None:
+        raise _UnknownForm
+    ends = np.iinfo(dtype)
+    own = [quantize_limit(limit, scale, zero_point) if np.isfinite(limit) else None for limit in real]
+    low = float(ends.min if own[0] is None else max(own[0], ends.min))
+    high = float(ends.max if own[1] is None else min(own[1], ends.max))
+    if op.opcode in _FIT_THEIR_RANGE or (op.opcode in _KEEP_THE_RANGE and _keeps_quantization(op, output)):
+        return (low if low > ends.min else -np.inf), (high if high < ends.max else np.inf)
+    return low, high
+
+
+def _keeps_quantization(op: Op, output: Tensor) -> bool:
+    sources = _inputs(op) if op.opcode == "CONCATENATION" else [operand(op, 0)]
+    parameters = (output.dtype, output.scale, output.zero_point)
+    return all((t.dtype, t.scale, t.zero_point) == parameters for t in sources)
 
 
 def _inputs(op: Op) -> list[Tensor]:
@@ -90,19 +155,26 @@ class SlidingWindow:
         return slice(None), slice(self.ph, self.ph + self.shape[1]), slice(self.pw, self.pw + self.shape[2])
 
 
-def _conv(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_values(operand(op, 1))
-    _require(weights.ndim == 4 and weights.shape[0] == gradient.shape[3] and weights.shape[3:] == x.shape[3:])
+def _conv(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    """Groups of output channels read as many groups of input channels, in order."""
+    x, weights = operand(op, 0), values.weights(op)
+    _require(weights.ndim == len(x.shape) == 4 and weights.shape[0] == gradient.shape[3])
+    groups = x.shape[3] // max(weights.shape[3], 1)
+    _require(groups > 0 and weights.shape[3] * groups == x.shape[3] and weights.shape[0] % groups == 0)
     kernel = (weights.shape[1], weights.shape[2])
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
-    for a in range(kernel[0]):
-        for b in range(kernel[1]):
-            scatter.padded[scatter.tap(a, b)] += gradient @ weights[:, a, b, :]
+    outputs, inputs = weights.shape[0] // groups, weights.shape[3]
+    for group in range(groups):
+        own = slice(group * outputs, (group + 1) * outputs)
+        padded = scatter.padded[..., group * inputs : (group + 1) * inputs]
+        for a in range(kernel[0]):
+            for b in range(kernel[1]):
+                padded[scatter.tap(a, b)] += gradient[..., own] @ weights[own, a, b, :]
     yield x, scatter.padded[scatter.interior]
 
 
-def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_values(operand(op, 1))
+def _depthwise(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    x, weights = operand(op, 0), values.weights(op)
     _require(weights.ndim == 4 and weights.shape[0] == 1 and weights.shape[3] == gradient.shape[3])
     _require(len(x.shape) == 4 and weights.shape[3] % max(x.shape[3], 1) == 0)
     weights = weights[0]
@@ -114,8 +186,9 @@ def _depthwise(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     yield x, scatter.padded[scatter.interior]
 
 
-def _fully_connected(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    x, weights = operand(op, 0), real_values(operand(op, 1))
+def _fully_connected(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    x, weights = operand(op, 0), values.weights(op)
+    _require(getattr(op.options, "weightsFormat", 0) == 0)  # others are shuffled
     _require(weights.ndim == 2 and gradient.shape[-1:] == weights.shape[:1])
     found = gradient.reshape(-1, gradient.shape[-1]) @ weights
     _require(found.size == prod(x.shape))
@@ -131,26 +204,22 @@ def _reduced(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return (gradient.sum(summed, keepdims=True) if summed else gradient).reshape(shape)
 
 
-def _add(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _add(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    _require(len(_inputs(op)) == 2)
     for tensor, sign in zip(_inputs(op), (1.0, -1.0 if op.opcode == "SUB" else 1.0), strict=True):
-        if _activation(tensor):
+        if not values.is_constant(tensor):
             yield tensor, sign * _reduced(gradient, tensor.shape)
 
 
-def _mul(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
-    factors = [_real(t, read) for t in _inputs(op)]
+def _mul(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    _require(len(_inputs(op)) == 2)
+    factors = [values.real(t) for t in _inputs(op)]
     for tensor, other in zip(_inputs(op), factors[::-1], strict=True):
-        if _activation(tensor):
+        if not values.is_constant(tensor):
             yield tensor, _reduced(gradient * other, tensor.shape)
 
 
-def _real(tensor: Tensor, read: Read) -> np.ndarray:
-    if tensor.data is not None:
-        return real_values(tensor)
-    return (read(tensor).astype(np.float32) - (tensor.zero_point or 0)) * np.float32(tensor.scale or 1.0)
-
-
-def _mean(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _mean(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x = operand(op, 0)
     shape = list(x.shape)
     for axis in axes(op, len(shape)):
@@ -159,38 +228,44 @@ def _mean(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     yield x, np.broadcast_to(gradient.reshape(shape), x.shape) * np.float32(prod(shape) / max(prod(x.shape), 1))
 
 
-def _average_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _average_pool(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x, kernel = operand(op, 0), window_form(op).kernel
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
+    window = op_window(op)
+    rows, columns = (
+        np.array([axis.clipped(i)[1] - axis.clipped(i)[0] + 1 for i in range(axis.outputs)], np.float32)
+        for axis in (window.rows, window.columns)
+    )
+    share = gradient / (rows[:, None, None] * columns[:, None])  # padding does not count
     for a in range(kernel[0]):
         for b in range(kernel[1]):
-            scatter.padded[scatter.tap(a, b)] += gradient / (kernel[0] * kernel[1])
+            scatter.padded[scatter.tap(a, b)] += share
     yield x, scatter.padded[scatter.interior]
 
 
-def _max_pool(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _max_pool(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x, kernel = operand(op, 0), window_form(op).kernel
     output = result_of(op)
     scatter = SlidingWindow(op, x.shape, kernel, gradient.shape)
-    values = np.full(scatter.padded.shape, -np.inf, np.float32)
-    values[scatter.interior] = read(x)
-    largest, left = read(output).astype(np.float32), np.ones(gradient.shape, bool)
+    padded = np.full(scatter.padded.shape, -np.inf, np.float32)
+    padded[scatter.interior] = values.read(x)
+    largest, left = values.read(output).astype(np.float32), np.ones(gradient.shape, bool)
     for a in range(kernel[0]):
         for b in range(kernel[1]):
             tap = scatter.tap(a, b)
-            hit = left & (values[tap] == largest)
+            hit = left & (padded[tap] == largest)
             scatter.padded[tap] += gradient * hit
             left &= ~hit
     yield x, scatter.padded[scatter.interior]
 
 
-def _reshape(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _reshape(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x = operand(op, 0)
     _require(gradient.size == prod(x.shape))
     yield x, gradient.reshape(x.shape)
 
 
-def _pad(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _pad(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     pairs = paddings(op, gradient.ndim)
     yield (
         operand(op, 0),
@@ -198,7 +273,7 @@ def _pad(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     )
 
 
-def _strided_slice(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _strided_slice(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x, parts = operand(op, 0), strided_slices(op)
     if parts is None:
         raise _UnknownForm
@@ -208,14 +283,14 @@ def _strided_slice(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
     yield x, full
 
 
-def _concatenation(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _concatenation(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     axis = op.options.axis
     _require(all(-len(t.shape) <= axis < len(t.shape) == gradient.ndim for t in _inputs(op)))
     sizes = [t.shape[axis] for t in _inputs(op)]
     yield from zip(_inputs(op), np.split(gradient, np.cumsum(sizes)[:-1], axis), strict=True)
 
 
-def _resize_bilinear(op: Op, gradient: np.ndarray, read: Read) -> Gradients:
+def _resize_bilinear(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     x = operand(op, 0)
     _require(len(x.shape) == gradient.ndim == 4)
     rows, columns = (_interpolation(op, x.shape[i], gradient.shape[i]) for i in (1, 2))
@@ -239,7 +314,30 @@ def _interpolation(op: Op, size: int, new_size: int) -> np.ndarray:
     return matrix
 
 
-_ADJOINTS: dict[str, Callable[[Op, np.ndarray, Read], Gradients]] = {
+def _transpose(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    order = integers(op, 1)
+    _require(sorted(order) == list(range(gradient.ndim)))
+    yield operand(op, 0), gradient.transpose(np.argsort(order))
+
+
+def _elementwise(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
+    x = operand(op, 0)
+    yield x, gradient * _derivative(op, values.real(x))
+
+
+def _derivative(op: Op, x: np.ndarray) -> np.ndarray:
+    if op.opcode == "LOGISTIC":
+        small = np.exp(-np.abs(x))
+        return np.asarray(small / (1 + small) ** 2)
+    if op.opcode == "TANH":
+        return np.asarray(1 - np.tanh(x) ** 2)
+    if op.opcode == "LEAKY_RELU":
+        return np.where(x >= 0, np.float32(1), np.float32(op.options.alpha))
+    assert op.opcode == "HARD_SWISH"
+    return np.where(np.abs(x) < 3, (2 * x + 3) / 6, np.float32(1) * (x > 0))
+
+
+_ADJOINTS: dict[str, Callable[[Op, np.ndarray, Values], Gradients]] = {
     "ADD": _add,
     "AVERAGE_POOL_2D": _average_pool,
     "CONCATENATION": _concatenation,
@@ -247,6 +345,9 @@ _ADJOINTS: dict[str, Callable[[Op, np.ndarray, Read], Gradients]] = {
     "DEPTHWISE_CONV_2D": _depthwise,
     "DEQUANTIZE": _reshape,
     "FULLY_CONNECTED": _fully_connected,
+    "HARD_SWISH": _elementwise,
+    "LEAKY_RELU": _elementwise,
+    "LOGISTIC": _elementwise,
     "MAX_POOL_2D": _max_pool,
     "MEAN": _mean,
     "MUL": _mul,
@@ -259,4 +360,6 @@ _ADJOINTS: dict[str, Callable[[Op, np.ndarray, Read], Gradients]] = {
     "SQUEEZE": _reshape,
     "STRIDED_SLICE": _strided_slice,
     "SUB": _add,
+    "TANH": _elementwise,
+    "TRANSPOSE": _transpose,
 }

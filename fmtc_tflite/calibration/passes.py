@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner, signed
+from fmtc_tflite.inference.parallel import in_parallel, open_runners
 from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.library import NativeCodec
 
@@ -31,19 +33,25 @@ def visit_maps(
 ) -> int:
     """Calls `visit(i, value of tensors[i])` for every sample and tensor; returns the number of samples.
 
+    Samples may run side by side, so a tensor's values come in any order, but one at a time.
+
     Args:
       file: the original model.
       tensors: feature maps of one subgraph.
-      visit: gets the map as int8 or uint8 [N, H, W, C].
+      visit: gets the map as int8 or uint8 [N, H, W, C]; called in other threads.
       label: of the progress bar (stderr, only on a terminal).
     """
-    runner = ModelRunner(file, subgraph_index, num_threads)
-    count = 0
-    for sample in progress(samples, label):
+    locks = [Lock() for _ in tensors]
+
+    def run(runner: ModelRunner, sample: Sample) -> None:
         runner.run(sample)
-        for i, tensor in enumerate(tensors):
-            visit(i, runner.read(tensor))
-        count += 1
+        for i, (tensor, lock) in enumerate(zip(tensors, locks, strict=True)):
+            value = runner.read(tensor)
+            with lock:
+                visit(i, value)
+
+    runners = open_runners(file, num_threads, subgraph_index)
+    count = sum(1 for _ in in_parallel(runners, progress(samples, label), run))
     if count == 0:
         raise CalibrationError("no calibration samples; expected at least one")
     return count
@@ -113,7 +121,7 @@ def coded_sizes(
     samples: Iterable[Sample],
     num_threads: int | None = None,
 ) -> list[np.ndarray]:
-    """Payload bytes per batch item, rounded up, of each tensor: int64 [samples]."""
+    """Payload bytes per batch item, rounded up, of each tensor: int64 [samples], in any order."""
     sizes: list[list[int]] = [[] for _ in tensors]
     with _codecs(tensors, infos) as codecs:
 

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.calibration.adjoints import clipped_gradient, input_gradients
+from fmtc_tflite.calibration.adjoints import Values, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
 from fmtc_tflite.calibration.statistics import State
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource, find_fidelity_source
 from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
+from fmtc_tflite.graph.computed_constants import computed_constants
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Op, Tensor
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.inference.parallel import in_parallel, num_parallel
 from fmtc_tflite.progress import progress
 
 _LEAST_PROBABILITY = 1e-3  # below it, the resolution of quantized probabilities is what counts
@@ -62,10 +64,25 @@ def measure_sensitivities(
     Returns:
       For each site; None where an operator on the way to the output has no known gradient.
     """
-    meter = SensitivityMeter(file, sites, output_kind, seed, num_threads)
-    for position, sample in enumerate(progress(samples, "sensitivities")):
-        meter.add(position, sample)
-    return [sums.result() for sums in meter.sums]
+    count = num_parallel(file.model, num_threads)
+    meters = [SensitivityMeter(file, sites, output_kind, seed, num_threads) for _ in range(count)]
+    numbered = enumerate(progress(samples, "sensitivities"))
+    for _ in in_parallel(meters, numbered, lambda meter, item: meter.add(*item)):
+        pass
+    for meter in meters[1:]:
+        meters[0].merge(meter)
+    return [sums.result() for sums in meters[0].sums]
+
+
+def gradient_stops(
+    file: ModelFile, sample: Mapping[str, np.ndarray], output_kind: str, num_threads: int | None = None
+) -> list[Op]:
+    """The ops of the main subgraph through which no gradient is known, from the outputs backwards."""
+    runner = ModelRunner(file, num_threads=num_threads)
+    backward = _Backward(file.model, output_kind, runner)
+    runner.run(sample)
+    backward.run(np.random.default_rng(0))
+    return backward.stops
 
 
 class SensitivityStatistics:
@@ -129,44 +146,61 @@ class SensitivityMeter:
             if gradient is not None and gradient.ndim == 4:
                 sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
 
+    def merge(self, other: SensitivityMeter) -> None:
+        """Adds what another meter of the same sites has summed up."""
+        for own, sums in zip(self.sums, other.sums, strict=True):
+            own.merge(sums)
+
 
 class _Backward:
     """One backward pass after another over the main subgraph.
 
     Attributes:
-      gradients: by id of the tensor, with respect to its real values.
+      gradients: by tensor, with respect to its real values.
+      stops: ops whose gradient is not known, of the last pass; what they read has none.
     """
 
     def __init__(self, model: Model, output_kind: str, runner: ModelRunner) -> None:
         self._subgraph, self._runner = model.subgraphs[0], runner
+        self._values = Values(runner.read, computed_constants(self._subgraph))
         self._sources = [
             _differentiable(model, find_fidelity_source(model, output_kind, i))
             for i in range(len(self._subgraph.outputs))
         ]
         self.gradients: dict[Tensor, np.ndarray] = {}
+        self.stops: list[Op] = []
 
     def run(self, rng: np.random.Generator) -> None:
         """Computes the gradients for the sample that the runner has just run."""
-        self.gradients = {}
+        self.gradients, self.stops = {}, []
         unknown: set[Tensor] = set()
         for source in self._sources:
             start = _start(source, self._runner.read(source.tensor), rng)
             self.gradients[source.tensor] = self.gradients.get(source.tensor, 0) + start
         for op in reversed(self._subgraph.ops):
-            output = op.outputs[0] if op.outputs else None
-            if output is None or (output not in self.gradients and output not in unknown):
+            written = {t for t in op.outputs if t is not None}
+            if written and not written & (self.gradients.keys() | unknown):
                 continue
-            if output in unknown or not self._step(op, output):
-                unknown |= {t for t in op.inputs if t is not None}
+            is_cut = bool(written & unknown)
+            # What is written to a variable comes back in later steps.
+            if is_cut or not written or not self._step(op):
+                unknown |= (read := self._depending(op))
+                self.stops += [op] if read and not is_cut else []
         for tensor in unknown:
             self.gradients.pop(tensor, None)
 
-    def _step(self, op: Op, output: Tensor) -> bool:
-        gradient = clipped_gradient(op, output, self.gradients[output], self._runner.read)
-        found = input_gradients(op, gradient, self._runner.read)
+    def _depending(self, op: Op) -> set[Tensor]:
+        """What the op reads that a gradient could be of."""
+        return {t for t in op.inputs if t is not None and t.dtype is not None and not self._values.is_constant(t)}
+
+    def _step(self, op: Op) -> bool:
+        gradient = self.gradients.get(op.outputs[0]) if len(op.outputs) == 1 and op.outputs[0] is not None else None
+        found = None if gradient is None else input_gradients(op, gradient, self._values)
         if found is None:
             return False
         for tensor, value in found:
+            if self._values.is_constant(tensor):
+                continue
             earlier = self.gradients.get(tensor)
             self.gradients[tensor] = value if earlier is None else earlier + value
         return True

@@ -32,7 +32,7 @@ from fmtc_tflite.sharding.partial_results import describe_changes
 from fmtc_tflite.types import CalibrationOptions
 
 # To be raised whenever the layout changes, or what a stage measures under the same parameters.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _FORMAT = "fmtc-tflite calibration store"
 _HEADER = "header"
 _FLAG = "--calibration_store"

@@ -11,7 +11,7 @@ import numpy as np
 
 from fmtc_tflite.calibration import kept_statistics
 from fmtc_tflite.calibration.kept_statistics import Statistics
-from fmtc_tflite.calibration.sensitivity import Sensitivity
+from fmtc_tflite.calibration.sensitivity import Sensitivity, gradient_stops
 from fmtc_tflite.calibration.store import Arrays
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.choices import (
@@ -28,6 +28,7 @@ from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.data.opening import Dataset
 from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.inference.parallel import in_parallel, num_parallel
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import DEFAULT_MAX_KL, ConvertOptions
 
@@ -38,16 +39,21 @@ _LARGEST_CORRECTION = 8.0
 LEVELS = "levels"  # in the calibration store
 
 
-def with_choices(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics]) -> list[TreatedMap]:
+def with_choices(
+    source: Source, maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics]
+) -> tuple[list[TreatedMap], list[str]]:
     """Maps whose steps follow the search, with what transforms and steps cost in bits and, from gradients, in fidelity.
 
     Args:
       maps: the ones to search are all of the main subgraph.
       statistics: of the lossy maps.
+
+    Returns:
+      The maps, and a warning where no gradient reaches some of them.
     """
     options, searched = source.options, [m.site for m in maps if m.is_searched]
     if not searched:
-        return list(maps)
+        return list(maps), []
     found = kept_statistics.sensitivities(
         source.store,
         source.file,
@@ -58,10 +64,26 @@ def with_choices(source: Source, maps: Sequence[TreatedMap], statistics: Mapping
         options.num_threads,
     )
     known = dict(zip(searched, found, strict=True))
-    return [
+    treated = [
         replace(m, choices=_choices(m.site, statistics[m.site], known[m.site], options)) if m.site in known else m
         for m in maps
     ]
+    return treated, _missing_gradients(source, [site for site in searched if known[site] is None])
+
+
+def _missing_gradients(source: Source, sites: Sequence[Site]) -> list[str]:
+    """A line that says where gradients stop, and for which feature maps runs have to do instead."""
+    if not sites or "allocation" in source.options.disable:
+        return []
+    sample = next(iter(source.samples.build))
+    ops = gradient_stops(source.file, sample, source.options.output_kind, source.options.num_threads)
+    if not ops:  # what these maps lead to is not compared
+        return []
+    examples = {op.opcode: next((t.name for t in [*op.outputs, *op.inputs] if t is not None), "") for op in ops}
+    kinds = ", ".join(f"{kind} (such as at {name!r})" for kind, name in examples.items())
+    of_maps = f"{len(sites)} of the feature maps, such as {sites[-1].name!r}"
+    alone = f"runs alone tell what loss costs in {of_maps}, whose channels all count alike"
+    return [f"no gradient is known through {kinds}: {alone}"]
 
 
 def _choices(
@@ -73,7 +95,6 @@ def _choices(
     if "allocation" in options.disable:
         sensitivity = equal_sensitivity(site.tensor.shape[3])
     if sensitivity is None:
-        logging.info("%s: no gradient is known; runs alone give its sensitivity", site.name)
         sensitivity = unknown_sensitivity(values.histogram, centres)
     found = [step_choice(values.histogram, centres, site.activation_range, sensitivity, positions)]
     if not options.disable.isdisjoint({"channel_steps", "allocation"}):
@@ -99,9 +120,13 @@ def with_levels(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
         trial = FidelityTrial(source.file, list(samples.evenly(count)), options.output_kind, options.num_threads)
-        for i in progress(missing, "levels"):
-            treated, cost = runs[i]
-            yield {"fidelity": np.array(_run_alone(trial, source, treated, statistics, cost))}
+        workers = range(num_parallel(source.file.model, options.num_threads))
+        one_runner = len(workers) > 1
+        yield from in_parallel(
+            workers,
+            (runs[i] for i in progress(missing, "levels")),
+            lambda _, run: {"fidelity": np.array(_run_alone(trial, source, run[0], run[1], statistics, one_runner))},
+        )
 
     runs = [(searched[0], target / 50), *((m, target) for m in searched)]
     parameters = [_level_parameters(source, m.site, cost, samples.evenly(count)) for m, cost in runs]
@@ -137,12 +162,13 @@ def _run_alone(
     trial: FidelityTrial,
     source: Source,
     treated: TreatedMap,
-    statistics: Mapping[Site, Statistics],
     cost: float,
+    statistics: Mapping[Site, Statistics],
+    one_runner: bool,
 ) -> float:
     """Measured cost with one map coded alone by its steps, as coarsely as the expected cost allows."""
     alone = replace(treated, choices=treated.choices[:1], fold_source=None)
     others = {m.site: m.skipped("left out") for m in source.maps}
     maps = [alone if site is treated.site else other for site, other in others.items()]
     codings = quantize(maps, statistics, weight_for_cost(treated.choices[0], cost))
-    return trial.measure(build_converted(source.file.content, codings)).mean
+    return trial.measure(build_converted(source.file.content, codings), one_runner=one_runner).mean

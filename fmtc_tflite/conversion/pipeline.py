@@ -37,7 +37,7 @@ def convert_default(source: Source) -> ConversionResult:
     with source.store:
         statistics = _statistics(source)
         maps, warnings = _without_unfounded_klts(source.maps, statistics)
-        maps = with_choices(source, maps, statistics)
+        maps, stops = with_choices(source, maps, statistics)
         maps = with_levels(source, maps, statistics)
     coder = Coder(source, statistics)
     if source.options.objective == "arena":
@@ -45,7 +45,7 @@ def convert_default(source: Source) -> ConversionResult:
     found = search(coder, maps)
     outcome = meet_constraint(coder, found)
     verdict, own = _judge(coder, found, outcome)
-    return finish(source, outcome.codings, outcome.comparison, [*warnings, *found.warnings, *own], verdict)
+    return finish(source, outcome.codings, outcome.comparison, [*warnings, *stops, *found.warnings, *own], verdict)
 
 
 def _statistics(source: Source) -> Mapping[Site, Statistics]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.inference.parallel import in_parallel, num_at_once, open_runners
 from fmtc_tflite.progress import progress
 
 Sample = Mapping[str, np.ndarray]
@@ -69,25 +70,31 @@ class AccuracyTrial:
 
     def __init__(self, file: ModelFile, samples: Sequence[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
-        self._runner = ModelRunner(file, num_threads=num_threads)
-        self._original = self._ranks(file.model, self._runner)
+        runners = open_runners(file, num_threads)
+        self._runner = runners[0]
+        self._original = self._ranks(file.model, runners)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
-        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads, like=self._runner)
-        ranks = self._ranks(converted, runner)
+        runners = open_runners(ModelFile.of(converted), self._num_threads, like=self._runner)
+        ranks = self._ranks(converted, runners)
         return paired_difference(self._original, ranks).difference
 
-    def _ranks(self, model: Model, runner: ModelRunner) -> LabelRanks:
-        ranks = LabelRanks(self._labels.task.label_offset)
-        for sample, label in zip(self._samples, self._labels.values, strict=True):
-            runner.run(sample)
-            _add_rank(ranks, runner, model, self._labels.task, label)
+    def _ranks(self, model: Model, runners: Sequence[ModelRunner]) -> LabelRanks:
+        ranks, task = LabelRanks(self._labels.task.label_offset), self._labels.task
+        scores = in_parallel(runners, self._samples, lambda runner, sample: _scores(runner, sample, model, task))
+        for own, label in zip(scores, self._labels.values, strict=True):
+            ranks.add(own, [label])
         return ranks
 
 
-def _add_rank(ranks: LabelRanks, runner: ModelRunner, model: Model, task: Task, label: int) -> None:
-    ranks.add(task.scores(runner.read(model.subgraphs[0].outputs[task.output_index])), [label])
+def _scores(runner: ModelRunner, sample: Sample, model: Model, task: Task) -> np.ndarray:
+    runner.run(sample)
+    return _read_scores(runner, model, task)
+
+
+def _read_scores(runner: ModelRunner, model: Model, task: Task) -> np.ndarray:
+    return task.scores(runner.read(model.subgraphs[0].outputs[task.output_index]))
 
 
 class FidelityTrial:
@@ -96,17 +103,26 @@ class FidelityTrial:
     def __init__(self, file: ModelFile, samples: Sequence[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
         self._sources = fidelity_sources(file.model, output_kind)
-        self._runner = runner = ModelRunner(file, num_threads=num_threads)
-        self._originals = [_run_and_read(runner, sample, self._sources) for sample in samples]
+        runners = open_runners(file, num_threads)
+        self._runner = runners[0]
+        self._originals = list(self._outputs(runners, self._sources))
 
-    def measure(self, converted: Model) -> MeanResult:
-        """Fidelity of a converted model on the trial's samples."""
+    def measure(self, converted: Model, *, one_runner: bool = False) -> MeanResult:
+        """Fidelity of a converted model on the trial's samples.
+
+        Args:
+          one_runner: samples run one after the other, as where several models are measured at once.
+        """
         sources = fidelity_sources(converted, self._output_kind)
-        runner = ModelRunner(ModelFile.of(converted), num_threads=self._num_threads, like=self._runner)
+        threads = 1 if one_runner else self._num_threads
+        runners = open_runners(ModelFile.of(converted), threads, like=self._runner)
         meter = FidelityMeter(self._sources, sources)
-        for sample, original in zip(self._samples, self._originals, strict=True):
-            meter.add(original, _run_and_read(runner, sample, sources))
+        for original, own in zip(self._originals, self._outputs(runners, sources), strict=True):
+            meter.add(original, own)
         return meter.worst.result
+
+    def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
+        return in_parallel(runners, self._samples, lambda runner, sample: _run_and_read(runner, sample, sources))
 
 
 def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[FidelitySource]) -> list[np.ndarray]:
@@ -141,8 +157,13 @@ def compare(
     meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
     sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
     first_values, vary = list[np.ndarray](), False
+    workers = range(min(num_at_once(original.model, num_threads), 2))
+
+    def run_both(sample: Sample) -> Iterable[list[np.ndarray]]:
+        return in_parallel(workers, range(2), lambda _, side: _run_and_read(runners[side], sample, sources[side]))
+
     for i, sample in enumerate(progress(samples, "verification")):
-        values, others = (_run_and_read(r, sample, s) for r, s in zip(runners, sources, strict=True))
+        values, others = run_both(sample)
         meter.add(values, others)
         first_values = first_values or values
         vary = vary or not all(map(np.array_equal, first_values, values))
@@ -150,7 +171,7 @@ def compare(
         sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
         if labels is not None:
             for own, runner, model in zip(ranks, runners, models, strict=True):
-                _add_rank(own, runner, model, labels.task, labels.values[i])
+                own.add(_read_scores(runner, model, labels.task), [labels.values[i]])
     worst = meter.worst
     return Comparison(
         measure=worst.source.measure,

@@ -1,7 +1,8 @@
 """Where feature maps can be coded: the candidates of a model, and why the others are left alone.
 
-An activation is looked at if it has rank 4 and more than one pixel (H*W > 1), is written by an op, and lies in a
-subgraph that is an entry point: subgraph 0 or one that a signature names, unless another subgraph calls it.
+An activation is looked at if it has rank 4 and more than one pixel (H*W > 1), is written by an op, is not computed from
+constants alone, and lies in a subgraph that is an entry point: subgraph 0 or one that a signature names, unless another
+subgraph calls it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from fmtc_tflite.graph.computed_constants import computed_constants
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.operators.activation import quantize_limit, real_range
@@ -92,9 +94,10 @@ def _feature_maps(model: Model) -> Iterator[Site]:
         view = GraphView(subgraph)
         boundary = _boundary_tensors(model, subgraph)
         working_memory = {t for op in subgraph.ops for t in op.intermediates if t is not None}
+        constants = computed_constants(subgraph)
         for op in subgraph.ops:
             for tensor in op.outputs:
-                if tensor is None or view.producer(tensor) is not op:
+                if tensor is None or view.producer(tensor) is not op or tensor in constants:
                     continue
                 if len(tensor.shape) == 4 and tensor.shape[1] * tensor.shape[2] > 1:
                     yield _site(tensor, op, view, boundary, working_memory)

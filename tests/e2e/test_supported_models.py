@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from computed_weights import FORMS
+from computed_weights import network as with_weights
 from fmtc_tflite import api
 from fmtc_tflite.data.opening import input_specs_from_model, open_dataset
 from fmtc_tflite.data.preprocess import Preprocessing
-from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
+from fmtc_tflite.errors import CalibrationError, NothingToDoError, UnsupportedModelError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.inference import model_runner
@@ -162,6 +164,49 @@ def test_models_that_no_kernels_run_are_refused() -> None:
 def test_regions_of_models_that_only_the_default_kernels_run() -> None:
     report = convert(with_logistic(), execution="regions")
     assert (report["fidelity"]["bit_exact"], report["kernels"]) == (True, "xnnpack")
+
+
+# --- weights that are no plain constants ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS.keys() - {"plain", "float"})
+def test_weights_in_any_form_are_coded_as_plain_ones_are(form: str, caplog: pytest.LogCaptureFixture) -> None:
+    """4-bit weights, and those behind a TRANSPOSE or DENSIFY, of a grouped convolution."""
+    data = images(24)[:, :16, :16]
+    plain, other = (convert(with_weights(each, groups=2), data, max_kl=0.02) for each in ("plain", form))
+    assert {site["transform"] for site in plain["sites"]} == {"step"}
+    assert (other["sites"], other["fidelity"]) == (plain["sites"], plain["fidelity"])
+
+
+def test_weights_behind_a_dequantize() -> None:
+    Path("m.tflite").write_bytes(with_weights("float", groups=2))
+    np.save("x.npy", images(24)[:, :16, :16])
+    options = ConvertOptions(calibration=CalibrationOptions(data=Path("x.npy")), max_kl=0.02)
+    result = api.convert("m.tflite", options=options)
+    assert [site["tensor"] for site in result.report["sites"]] == ["stem", "middle", "before"]
+    assert {site["transform"] for site in result.report["sites"]} == {"step"}
+    assert not any("gradient" in line for line in result.warnings)
+
+
+def test_four_bit_weights_are_the_reason_why_regions_leave_an_op_out() -> None:
+    with pytest.raises(NothingToDoError, match="its weights are INT4"):
+        convert(with_weights("four bits"), execution="regions")
+
+
+def test_ops_through_which_no_gradient_is_known_are_told() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = body(graph, graph.input("image", [1, *SHAPE], scale=1 / 64, zero_point=-5))
+    graph.output(graph.conv(graph.unary("ABS", x, name="size"), 4, name="scores"))
+    Path("m.tflite").write_bytes(builder.build())
+    np.save("x.npy", images(24))
+    options = ConvertOptions(calibration=CalibrationOptions(data=Path("x.npy")), max_kl=0.02)
+    result = api.convert("m.tflite", options=options, dry_run=True)
+    (line,) = (line for line in result.warnings if "gradient" in line)
+    assert line.startswith(
+        "no gradient is known through ABS (such as at 'size'): runs alone tell what loss costs in 3 of"
+    )
+    assert result.report["fidelity"]["relative_mse_mean"] <= 0.02
 
 
 # --- open sizes -------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ constexpr Kernels MakeAvx512Kernels() {
 constexpr Kernels kAvx2Kernels = MakeAvx2Kernels();
 constexpr Kernels kAvx512Kernels = MakeAvx512Kernels();
 
-const Kernels* VectorKernels(CpuLevel level) { return level == CpuLevel::kAvx2 ? &kAvx2Kernels : &kAvx512Kernels; }
+const Kernels* VectorKernels(CpuLevel level) { return level == CpuLevel::kAvx512 ? &kAvx512Kernels : &kAvx2Kernels; }
 
 #elif defined(__aarch64__)
 

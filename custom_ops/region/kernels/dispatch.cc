@@ -7,6 +7,7 @@ namespace fmtc::region {
 const RowKernels& RowKernelsOf(CpuLevel level) {
 #if defined(__x86_64__)
   if (level == CpuLevel::kAvx2) return RowKernelsAvx2();
+  if (level == CpuLevel::kAvxVnni) return HasAvxVnni() ? RowKernelsAvxVnni() : RowKernelsAvx512VlVnni();
   if (level == CpuLevel::kAvx512) return RowKernelsAvx512();
 #elif defined(__aarch64__)
   if (level == CpuLevel::kNeon) return RowKernelsNeon();

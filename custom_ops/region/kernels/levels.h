@@ -9,6 +9,8 @@ namespace fmtc::region {
 const RowKernels& RowKernelsNeon();
 const RowKernels& RowKernelsNeonDotprod();
 const RowKernels& RowKernelsAvx2();
+const RowKernels& RowKernelsAvxVnni();
+const RowKernels& RowKernelsAvx512VlVnni();
 const RowKernels& RowKernelsAvx512();
 
 }  // namespace fmtc::region

@@ -15,7 +15,7 @@
 
 FMTC_BEGIN_TARGET_AVX2
 
-#include "region/kernels/sums_avx2-inl.h"
+#include "region/kernels/products_avx2-inl.h"
 #include "region/kernels/vector_rows-inl.h"
 
 FMTC_END_TARGET

@@ -85,8 +85,30 @@ def quantization(tensor: Tensor) -> Scales | None:
 
 
 def real_values(tensor: Tensor) -> np.ndarray:
-    """A constant dequantized, float32 of its shape; its plain values where it has no quantization."""
-    values, parameters = constant(tensor).astype(np.float32), quantization(tensor)
+    """A constant dequantized, float32 of its shape; its plain values where it has no quantization.
+
+    Raises:
+      ModelFormatError: see constant and quantization; 4-bit integers are taken as well.
+    """
+    return dequantized(_four_bits(tensor) if tensor.type_name == "INT4" else constant(tensor), tensor)
+
+
+def _four_bits(tensor: Tensor) -> np.ndarray:
+    """Values of an INT4 constant, int8 of its shape: two in a byte, the first in its lower half."""
+    count = prod(tensor.shape)
+    if tensor.data is None or tensor.raw.sparsity is not None or tensor.data.size != (count + 1) // 2:
+        raise ModelFormatError(f"tensor {tensor.name!r} ({tensor.type_name}) is no dense constant of its shape")
+    halves = np.stack([tensor.data << 4, tensor.data & 0xF0], axis=1).view(np.int8) >> 4
+    return halves.reshape(-1)[:count].reshape(tensor.shape)
+
+
+def dequantized(integers: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """A tensor's integers as real values, float32; as they are where it has no quantization.
+
+    Raises:
+      ModelFormatError: see quantization.
+    """
+    values, parameters = integers.astype(np.float32), quantization(tensor)
     if parameters is None:
         return values
     shape = [1] * values.ndim

@@ -154,8 +154,8 @@ def build_transpose_conv(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> Reg
 def _check_weights(op: Op, source: Tensor, result: Tensor) -> None:
     weights = operand(op, 1)
     require(is_4d(source, weights, result), "its tensors are not of rank 4")
-    require(constants.is_constant(weights), "its weights are not constant")
     require(weights.dtype == source.dtype, f"its weights are {weights.type_name}")
+    require(constants.is_constant(weights), "its weights are not constant")
     scales = constants.quantization(weights)
     require(scales is not None, "its weights are not quantized")
     assert scales is not None

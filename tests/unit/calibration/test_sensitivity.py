@@ -1,144 +1,24 @@
-"""Gradients against what the interpreter computes, and sensitivities against what noise really does."""
+"""Sensitivities against what noise really does, and where gradients stop."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.calibration.adjoints import input_gradients
-from fmtc_tflite.calibration.sensitivity import SensitivityMeter, SensitivityStatistics, measure_sensitivities
+from computed_weights import FORMS, network
+from fmtc_tflite.calibration.sensitivity import (
+    SensitivityMeter,
+    SensitivityStatistics,
+    gradient_stops,
+    measure_sensitivities,
+)
 from fmtc_tflite.fidelity.metrics import log_softmax
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
-from model_builder import GraphBuilder, ModelBuilder, Ref
-
-SHAPE = (1, 7, 9, 4)
-OneOp = Callable[[GraphBuilder, Ref], None]
-
-
-def add_op(g: GraphBuilder, opcode: str, inputs: list[Ref], shape: tuple[int, ...], options: object) -> None:
-    result = g.tensor("result", shape, "FLOAT32")
-    g.op(opcode, inputs, [result], options, version=1)
-
-
-def constant(g: GraphBuilder, name: str, values: object, dtype: str = "INT32") -> Ref:
-    array = np.array(values, dtype.lower())
-    return g.tensor(name, array.shape, dtype, data=array)
-
-
-def weights(g: GraphBuilder, *shape: int) -> Ref:
-    return constant(g, f"weights{len(shape)}", np.random.default_rng(1).normal(size=shape), "FLOAT32")
-
-
-def conv(g: GraphBuilder, x: Ref) -> None:
-    options = schema.Conv2DOptionsT(padding=0, strideH=2, strideW=2, dilationHFactor=1, dilationWFactor=1)
-    add_op(g, "CONV_2D", [x, weights(g, 5, 3, 3, 4), constant(g, "bias", [0] * 5, "FLOAT32")], (1, 4, 5, 5), options)
-
-
-def dilated_conv(g: GraphBuilder, x: Ref) -> None:
-    options = schema.Conv2DOptionsT(padding=1, strideH=1, strideW=1, dilationHFactor=2, dilationWFactor=2)
-    add_op(g, "CONV_2D", [x, weights(g, 2, 3, 2, 4), constant(g, "bias", [0] * 2, "FLOAT32")], (1, 3, 7, 2), options)
-
-
-def depthwise(g: GraphBuilder, x: Ref) -> None:
-    options = schema.DepthwiseConv2DOptionsT(
-        padding=0, strideH=2, strideW=1, depthMultiplier=2, dilationHFactor=1, dilationWFactor=1
-    )
-    bias = constant(g, "bias", [0] * 8, "FLOAT32")
-    add_op(g, "DEPTHWISE_CONV_2D", [x, weights(g, 1, 3, 3, 8), bias], (1, 4, 9, 8), options)
-
-
-def pool(opcode: str) -> OneOp:
-    def build(g: GraphBuilder, x: Ref) -> None:
-        options = schema.Pool2DOptionsT(padding=1, strideH=2, strideW=3, filterHeight=3, filterWidth=3)
-        add_op(g, opcode, [x], (1, 3, 3, 4), options)
-
-    return build
-
-
-def mean(g: GraphBuilder, x: Ref) -> None:
-    add_op(g, "MEAN", [x, constant(g, "axes", [1, 2])], (1, 4), schema.ReducerOptionsT(keepDims=False))
-
-
-def pad(g: GraphBuilder, x: Ref) -> None:
-    amounts = constant(g, "amounts", [[0, 0], [1, 2], [0, 3], [0, 0]])
-    add_op(g, "PAD", [x, amounts], (1, 10, 12, 4), schema.PadOptionsT())
-
-
-def strided_slice(g: GraphBuilder, x: Ref) -> None:
-    ends = [constant(g, "begin", [0, 0, 1, 0]), constant(g, "end", [1, 7, 9, 4]), constant(g, "step", [1, 2, 2, 1])]
-    add_op(g, "STRIDED_SLICE", [x, *ends], (1, 4, 4, 4), schema.StridedSliceOptionsT(endMask=2))
-
-
-def resize(align: bool, half: bool) -> OneOp:
-    def build(g: GraphBuilder, x: Ref) -> None:
-        options = schema.ResizeBilinearOptionsT(alignCorners=align, halfPixelCenters=half)
-        add_op(g, "RESIZE_BILINEAR", [x, constant(g, "size", [13, 4])], (1, 13, 4, 4), options)
-
-    return build
-
-
-def concatenation(g: GraphBuilder, x: Ref) -> None:
-    add_op(g, "CONCATENATION", [x, x], (1, 7, 9, 8), schema.ConcatenationOptionsT(axis=3))
-
-
-def subtract_from(g: GraphBuilder, x: Ref) -> None:
-    add_op(g, "SUB", [weights(g, *SHAPE), x], SHAPE, schema.SubOptionsT())
-
-
-def multiply(g: GraphBuilder, x: Ref) -> None:
-    add_op(g, "MUL", [x, weights(g, 1, 1, 1, 4)], SHAPE, schema.MulOptionsT())
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        conv,
-        dilated_conv,
-        depthwise,
-        pool("AVERAGE_POOL_2D"),
-        pool("MAX_POOL_2D"),
-        mean,
-        pad,
-        strided_slice,
-        resize(False, False),
-        resize(True, False),
-        resize(False, True),
-        concatenation,
-        subtract_from,
-        multiply,
-    ],
-)
-def test_adjoints_against_differences(build: OneOp) -> None:
-    builder = ModelBuilder()
-    graph = builder.graph()
-    x = graph.input("x", SHAPE, "FLOAT32")
-    build(graph, x)
-    graph.subgraph.outputs.append(len(graph.subgraph.tensors) - 1)
-    content = builder.build()
-    model = load_model(content)
-    runner = ModelRunner(ModelFile(model, content))
-    rng = np.random.default_rng(0)
-    value, direction = rng.normal(size=(2, *SHAPE)).astype(np.float32)
-    output = model.subgraphs[0].outputs[0]
-
-    def forward(x: np.ndarray) -> np.ndarray:
-        runner.run({"x": x.astype(np.float32)})
-        return runner.read(output).astype(np.float64)
-
-    step = 1e-3  # no maximum changes place within it
-    difference = (forward(value + step * direction) - forward(value - step * direction)) / (2 * step)
-    forward(value)
-    gradient = rng.normal(size=output.shape).astype(np.float32)
-    found = list(input_gradients(model.subgraphs[0].ops[0], gradient, runner.read))
-    assert {tensor.name for tensor, _ in found} == {"x"}
-    total = sum(float((g * direction).sum()) for tensor, g in found if tensor.name == "x")
-    assert total == pytest.approx(float((gradient * difference).sum()), rel=2e-3, abs=2e-3)
+from model_builder import ModelBuilder
 
 
 def classifier() -> bytes:
@@ -207,7 +87,7 @@ def test_unknown_operators_leave_a_gap() -> None:
     graph = builder.graph()
     x = graph.input("image", (1, 8, 8, 3))
     y = graph.conv(x, 4, name="before")
-    y = graph.unary("LOGISTIC", y, name="unknown", scale=1 / 256, zero_point=-128)
+    y = graph.unary("ABS", y, name="unknown")
     y = graph.conv(y, 4, name="behind")
     graph.output(graph.reshape(y, (1, 256), name="scores"))
     content = builder.build()
@@ -217,3 +97,39 @@ def test_unknown_operators_leave_a_gap() -> None:
     found = measure_sensitivities(ModelFile(model, content), sites, samples, "auto")
     known = {site.name for site, sensitivity in zip(sites, found, strict=True) if sensitivity is not None}
     assert known == {"unknown", "behind"}
+    (stop,) = gradient_stops(ModelFile(model, content), samples[0], "auto")
+    assert stop.opcode == "ABS"
+
+
+def test_ops_with_several_outputs_stop_gradients_whichever_is_used() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    y = graph.conv(graph.input("image", (1, 8, 8, 3)), 4, name="before")
+    halves = [graph.tensor(f"half{i}", (1, 8, 8, 2)) for i in range(2)]
+    graph.op("SPLIT", [graph.constant("axis", np.array(3, np.int32), 0), y], halves, schema.SplitOptionsT(2))
+    z = graph.conv(halves[1], 4, name="behind")
+    graph.output(graph.add(z, y, name="sum"))
+    content = builder.build()
+    model = load_model(content)
+    found = measure_sensitivities(
+        ModelFile(model, content), find_sites(model), [{"image": np.ones((1, 8, 8, 3), np.int8)}], "values"
+    )
+    known = {s.name: sensitivity is not None for s, sensitivity in zip(find_sites(model), found, strict=True)}
+    assert known == {"before": False, "half1": True, "behind": True}
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("form", FORMS.keys() - {"plain"})
+def test_weights_in_any_form_and_groups(form: str, groups: int) -> None:
+    """What gradients say does not depend on how the weights of a convolution are stored."""
+    samples = [{"x": np.random.default_rng(i).integers(-128, 128, (1, 16, 16, 3)).astype(np.int8)} for i in range(3)]
+    found = {}
+    for each in ("plain", form):
+        file = ModelFile.parse(network(each, groups))
+        sites = find_sites(file.model)
+        assert [site.name for site in sites] == ["stem", "middle", "before"]  # weights are no feature maps
+        found[each] = [s.noise for s in measure_sensitivities(file, sites, samples, "auto") if s is not None]
+        assert len(found[each]) == 3
+    tolerance = 0.2 if form == "float" else 0.0  # which has no bias, and another rounding
+    for plain, other in zip(found["plain"], found[form], strict=True):
+        np.testing.assert_allclose(other.sum(), plain.sum(), rtol=tolerance)

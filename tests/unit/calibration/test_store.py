@@ -135,7 +135,7 @@ def rewritten_header(path: Path, **changes: object) -> None:
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
     rewritten_header(filled(tmp_path / "s.npz"), version=FORMAT_VERSION + 1)
-    with pytest.raises(UsageError, match="version 2, expected 1; name another file, or delete it"):
+    with pytest.raises(UsageError, match="version 3, expected 2; name another file, or delete it"):
         CalibrationStore(tmp_path / "s.npz", IDENTITY)
 
 

@@ -93,6 +93,15 @@ def test_real_values_know_the_axis() -> None:
         constants.quantization(tensor((2, 3), scale=[-1.0], zero_point=[0]))
 
 
+def test_four_bit_constants() -> None:
+    """Two in a byte, the first in its lower half; of an odd count the last half is nobody's."""
+    packed = np.array([0x18, 0xF7, 0xA2], np.uint8)
+    found = constants.real_values(tensor((5,), packed, "INT4", scale=[0.5], zero_point=[0]))
+    np.testing.assert_array_equal(found, np.array([-8, 1, 7, -1, 2]) / 2)
+    with pytest.raises(ModelFormatError, match="INT4"):
+        constants.real_values(tensor((7,), packed, "INT4", scale=[0.5], zero_point=[0]))
+
+
 def test_axes_and_paddings_are_checked() -> None:
     def with_constant(opcode: str, values: list[int]) -> Op:
         given = tensor((len(values),), np.array(values, np.int32), "INT32")

@@ -1,0 +1,43 @@
+// Rows of the region executor with AVX2 and dot products of bytes, as AVX-VNNI has them.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "cpu/target.h"
+#include "region/kernels/levels.h"
+#include "region/plain_kernels.h"
+#include "region/taps.h"
+
+FMTC_BEGIN_TARGET_AVX2
+
+namespace fmtc::region {
+namespace {
+
+// In assembly, as compilers copy the sums of the intrinsic.
+FMTC_INLINE __m256i DotProducts(__m256i sums, __m256i x, __m256i w) {
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(x), "x"(w));
+  return sums;
+}
+
+}  // namespace
+}  // namespace fmtc::region
+
+#include "region/kernels/products_avx_vnni-inl.h"
+#include "region/kernels/vector_rows-inl.h"
+
+FMTC_END_TARGET
+
+namespace fmtc::region {
+
+const RowKernels& RowKernelsAvxVnni() {
+  static const RowKernels kernels = MakeRowKernels();
+  return kernels;
+}
+
+}  // namespace fmtc::region
+#endif
