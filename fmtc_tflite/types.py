@@ -11,6 +11,8 @@ from fmtc_tflite.errors import UsageError
 
 DEFAULT_MAX_KL = 0.02
 DEFAULT_MAX_EXTRA_MACS = 0.02
+DEFAULT_MAX_EXTRA_TIME = 0.05
+DEFAULT_CPU = "avx2"  # which most x86-64 processors have
 
 _CAPACITY_MARGIN = 1.1
 DISABLED_PARTS = ("prediction", "channel_steps", "klt", "allocation")
@@ -123,6 +125,9 @@ class ConvertOptions:
       extensions: what runs ops that the runtime lacks.
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
         memory; None = DEFAULT_MAX_EXTRA_MACS.
+      max_extra_time: share of the predicted time that strips may add; None = DEFAULT_MAX_EXTRA_TIME.
+      cpu: level of instructions whose measured costs predict times (fmtc_tflite.regions.time_costs), never this
+        machine's own, so that the same bytes are written everywhere; None = DEFAULT_CPU.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
     """
 
@@ -147,6 +152,8 @@ class ConvertOptions:
     kernels: Kernels = "auto"
     runtime: str | None = None
     max_extra_macs: float | None = None
+    max_extra_time: float | None = None
+    cpu: str | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     extensions: Extensions = NO_EXTENSIONS
 
@@ -181,6 +188,14 @@ class ConvertOptions:
     @property
     def effective_max_extra_macs(self) -> float:
         return DEFAULT_MAX_EXTRA_MACS if self.max_extra_macs is None else self.max_extra_macs
+
+    @property
+    def effective_max_extra_time(self) -> float:
+        return DEFAULT_MAX_EXTRA_TIME if self.max_extra_time is None else self.max_extra_time
+
+    @property
+    def effective_cpu(self) -> str:
+        return DEFAULT_CPU if self.cpu is None else self.cpu
 
     @property
     def constraint(self) -> str:
@@ -241,6 +256,8 @@ class ConvertOptions:
                 ("kernels", self.kernels, "auto"),
                 ("runtime", self.runtime, None),
                 ("max_extra_macs", self.max_extra_macs, None),
+                ("max_extra_time", self.max_extra_time, None),
+                ("cpu", self.cpu, None),
             ):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
@@ -248,6 +265,8 @@ class ConvertOptions:
             return
         if not 0 <= self.effective_max_extra_macs <= 1:
             raise UsageError(f"--max_extra_macs {self.max_extra_macs}: expected a share from 0 to 1, such as 0.05")
+        if not 0 <= self.effective_max_extra_time <= 1:
+            raise UsageError(f"--max_extra_time {self.max_extra_time}: expected a share from 0 to 1, such as 0.05")
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {

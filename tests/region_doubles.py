@@ -25,6 +25,7 @@ class WindowDouble(RegionOp):
     """Reads `kernel` rows and columns from `stride` times its own, less `above`, of each input."""
 
     kind = 200
+    cost_kind = "MaxPool"
     stride: int = 1
     kernel: int = 1
     above: int = 0
@@ -66,6 +67,7 @@ class SumDouble(RegionOp):
     """Adds all rows of its input."""
 
     kind = 201
+    cost_kind = "Mean"
 
     @property
     def steps(self) -> int:

@@ -27,6 +27,7 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.regions.candidates import Group, find_candidates, is_reshape
+from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.planner import plan_region
@@ -86,7 +87,7 @@ def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -
 
 
 def _planned(subgraph: Subgraph, group: Group, kernel_set: int, share: float) -> PlannedRegion:
-    plan = plan_region(group.region, int(share * sum(op.macs for op in group.region.ops)))
+    plan = plan_region(group.region, Extra(int(share * sum(op.macs for op in group.region.ops))))
     return planned_region(subgraph, group, plan, kernel_set)
 
 

@@ -2,6 +2,7 @@
 
 Usage:
   python tools/without_avx512.py python tools/bench_regions.py --cpu_level avx2 MODEL.tflite ...
+  python tools/without_avx512.py --amx_only COMMAND...       leaves AVX-512 and takes AMX, which few processors have
 
 The command gets, by PYTHONPATH, a copy of the installed ai_edge_litert in whose libraries every CPUID instruction has
 become an illegal one, and by LD_PRELOAD the library of tools/mask_avx512.c, which executes it less those bits.
@@ -56,8 +57,10 @@ def patch(library: Path) -> int:
 def main() -> int:
     """Runs the tool."""
     spec = importlib.util.find_spec(_PACKAGE)
-    if len(sys.argv) < 2 or spec is None or spec.origin is None:
-        print(f"usage: without_avx512.py COMMAND..., where {_PACKAGE} is installed", file=sys.stderr)
+    amx_only = sys.argv[1:2] == ["--amx_only"]
+    command = sys.argv[2:] if amx_only else sys.argv[1:]
+    if not command or spec is None or spec.origin is None:
+        print(f"usage: without_avx512.py [--amx_only] COMMAND..., where {_PACKAGE} is installed", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / _PACKAGE
@@ -70,7 +73,9 @@ def main() -> int:
         _run("cc", "-O2", "-shared", "-fPIC", "-o", str(mask), str(Path(__file__).with_name("mask_avx512.c")))
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, "LD_PRELOAD": str(mask)}
-        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+        if amx_only:
+            environment["FMTC_MASK_AMX_ONLY"] = "1"
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

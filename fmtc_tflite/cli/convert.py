@@ -29,8 +29,11 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.demonstration import demonstrate, format_figures
 from fmtc_tflite.errors import UsageError
+from fmtc_tflite.regions.time_costs import known_cpus
 from fmtc_tflite.types import (
+    DEFAULT_CPU,
     DEFAULT_MAX_EXTRA_MACS,
+    DEFAULT_MAX_EXTRA_TIME,
     DEFAULT_MAX_KL,
     DEFAULT_PAPER_BITS,
     CalibrationOptions,
@@ -110,6 +113,19 @@ flags.DEFINE_float(
     "For regions: the share of the network's multiply-adds that may be computed twice, in column strips, "
     f"where that saves memory (0 to 1; default: {DEFAULT_MAX_EXTRA_MACS:g}).",
 )
+flags.DEFINE_float(
+    "max_extra_time",
+    None,
+    "For regions: the share of their time that column strips may add, as it is predicted for --cpu (0 to 1; "
+    f"default: {DEFAULT_MAX_EXTRA_TIME:g}).",
+)
+flags.DEFINE_enum(
+    "cpu",
+    None,
+    known_cpus(),
+    "For regions: the instructions for which times are predicted; nothing is timed, and the machine at hand does not "
+    f"matter (default: {DEFAULT_CPU}).",
+)
 flags.DEFINE_enum(
     "preset",
     "default",
@@ -184,6 +200,8 @@ def _options() -> ConvertOptions:
         runtime=FLAGS.runtime,
         extensions=data_flags.extensions(),
         max_extra_macs=FLAGS.max_extra_macs,
+        max_extra_time=FLAGS.max_extra_time,
+        cpu=FLAGS.cpu,
         input_shapes=data_flags.input_shapes(),
     )
 

@@ -1,4 +1,4 @@
-"""Which regions may compute how much twice: one budget of multiply-adds for all regions of a graph."""
+"""What strips of which regions may cost: one budget for all regions of a graph."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES
+from fmtc_tflite.regions.extra import Extra, total
 from fmtc_tflite.regions.planner import RegionPlan
 
 
@@ -19,15 +20,15 @@ class Planned(Protocol):
 
 Choice = TypeVar("Choice", bound=Planned)
 
-# Plans a group again. Arguments: multiply-adds that may be computed twice, and how many bytes of scratch memory are few
-# enough: where more are not needed, fewer multiply-adds are.
-Replan = Callable[[Choice, int, int], Choice]
+# Plans a group again. Arguments: what strips may cost, and how many bytes of scratch memory are few enough: where fewer
+# are not needed, strips cost less.
+Replan = Callable[[Choice, Extra, int], Choice]
 # The arena of the graph with some regions that need so many bytes of scratch memory.
 Arena = Callable[[Sequence[Choice], Sequence[int]], int]
 
 
 def share_budget(
-    choices: Sequence[Choice], max_extra_macs: int, replan: Replan[Choice], arena: Arena[Choice]
+    choices: Sequence[Choice], budget: Extra, replan: Replan[Choice], arena: Arena[Choice]
 ) -> list[Choice]:
     """Plans regions again, in strips where these make the graph's arena smaller: the least one within the budget.
 
@@ -36,12 +37,12 @@ def share_budget(
     best, least = list(choices), _arena(choices, arena)
     low, high = arena(choices, [0] * len(choices)), least
     if len(choices) == 1:
-        low = min(high, _arena([replan(choices[0], max_extra_macs, 0)], arena))
+        low = min(high, _arena([replan(choices[0], budget, 0)], arena))
     limit = low
     while low < high:
-        found = _within(limit, choices, max_extra_macs, replan, arena)
+        found = _within(limit, choices, budget, replan, arena)
         size = _arena(found, arena)
-        if (size, _extra_macs(found)) < (least, _extra_macs(best)):
+        if (size, *_extra(found)) < (least, *_extra(best)):
             best, least = found, size
         if size <= limit:
             high = size
@@ -55,18 +56,19 @@ def _arena(choices: Sequence[Choice], arena: Arena[Choice]) -> int:
     return arena(choices, [choice.plan.scratch_bytes for choice in choices])
 
 
-def _extra_macs(choices: Sequence[Choice]) -> int:
-    return sum(choice.plan.extra_macs for choice in choices)
+def _extra(choices: Sequence[Choice]) -> tuple[int, int]:
+    extra = total(choice.plan.extra for choice in choices)
+    return extra.macs, extra.ns
 
 
 def _within(
-    limit: int, choices: Sequence[Choice], budget: int, replan: Replan[Choice], arena: Arena[Choice]
+    limit: int, choices: Sequence[Choice], budget: Extra, replan: Replan[Choice], arena: Arena[Choice]
 ) -> list[Choice]:
-    """Plans for an arena within a limit with the fewest multiply-adds computed twice, as far as the budget allows."""
+    """Plans for an arena within a limit whose strips cost least, as far as the budget allows."""
     found = []
     for number, choice in enumerate(choices):
         planned = replan(choice, budget, _most_scratch(limit, number, choices, arena))
-        budget -= planned.plan.extra_macs
+        budget = budget.without(planned.plan.extra)
         found.append(planned)
     return found
 

@@ -6,8 +6,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fmtc_tflite.conversion.region_document import macs_report, region_report
-from fmtc_tflite.conversion.region_plans import PlannedRegion, macs, plan_regions
+from fmtc_tflite.conversion.entry_points import entry_fidelities
+from fmtc_tflite.conversion.region_document import extra_report, region_report
+from fmtc_tflite.conversion.region_plans import PlannedRegion, PlanOptions, plan_regions, whole_cost
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
@@ -23,9 +24,11 @@ from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import find_candidates, is_reshape
+from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.restoration import ProgramOps, restore_data, restore_regions
+from fmtc_tflite.regions.time_costs import load_cpu
 from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from fmtc_tflite.types import ConvertOptions
 
@@ -40,6 +43,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
       VerificationError: an output differs, or the graph does not come back.
     """
     options.check()
+    cpu = load_cpu(options.effective_cpu)
     runtime = chosen_runtime(options.runtime)
     kernels = default_kernels(runtime) if options.kernels == "auto" else options.kernels
     model = load_model(content)
@@ -54,8 +58,10 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     wanted = read_region_recipe(options.recipe, subgraph)
     found = find_candidates(subgraph, build, options.include, options.exclude, wanted.outside)
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
-    budget = int(options.effective_max_extra_macs * macs(found))
-    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, wanted.cuts, budget)
+    whole = whole_cost(found, cpu)
+    budget = Extra(int(options.effective_max_extra_macs * whole.macs), int(options.effective_max_extra_time * whole.ns))
+    plan_options = PlanOptions(cpu, budget, wanted.cuts)
+    regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, plan_options)
     if not regions:
         raise NothingToDoError(
             f"no group of ops is worth fusing: {_reasons(list(left_out.values()))}{_hint_to_coding(model, options)}"
@@ -67,8 +73,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options, own)
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
-    report["macs"] = macs_report(regions, macs(found), options)
+    report |= extra_report(regions, whole, options)
     report["recipe"] = recipe
+    report |= entry_fidelities(model, {0: report["fidelity"]})  # regions are made in the first subgraph alone
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
 
 

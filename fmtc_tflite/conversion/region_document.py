@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
 from fmtc_tflite.memory.arena import ArenaPlan
+from fmtc_tflite.regions.extra import Extra, total
 from fmtc_tflite.regions.program_format import VERSION
 from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.types import ConvertOptions
@@ -62,11 +64,19 @@ def region_report(
     }
 
 
-def macs_report(regions: Sequence[PlannedRegion], macs: int, options: ConvertOptions) -> dict[str, Any]:
-    """The part on multiply-adds; `macs` are those of all ops that may be fused."""
-    extra = sum(region.plan.extra_macs for region in regions)
-    share = extra / macs if macs else 0.0
-    return {"total": macs, "extra": extra, "extra_share": share, "max_extra_share": options.effective_max_extra_macs}
+def extra_report(regions: Sequence[PlannedRegion], whole: Extra, options: ConvertOptions) -> dict[str, Any]:
+    """The parts on multiply-adds and predicted time; `whole` are those of all ops that may be fused."""
+    extra = total(region.plan.extra for region in regions)
+
+    def part(all_ops: int, strips: int, most: float) -> dict[str, Any]:
+        share = strips / all_ops if all_ops else 0.0
+        return {"total": all_ops, "extra": strips, "extra_share": share, "max_extra_share": most}
+
+    time = part(whole.ns, extra.ns, options.effective_max_extra_time)
+    return {
+        "macs": part(whole.macs, extra.macs, options.effective_max_extra_macs),
+        "time": {"cpu": options.effective_cpu, **time},
+    }
 
 
 def _written(op: Op) -> str:
@@ -96,7 +106,8 @@ def _region(region: PlannedRegion) -> dict[str, Any]:
                 "ring_bytes": sum(stage.pull.depths[t] * form.row_bytes for t, form in stage.rings.items()),
                 "overlaid_bytes": sum(overlay.saved_bytes for overlay in stage.overlays),
                 "strips": stage.strips,
-                "extra_macs": stage.extra_macs,
+                "extra_macs": stage.extra.macs,
+                "extra_ns": stage.extra.ns,
             }
             for stage, last_op in zip(plan.stages, last_ops, strict=True)
         ],
@@ -129,8 +140,8 @@ def format_region_report(document: dict[str, Any]) -> str:
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
-    arena, model, fidelity, macs = (document[part] for part in ("arena", "model", "fidelity", "macs"))
-    extra, allowed = (f"{100 * macs[part]:.3g} %" for part in ("extra_share", "max_extra_share"))
+    arena, model, macs = (document[part] for part in ("arena", "model", "macs"))
+    time = document["time"]
     fused = sum(len(region["ops"]) for region in document["regions"])
     reasons = Counter((entry["op"], entry["reason"]) for entry in document["left_out"])
     outside = [f"  outside {count:3}   {op}: {reason}" for (op, reason), count in reasons.items()]
@@ -141,12 +152,18 @@ def _summary(document: dict[str, Any]) -> list[str]:
     return [
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
         *outside,
-        f"planned arena   {before:,} -> {after:,} bytes{share}",
-        f"extra MACs      {extra} of {macs['total']:,}; allowed are {allowed}",
+        f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",
+        _extra("MACs", macs, f"{macs['total']:,}"),
+        _extra("time", time, f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"),
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
-        f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
+        *fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs under {where}"),
         _DELEGATES,
         f"data            {_DATA[document['data']]}, as no output changes",
         f"other uses      {_OPS}",
     ]
+
+
+def _extra(what: str, part: dict[str, Any], whole: str) -> str:
+    share, allowed = (f"{100 * part[name]:.3g} %" for name in ("extra_share", "max_extra_share"))
+    return f"extra {what}      {share} of {whole}; allowed are {allowed}"

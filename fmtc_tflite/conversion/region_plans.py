@@ -12,10 +12,12 @@ from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
+from fmtc_tflite.regions.extra import NOTHING, Extra
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.time_costs import CpuCosts
 
 _BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
@@ -46,6 +48,21 @@ class PlannedRegion:
     input_numbers: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class PlanOptions:
+    """What plans are made for.
+
+    Attributes:
+      cpu: what tells times.
+      budget: what strips of all regions together may cost.
+      forced_cuts: tensors that regions which make and read them store whole.
+    """
+
+    cpu: CpuCosts
+    budget: Extra = NOTHING
+    forced_cuts: Collection[Tensor] = ()
+
+
 @dataclass(eq=False)
 class _Choice:
     """A group and how it is planned."""
@@ -54,19 +71,20 @@ class _Choice:
     planner: RegionPlanner
 
     @classmethod
-    def of(cls, group: Group, forced_cuts: Collection[Tensor], keeps_order: bool = False) -> _Choice:
+    def of(cls, group: Group, wanted: PlanOptions, keeps_order: bool = False) -> _Choice:
         """The group's outputs are stored in any case."""
-        return cls(group, RegionPlanner(group.region, set(forced_cuts) - set(group.outputs), keeps_order))
+        forced = set(wanted.forced_cuts) - set(group.outputs)
+        return cls(group, RegionPlanner(group.region, forced, keeps_order, wanted.cpu))
 
     @cached_property
     def plan(self) -> RegionPlan:
         """In whole rows, if it is not said otherwise."""
         return self.planner.plan()
 
-    def replanned(self, max_extra_macs: int, enough_bytes: int) -> _Choice:
+    def replanned(self, budget: Extra, enough_bytes: int) -> _Choice:
         """With strips; see RegionPlanner."""
         choice = _Choice(self.group, self.planner)
-        choice.plan = self.planner.plan(max_extra_macs, enough_bytes)
+        choice.plan = self.planner.plan(budget, enough_bytes)
         return choice
 
 
@@ -75,23 +93,20 @@ def plan_regions(
     found: Candidates,
     build: OpBuilder,
     kernel_set: int,
-    forced_cuts: Collection[Tensor] = (),
-    max_extra_macs: int = 0,
+    wanted: PlanOptions,
 ) -> tuple[list[PlannedRegion], dict[Op, str]]:
     """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
     Args:
       build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
-      forced_cuts: tensors that regions which make and read them store whole.
-      max_extra_macs: multiply-adds that all regions together may compute twice.
 
     Returns:
       The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
-        choice = _Choice.of(group, forced_cuts)
+        choice = _Choice.of(group, wanted)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, choice.plan)
         if after >= before:
             left_out |= dict.fromkeys(group.ops, f"fused it would need {after:,} bytes, as it is {before:,}")
@@ -100,18 +115,18 @@ def plan_regions(
     choices, dropped = _without_harmful(subgraph, choices)
     for choice in dropped:
         left_out |= dict.fromkeys(choice.group.ops, _ENLARGES)
-    choices, ends = _trimmed(subgraph, choices, build, forced_cuts)
+    choices, ends = _trimmed(subgraph, choices, build, wanted)
     left_out |= dict.fromkeys(ends, _ENLARGES)
-    choices = _split(subgraph, choices, build, forced_cuts)
-    if max_extra_macs and choices:
-        arena = partial(_whole_arena, subgraph)
-        choices = share_budget(choices, max_extra_macs, _Choice.replanned, arena)
+    choices = _split(subgraph, choices, build, wanted)
+    if not wanted.budget.is_nothing and choices:
+        choices = share_budget(choices, wanted.budget, _Choice.replanned, partial(_whole_arena, subgraph))
     return [planned_region(subgraph, choice.group, choice.plan, kernel_set) for choice in choices], left_out
 
 
-def macs(found: Candidates) -> int:
-    """Multiply-adds of all ops that may be fused, of one batch item."""
-    return sum(op.macs for group in found.groups for op in group.region.ops)
+def whole_cost(found: Candidates, cpu: CpuCosts) -> Extra:
+    """Multiply-adds and time in whole rows of all ops that may be fused, of one batch item."""
+    ops = [op for group in found.groups for op in group.region.ops]
+    return Extra(sum(op.macs for op in ops), round(sum(map(cpu.region_ns, ops))))
 
 
 def planned_region(subgraph: Subgraph, group: Group, plan: RegionPlan, kernel_set: int) -> PlannedRegion:
@@ -162,7 +177,7 @@ def _without_harmful(subgraph: Subgraph, choices: list[_Choice]) -> tuple[list[_
 
 
 def _trimmed(
-    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
+    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, wanted: PlanOptions
 ) -> tuple[list[_Choice], list[Op]]:
     """Leaves out ops at regions' ends whose outputs are in the way while the other ops run, and returns them, too."""
     left_out: list[Op] = []
@@ -171,16 +186,14 @@ def _trimmed(
         if found is None:
             continue
         rest, ends = found
-        tried = [*choices[:number], _Choice.of(rest, forced_cuts), *choices[number + 1 :]]
+        tried = [*choices[:number], _Choice.of(rest, wanted), *choices[number + 1 :]]
         if _whole_arena(subgraph, tried) <= _whole_arena(subgraph, choices) - ALIGNMENT_BYTES:
             choices = tried
             left_out += ends
     return choices, left_out
 
 
-def _split(
-    subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, forced_cuts: Collection[Tensor]
-) -> list[_Choice]:
+def _split(subgraph: Subgraph, choices: list[_Choice], build: OpBuilder, wanted: PlanOptions) -> list[_Choice]:
     """Puts two regions in the place of one where its outputs are in the way while its first stages run."""
     least, improved = _whole_arena(subgraph, choices), True
     while improved:
@@ -190,9 +203,9 @@ def _split(
             if len(choice.group.region.ops) < 2 or outputs * _WORTH_SPLITTING < least:
                 continue
             others = [c for c in choices if c is not choice]
-            best = _best_halves(subgraph, others, _halves(subgraph, choice, build, forced_cuts), least)
+            best = _best_halves(subgraph, others, _halves(subgraph, choice, build, wanted), least)
             if best is not None:
-                choices = [*others, *(_Choice.of(half.group, forced_cuts) for half in best)]
+                choices = [*others, *(_Choice.of(half.group, wanted) for half in best)]
                 least, improved = _whole_arena(subgraph, choices), True
                 break
     return sorted(choices, key=lambda choice: subgraph.ops.index(choice.group.ops[0]))
@@ -218,7 +231,7 @@ def _best_halves(
 
 
 def _halves(
-    subgraph: Subgraph, choice: _Choice, build: OpBuilder, forced_cuts: Collection[Tensor]
+    subgraph: Subgraph, choice: _Choice, build: OpBuilder, wanted: PlanOptions
 ) -> Iterable[tuple[_Choice, _Choice]]:
     """The region in two, at each border between its first stages and at the narrowest places."""
     ends = (next((op.source for op in reversed(s.ops) if op.source is not None), None) for s in choice.plan.stages[:-1])
@@ -226,7 +239,7 @@ def _halves(
     for last in dict.fromkeys([*borders, *_narrowest(choice.group.region)]):
         groups = split_group(subgraph, choice.group, last, build)
         if groups is not None:
-            first, second = (_Choice.of(half, forced_cuts, keeps_order=True) for half in groups)
+            first, second = (_Choice.of(half, wanted, keeps_order=True) for half in groups)
             yield first, second
 
 

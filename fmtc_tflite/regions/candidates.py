@@ -17,6 +17,7 @@ from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.dilations import find_dilations, joining
+from fmtc_tflite.regions.extra import NOTHING
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
@@ -97,6 +98,11 @@ def find_candidates(
         return Candidates(large, left_out)
 
 
+def whole_group(subgraph: Subgraph, build: OpBuilder) -> Group | None:
+    """All ops of a subgraph as one group; None if they cannot be one."""
+    return _part(subgraph, Group((), (), (), Region((), (), ())), list(subgraph.ops), build)
+
+
 def is_reshape(op: Op) -> bool:
     """Whether the op gives its input another shape and does nothing else."""
     return op.opcode in _RESHAPES
@@ -114,7 +120,7 @@ def _fused_ops(group: Group) -> int:
 
 def _least_need(group: Group) -> int:
     """At least so many bytes of scratch memory; cheap."""
-    return least_bound(StageCosts(RegionSpans(group.region)), 0)
+    return least_bound(StageCosts(RegionSpans(group.region)), NOTHING)
 
 
 def _activations(op: Op) -> list[Tensor]:

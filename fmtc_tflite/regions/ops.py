@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,20 @@ class RegionTensor:
     def bytes(self) -> int:
         """Of a dense item."""
         return self.height * self.width * self.channels * self.dtype.itemsize
+
+
+class Work(NamedTuple):
+    """What a step of an op does, its kernel's padding included; fmtc_tflite.regions.time_costs has its price.
+
+    Attributes:
+      values: of the output, or of the input where the op accumulates.
+      macs: multiply-adds, or values that a window takes in.
+      weights: that are read, those of each tile of columns anew.
+    """
+
+    values: int
+    macs: int = 0
+    weights: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +121,22 @@ class RegionOp(ABC):
     def macs(self) -> int:
         """Multiply-adds for a whole output."""
         return 0
+
+    @property
+    def cost_kind(self) -> str:
+        """Which costs of fmtc_tflite.regions.time_costs it has."""
+        return type(self).__name__
+
+    @property
+    def step_columns(self) -> int:
+        """Columns that a step works on in whole rows: of the output, or of the input where the op accumulates."""
+        return self.inputs[0].width if self.accumulates else self.output.width
+
+    def work(self, columns: int) -> Work:
+        """What a step does on so many columns."""
+        if self.accumulates:
+            return Work(columns * self.inputs[0].channels, self.macs // self.steps)
+        return Work(columns * self.output.channels, self.macs * columns // (self.steps * self.output.width))
 
     @abstractmethod
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:

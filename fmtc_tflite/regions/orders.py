@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import pairwise
 
 from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.regions.extra import NOTHING
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.rows import RowTable
@@ -41,7 +42,7 @@ class _Search:
         self._left = min(_MOST_ORDERS, _MOST_WORK // len(region.ops) ** 2)
         self._tried: set[_Order] = set()
         self._costs = self._costs_of(region.ops)
-        self._need = least_scratch(self._costs, 0)
+        self._need = least_scratch(self._costs, NOTHING)
 
     def run(self) -> Region:
         for order in _usual_orders(self._region.ops):
@@ -62,9 +63,9 @@ class _Search:
             return False
         self._left -= 1
         costs = self._costs_of(order)
-        if least_bound(costs, 0) >= self._need:
+        if least_bound(costs, NOTHING) >= self._need:
             return False
-        need = least_scratch(costs, 0)
+        need = least_scratch(costs, NOTHING)
         if need >= self._need:
             return False
         self._costs, self._need = costs, need
@@ -73,7 +74,7 @@ class _Search:
     def _moves(self) -> Iterator[_Order]:
         """Orders in which something that is kept during a largest stage is not."""
         spans = self._costs.spans
-        stages = cheapest_stages(self._costs, self._need, 0) or []
+        stages = cheapest_stages(self._costs, self._need, NOTHING) or []
         for stage in (s for s in stages if s.scratch_bytes == self._need):
             read = {tensor for op in spans.region.ops[stage.first : stage.end] for tensor in op.inputs}
             kept = [tensor for tensor in spans.live(stage.first) if tensor not in read]

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.regions.extra import NOTHING, Extra, total
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.orders import best_order
@@ -20,6 +21,7 @@ from fmtc_tflite.regions.search import cheapest_stages, least_bound, least_scrat
 from fmtc_tflite.regions.stage_costs import StageCosts
 from fmtc_tflite.regions.stages import RegionSpans, Stage
 from fmtc_tflite.regions.strips import divisions
+from fmtc_tflite.regions.time_costs import CpuCosts
 
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4,
           np.dtype(np.int8): 9}  # fmt: skip
@@ -55,10 +57,10 @@ class RegionPlan:
         """Multiply-adds per item, those that are computed twice not counted."""
         return sum(op.macs for op in self.region.ops)
 
-    @property
-    def extra_macs(self) -> int:
-        """Multiply-adds that strips compute twice, per item."""
-        return sum(stage.extra_macs for stage in self.stages)
+    @cached_property
+    def extra(self) -> Extra:
+        """What strips cost beyond whole rows, per item."""
+        return total(stage.extra for stage in self.stages)
 
 
 class RegionPlanner:
@@ -67,34 +69,41 @@ class RegionPlanner:
     Args:
       forced_cuts: tensors of the graph that are to be stored whole, if the region makes and reads them.
       keeps_order: whether to look for no better order, which takes longest.
+      cpu: what tells the time that strips cost; None = that of the default level.
     """
 
-    def __init__(self, region: Region, forced_cuts: Collection[Tensor] = (), keeps_order: bool = False) -> None:
+    def __init__(
+        self,
+        region: Region,
+        forced_cuts: Collection[Tensor] = (),
+        keeps_order: bool = False,
+        cpu: CpuCosts | None = None,
+    ) -> None:
         regions = dict.fromkeys((region, region if keeps_order else best_order(region, forced_cuts)))
-        self._costs = [StageCosts(RegionSpans(each, forced_cuts=forced_cuts)) for each in regions]
+        self._costs = [StageCosts(RegionSpans(each, forced_cuts=forced_cuts, cpu=cpu)) for each in regions]
 
     @cached_property
     def bound(self) -> int:
         """No plan in whole rows takes less scratch memory; cheap beside a plan."""
-        return min(least_bound(costs, 0) for costs in self._costs)
+        return min(least_bound(costs, NOTHING) for costs in self._costs)
 
     @cached_property
     def _whole_rows(self) -> RegionPlan:
-        return min((_plan(costs, least_scratch(costs, 0), 0) for costs in self._costs), key=_scratch_bytes)
+        return min((_plan(costs, least_scratch(costs, NOTHING), NOTHING) for costs in self._costs), key=_scratch_bytes)
 
-    def plan(self, max_extra_macs: int = 0, enough_bytes: int = 0) -> RegionPlan:
+    def plan(self, budget: Extra = NOTHING, enough_bytes: int = 0) -> RegionPlan:
         """A plan for the least scratch memory.
 
         Args:
-          max_extra_macs: multiply-adds that strips may compute twice.
-          enough_bytes: scratch memory below which nothing is gained: fewest multiply-adds are computed twice with it.
+          budget: what strips may cost.
+          enough_bytes: scratch memory below which nothing is gained: strips cost least with it.
         """
         plans = [self._whole_rows]
-        if max_extra_macs and self._whole_rows.scratch_bytes > enough_bytes:
+        if not budget.is_nothing and self._whole_rows.scratch_bytes > enough_bytes:
             for costs in self._costs:
-                costs.add_strips(divisions(), self._whole_rows.scratch_bytes, max_extra_macs)
-                least = max(least_scratch(costs, max_extra_macs), enough_bytes)
-                plans.append(_plan(costs, least, max_extra_macs))
+                costs.add_strips(divisions(), self._whole_rows.scratch_bytes, budget)
+                least = max(least_scratch(costs, budget), enough_bytes)
+                plans.append(_plan(costs, least, budget))
         return min(plans, key=_scratch_bytes)
 
 
@@ -102,16 +111,16 @@ def _scratch_bytes(plan: RegionPlan) -> int:
     return plan.scratch_bytes
 
 
-def plan_region(region: Region, max_extra_macs: int = 0, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
+def plan_region(region: Region, budget: Extra = NOTHING, forced_cuts: Collection[Tensor] = ()) -> RegionPlan:
     """Plans a region for the least scratch memory; see RegionPlanner."""
-    return RegionPlanner(region, forced_cuts).plan(max_extra_macs)
+    return RegionPlanner(region, forced_cuts).plan(budget)
 
 
-def _plan(costs: StageCosts, least: int, max_extra_macs: int) -> RegionPlan:
+def _plan(costs: StageCosts, least: int, budget: Extra) -> RegionPlan:
     """The plan that takes least memory once it is placed, of those that need the least or hardly more."""
     best: RegionPlan | None = None
     for margin in _MARGINS:
-        stages = cheapest_stages(costs, int(least * margin), max_extra_macs)
+        stages = cheapest_stages(costs, int(least * margin), budget)
         if stages is None or (best is not None and best.scratch_bytes < least * margin):
             break
         placement = place(costs.spans, stages)

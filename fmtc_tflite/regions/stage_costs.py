@@ -11,11 +11,13 @@ from functools import cached_property
 
 import numpy as np
 
+from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.extra import NOTHING, Extra, total
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align, form_of
 from fmtc_tflite.regions.stages import RegionSpans, Stage
-from fmtc_tflite.regions.strips import ColumnSweep, Division, extra_macs
+from fmtc_tflite.regions.strips import ColumnSweep, Division
 
 INFINITE = 1 << 60  # sums of a few stay within int64
 
@@ -26,49 +28,55 @@ class StageCosts:
     Attributes:
       spans: the region.
       needs: int64 [alternatives, first, end], scratch bytes or a lower bound of them; INFINITE where it cannot be.
-      extra_macs: int64 [alternatives, first, end], multiply-adds that are computed twice.
+      extra_macs, extra_ns: int64 [alternatives, first, end], what strips cost beyond whole rows.
       stored_bytes: int64 [first, end], of the cuts that the stage writes.
     """
 
     def __init__(self, spans: RegionSpans) -> None:
         self.spans = spans
         self._divisions: list[Division | None] = [None]
-        self._most_macs = 0  # of alternatives in strips
+        self._most = NOTHING  # of alternatives in strips
         count = spans.op_count
         self.stored_bytes = np.zeros((count, count + 1), np.int64)
         self.needs = np.full((1, count, count + 1), INFINITE, np.int64)
-        self.extra_macs = np.zeros((1, count, count + 1), np.int64)
+        self.extra_macs = self.extra_ns = np.zeros((1, count, count + 1), np.int64)
         self._is_exact = np.zeros((count, count + 1), bool)
+        self._copies: dict[RegionTensor, Copy] = {}
         for first in range(count):
             self.stored_bytes[first, first + 1 :] = self._stored_from(first)
             self.needs[0, first, first + 1 :] = self._whole_rows_from(first)
             self.needs[0, first, spans.last_ends[first] + 1 :] = INFINITE
 
-    def add_strips(self, divisions: Sequence[Division], most_bytes: int, most_macs: int) -> None:
+    def add_strips(self, divisions: Sequence[Division], most_bytes: int, most: Extra) -> None:
         """Puts alternatives beside whole rows: what stages need in strips.
 
         Args:
-          most_bytes, most_macs: what needs or computes more is not wanted.
+          most_bytes, most: what needs or costs more is not wanted.
         """
-        if most_macs <= self._most_macs:
+        if self._most.contains(most):
             return
-        self._most_macs = most_macs
+        self._most = most
         shape = (len(divisions), *self.needs.shape[1:])
-        needs, macs = np.full(shape, INFINITE, np.int64), np.zeros(shape, np.int64)
+        needs, macs, ns = np.full(shape, INFINITE, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         live = [sum(self.spans.cut_bytes(t) for t in self.spans.live(first)) for first in range(self.spans.op_count)]
         for number, division in enumerate(divisions):
             for end in range(1, self.spans.op_count + 1):
-                for first, rings, extra in self._strips_to(end, division, most_bytes, most_macs):
+                for first, rings, extra in self._strips_to(end, division, most_bytes, most):
                     if end <= self.spans.last_ends[first]:
                         needs[number, first, end] = live[first] + self.stored_bytes[first, end] + rings
-                        macs[number, first, end] = extra
+                        macs[number, first, end], ns[number, first, end] = extra.macs, extra.ns
         needs[needs > most_bytes] = INFINITE
         used = np.flatnonzero((needs < INFINITE).any(axis=(1, 2))).tolist()
         self.needs = np.concatenate([self.needs[:1], needs[used]])
         self.extra_macs = np.concatenate([self.extra_macs[:1], macs[used]])
+        self.extra_ns = np.concatenate([self.extra_ns[:1], ns[used]])
         self._divisions = [None, *(divisions[number] for number in used)]
         for first, end in np.argwhere(self._is_exact):
             self._correct_strips(int(first), int(end))
+
+    def prices(self, budget: Extra) -> np.ndarray:
+        """Of what strips cost, int64 [alternatives, first, end]."""
+        return budget.prices(self.extra_macs, self.extra_ns)
 
     def is_exact(self, first: int, end: int) -> bool:
         return bool(self._is_exact[first, end])
@@ -139,6 +147,10 @@ class StageCosts:
         rows = self.spans.table.of(op)[operand]
         return max(b - a + 1 for a, b in zip(rows.first, rows.last, strict=True))
 
+    def _copy_of(self, tensor: RegionTensor) -> Copy:
+        """The op that copies an input of the region, for its cost."""
+        return self._copies.setdefault(tensor, Copy.of(tensor))
+
     def _whole_rows_from(self, first: int) -> list[int]:
         """Lower bounds for each end; overlays may save all that can be."""
         spans = self.spans
@@ -161,10 +173,10 @@ class StageCosts:
             bounds.append(live + stored - min(stored, dying) + rings + sum(copies.values()) + kept + shared)
         return bounds
 
-    def _strips_to(self, end: int, division: Division, most_bytes: int, most_macs: int) -> list[tuple[int, int, int]]:
-        """For each first op: a lower bound of all but the cuts, and the multiply-adds that are computed twice."""
+    def _strips_to(self, end: int, division: Division, most_bytes: int, most: Extra) -> list[tuple[int, int, Extra]]:
+        """For each first op: a lower bound of all but the cuts, and what strips cost beyond whole rows."""
         spans, sweep = self.spans, ColumnSweep(division)
-        found, rings, shared, extra = [], 0, 0, 0
+        found, rings, shared, extra = [], 0, 0, NOTHING
         copies: dict[RegionTensor, tuple[int, Form]] = {}
         for first in range(end - 1, -1, -1):
             op = spans.region.ops[first]
@@ -174,7 +186,7 @@ class StageCosts:
             windows = sweep.visit(op, not is_inner or spans.last_read[op.output] >= end, copied + rest)
             if windows is None:
                 break
-            extra += extra_macs(op, windows)
+            extra = total((extra, spans.extra(op, windows)))
             shared = max(shared, align(op.own_memory_bytes, ROW_ALIGNMENT))
             if is_inner and spans.last_read[op.output] < end:
                 form = spans.forms[op.output].windowed(op.output.width, windows)
@@ -186,7 +198,8 @@ class StageCosts:
             inputs = sum(
                 depth * form.windowed(t.width, sweep.needed(t)).row_bytes for t, (depth, form) in copies.items()
             )
-            if rings + shared + inputs > most_bytes or extra > most_macs:
+            whole = total((extra, *(spans.extra(self._copy_of(t), sweep.needed(t)) for t in copies)))
+            if rings + shared + inputs > most_bytes or not most.contains(whole):
                 break
-            found.append((first, rings + shared + inputs, extra))
+            found.append((first, rings + shared + inputs, whole))
         return found

@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.extra import NOTHING, Extra, total
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.overlays import Overlay, find_overlays
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, Read, Region, align, form_of, is_read_in_place
 from fmtc_tflite.regions.rows import Pull, RowTable, pull
 from fmtc_tflite.regions.strips import Division, Windows, extra_macs, stage_windows
+from fmtc_tflite.regions.time_costs import CpuCosts, load_cpu
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Stage:
       overlays: of new cuts over dying ones.
       scratch_bytes: what the stage needs.
       windows: the columns of each op's output in each strip; None for whole rows.
-      extra_macs: multiply-adds that are computed twice.
+      extra: what strips cost beyond whole rows: multiply-adds that are computed twice, and predicted time.
     """
 
     first: int
@@ -45,7 +47,7 @@ class Stage:
     overlays: tuple[Overlay, ...]
     scratch_bytes: int
     windows: dict[RegionOp, Windows] | None = None
-    extra_macs: int = 0
+    extra: Extra = NOTHING
 
     @property
     def strips(self) -> int:
@@ -63,9 +65,17 @@ class RegionSpans:
       last_ends: for each first op, where a stage must end at the latest, so that forced cuts are cuts.
     """
 
-    def __init__(self, region: Region, table: RowTable | None = None, forced_cuts: Collection[Tensor] = ()) -> None:
+    def __init__(
+        self,
+        region: Region,
+        table: RowTable | None = None,
+        forced_cuts: Collection[Tensor] = (),
+        cpu: CpuCosts | None = None,
+    ) -> None:
         self.region = region
         self.table = table or RowTable()
+        self._cpu = cpu or load_cpu()
+        self._row_ns: dict[tuple[RegionOp, int], float] = {}
         self.producer = {op.output: number for number, op in enumerate(region.ops)}
         self.reads: dict[RegionTensor, list[tuple[int, Read]]] = {}
         for number, op in enumerate(region.ops):
@@ -101,6 +111,17 @@ class RegionSpans:
     def is_copied(self, op: RegionOp, operand: int) -> bool:
         """Whether an op reads an input of the region from a copy."""
         return op.inputs[operand] not in self.producer and not is_read_in_place(op, operand)
+
+    def extra(self, op: RegionOp, windows: Windows) -> Extra:
+        """What an op costs in strips beyond whole rows."""
+        strips = sum(self._ns(op, end - first) for first, end in windows)
+        return Extra(extra_macs(op, windows), round(op.steps * (strips - self._ns(op, op.step_columns))))
+
+    def _ns(self, op: RegionOp, columns: int) -> float:
+        """A step of so many columns."""
+        if (op, columns) not in self._row_ns:
+            self._row_ns[op, columns] = self._cpu.row_ns(op, columns)
+        return self._row_ns[op, columns]
 
     def stage(self, first: int, end: int, division: Division | None = None) -> Stage | None:
         """The plan of one stage in whole rows, or in strips; None if it cannot be executed in these."""
@@ -139,8 +160,8 @@ class RegionSpans:
             if op.output in stage.rings
         }
         need = self._need(stage.first, new, stage.pull, rings, stage.ops)
-        extra = sum(extra_macs(op, columns) for op, columns in windows.items())
-        return replace(stage, rings=rings, overlays=(), scratch_bytes=need, windows=windows, extra_macs=extra)
+        extra = total(self.extra(op, columns) for op, columns in windows.items())
+        return replace(stage, rings=rings, overlays=(), scratch_bytes=need, windows=windows, extra=extra)
 
     def _need(
         self,

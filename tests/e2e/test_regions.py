@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import jsonschema
 import numpy as np
@@ -21,7 +22,7 @@ from fmtc_tflite.graph.region_ops import KERNEL_SETS, kernel_set_of, region_ops
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.profiling.live import measure_arena
 from fmtc_tflite.runtime.interpreter import available_runtimes, default_kernels, load_interpreter
-from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.types import ConvertOptions, Kernels
 from known_networks import inception_v3, mobilenet_v1
 from model_builder import ModelBuilder
 from pose_network import pose_network
@@ -129,6 +130,9 @@ def test_report(converted: Path) -> None:
     assert sum(stage["ops"] for stage in region["stages"]) <= len(region["ops"])
     assert report["macs"]["extra"] == sum(stage["extra_macs"] for stage in region["stages"])
     assert report["macs"]["extra_share"] <= report["macs"]["max_extra_share"] == 0.02
+    assert report["time"]["cpu"] == "avx2"
+    assert report["time"]["extra"] == sum(stage["extra_ns"] for stage in region["stages"])
+    assert report["time"]["extra_share"] <= report["time"]["max_extra_share"] == 0.05
 
 
 def test_restored_is_the_original(converted: Path) -> None:
@@ -199,6 +203,10 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
         (["--execution", "regions", "--max_extra_macs", "1.5"], ["--max_extra_macs 1.5", "from 0 to 1"]),
         (["--execution", "regions", "--max_extra_macs", "-0.1"], ["--max_extra_macs -0.1", "from 0 to 1"]),
         (["--execution", "regions", "--max_extra_macs", "nan"], ["--max_extra_macs nan", "from 0 to 1"]),
+        (["--execution", "ops", "--max_extra_time", "0.05"], ["--execution regions"]),
+        (["--execution", "regions", "--max_extra_time", "1.5"], ["--max_extra_time 1.5", "from 0 to 1"]),
+        (["--execution", "ops", "--cpu", "avx2"], ["--execution regions"]),
+        (["--execution", "regions", "--cpu", "z80"], ["--cpu", "avx512"]),
         (["--execution", "regions", "--runtime", "tflite"], ["unknown runtime", "tensorflow"]),
         (["--input_shape", "x:1,2"], ["no input 'x'"]),
         (["--input_shape", "1,224,224,3"], ["expected NAME:1,224,224,3"]),
@@ -280,10 +288,16 @@ def test_open_shapes(tmp_path: Path) -> None:
         assert output.shape == (1, 24, 20, 8)
 
 
+def options_of(kernels: str, extra_macs: float) -> ConvertOptions:
+    """Beyond the default share of multiply-adds with more time, too."""
+    time = 0.2 if extra_macs > 0.02 else None
+    named = cast("Kernels", kernels)
+    return ConvertOptions(execution="regions", kernels=named, max_extra_macs=extra_macs, max_extra_time=time)
+
+
 def check_memory_and_file(name: str, content: bytes, kernels: str, extra_macs: float) -> tuple[int, int]:
     """Planned equals live to the byte, and the file hardly grows; returns the original's arena and the live one."""
-    options = ConvertOptions(execution="regions", kernels=kernels, max_extra_macs=extra_macs)  # type: ignore[arg-type]
-    result = convert_content(content, options)
+    result = convert_content(content, options_of(kernels, extra_macs))
     model = load_model(result.content)
     planned = plan_arena(model, scratch_bytes=region_scratch_bytes).capacity_bytes
     live = measure_arena(ModelFile(model, result.content)).extent_bytes
@@ -338,7 +352,7 @@ def test_architectures(name: str, extra_macs: float) -> None:
 )
 def test_real_models_under_other_kernels(real_data: Path, name: str, extra_macs: float, kernels: str) -> None:
     path = real_data / "models" / f"{name}.tflite"
-    options = ConvertOptions(execution="regions", kernels=kernels, max_extra_macs=extra_macs)  # type: ignore[arg-type]
+    options = options_of(kernels, extra_macs)
     assert convert(path, options=options, dry_run=True).report["fidelity"]["bit_exact"]
 
 

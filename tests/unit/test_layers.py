@@ -80,7 +80,18 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "": ({"api", "profiling", "runtime"}, set()),
     "cli": (
         {
-            *("", "api", "comparison", "conversion", "demonstration", "evaluation", "files", "memory", "profiling"),
+            *(
+                "",
+                "api",
+                "comparison",
+                "conversion",
+                "demonstration",
+                "evaluation",
+                "files",
+                "memory",
+                "profiling",
+                "regions",
+            ),
             "supervision",
         },
         {"absl"},

@@ -16,9 +16,9 @@ from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantiz
 from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
-from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.ops import RegionOp, RegionTensor, Work
 
-_BLOCK, _STEP = 16, 4  # output channels of a block, values of a k-step
+_BLOCK, _STEP, _TILE = 16, 4, 8  # output channels of a block, values of a k-step, columns of a tile
 _WEIGHTS_ALIGNMENT, _ARRAY_ALIGNMENT = 64, 8
 _DOT_LAYOUT, _CHANNEL_LAYOUT = 0, 1
 _MAX_KERNEL_ROWS = 256
@@ -112,6 +112,12 @@ class Conv(_Convolution):
     def macs(self) -> int:
         return self.output.height * self.output.width * self.weights.values.size
 
+    def work(self, columns: int) -> Work:
+        filters, rows, width, inputs = self.weights.values.shape
+        channels = self.weights.groups * padded(filters // self.weights.groups, _BLOCK)
+        macs = rows * width * padded(inputs, _STEP) * channels
+        return Work(columns * channels, columns * macs, -(-columns // _TILE) * macs)
+
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
         values = self.weights.values
         packed = dot_blocks(values.reshape(len(values), -1, values.shape[3]), self.weights.groups)
@@ -128,6 +134,11 @@ class Depthwise(_Convolution):
     @property
     def macs(self) -> int:
         return self.output.height * self.output.width * self.weights.values.size
+
+    def work(self, columns: int) -> Work:
+        _, rows, width, channels = self.weights.values.shape
+        weights = rows * width * padded(channels, _BLOCK)
+        return Work(columns * padded(channels, _BLOCK), columns * weights, weights)
 
     def parameters(self, add: AddArray, outside: Collection[RegionTensor]) -> bytes:
         _, rows, columns, channels = self.weights.values.shape

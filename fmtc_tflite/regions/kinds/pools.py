@@ -13,7 +13,7 @@ from fmtc_tflite.graph.operators.window import Window, op_window
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp
 from fmtc_tflite.regions.kinds.facts import is_4d, known_activation, require, same_quantization
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
-from fmtc_tflite.regions.ops import RegionTensor
+from fmtc_tflite.regions.ops import RegionTensor, Work
 
 _BEHIND_WINDOW = struct.Struct("<BBB5x")
 _MAX_TAPS, _MAX_KERNEL_ROWS = 1 << 22, 256
@@ -43,6 +43,12 @@ class Pool(WindowOp):
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         return (step, step) if self.accumulates else self.window.rows.clipped(step)
+
+    def work(self, columns: int) -> Work:
+        if self.accumulates:
+            return super().work(columns)
+        values = columns * self.output.channels
+        return Work(values, values * self.window.rows.kernel * self.window.columns.kernel)
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return self.window_bytes + _BEHIND_WINDOW.pack(self.offset, self.low, self.high)

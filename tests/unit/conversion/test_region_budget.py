@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.conversion.region_budget import share_budget
+from fmtc_tflite.regions.extra import Extra
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,10 @@ class Plan:
     scratch_bytes: int
     extra_macs: int
     macs: int
+
+    @property
+    def extra(self) -> Extra:
+        return Extra(self.extra_macs, 0)
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,9 @@ def choice(macs: int, *ways: tuple[int, int]) -> Choice:
     return Choice(plans[0], plans)
 
 
-def replan(old: Choice, most: int, enough: int) -> Choice:
+def replan(old: Choice, most: Extra, enough: int) -> Choice:
     """As plan_region: the least memory, of what is enough the fewest extra MACs."""
-    allowed = [way for way in old.ways if way.extra_macs <= most]
+    allowed = [way for way in old.ways if way.extra_macs <= most.macs]
     best = min(allowed, key=lambda way: (max(way.scratch_bytes, enough), way.extra_macs))
     return replace(old, plan=best)
 
@@ -45,7 +50,7 @@ def largest(choices: Sequence[Choice], sizes: Sequence[int]) -> int:
 
 def shared(choices: Sequence[Choice], budget: int) -> tuple[int, int]:
     """Arena and multiply-adds in the end."""
-    found = share_budget(choices, budget, replan, largest)  # type: ignore[type-var]
+    found = share_budget(choices, Extra(budget), replan, largest)  # type: ignore[type-var]
     extra = sum(each.plan.extra_macs for each in found)
     assert extra <= budget
     return max(each.plan.scratch_bytes for each in found), extra

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.conversion import region_plans
 from fmtc_tflite.conversion.presets import convert_content
-from fmtc_tflite.conversion.region_plans import plan_regions
+from fmtc_tflite.conversion.region_plans import PlanOptions, plan_regions
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.graph.model import Subgraph
 from fmtc_tflite.graph.model_io import load_model
@@ -21,6 +21,7 @@ from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.planner import RegionPlan, write_program
 from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.time_costs import load_cpu
 from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder
 
@@ -30,7 +31,7 @@ OPTIONS = ConvertOptions(execution="regions", kernels="builtin")
 
 def planned(content: bytes) -> tuple[Subgraph, list[region_plans.PlannedRegion], list[str]]:
     subgraph = load_model(content).subgraphs[0]
-    regions, left_out = plan_regions(subgraph, find_candidates(subgraph, BUILD), BUILD, 1)
+    regions, left_out = plan_regions(subgraph, find_candidates(subgraph, BUILD), BUILD, 1, PlanOptions(load_cpu()))
     return subgraph, regions, list(left_out.values())
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.candidates import find_candidates
+from fmtc_tflite.regions.extra import NOTHING, Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.ops import RegionOp
@@ -26,7 +27,7 @@ _MOST_ORDERS = 200
 
 
 def need(region: Region) -> int:
-    return least_scratch(StageCosts(RegionSpans(region)), 0)
+    return least_scratch(StageCosts(RegionSpans(region)), NOTHING)
 
 
 def all_orders(ops: tuple[RegionOp, ...]) -> Iterator[tuple[RegionOp, ...]]:
@@ -76,7 +77,7 @@ def test_orders_of_random_regions(seed: int) -> None:
     assert (ordered.inputs, ordered.outputs) == (region.inputs, region.outputs)
     assert best_order(region, ()).ops == ordered.ops
     write_program(
-        plan_region(region, sum(op.macs for op in region.ops)), 0
+        plan_region(region, Extra(sum(op.macs for op in region.ops))), 0
     )  # proves that all is written before it is read
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.planner import plan_region, write_program
 from fmtc_tflite.regions.program import Program, ProgramWriter
@@ -37,7 +38,7 @@ def budget(region: Region, seed: int) -> int:
 def alternatives(spans: RegionSpans, first: int, end: int, ways: Sequence[Division | None]) -> list[tuple[int, int]]:
     """Scratch bytes and extra multiply-adds of a stage in each way that is possible."""
     stages = [spans.stage(first, end, division) for division in ways]
-    return [(stage.scratch_bytes, stage.extra_macs) for stage in stages if stage is not None]
+    return [(stage.scratch_bytes, stage.extra.macs) for stage in stages if stage is not None]
 
 
 def least_by_brute_force(region: Region, most_macs: int) -> int:
@@ -62,8 +63,8 @@ def test_the_largest_need_is_least(seed: int) -> None:
     most_macs = budget(region, seed)
     costs = StageCosts(RegionSpans(region))
     if most_macs:
-        costs.add_strips(DIVISIONS, INFINITE - 1, most_macs)
-    assert least_scratch(costs, most_macs) == least_by_brute_force(region, most_macs)
+        costs.add_strips(DIVISIONS, INFINITE - 1, Extra(most_macs))
+    assert least_scratch(costs, Extra(most_macs)) == least_by_brute_force(region, most_macs)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -71,7 +72,7 @@ def test_bounds_are_bounds(seed: int) -> None:
     rng = np.random.default_rng(seed)
     spans = RegionSpans(random_region(rng, int(rng.integers(2, 11))))
     costs = StageCosts(spans)
-    costs.add_strips(divisions()[::3], INFINITE - 1, INFINITE - 1)
+    costs.add_strips(divisions()[::3], INFINITE - 1, Extra(INFINITE - 1))
     for first in range(spans.op_count):
         for end in range(first + 1, spans.op_count + 1):
             bounds = costs.needs[:, first, end].copy()
@@ -79,7 +80,8 @@ def test_bounds_are_bounds(seed: int) -> None:
             exact = costs.needs[:, first, end]
             assert (bounds <= exact).all(), (first, end)
             for number in np.flatnonzero(exact < INFINITE):
-                assert costs.stage(first, end, int(number)).extra_macs == costs.extra_macs[number, first, end]
+                extra = Extra(int(costs.extra_macs[number, first, end]), int(costs.extra_ns[number, first, end]))
+                assert costs.stage(first, end, int(number)).extra == extra
 
 
 def test_strips_are_tried_wherever_they_can_be() -> None:
@@ -89,7 +91,7 @@ def test_strips_are_tried_wherever_they_can_be() -> None:
     for _ in range(40):
         spans = RegionSpans(random_region(rng, int(rng.integers(2, 10))))
         costs = StageCosts(spans)
-        costs.add_strips(divisions()[:1], INFINITE - 1, INFINITE - 1)
+        costs.add_strips(divisions()[:1], INFINITE - 1, Extra(INFINITE - 1))
         stages = [(a, b) for b in range(1, spans.op_count + 1) for a in range(b)]
         for first, end in stages:
             has_strips = len(costs.needs) > 1 and costs.needs[1, first, end] < INFINITE
@@ -111,8 +113,8 @@ def test_programs_find_what_was_written(seed: int) -> None:
     rng = np.random.default_rng(1000 + seed)
     region = random_region(rng, int(rng.integers(1, 30)))
     most_macs = budget(region, seed)
-    plan = plan_region(region, most_macs)
-    assert sum(stage.extra_macs for stage in plan.stages) <= most_macs
+    plan = plan_region(region, Extra(most_macs))
+    assert plan.extra.macs <= most_macs
     assert plan.scratch_bytes <= plan_region(region).scratch_bytes
     program = write_program(plan, 0)  # proves its memory
     assert Program.from_bytes(program.content) == program
@@ -153,15 +155,17 @@ def test_what_both_strips_need_is_computed_twice() -> None:
     copy = Copy.of(narrow.output)
     region = Region((wide, narrow, copy), (x,), (copy.output,))
     macs = wide.macs + narrow.macs
-    plan, whole = plan_region(region, macs), plan_region(region)
+    plan, whole = plan_region(region, Extra(macs)), plan_region(region)
     (stage,) = plan.stages
     assert stage.windows is not None
     widths = [end - first for first, end in stage.windows[next(op for op in stage.ops if op.output is wide.output)]]
     assert stage.strips == len(widths) > 1
     assert sum(widths) == 16 + 2 * (stage.strips - 1)
-    assert stage.extra_macs == wide.macs * (sum(widths) - 16) // 16 <= macs
+    assert stage.extra.macs == wide.macs * (sum(widths) - 16) // 16 <= macs
     assert plan.scratch_bytes < 0.6 * whole.scratch_bytes
-    assert plan_region(region, stage.extra_macs - 1).scratch_bytes > plan.scratch_bytes
+    assert plan_region(region, Extra(stage.extra.macs - 1)).scratch_bytes > plan.scratch_bytes
+    assert plan_region(region, Extra(macs, stage.extra.ns - 1)).scratch_bytes > plan.scratch_bytes
+    assert plan_region(region, Extra(macs, stage.extra.ns)).scratch_bytes == plan.scratch_bytes
     program = write_program(plan, 0)
     assert len(program.passes) == stage.strips
     check_memory(program, stage.ops)

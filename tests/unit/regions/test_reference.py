@@ -8,6 +8,7 @@ import pytest
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.candidates import find_candidates
+from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kernel_sets import NAMES, KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.planner import plan_region, write_program
@@ -25,7 +26,7 @@ def programs(seed: int) -> list[Program]:
     groups = find_candidates(subgraph, op_builder(kernels)).groups
     regions = [group.region for group in groups]
     budgets = [seed % 2 * 2 * sum(op.macs for op in region.ops) for region in regions]
-    plans = [plan_region(region, budget) for region, budget in zip(regions, budgets, strict=True)]
+    plans = [plan_region(region, Extra(budget)) for region, budget in zip(regions, budgets, strict=True)]
     return [write_program(plan, kernels.number) for plan in plans]
 
 
