@@ -25,6 +25,7 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
 from fmtc_tflite.evaluation.evaluation import Evaluation
+from fmtc_tflite.evaluation.signatures import other_signatures
 from fmtc_tflite.files import beside, check_writable, write_all
 from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
@@ -169,6 +170,7 @@ def evaluate(
             partial = stack.enter_context(evaluation.partial_results(folder))
             timing = evaluation.run(partial)
         document = evaluation_report(evaluation, timing, [str(source) for source in sources])
+        document |= other_signatures(contents, options)
         outputs = [(json_file, json.dumps(document, indent=1).encode() + b"\n")]
         if predictions_file is not None:
             outputs.append((predictions_file, predictions_csv(evaluation)))

@@ -19,7 +19,7 @@ uint8_t RoundedOrOutside(T product, T (*round)(T), const QuantizeParameters& p) 
 uint8_t Divided(const QuantizeParameters& p, float x) { return RoundedOrOutside<float>(x / p.scale, std::round, p); }
 
 uint8_t Multiplied(const QuantizeParameters& p, float x) {
-  return RoundedOrOutside<float>(x * p.inverse, std::nearbyint, p);
+  return RoundedOrOutside<float>(x * p.inverse, RoundTiesToEven, p);
 }
 
 uint8_t DividedInFloat64(const QuantizeParameters& p, float x) {
@@ -31,7 +31,7 @@ uint8_t RoundedOrClamped(const QuantizeParameters& p, float x) {
   const float product = x * p.inverse;
   if (!(product < 2147483648.0f)) return p.high;
   if (product < -2147483648.0f) return p.low;
-  return AddZeroAndClamp(static_cast<int32_t>(std::nearbyint(product)), {p.zero, p.low, p.high});
+  return AddZeroAndClamp(static_cast<int32_t>(RoundTiesToEven(product)), {p.zero, p.low, p.high});
 }
 
 template <uint8_t (*kQuantize)(const QuantizeParameters&, float)>

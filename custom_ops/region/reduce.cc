@@ -50,7 +50,7 @@ Status CheckMean(const OpView& op) {
 
 int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
   if (rule == kFloat32Rule) return MultiplyFloat32(acc, p.factor);
-  if (rule == kFloatWithAddend) return MultiplyAddFloat32<std::nearbyint>(acc, p.factor, p.addend);
+  if (rule == kFloatWithAddend) return MultiplyAddFloat32<RoundTiesToEven>(acc, p.factor, p.addend);
   if (rule == kFloatWithAddendAway) return MultiplyAddFloat32<std::round>(acc, p.factor, p.addend);
   if (rule == kHalfUp) return MultiplyHalfUp(acc, p.multiplier, p.shift);
   return MultiplyDoubleRounding(acc, p.multiplier, p.shift);

@@ -83,8 +83,18 @@ inline int32_t MultiplyRndnu(int32_t value, int32_t multiplier, int32_t shift) {
   return ShiftHalfUp(Saturate((int64_t{shifted} * multiplier) >> 31), right);
 }
 
-// Ties to even unless told otherwise, clamped to 32 bits.
-template <float (*kRound)(float) = std::nearbyint>
+// 1.5 * 2^23: what is added to it, if less than 2^22, is rounded to whole numbers, ties to even.
+constexpr float kWholeNumbers = 12582912.0f;
+
+// The library's function is a call wherever the compiler may not assume an instruction for it.
+inline float RoundTiesToEven(float value) {
+  constexpr float kEnd = 4194304.0f;
+  if (value > -kEnd && value < kEnd) return (value + kWholeNumbers) - kWholeNumbers;
+  return std::nearbyint(value);
+}
+
+// Clamped to 32 bits.
+template <float (*kRound)(float) = RoundTiesToEven>
 int32_t RoundFloat32(float value) {
   if (!(value > -2147483648.0f)) return INT32_MIN;
   return value < 2147483648.0f ? static_cast<int32_t>(kRound(value)) : INT32_MAX;
@@ -153,12 +163,11 @@ struct Float32 {
     const float high = static_cast<float>(r.range.high - r.range.zero);
     product = product < low ? low : product;
     product = product > high ? high : product;
-    constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
-    constexpr int32_t kMagicBits = 0x4B400000;
-    const float sum = product + kMagic;
+    constexpr int32_t kWholeNumbersBits = 0x4B400000;
+    const float sum = product + kWholeNumbers;
     int32_t bits;
     memcpy(&bits, &sum, sizeof(bits));
-    return static_cast<uint8_t>(bits - kMagicBits + r.range.zero);
+    return static_cast<uint8_t>(bits - kWholeNumbersBits + r.range.zero);
   }
 };
 

@@ -94,6 +94,64 @@ void TestSums(const RowKernels& kernels) {
   }
 }
 
+MultiplyParameters RandomProduct(Random* random, int rule) {
+  MultiplyParameters p{};
+  p.zero_a = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.zero_b = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.zero = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.low = static_cast<uint8_t>(Draw(random, 0, 128));
+  p.high = static_cast<uint8_t>(Draw(random, 128, 255));
+  if (rule == kFloat32Rule) {
+    const float scale = std::ldexp(static_cast<float>(Draw(random, 1, 1000)), Draw(random, -28, 20));
+    std::memcpy(&p.scale, &scale, sizeof(scale));
+    return p;
+  }
+  p.scale = static_cast<uint32_t>(Draw(random, 0, INT32_MAX));
+  p.shift = static_cast<int8_t>(Draw(random, 0, 3) == 0 ? Draw(random, -31, 30) : Draw(random, -12, 0));
+  return p;
+}
+
+PreluParameters RandomSlopes(Random* random) {
+  PreluParameters p{};
+  p.zero_a = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.zero_b = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.zero = static_cast<uint8_t>(Draw(random, 0, 255));
+  p.shift_above = static_cast<int8_t>(Draw(random, 0, 3) == 0 ? Draw(random, -31, 30) : Draw(random, -3, 1));
+  p.shift_below = static_cast<int8_t>(Draw(random, 0, 3) == 0 ? Draw(random, -31, 30) : Draw(random, -10, 0));
+  p.multiplier_above = Draw(random, 0, INT32_MAX);
+  p.multiplier_below = Draw(random, 0, INT32_MAX);
+  return p;
+}
+
+void TestPairs(const RowKernels& kernels) {
+  Random random(7);
+  constexpr int kRules[] = {kDoubleRounding, kFloat32Rule, kRndnu};
+  for (int i = 0; i < 2000; ++i) {
+    const int32_t columns = Draw(&random, 1, 20), channels = Draw(&random, 1, 70);
+    const OwnedPixels a(&random, columns, channels), b(&random, columns, channels);
+    const ptrdiff_t pixel = Draw(&random, 0, 1) != 0 ? a.pixel_bytes : channels + Draw(&random, 0, 3);
+    PairRow row{a.data(), b.data(), a.pixel_bytes, b.pixel_bytes, 1, nullptr, pixel, channels, columns};
+    if (Draw(&random, 0, 2) == 0) row.b_pixel_bytes = 0;
+    if (Draw(&random, 0, 2) == 0) row.b_channel_bytes = 0;
+    const int rule = kRules[Draw(&random, 0, 2)];
+    const MultiplyParameters product = RandomProduct(&random, rule);
+    const PreluParameters slopes = RandomSlopes(&random);
+    const auto is_same = [&](const auto& kernel) {
+      const auto run = [&](const RowKernels& k) {
+        return WrittenBy(columns, channels, pixel, [&](uint8_t* out) {
+          row.out = out;
+          kernel(k);
+        });
+      };
+      return run(kernels) == run(PlainRowKernels());
+    };
+    EXPECT(is_same([&](const RowKernels& k) { k.multiply[rule](row, product); }));
+    EXPECT(is_same([&](const RowKernels& k) { k.larger(row); }));
+    EXPECT(is_same([&](const RowKernels& k) { k.smaller(row); }));
+    EXPECT(is_same([&](const RowKernels& k) { k.prelu(row, slopes); }));
+  }
+}
+
 void TestBytes(const RowKernels& kernels) {
   Random random(3);
   const RowKernels& plain = PlainRowKernels();
@@ -261,6 +319,7 @@ void TestBilinear(const RowKernels& kernels) {
 int main() {
   for (const fmtc::region::RowKernels* kernels : fmtc::test::AllRowKernels()) {
     fmtc::TestSums(*kernels);
+    fmtc::TestPairs(*kernels);
     fmtc::TestBytes(*kernels);
     fmtc::TestQuantization(*kernels);
     fmtc::TestPools(*kernels);

@@ -29,7 +29,6 @@ def visit_maps(
     visit: Callable[[int, np.ndarray], None],
     label: str,
     num_threads: int | None = None,
-    subgraph_index: int = 0,
 ) -> int:
     """Calls `visit(i, value of tensors[i])` for every sample and tensor; returns the number of samples.
 
@@ -37,7 +36,7 @@ def visit_maps(
 
     Args:
       file: the original model.
-      tensors: feature maps of one subgraph.
+      tensors: feature maps of the main subgraph.
       visit: gets the map as int8 or uint8 [N, H, W, C]; called in other threads.
       label: of the progress bar (stderr, only on a terminal).
     """
@@ -50,7 +49,7 @@ def visit_maps(
             with lock:
                 visit(i, value)
 
-    runners = open_runners(file, num_threads, subgraph_index)
+    runners = open_runners(file, num_threads)
     count = sum(1 for _ in in_parallel(runners, progress(samples, label), run))
     if count == 0:
         raise CalibrationError("no calibration samples; expected at least one")
@@ -86,12 +85,11 @@ def residual_histograms(
     infos: Sequence[SideInformation],
     samples: Iterable[Sample],
     num_threads: int | None = None,
-    subgraph_index: int = 0,
 ) -> tuple[list[np.ndarray], int]:
     """Histograms of prediction residuals of what is encoded, under its quantization.
 
     Args:
-      tensors: what the encoders read, all of one subgraph.
+      tensors: what the encoders read, all of the main subgraph.
       infos: their side information; only the quantization matters.
 
     Returns:
@@ -110,7 +108,7 @@ def residual_histograms(
                 raise UsageError("too many calibration samples for 32-bit counts; pass a smaller --num_samples")
             codecs[i].add_residual_histograms(x, histograms[i])
 
-        count = visit_maps(file, tensors, samples, visit, "residual histograms", num_threads, subgraph_index)
+        count = visit_maps(file, tensors, samples, visit, "residual histograms", num_threads)
     return histograms, count
 
 

@@ -15,12 +15,14 @@ def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
 
     Args:
       content: the original model.
-      codings: one per candidate, in the order in which find_sites gives them.
+      codings: one per candidate of some subgraphs, in the order in which find_sites gives them.
     """
     model = load_model(content)
+    subgraphs = {c.site.subgraph.index for c in codings}
+    sites = [site for site in find_sites(model) if site.subgraph.index in subgraphs]
     insertions = [
         SiteInsertion(site, c.info.to_bytes(), c.item_capacity, c.folded, c.rotated)
-        for site, c in zip(find_sites(model), codings, strict=True)
+        for site, c in zip(sites, codings, strict=True)
         if c.coded and c.info is not None
     ]
     insert_codec(model, insertions)

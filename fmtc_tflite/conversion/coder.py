@@ -13,7 +13,7 @@ from fmtc_tflite.coding import entropy_model
 from fmtc_tflite.coding.geometry import HEADER_BYTES, geometry
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.map_coding import RESERVED_LEVEL, MapCoding, follow_sources, quantize
-from fmtc_tflite.conversion.source import Source, synthetic_samples
+from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import TreatedMap, require_coded
 from fmtc_tflite.data.opening import Dataset
 from fmtc_tflite.graph.model_io import Model
@@ -71,32 +71,27 @@ class Coder:
     ) -> tuple[list[MapCoding], dict[Site, float]]:
         """The codings with entropy tables that fit, and the expected coded bits of each stored map, with headers."""
         source, options = self.source, self.source.options
-        model = source.file.model
         fitted: dict[Site, MapCoding] = {}
         bits: dict[Site, float] = {}
-        for subgraph in model.subgraphs:
-            group = [(c, c.info) for c in codings if c.stored and c.info is not None and c.site.subgraph is subgraph]
-            if not group:
-                continue
-            own = synthetic_samples(model, subgraph.index, options) if subgraph.index else samples
-            tensors, infos = [c.site.tensor for c, _ in group], [info for _, info in group]
-            histograms, count = passes.residual_histograms(
-                source.file, tensors, infos, own, options.num_threads, subgraph.index
+        group = [(c, c.info) for c in codings if c.stored and c.info is not None]
+        if not group:
+            return list(codings), bits
+        tensors, infos = [c.site.tensor for c, _ in group], [info for _, info in group]
+        histograms, count = passes.residual_histograms(source.file, tensors, infos, samples, options.num_threads)
+        for (coding, info), histogram in zip(group, histograms, strict=True):
+            tables = entropy_model.fit(histogram, count, predictors="prediction" not in options.disable)
+            fitted[coding.site] = replace(
+                coding,
+                info=replace(
+                    info,
+                    classes=tables.classes,
+                    component_class=tables.component_class,
+                    predictor=tables.predictor,
+                ),
             )
-            for (coding, info), histogram in zip(group, histograms, strict=True):
-                tables = entropy_model.fit(histogram, count, predictors="prediction" not in options.disable)
-                fitted[coding.site] = replace(
-                    coding,
-                    info=replace(
-                        info,
-                        classes=tables.classes,
-                        component_class=tables.component_class,
-                        predictor=tables.predictor,
-                    ),
-                )
-                grid = coding.site.grid
-                overhead = geometry(*grid[1:], info.components).overhead_bytes
-                bits[coding.site] = tables.bits / count + 8 * overhead * grid[0]
+            grid = coding.site.grid
+            overhead = geometry(*grid[1:], info.components).overhead_bytes
+            bits[coding.site] = tables.bits / count + 8 * overhead * grid[0]
         return follow_sources([fitted.get(c.site, c) for c in codings]), bits
 
     def with_budgets(self, codings: Sequence[MapCoding]) -> list[MapCoding]:

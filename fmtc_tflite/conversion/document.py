@@ -6,11 +6,12 @@ Bits per value and the other words are those of the README.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
+from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.graph.model_file import ModelFile
@@ -24,7 +25,7 @@ def conversion_report(
     file: ModelFile,
     converted: Model,
     codings: Sequence[MapCoding],
-    comparison: Comparison,
+    comparisons: Mapping[int, Comparison],
     data: str,
     options: ConvertOptions,
 ) -> dict[str, Any]:
@@ -34,20 +35,22 @@ def conversion_report(
       file: the original model.
       converted: the model with the ops inserted.
       codings: one per candidate.
-      comparison: the run on held-back samples.
+      comparisons: the run on held-back samples of each entry point that is coded, by its subgraph's index.
       data: synthetic or calibration.
       options: what was asked for.
     """
+    fidelities = {index: _fidelity(comparison) for index, comparison in comparisons.items()}
     return {
         "format_version": FORMAT_VERSION,
         "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
         "data": data,
         "objective": options.objective or "traffic",
         "preset": options.preset,
-        "sites": [_site(coding, comparison) for coding in codings],
+        "sites": [_site(coding, comparisons.get(coding.site.subgraph.index)) for coding in codings],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(file.model)],
-        "totals": totals(codings, comparison),
-        "fidelity": _fidelity(comparison),
+        "totals": totals(codings, list(comparisons.values())),
+        "fidelity": next(iter(fidelities.values())),
+        **entry_fidelities(file.model, fidelities),
         "arena": {
             "original_planned_bytes": plan_arena(file.model, scratch_bytes=no_scratch).capacity_bytes,
             "converted_planned_bytes": plan_arena(converted, scratch_bytes=no_scratch).capacity_bytes,
@@ -61,8 +64,9 @@ def without_paths(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "model": model}
 
 
-def _site(coding: MapCoding, comparison: Comparison) -> dict[str, Any]:
-    coded, source = comparison.site_bytes.get(coding.site.name), coding.treated.fold_source
+def _site(coding: MapCoding, comparison: Comparison | None) -> dict[str, Any]:
+    coded = None if comparison is None else comparison.site_bytes.get(coding.site.name)
+    source = coding.treated.fold_source
     entry: dict[str, Any] = {
         "tensor": coding.site.name,
         "subgraph": coding.site.subgraph.index,
@@ -95,7 +99,7 @@ def _site(coding: MapCoding, comparison: Comparison) -> dict[str, Any]:
         }
     if coding.paper is not None:
         entry |= {"step": coding.paper.step, "paper": asdict(coding.paper)}
-    if coding.info is not None and coding.info.constant_level and coding.stored:
+    if comparison is not None and coding.info is not None and coding.info.constant_level and coding.stored:
         entry["coarsened_share"] = comparison.coarsened.get(coding.site.name, 0.0)
     if coding.folded:
         entry["bits_per_value"] = 0.0
@@ -112,21 +116,26 @@ def _transform(coding: MapCoding, quantized: bool) -> str:
     return "step" if quantized else "lossless"
 
 
-def totals(codings: Sequence[MapCoding], comparison: Comparison) -> dict[str, Any]:
-    """Sums over the network; bits_per_value as definitions have it: payload over all candidates' values."""
+def totals(codings: Sequence[MapCoding], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Sums over the network; bits_per_value as definitions have it: payload over all candidates' values.
+
+    Of several entry points one inference each; how their sizes vary together is nobody's measure, and null.
+    """
     values = sum(c.values for c in codings)
     coded_values = sum(c.values for c in codings if c.coded)
     raw_bytes = values - coded_values
     side = sum(len(c.info.to_bytes()) for c in codings if c.info is not None)
-    network = comparison.network_bytes
+    mean = sum(comparison.network_bytes.mean for comparison in comparisons)
+    network = comparisons[0].network_bytes if len(comparisons) == 1 else None
+    p99 = None if network is None else network.p99
     return {
         "feature_map_values": values,
         "coded_values": coded_values,
-        "bits_per_value": 8 * (network.mean + raw_bytes) / values,
-        "bits_per_value_with_side_information": 8 * (network.mean + raw_bytes + side) / values,
-        "bits_per_value_p99": None if network.p99 is None else 8 * (network.p99 + raw_bytes) / values,
+        "bits_per_value": 8 * (mean + raw_bytes) / values,
+        "bits_per_value_with_side_information": 8 * (mean + raw_bytes + side) / values,
+        "bits_per_value_p99": None if p99 is None else 8 * (p99 + raw_bytes) / values,
         "side_information_bytes": side,
-        "coded_bytes": network.to_dict(),
+        "coded_bytes": None if network is None else network.to_dict(),
         **_paper_totals(codings),
     }
 

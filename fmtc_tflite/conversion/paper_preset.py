@@ -21,7 +21,7 @@ from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
 from fmtc_tflite.coding.transform import fixed_point
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.map_coding import MapCoding, raw_capacity
-from fmtc_tflite.conversion.result import ConversionResult, finish
+from fmtc_tflite.conversion.result import Part
 from fmtc_tflite.conversion.rotation import rotate
 from fmtc_tflite.conversion.search import compare_converted
 from fmtc_tflite.conversion.source import Source
@@ -106,7 +106,7 @@ class _Layer:
         return (self.rows.rest if self.is_folded else np.zeros_like(self.rows.rest))[:, None]
 
 
-def convert_paper(source: Source) -> ConversionResult:
+def convert_paper(source: Source) -> Part:
     """Converts a model under the scheme.
 
     Raises:
@@ -124,7 +124,7 @@ def convert_paper(source: Source) -> ConversionResult:
     histograms, count = _index_histograms(source, codings)
     codings = [_with_figures(*known, count) for known in zip(layers, codings, histograms, strict=True)]
     notes = [s.note for s in fidelity_sources(source.file.model, options.output_kind) if s.note]
-    return finish(source, _with_skipped(source, codings), comparison, notes)  # fidelity is measured, not bounded
+    return Part(source, _with_skipped(source, codings), comparison, notes)  # fidelity is measured, not bounded
 
 
 def _layer(treated: TreatedMap, components: Components, bits: float) -> _Layer:

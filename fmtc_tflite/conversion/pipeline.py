@@ -16,7 +16,7 @@ from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.coder import Coder
 from fmtc_tflite.conversion.levels import with_choices, with_levels
-from fmtc_tflite.conversion.result import ConversionResult, finish
+from fmtc_tflite.conversion.result import Part
 from fmtc_tflite.conversion.search import Found, Outcome, constraint_of, meet_constraint, search
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import TreatedMap
@@ -27,8 +27,8 @@ from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import Treatment
 
 
-def convert_default(source: Source) -> ConversionResult:
-    """Converts a model within the constraint of the options.
+def convert_default(source: Source) -> Part:
+    """Converts one entry point of a model within the constraint of the options.
 
     Raises:
       NothingToDoError: nothing can be coded, or a constraint cannot be met.
@@ -45,7 +45,7 @@ def convert_default(source: Source) -> ConversionResult:
     found = search(coder, maps)
     outcome = meet_constraint(coder, found)
     verdict, own = _judge(coder, found, outcome)
-    return finish(source, outcome.codings, outcome.comparison, [*warnings, *stops, *found.warnings, *own], verdict)
+    return Part(source, outcome.codings, outcome.comparison, [*warnings, *stops, *found.warnings, *own], verdict)
 
 
 def _statistics(source: Source) -> Mapping[Site, Statistics]:

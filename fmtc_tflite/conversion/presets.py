@@ -7,8 +7,8 @@ from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.paper_preset import convert_paper
 from fmtc_tflite.conversion.pipeline import convert_default
 from fmtc_tflite.conversion.region_conversion import convert_to_regions
-from fmtc_tflite.conversion.result import ConversionResult
-from fmtc_tflite.conversion.source import open_source
+from fmtc_tflite.conversion.result import ConversionResult, convert_parts
+from fmtc_tflite.conversion.source import open_model
 from fmtc_tflite.inference.input_shapes import fix_input_shapes
 from fmtc_tflite.types import ConvertOptions
 
@@ -25,5 +25,5 @@ def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult
     content = fix_input_shapes(content, options.input_shapes)
     if options.execution == "regions":
         return convert_to_regions(content, options, leaves_slower=is_auto and options.recipe is None)
-    source = open_source(content, options)
-    return convert_paper(source) if options.preset == "paper" else convert_default(source)
+    convert = convert_paper if options.preset == "paper" else convert_default
+    return convert_parts(open_model(content, options), convert)

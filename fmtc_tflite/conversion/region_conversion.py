@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.region_document import extra_report, region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, PlanOptions, plan_regions, whole_cost
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
@@ -82,6 +83,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     report = region_report((content, converted), regions, left_out, verification, arenas, options)
     report |= extra_report(regions, whole, options)
     report["recipe"] = recipe
+    report |= entry_fidelities(model, {0: report["fidelity"]})  # regions are made in the first subgraph alone
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
 
 

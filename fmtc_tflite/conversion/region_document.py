@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
@@ -139,7 +140,7 @@ def format_region_report(document: dict[str, Any]) -> str:
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
-    arena, model, fidelity, macs = (document[part] for part in ("arena", "model", "fidelity", "macs"))
+    arena, model, macs = (document[part] for part in ("arena", "model", "macs"))
     time = document["time"]
     fused = sum(len(region["ops"]) for region in document["regions"])
     reasons = Counter((entry["op"], entry["reason"]) for entry in document["left_out"])
@@ -151,12 +152,12 @@ def _summary(document: dict[str, Any]) -> list[str]:
     return [
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
         *outside,
-        f"planned arena   {before:,} -> {after:,} bytes{share}",
+        f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",
         _extra("MACs", macs, f"{macs['total']:,}"),
         _extra("time", time, f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"),
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
-        f"fidelity        bit-exact on {fidelity['num_samples']} inputs under {where}",
+        *fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs under {where}"),
         _DELEGATES,
         f"data            {_DATA[document['data']]}, as no output changes",
         f"other uses      {_OPS}",

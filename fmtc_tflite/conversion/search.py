@@ -119,7 +119,7 @@ def meet_constraint(coder: Coder, found: Found) -> Outcome:
     for _ in range(_CORRECTIONS):
         codings = coder.finished(maps, coarseness)
         comparison = compare_converted(source, codings)
-        bits = totals(codings, comparison)["bits_per_value"]
+        bits = totals(codings, [comparison])["bits_per_value"]
         if coarseness is None or constraint.holds(comparison, bits):
             return Outcome(codings, comparison)
         coarseness *= constraint.correction(comparison, bits)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.rendering import distinct_names
 from fmtc_tflite.text import printable_document
 
@@ -44,21 +45,22 @@ def _row(label: str, name: str, site: dict[str, Any]) -> str:
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
-    total, fidelity, arena = document["totals"], document["fidelity"], document["arena"]
+    total, arena = document["totals"], document["arena"]
     coded = sum(s["decision"] == "coded" for s in document["sites"])
     reasons = Counter(s["reason"] for s in document["sites"] if s["reason"])
     skipped = [f"  skipped {count:3}   {reason}" for reason, count in reasons.items()]
     coded_line = f"{coded} of {len(document['sites'])} feature maps, {total['coded_values']:,} of "
     side = f"{total['side_information_bytes']:,} bytes of side information, once per inference"
     with_side = total["bits_per_value_with_side_information"]
+    planned = f"{arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes"
     paper = [_paper_text(total["paper"])] if "paper" in total else []
     return [
         f"coded           {coded_line}{total['feature_map_values']:,} values",
         *skipped,
         f"bits per value  {total['bits_per_value']:.3f} of 8 ({with_side:.3f} with {side})",
         *paper,
-        f"fidelity        {_fidelity_text(fidelity)}",
-        f"planned arena   {arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes",
+        *fidelity_lines(document, _fidelity_text),
+        f"planned arena   {planned}{of_first_subgraph(document)}",
     ]
 
 

@@ -137,6 +137,4 @@ def _treated(site: Site, place: Place, recipe: Recipe, filter_: Filter, options:
                 f"recipe {options.recipe}: {name!r} is to be coded with {wanted.transform}, which needs "
                 "--calibration_data and no --lossless"
             )
-        if site.subgraph.index:
-            return replace(treated, treatment=LOSSLESS)  # fidelity is measured on the main subgraph's outputs only
     return treated

@@ -30,7 +30,7 @@ def judge(
     """
     if not lossy_maps(codings):
         return f"nothing is coded with loss: {_why_nothing(options, codings, found)}", []
-    holds = constraint.holds(comparison, totals(codings, comparison)["bits_per_value"])
+    holds = constraint.holds(comparison, totals(codings, [comparison])["bits_per_value"])
     count = comparison.fidelity.num_samples
     change = f"outputs are the same on {count} samples" if comparison.bit_exact else "outputs change"
     where, warnings = f"within {constraint.text}", list[str]()

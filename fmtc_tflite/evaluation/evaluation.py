@@ -53,8 +53,11 @@ class Evaluation:
       measurement: the results; complete after `run`.
     """
 
-    def __init__(self, model: bytes, reference: bytes | None, options: EvaluateOptions) -> None:
+    def __init__(self, model: bytes, reference: bytes | None, options: EvaluateOptions, has_task: bool = True) -> None:
         """Opens models and data and checks that they fit together.
+
+        Args:
+          has_task: whether labels in the data are the models' task.
 
         Raises:
           FmtcError: see fmtc_tflite.errors.
@@ -69,7 +72,7 @@ class Evaluation:
             _check_same_outputs(*layouts)
         self.datasets = [open_data(parsed, options) for parsed in models]
         self.dataset = self.datasets[0]
-        self.task = _task(models, self.dataset, options)
+        self.task = _task(models, self.dataset, options) if has_task else None
         self.measurement = Measurement(layouts, self.task)
 
     @property

@@ -17,7 +17,9 @@ def format_evaluation(document: dict[str, Any]) -> str:
     rows += _accuracy_rows([model["accuracy"] for model in models])
     rows += _coded_rows([model["coded"] for model in models])
     rows.append(("latency", [_latency(latency) for latency in latencies if latency]))
-    lines = [f"{name:16}" + "".join(f"{cell:>26}" for cell in cells) for name, cells in rows]
+    first = document.get("first_signature")
+    lines = [] if first is None else [f"signature       {first}"]
+    lines += [f"{name:16}" + "".join(f"{cell:>26}" for cell in cells) for name, cells in rows]
     if document["comparison"] is not None:
         lines += ["", *_comparison(document["comparison"])]
     data, timing = document["data"], document["timing"]
@@ -27,7 +29,20 @@ def format_evaluation(document: dict[str, Any]) -> str:
     workers = "Beam" if timing["num_workers"] is None else f"{timing['num_workers']} worker(s)"
     text = "" if speed is None else f", {speed:.1f} samples/s with {workers}"
     lines.append(f"samples         {data['num_samples']} of {data['path']}{text}")
+    for part in document.get("other_signatures", []):
+        lines += ["", *_signature(part)]
     return "\n".join(lines)
+
+
+def _signature(part: dict[str, Any]) -> list[str]:
+    """Another signature than the first."""
+    if part["not_run"] is not None:
+        return [f"signature       {part['signature']}: not evaluated: {part['not_run']}"]
+    lines = [f"signature       {part['signature']}, {part['num_samples']} samples"]
+    if part["coded"] is not None:
+        bits = part["coded"]["bits_per_value"]
+        lines.append(f"bits per value  {bits['mean']:.3f}, {_tail(bits)}")
+    return lines + ([] if part["comparison"] is None else _comparison(part["comparison"]))
 
 
 def _accuracy_rows(accuracies: list[dict[str, Any] | None]) -> list[tuple[str, list[str]]]:

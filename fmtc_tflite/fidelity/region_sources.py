@@ -8,7 +8,7 @@ from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource
 from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.graph.model import Model, Tensor
-from fmtc_tflite.graph.region_ops import InnerTensor, region_ops
+from fmtc_tflite.graph.region_ops import InnerTensor, is_region
 from fmtc_tflite.regions.inner_tensors import inner_tensors
 from fmtc_tflite.regions.restoration import original_ops
 
@@ -24,7 +24,7 @@ def original_sources(model: Model, output_kind: str) -> tuple[list[FidelitySourc
       UsageError, UnsupportedModelError: see find_fidelity_source.
     """
     own = fidelity_sources(model, output_kind)
-    if not region_ops(model):
+    if not any(is_region(op) for op in model.subgraphs[0].ops):
         return own, []
     try:
         original = original_ops(model)

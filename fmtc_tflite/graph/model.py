@@ -126,12 +126,14 @@ class Op:
 
     def called_subgraphs(self) -> list[int]:
         """Indices of the subgraphs that the op runs (IF, WHILE, CALL, CALL_ONCE, the StableHLO regions, ...)."""
-        called: list[int] = []
-        for name, value in vars(self.options).items() if self.options is not None else ():
-            if name == "subgraph" or name.endswith(("SubgraphIndex", "SubgraphIndices", "calledComputations")):
-                values = np.atleast_1d([] if value is None else value)
-                called += [int(index) for index in values if index >= 0]
-        return called
+        fields = (np.atleast_1d(getattr(self.options, name)) for name in self.subgraph_fields())
+        return [int(index) for indices in fields for index in indices if index >= 0]
+
+    def subgraph_fields(self) -> list[str]:
+        """The fields of `options` that hold indices of subgraphs, one or several (below 0: none)."""
+        ends = ("SubgraphIndex", "SubgraphIndices", "calledComputations")
+        given = {} if self.options is None else vars(self.options)
+        return [n for n, value in given.items() if value is not None and (n == "subgraph" or n.endswith(ends))]
 
 
 @dataclass(eq=False)

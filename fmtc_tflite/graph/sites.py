@@ -79,6 +79,13 @@ def entry_subgraphs(model: Model) -> list[Subgraph]:
     return [subgraph for subgraph in model.subgraphs if _skip_reason(model, subgraph) is None]
 
 
+def entry_name(model: Model, subgraph_index: int) -> str:
+    """What messages call an entry point: its signatures' keys, or its subgraph where it has none."""
+    subgraph = model.subgraphs[subgraph_index]
+    keys = [signature.key for signature in model.signatures if signature.subgraph is subgraph]
+    return ", ".join(keys) or subgraph.name or f"subgraph {subgraph_index}"
+
+
 def _skip_reason(model: Model, subgraph: Subgraph) -> str | None:
     for caller in model.subgraphs:
         for op in caller.ops:

@@ -49,14 +49,12 @@ def _activation_bytes(model: Model) -> int:
     return max((activation_bytes(graph, keeps_all_tensors=True) for graph in model.subgraphs), default=0)
 
 
-def open_runners(
-    file: ModelFile, num_threads: int | None = None, subgraph_index: int = 0, like: ModelRunner | None = None
-) -> list[ModelRunner]:
+def open_runners(file: ModelFile, num_threads: int | None = None, like: ModelRunner | None = None) -> list[ModelRunner]:
     """As many runners of a model as should run at once; they share the threads. See ModelRunner."""
     count = num_parallel(file.model, num_threads)
     own = num_threads if num_threads is None else max(num_threads // count, 1)
-    first = ModelRunner(file, subgraph_index, own, like=like)
-    return [first, *(ModelRunner(file, subgraph_index, own, like=first) for _ in range(count - 1))]
+    first = ModelRunner(file, num_threads=own, like=like)
+    return [first, *(ModelRunner(file, num_threads=own, like=first) for _ in range(count - 1))]
 
 
 def in_parallel(

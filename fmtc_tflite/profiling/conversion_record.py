@@ -21,7 +21,7 @@ class ConversionRecord:
 
     Attributes:
       sha256: of the original model; None if it is not recorded.
-      coded_bytes: of each feature map of subgraph 0 whose coded size was measured, by its tensor's name.
+      coded_bytes: of each feature map of the subgraph whose coded size was measured, by its tensor's name.
       network_coded_bytes: of all of them together; None if it is not recorded.
     """
 
@@ -30,8 +30,8 @@ class ConversionRecord:
     network_coded_bytes: ByteStatistics | None
 
 
-def read_conversion_record(model: Model) -> ConversionRecord | None:
-    """The record in a model's metadata; None if it has none.
+def read_conversion_record(model: Model, subgraph: int = 0) -> ConversionRecord | None:
+    """The record of one subgraph in a model's metadata; None if it has none.
 
     Raises:
       ModelFormatError: there is one, but it is damaged.
@@ -40,7 +40,7 @@ def read_conversion_record(model: Model) -> ConversionRecord | None:
     if text is None:
         return None
     try:
-        return _record(_parsed(text))
+        return _record(_parsed(text), subgraph)
     except (ValueError, TypeError, KeyError, RecursionError) as e:
         what = str(e) if type(e) is ValueError else f"not of the form that fmtc-convert writes ({type(e).__name__})"
         raise ModelFormatError(
@@ -54,13 +54,13 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return _typed(json.loads(text), dict, "the report")
 
 
-def _record(report: dict[str, Any]) -> ConversionRecord:
+def _record(report: dict[str, Any], subgraph: int) -> ConversionRecord:
     model = _typed(report.get("model", {}), dict, "model")
     sites = [_typed(site, dict, "a site") for site in _typed(report.get("sites", []), list, "sites")]
     measured = {
         _typed(site.get("tensor"), str, "a site's tensor"): _statistics(site["coded_bytes"])
         for site in sites
-        if site.get("coded_bytes") is not None and not site.get("subgraph")
+        if site.get("coded_bytes") is not None and (site.get("subgraph") or 0) == subgraph
     }
     network = _typed(report.get("totals", {}), dict, "totals").get("coded_bytes")
     return ConversionRecord(

@@ -13,7 +13,8 @@ from fmtc_tflite.graph.convertible import check_shapes_known, compiled_op
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
-from fmtc_tflite.graph.region_ops import region_ops
+from fmtc_tflite.graph.region_ops import is_region
+from fmtc_tflite.graph.sites import entry_name, entry_subgraphs
 from fmtc_tflite.memory.arena import (
     ArenaPlan,
     kernel_scratch_bytes,
@@ -36,13 +37,14 @@ AGREEMENT = 0.02  # planned and live arena
 
 @dataclass
 class ModelProfile:
-    """Everything that is known of one model; the parts are computed when they are first asked for.
+    """Everything that is known of one model's main subgraph; the parts are computed when they are first asked for.
 
     Attributes:
       file: the model.
       system: the memory system.
       measurement: of a run on data, if there was one.
       notes: what a reader of the figures must know.
+      recorded_subgraph: the subgraph's index in what the converter recorded.
 
     Raises:
       ModelFormatError: the file, or what the converter left in it, is damaged.
@@ -53,6 +55,7 @@ class ModelProfile:
     path: str | None = None
     measurement: MeasuredSizes | None = None
     notes: list[str] = field(default_factory=list)
+    recorded_subgraph: int = 0
 
     def __post_init__(self) -> None:
         self.model: Model = self.file.model
@@ -60,7 +63,7 @@ class ModelProfile:
         self.coded: list[CodedMap] = coded_maps(self.subgraph)
         for m in self.coded:
             codec_work(m)  # side information that cannot be read shows here
-        self.record: ConversionRecord | None = read_conversion_record(self.model)
+        self.record: ConversionRecord | None = read_conversion_record(self.model, self.recorded_subgraph)
         self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
         self._check_shapes()
         compiled = compiled_op(self.model)
@@ -70,12 +73,13 @@ class ModelProfile:
                 f"{op.opcode} is opaque: the model was compiled for {target}, and what happens inside of that op does "
                 "not count, so these figures are not the model's; profile the file from before the compiler"
             )
-        others = len(self.model.subgraphs) - 1
+        entries = [subgraph.index for subgraph in entry_subgraphs(self.model) if subgraph.index]
+        for index in entries:
+            name = entry_name(self.model, index)
+            self.notes.append(f"signature '{name}' runs on its own and is not counted here: it has its own figures")
+        others = len(self.model.subgraphs) - 1 - len(entries)
         if others:
-            self.notes.append(
-                f"{others} more subgraphs are not counted: how often they run is not in the file, or it is a signature "
-                "of its own"
-            )
+            self.notes.append(f"{others} more subgraphs are not counted: how often they run is not in the file")
 
     def _check_shapes(self) -> None:
         check_shapes_known(self.model)
@@ -94,11 +98,13 @@ class ModelProfile:
 
     @property
     def has_regions(self) -> bool:
-        return bool(region_ops(self.model))
+        return any(is_region(op) for op in self.subgraph.ops)
 
     @cached_property
     def regions(self) -> list[dict[str, Any]]:
         """What is inside regions, see profile_regions; a note says it where they could not be run."""
+        if not self.has_regions:
+            return []
         try:
             found = profile_regions(self.file.content)
         except (UnsupportedModelError, RuntimeLibraryError, UsageError) as error:

@@ -23,8 +23,23 @@ _MODEL_TEXTS = {
 
 
 def format_profile(document: dict[str, Any]) -> str:
-    """The profile as compact tables."""
+    """The profile as compact tables, signature by signature."""
     document = printable_document(document)
+    tables = _format_signature(document)
+    if "first_signature" in document:
+        others = document["other_signatures"]
+        tables = "\n".join([f"signature       {document['first_signature']}", tables, *map(_format_other, others)])
+    return "\n".join([tables, *format_dumps(document.get("dumps", []))])
+
+
+def _format_other(part: dict[str, Any]) -> str:
+    name = f"\nsignature       {part['signature']}"
+    if part["profile"] is None:
+        return f"{name}: not profiled: {part['not_profiled']}"
+    return f"{name}\n{_format_signature(part['profile'])}"
+
+
+def _format_signature(document: dict[str, Any]) -> str:
     model, name = document["models"][-1], document["traffic_model"]
     lines = [_headline(model, document["data"]), *(f"note            {note}" for note in model["notes"]), ""]
     lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
@@ -34,7 +49,7 @@ def format_profile(document: dict[str, Any]) -> str:
     lines += table + [""] + _arena(model["arena"]) + _regions(model["regions"])
     if document["comparison"] is not None:
         lines += ["", *_comparison(document)]
-    return "\n".join([*lines, *format_dumps(document.get("dumps", []))])
+    return "\n".join(lines)
 
 
 def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:

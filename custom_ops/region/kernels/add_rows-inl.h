@@ -2,7 +2,7 @@
 #ifndef FMTC_REGION_KERNELS_ADD_ROWS_INL_H_
 #define FMTC_REGION_KERNELS_ADD_ROWS_INL_H_
 
-#include "region/kernels/rules-inl.h"
+#include "region/kernels/pair_rows-inl.h"
 
 namespace fmtc::region {
 namespace {
@@ -69,42 +69,11 @@ struct SumOfShifted {
 };
 
 template <class Sum>
-FMTC_INLINE void AddRun(const Sum& sum, const ByteRange& range, const uint8_t* a, const uint8_t* b, ptrdiff_t count,
-                        uint8_t* out) {
-  constexpr ptrdiff_t kStep = kPackSums * kChannelBlock;
-  ptrdiff_t i = 0;
-  for (; i + kStep <= count; i += kStep) {
-    Sums sums[kPackSums];
-    FMTC_UNROLL for (int j = 0; j < kPackSums; ++j) {
-      sums[j] = sum(Sums::FromUnsigned(WholeBlock().Load(a + i + j * kChannelBlock)),
-                    Sums::FromUnsigned(WholeBlock().Load(b + i + j * kChannelBlock)));
-    }
-    Packed(sums, range).Store(out + i);
-  }
-  for (; i < count; i += kChannelBlock) {
-    const PartOfBlock block(static_cast<int32_t>(count - i < kChannelBlock ? count - i : kChannelBlock));
-    Sums sums[kPackSums];
-    sums[0] = sum(Sums::FromUnsigned(block.Load(a + i)), Sums::FromUnsigned(block.Load(b + i)));
-    for (int j = 1; j < kPackSums; ++j) sums[j] = sums[0];
-    Bytes16 pieces[kPackSums];
-    Packed(sums, range).Split(pieces);
-    block.Store(out + i, pieces[0]);
-  }
-}
-
-// What lies between the channels and the pixel's end may be added like them where all pixels are alike.
-template <class Sum>
 void AddRowWith(const AddRow& row) {
-  const Sum sum(*row.parameters);
   const AddParameters& p = *row.parameters;
-  const ByteRange range(OutputRange{p.zero, p.low, p.high});
-  if (row.a_pixel_bytes == row.out_pixel_bytes && row.b_pixel_bytes == row.out_pixel_bytes) {
-    return AddRun(sum, range, row.a, row.b, (row.columns - 1) * row.out_pixel_bytes + row.channels, row.out);
-  }
-  for (int32_t column = 0; column < row.columns; ++column) {
-    AddRun(sum, range, row.a + column * row.a_pixel_bytes, row.b + column * row.b_pixel_bytes, row.channels,
-           row.out + column * row.out_pixel_bytes);
-  }
+  const PairRow pairs{row.a,        row.b,      row.a_pixel_bytes, row.b_pixel_bytes, 1, row.out, row.out_pixel_bytes,
+                      row.channels, row.columns};
+  ForEachPair(pairs, Sum(p), ByteRange(OutputRange{p.zero, p.low, p.high}));
 }
 
 }  // namespace

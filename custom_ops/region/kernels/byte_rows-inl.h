@@ -19,20 +19,26 @@ void QuantizeFloat32Run(const QuantizeRun& run) {
   const QuantizeParameters& p = *run.parameters;
   const Floats inverse = Floats::Of(p.inverse);
   const ByteRange range(OutputRange{p.zero, p.low, p.high});
-  constexpr ptrdiff_t kStep = kPackSums * kChannelBlock;
+  constexpr ptrdiff_t kStep = kPackSums * kChannelBlock, kFloatBytes = 4;
+  const auto rounded = [&](const uint8_t* in) { return (Floats::Load(in) * inverse).AtMost(kMostRounded).Rounded(); };
   ptrdiff_t i = 0;
   for (; i + kStep <= run.count; i += kStep) {
     Sums sums[kPackSums];
     FMTC_UNROLL for (int j = 0; j < kPackSums; ++j) {
-      sums[j] = (Floats::Load(run.in + 4 * (i + j * kChannelBlock)) * inverse).AtMost(kMostRounded).Rounded();
+      sums[j] = rounded(run.in + kFloatBytes * (i + j * kChannelBlock));
     }
     Packed(sums, range).Store(run.out + i);
   }
-  QuantizeRun rest = run;
-  rest.in += 4 * i;
-  rest.out += i;
-  rest.count -= i;
-  PlainQuantizeFloat32(rest);
+  for (; i < run.count; i += kChannelBlock) {
+    const ptrdiff_t count = run.count - i < kChannelBlock ? run.count - i : kChannelBlock;
+    uint8_t in[kChannelBlock * kFloatBytes] = {};
+    std::memcpy(in, run.in + kFloatBytes * i, static_cast<size_t>(count * kFloatBytes));
+    Sums sums[kPackSums];
+    FMTC_UNROLL for (int j = 0; j < kPackSums; ++j) sums[j] = rounded(in);
+    Bytes16 pieces[kPackSums];
+    Packed(sums, range).Split(pieces);
+    PartOfBlock(static_cast<int32_t>(count)).Store(run.out + i, pieces[0]);
+  }
 }
 
 void MovePixelsRow(const PixelRow& row) {

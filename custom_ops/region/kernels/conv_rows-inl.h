@@ -55,27 +55,32 @@ FMTC_INLINE void StartSums(const int32_t* start, Sums (&sums)[kColumns * kBlocks
 template <int kColumns, int kBlocks>
 FMTC_INLINE void StoreTile(const Sums (&rounded)[kColumns * kBlocks], const OutputRange& range, int32_t channels,
                            uint8_t* out, ptrdiff_t pixel) {
-  constexpr int kCount = kColumns * kBlocks;
+  constexpr int kPixels = kPackSums / kBlocks;  // at a time
   const ByteRange bytes(range);
   const bool is_whole = channels == kBlocks * kChannelBlock;
   const PartOfBlock last(channels - (kBlocks - 1) * kChannelBlock);
-  FMTC_UNROLL for (int first = 0; first < kCount; first += kPackSums) {
+  FMTC_UNROLL for (int t = 0; t < kColumns; t += kPixels, out += kPixels * pixel) {
+    constexpr int kLast = kColumns * kBlocks - 1;
     Sums pack[kPackSums];
-    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) pack[i] = rounded[first + i < kCount ? first + i : kCount - 1];
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+      const int place = t * kBlocks + i;
+      pack[i] = rounded[place < kLast ? place : kLast];
+    }
     const Packed packed(pack, bytes);
-    uint8_t* p = out + first / kBlocks * pixel;
+    const int pixels = kColumns - t < kPixels ? kColumns - t : kPixels;
     if (is_whole) {
-      packed.StorePixels<kBlocks>(p, pixel, (kCount - first) / kBlocks);
+      packed.StorePixels<kBlocks>(out, pixel, pixels);
       continue;
     }
     Bytes16 pieces[kPackSums];
     packed.Split(pieces);
-    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
-      if (first + i >= kCount) continue;
+    FMTC_UNROLL for (int i = 0; i < kPixels * kBlocks; ++i) {
+      if (i >= pixels * kBlocks) continue;
+      uint8_t* p = out + i / kBlocks * pixel + i % kBlocks * kChannelBlock;
       if (i % kBlocks == kBlocks - 1) {
-        last.Store(p + i / kBlocks * pixel + i % kBlocks * kChannelBlock, pieces[i]);
+        last.Store(p, pieces[i]);
       } else {
-        WholeBlock().Store(p + i / kBlocks * pixel + i % kBlocks * kChannelBlock, pieces[i]);
+        WholeBlock().Store(p, pieces[i]);
       }
     }
   }
@@ -100,7 +105,7 @@ void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks,
 // --- Over memory.
 
 struct TileSums {
-  int32_t values[kTileColumns][kTileBlocks * kChannelBlock];
+  int32_t values[TileColumns(1)][kTileBlocks * kChannelBlock];
 };
 
 template <int kColumns, int kBlocks>
@@ -167,25 +172,25 @@ void RequantizeTile(const MacRow& row, const ConvBlocks& blocks, const TileSums&
 using Float32TilesFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t, int32_t);
 using SumTileFunction = void (*)(const MacRow&, const Taps&, const ConvBlocks&, int32_t, TileSums*);
 
-// By the number of blocks - 1 and of columns - 1.
+// By the number of blocks - 1 and of columns - 1; null where a tile has fewer columns.
 template <class Function>
-using TileTable = std::array<std::array<Function, kTileColumns>, kTileBlocks>;
+using TileTable = std::array<std::array<Function, TileColumns(1)>, kTileBlocks>;
 
 template <int kBlocks, size_t... kColumns>
-constexpr std::array<Float32TilesFunction, kTileColumns> Float32TilesOf(std::index_sequence<kColumns...>) {
+constexpr std::array<Float32TilesFunction, TileColumns(1)> Float32TilesOf(std::index_sequence<kColumns...>) {
   return {{Float32Tiles<kColumns + 1, kBlocks>...}};
 }
 template <int kBlocks, size_t... kColumns>
-constexpr std::array<SumTileFunction, kTileColumns> SumTilesOf(std::index_sequence<kColumns...>) {
+constexpr std::array<SumTileFunction, TileColumns(1)> SumTilesOf(std::index_sequence<kColumns...>) {
   return {{SumTile<kColumns + 1, kBlocks>...}};
 }
 template <size_t... kBlocks>
 constexpr TileTable<Float32TilesFunction> MakeFloat32Tiles(std::index_sequence<kBlocks...>) {
-  return {{Float32TilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
+  return {{Float32TilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
 }
 template <size_t... kBlocks>
 constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...>) {
-  return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<kTileColumns>())...}};
+  return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
 }
 constexpr TileTable<Float32TilesFunction> kFloat32TileTable = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
 constexpr TileTable<SumTileFunction> kSumTileTable = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
@@ -204,19 +209,20 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
                     weights_of_block,
                     ptrdiff_t{group} * row.in_channels,
                     row.out + group * row.out_channels};
-  constexpr int32_t kStep = kTileBlocks * kChannelBlock;
-  const int32_t tiles = (end - first + kTileColumns - 1) / kTileColumns;
-  const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
-  for (int32_t c = 0; c < row.out_channels; c += kStep) {
-    blocks.channels = row.out_channels - c < kStep ? row.out_channels - c : kStep;
-    int32_t start[kStep];
+  const int32_t step = TileBlocks(end - first) * kChannelBlock;
+  for (int32_t c = 0; c < row.out_channels; c += step) {
+    blocks.channels = row.out_channels - c < step ? row.out_channels - c : step;
+    const int32_t most = TileColumns(NumBlocks(blocks));
+    const int32_t tiles = (end - first + most - 1) / most;
+    const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
+    int32_t start[kTileBlocks * kChannelBlock];
     blocks.start = StartOfBlocks(row.requantization.biases + blocks.first, blocks.weights, weights_of_block,
                                  NumBlocks(blocks), start);
     if (larger > 0) function(blocks, first, least + 1, larger);
     function(blocks, first + larger * (least + 1), least, tiles - larger);
-    blocks.first += kStep;
-    blocks.weights += kTileBlocks * weights_of_block;
-    blocks.out += kStep;
+    blocks.first += step;
+    blocks.weights += step / kChannelBlock * weights_of_block;
+    blocks.out += step;
   }
 }
 
@@ -268,7 +274,7 @@ void ConvRow(const MacRow& row) {
 void AddProductsRow(const MacRow& row, int32_t* acc) {
   const Taps taps = JoinTaps(row);
   const Sums term = Sums::Of(row.weight_zero == 0 ? 0 : ZeroPointTerm(row, 0, 0));
-  constexpr int kBlocks = kTileColumns;
+  constexpr int kBlocks = kBlocksOfColumn;
   ConvBlocks blocks{0, 0, nullptr, row.weights, WeightsOfBlock(taps), 0, nullptr};
   const auto add = [&](auto count) {
     constexpr int kCount = decltype(count)::value;

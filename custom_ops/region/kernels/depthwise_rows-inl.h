@@ -12,11 +12,12 @@ namespace {
 
 constexpr int32_t kMaxTapColumns = 48;    // of all groups of rows
 constexpr int32_t kMaxSpanColumns = 192;  // of the input, times the groups of rows
+constexpr ptrdiff_t kValuesBytes = sizeof(RowsValues);
 
 // The taps of 16 channels.
 struct DepthwiseTaps {
   int32_t count;
-  int32_t places[kMaxTapColumns * kMaxWeightParts];  // of the first output column's values
+  ptrdiff_t places[kMaxTapColumns * kMaxWeightParts];  // of the first output column's values, in bytes
   RowsWeights weights[kMaxTapColumns * kMaxWeightParts + kMaxWeightParts];
 };
 
@@ -79,7 +80,8 @@ FMTC_INLINE void LoadTaps(const MacRow& row, const DepthwisePlan& plan, int32_t 
       rows[i] = reinterpret_cast<const uint8_t*>(weights + i * row.kernel_columns * weights_of_tap);
     }
     const int parts = RowsWeights::Load<kRows>(rows, row.weight_zero, taps->weights + taps->count);
-    for (int i = 0; i < parts; ++i) taps->places[taps->count++] = group * plan.place + j * row.dilation;
+    const ptrdiff_t place = ptrdiff_t{group * plan.place + j * row.dilation} * kValuesBytes;
+    for (int i = 0; i < parts; ++i) taps->places[taps->count++] = place;
   }
 }
 
@@ -103,13 +105,17 @@ FMTC_INLINE void MultiplyColumns(const MacRow& row, const Block& block, const De
   const Sums start = StartOfTaps(Sums::Load(row.requantization.biases + channel), taps.weights, taps.count);
   const Rule<Rounding> rule(row.requantization, channel);
   const ByteRange range(row.requantization.range);
-  for (int32_t x = 0; x < columns; x += kPackSums, values += kPackSums * row.stride) {
+  const uint8_t* under = reinterpret_cast<const uint8_t*>(values);
+  const ptrdiff_t stride = row.stride * kValuesBytes;
+  for (int32_t x = 0; x < columns; x += kPackSums, under += kPackSums * stride) {
     Sums sums[kPackSums];
     FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = start;
     for (int32_t i = 0; i < taps.count; ++i) {
       const RowsWeights w = taps.weights[i];
-      const RowsValues* v = values + taps.places[i];
-      FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = AddProducts(sums[t], v[t * row.stride], w);
+      const uint8_t* v = under + taps.places[i];
+      FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) {
+        sums[t] = AddProducts(sums[t], *reinterpret_cast<const RowsValues*>(v + t * stride), w);
+      }
     }
     FMTC_UNROLL for (int t = 0; t < kPackSums; ++t) sums[t] = rule(sums[t]);
     Bytes16 pieces[kPackSums];

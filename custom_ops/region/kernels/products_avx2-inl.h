@@ -9,8 +9,10 @@ namespace {
 
 // Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each; as words, of
 // which those of even places and those of odd places have a vector each.
-constexpr int kTileColumns = 4;
 constexpr int kTileBlocks = 1;
+constexpr int TileColumns(int) { return 4; }
+constexpr int TileBlocks(int) { return kTileBlocks; }
+constexpr int kBlocksOfColumn = 4;  // where there is one column only
 
 struct StepValues {
   __m256i even, odd;

@@ -12,8 +12,10 @@ namespace {
 
 // Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each. The sums of 6
 // columns take 12 of 16 registers.
-constexpr int kTileColumns = 6;
 constexpr int kTileBlocks = 1;
+constexpr int TileColumns(int) { return 6; }
+constexpr int TileBlocks(int) { return kTileBlocks; }
+constexpr int kBlocksOfColumn = 6;  // where there is one column only
 
 struct StepValues {
   __m256i v;

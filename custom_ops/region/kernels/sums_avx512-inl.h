@@ -84,10 +84,12 @@ FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<ch
 constexpr int kPackSums = 4;
 
 struct ByteRange {
+  bool is_whole;  // zero point 0 and all bytes, as behind a ReLU: packing does it
   __m512i zero, low, high;
 
   explicit FMTC_INLINE ByteRange(const OutputRange& range)
-      : zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
+      : is_whole(range.zero == 0 && range.low == 0 && range.high == 255),
+        zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
         low(_mm512_set1_epi8(static_cast<char>(range.low))),
         high(_mm512_set1_epi8(static_cast<char>(range.high))) {}
 };
@@ -97,9 +99,10 @@ struct Packed {
 
   // Every step saturates, so that what is beyond 16 bits comes out as the end of the range that it is beyond.
   FMTC_INLINE Packed(const Sums (&s)[kPackSums], const ByteRange& range) {
-    const __m512i front = _mm512_adds_epi16(_mm512_packs_epi32(s[0].v, s[1].v), range.zero);
-    const __m512i back = _mm512_adds_epi16(_mm512_packs_epi32(s[2].v, s[3].v), range.zero);
-    const __m512i bytes = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(front, back), range.low), range.high);
+    __m512i front = _mm512_packs_epi32(s[0].v, s[1].v), back = _mm512_packs_epi32(s[2].v, s[3].v);
+    if (!range.is_whole) front = _mm512_adds_epi16(front, range.zero), back = _mm512_adds_epi16(back, range.zero);
+    __m512i bytes = _mm512_packus_epi16(front, back);
+    if (!range.is_whole) bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, range.low), range.high);
     v = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
   }
   // All bytes, one sum's behind the other's.
@@ -107,15 +110,17 @@ struct Packed {
   // Those of pixels of so many sums each, `count` pixels.
   template <int kSums>
   FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
-    if constexpr (kSums == 2) {
+    if constexpr (kSums == 4) {
+      Store(p);
+    } else if constexpr (kSums == 2) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(v));
       if (count < 2) return;
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + pixel_bytes), _mm512_extracti64x4_epi64(v, 1));
     } else {
       Bytes16 pieces[kPackSums];
       Split(pieces);
-      FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
-        if (i < count) WholeBlock().Store(p + i * pixel_bytes, pieces[i]);
+      FMTC_UNROLL for (int i = 0; i < kPackSums / kSums * kSums; ++i) {
+        if (i < count * kSums) WholeBlock().Store(p + i / kSums * pixel_bytes + i % kSums * kChannelBlock, pieces[i]);
       }
     }
   }
@@ -128,8 +133,12 @@ struct Packed {
 };
 
 // Products of a convolution's step: 4 values of x, the same for all channels, and 4 weights for each.
-constexpr int kTileColumns = 8;
-constexpr int kTileBlocks = 2;
+// A tile has as many sums as keep the unit busy until the first one's product is there, and short rows get there with
+// more blocks side by side.
+constexpr int kTileBlocks = 4;
+constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 8 : 6; }
+constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
+constexpr int kBlocksOfColumn = 8;  // where there is one column only
 
 struct StepValues {
   __m512i v;
@@ -143,9 +152,14 @@ struct StepWeights {
   static FMTC_INLINE StepWeights Load(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
 };
 
-FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x.v), "v"(w.v));
+// For the intrinsic GCC 12 moves sums from one register to another and back.
+FMTC_INLINE Sums AddDotProducts(Sums sums, __m512i x, __m512i w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(x), "v"(w));
   return sums;
+}
+
+FMTC_INLINE Sums AddProducts(Sums sums, const StepValues& x, const StepWeights& w) {
+  return AddDotProducts(sums, x.v, w.v);
 }
 
 // Sums of bytes.
@@ -218,7 +232,7 @@ struct RowsWeights {
 };
 
 FMTC_INLINE Sums AddProducts(Sums sums, const RowsValues& x, const RowsWeights& w) {
-  return {_mm512_dpbusd_epi32(sums.v, x.v, w.v)};
+  return AddDotProducts(sums, x.v, w.v);
 }
 
 // A table of a byte for each byte.

@@ -217,8 +217,10 @@ struct Table256 {
 };
 
 // Tiles of convolutions.
-constexpr int kTileColumns = 4;
 constexpr int kTileBlocks = 1;
+constexpr int TileColumns(int) { return 4; }
+constexpr int TileBlocks(int) { return kTileBlocks; }
+constexpr int kBlocksOfColumn = 4;  // where there is one column only
 
 }  // namespace
 }  // namespace fmtc::region

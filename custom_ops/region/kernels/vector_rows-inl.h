@@ -7,6 +7,7 @@
 #include "region/kernels/byte_rows-inl.h"
 #include "region/kernels/conv_rows-inl.h"
 #include "region/kernels/depthwise_rows-inl.h"
+#include "region/kernels/pair_rows-inl.h"
 
 namespace fmtc::region {
 namespace {
@@ -27,6 +28,8 @@ RowKernels MakeRowKernels() {
   k.add[2] = AddRowWith<FixedPointSum>;
   k.add[3] = AddRowWith<SumOfShifted<true>>;
   k.add[4] = AddRowWith<SumOfShifted<false>>;
+  k.multiply[kDoubleRounding] = MultiplyRow<DoubleRoundingScale>;
+  k.multiply[kFloat32Rule] = MultiplyRow<Float32Scale>;
   k.bilinear[2] = BilinearFixedPointRow;
   k.add_products = AddProductsRow;
   k.add_columns = AddColumnsRow;
@@ -34,6 +37,9 @@ RowKernels MakeRowKernels() {
   k.maximum = MaximumRow;
   k.add_windows = AddWindowsRow;
   k.raise_maxima = RaiseMaximaRow;
+  k.larger = ExtremumRow<Greater>;
+  k.smaller = ExtremumRow<Less>;
+  k.prelu = PreluRow;
   k.look_up = LookUpRun;
   k.quantize[3] = QuantizeFloat32Run;
   k.move_pixels = MovePixelsRow;

@@ -12,7 +12,7 @@ import pytest
 from fmtc_tflite.calibration import kept_statistics, passes
 from fmtc_tflite.conversion import source
 from fmtc_tflite.conversion.presets import convert_content
-from fmtc_tflite.conversion.source import open_source
+from fmtc_tflite.conversion.source import open_model
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 
@@ -71,9 +71,9 @@ def test_an_interrupted_conversion_keeps_what_it_measured(
 
 def test_other_models_and_flags_are_refused(used: ConvertOptions) -> None:
     with pytest.raises(UsageError, match="holds another calibration: MODEL"):
-        open_source(MODEL + bytes(16), used)
+        open_model(MODEL + bytes(16), used)
     with pytest.raises(UsageError, match="--num_samples 16, was 512"):
-        open_source(MODEL, replace(used, calibration=replace(used.calibration, num_samples=16)))
+        open_model(MODEL, replace(used, calibration=replace(used.calibration, num_samples=16)))
 
 
 def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
@@ -81,12 +81,12 @@ def test_other_data_are_refused(used: ConvertOptions, tmp_path: Path) -> None:
     np.savez(tmp_path / "samples.npz", x=255 - x)
     other = replace(used, calibration=replace(used.calibration, data=tmp_path / "samples.npz"))
     with pytest.raises(UsageError, match=r"--calibration_data [0-9a-f]{12}, was [0-9a-f]{12};"):
-        open_source(MODEL, other)
+        open_model(MODEL, other)
 
 
 def test_what_runs_after_the_statistics_is_bounded(used: ConvertOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_MOST_SAMPLES", 4)
-    samples = open_source(MODEL, used).samples
+    samples = open_model(MODEL, used).sources[0].samples
     assert [len(part) for part in (samples.build, samples.tables, samples.held_back)] == [10, 4, 4]
 
 

@@ -15,6 +15,7 @@ import model_builder
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec, share_decodes
+from fmtc_tflite.graph.edits.main_subgraph import with_first
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, load_model
@@ -170,6 +171,18 @@ def test_batch_of_fixed_size_stays_fixed() -> None:
     coded = model.subgraphs[0].ops[1].outputs[0]
     assert coded is not None
     assert coded.shape_signature is None
+
+
+def test_another_subgraph_in_the_first_place() -> None:
+    """Calls follow the subgraphs, and twice is not at all."""
+    content = load_model(model_builder.with_control_flow()).to_bytes()
+    swapped = load_model(with_first(content, 2))
+    assert [subgraph.name for subgraph in swapped.subgraphs] == ["else_branch", "then_branch", "main"]
+    assert [subgraph.index for subgraph in swapped.subgraphs] == [0, 1, 2]
+    (call,) = (op for op in swapped.subgraphs[2].ops if op.opcode == "IF")
+    assert call.called_subgraphs() == [1, 0]
+    assert with_first(with_first(content, 2), 2) == content
+    assert with_first(content, 0) == content
 
 
 def test_signatures_and_control_flow_keep_their_tensors() -> None:
