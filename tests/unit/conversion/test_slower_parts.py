@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from fmtc_tflite.conversion import region_conversion
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
@@ -13,7 +14,7 @@ from fmtc_tflite.regions.candidates import find_candidates
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.slower import slower_ops
-from fmtc_tflite.regions.time_costs import known_cpus, load_cpu
+from fmtc_tflite.regions.time_costs import CpuCosts, known_cpus, load_cpu
 from fmtc_tflite.types import ConvertOptions, Execution
 from known_networks import mobilenet_v1
 from model_builder import ModelBuilder
@@ -22,7 +23,7 @@ REASON = "slower in a region, as predicted for avx2; --execution regions takes i
 
 
 def products(count: int, convolutions: bool = False) -> bytes:
-    """Two convolutions with a large map between them, then products of maps, which regions compute in plain loops."""
+    """Two convolutions with a large map between them, then products of maps."""
     builder = ModelBuilder()
     graph = builder.graph()
     x = graph.input("x", [1, 48, 48, 8])
@@ -35,6 +36,14 @@ def products(count: int, convolutions: bool = False) -> bytes:
     return builder.build()
 
 
+@pytest.fixture
+def slow_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of maps cost a region ten times what they cost the original, whatever was measured."""
+    cpu = load_cpu()
+    costs = {**cpu.region, "Multiply": (0.0, 2.0, 0.0, 0.0)}, {**cpu.original, "MUL": (0.0, 0.2, 0.0, 0.0)}
+    monkeypatch.setattr(region_conversion, "load_cpu", lambda name: CpuCosts(name, *costs))
+
+
 def converted_ops(content: bytes, execution: Execution) -> tuple[list[str], dict[str, str]]:
     """Opcodes of the result, and why ops are outside."""
     result = convert_content(content, ConvertOptions(execution=execution, kernels="xnnpack"))
@@ -43,6 +52,7 @@ def converted_ops(content: bytes, execution: Execution) -> tuple[list[str], dict
     return ["region" if is_region(op) else op.opcode for op in ops], outside
 
 
+@pytest.mark.usefixtures("slow_products")
 def test_ops_that_lose_more_than_the_others_gain_stay_outside() -> None:
     ops, outside = converted_ops(products(9, True), "auto")
     assert "region" in ops
@@ -50,10 +60,12 @@ def test_ops_that_lose_more_than_the_others_gain_stay_outside() -> None:
     assert REASON in outside.values()
 
 
+@pytest.mark.usefixtures("slow_products")
 def test_who_asks_for_regions_gets_them() -> None:
     assert converted_ops(products(9, True), "regions") == (["region"], {})
 
 
+@pytest.mark.usefixtures("slow_products")
 def test_nothing_is_left_of_what_only_loses() -> None:
     assert converted_ops(products(4), "regions") == (["region"], {})
     with pytest.raises(NothingToDoError, match=REASON):
