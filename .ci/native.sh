@@ -37,7 +37,7 @@ for row in rows:
     assert [s["by"] for s in row["speeds"]] == [s["by"] for s in rows[0]["speeds"]], row
     assert all(s["giga"] > 0 and s["spread"] >= 0 for s in row["speeds"]), row
 '
-if ! "${CXX:-c++}" --version | grep -q clang; then
+if ! "${CXX:-c++}" --version | grep clang >/dev/null; then
   python3 tools/count_spills.py "$1/release/libfmtc_region_kernels.a" "$1/release/libfmtc_codec_kernels.a" \
     --limits tools/spill_limits.json
 fi

@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from fmtc_tflite.calibration.slices import row_slices
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model_io import Op, Tensor
 from fmtc_tflite.graph.operators.activation import quantize_limit, real_range
@@ -75,26 +76,30 @@ def input_gradients(op: Op, gradient: np.ndarray, values: Values) -> list[tuple[
 
     Args:
       op: the operator.
-      gradient: of its only output, float32 of the output's shape.
+      gradient: of its only output, float32 of the output's shape; changed: zeroed where the op clips.
     """
     adjoint = _ADJOINTS.get(op.opcode)
     if adjoint is None or len(op.outputs) != 1 or gradient.shape != result_of(op).shape:
         return None
     try:
-        found = list(adjoint(op, gradient * _is_unclipped(op, values), values))
+        found = list(adjoint(op, _clipped(op, gradient, values), values))
     except (_UnknownForm, ModelFormatError):
         return None
     return found if all(value.shape == tensor.shape for tensor, value in found) else None
 
 
-def _is_unclipped(op: Op, values: Values) -> np.ndarray | bool:
-    """Where the output lies strictly within what activation and integer range let through."""
+def _clipped(op: Op, gradient: np.ndarray, values: Values) -> np.ndarray:
+    """The gradient where the output lies strictly within what activation and integer range let through, else 0."""
     output = result_of(op)
     low, high = _limits(op, output)
     if np.isinf(low) and np.isinf(high):
-        return True
+        return gradient
+    if not gradient.flags.writeable:
+        gradient = gradient.copy()
     found = values.read(output)
-    return (found > low) & (found < high)
+    gradient *= found > low
+    gradient *= found < high
+    return gradient
 
 
 def _limits(op: Op, output: Tensor) -> tuple[float, float]:
@@ -144,11 +149,13 @@ class SlidingWindow:
         width = max((out[2] - 1) * self.sw + (kernel[1] - 1) * self.dw + 1, shape[2] + self.pw)
         self.padded = np.zeros((shape[0], height, width, shape[3]), np.float32)
 
-    def tap(self, row: int, column: int) -> tuple[slice, slice, slice]:
-        """Where the window's tap (row, column) lies for all outputs."""
+    def tap(self, row: int, column: int, outputs: slice | None = None) -> tuple[slice, slice, slice]:
+        """Where the window's tap (row, column) lies for all outputs, or for these rows of them."""
+        rows = slice(0, self.out[1]) if outputs is None else outputs
         y, x = row * self.dh, column * self.dw
-        last_y, last_x = y + (self.out[1] - 1) * self.sh + 1, x + (self.out[2] - 1) * self.sw + 1
-        return slice(None), slice(y, last_y, self.sh), slice(x, last_x, self.sw)
+        last_x = x + (self.out[2] - 1) * self.sw + 1
+        last_y = y + (rows.stop - 1) * self.sh + 1
+        return slice(None), slice(y + rows.start * self.sh, last_y, self.sh), slice(x, last_x, self.sw)
 
     @property
     def interior(self) -> tuple[slice, slice, slice]:
@@ -169,7 +176,8 @@ def _conv(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
         padded = scatter.padded[..., group * inputs : (group + 1) * inputs]
         for a in range(kernel[0]):
             for b in range(kernel[1]):
-                padded[scatter.tap(a, b)] += gradient[..., own] @ weights[own, a, b, :]
+                for rows in row_slices(gradient.shape):
+                    padded[scatter.tap(a, b, rows)] += gradient[:, rows, :, own] @ weights[own, a, b, :]
     yield x, scatter.padded[scatter.interior]
 
 
@@ -181,8 +189,9 @@ def _depthwise(op: Op, gradient: np.ndarray, values: Values) -> Gradients:
     scatter = SlidingWindow(op, x.shape, (weights.shape[0], weights.shape[1]), gradient.shape)
     for a in range(weights.shape[0]):
         for b in range(weights.shape[1]):
-            through = (gradient * weights[a, b]).reshape(*gradient.shape[:3], x.shape[3], -1)
-            scatter.padded[scatter.tap(a, b)] += through.sum(-1)
+            for rows in row_slices(gradient.shape):
+                through = gradient[:, rows] * weights[a, b]
+                scatter.padded[scatter.tap(a, b, rows)] += through.reshape(*through.shape[:3], x.shape[3], -1).sum(-1)
     yield x, scatter.padded[scatter.interior]
 
 

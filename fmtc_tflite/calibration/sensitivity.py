@@ -9,13 +9,14 @@ squared error have the identity, scaled, in F's place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fmtc_tflite.calibration.adjoints import Values, input_gradients
 from fmtc_tflite.calibration.exact_sum import ExactSum
+from fmtc_tflite.calibration.slices import row_slices
 from fmtc_tflite.calibration.statistics import State
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource, find_fidelity_source
 from fmtc_tflite.fidelity.metrics import dequantize, log_softmax
@@ -92,10 +93,15 @@ class SensitivityStatistics:
         self._noise, self._shift = ExactSum(channels), ExactSum(channels)
         self._count = 0
 
-    def add(self, gradient: np.ndarray) -> None:
-        """Adds one sample: the gradient with respect to the tensor's integers, float64 [N, H, W, C]."""
-        self._noise.add((gradient**2).sum((0, 1, 2)))
-        self._shift.add(gradient.sum((0, 1, 2)) ** 2)
+    def add(self, gradient: np.ndarray, scale: float = 1.0) -> None:
+        """Adds one sample: the gradient with respect to the tensor's values, [N, H, W, C], and its integers' scale."""
+        noise, shift = np.zeros((2, gradient.shape[3]))
+        for rows in row_slices(gradient.shape):
+            part = gradient[:, rows].astype(np.float64) * scale
+            shift += part.sum((0, 1, 2))
+            noise += np.square(part, out=part).sum((0, 1, 2))
+        self._noise.add(noise)
+        self._shift.add(shift**2)
         self._count += 1
 
     def state(self) -> State:
@@ -134,17 +140,19 @@ class SensitivityMeter:
         """Args: see measure_sensitivities."""
         self._runner = ModelRunner(file, num_threads=num_threads)
         self._backward = _Backward(file.model, output_kind, self._runner)
-        self._seed, self._sites = seed, sites
+        self._seed = seed
         self.sums = [SensitivityStatistics(site.tensor.shape[3]) for site in sites]
+        self._sums_of = {site.tensor: sums for site, sums in zip(sites, self.sums, strict=True)}
 
     def add(self, position: int, sample: Mapping[str, np.ndarray]) -> None:
         """Adds one sample; its random vector depends on the seed and its position among all samples alone."""
         self._runner.run(sample)
-        self._backward.run(np.random.default_rng([self._seed, position]))
-        for site, sums in zip(self._sites, self.sums, strict=True):
-            gradient = self._backward.gradients.get(site.tensor)
-            if gradient is not None and gradient.ndim == 4:
-                sums.add(gradient.astype(np.float64) * (site.tensor.scale or 1.0))
+        self._backward.run(np.random.default_rng([self._seed, position]), self._take)
+
+    def _take(self, tensor: Tensor, gradient: np.ndarray) -> None:
+        sums = self._sums_of.get(tensor)
+        if sums is not None and gradient.ndim == 4:
+            sums.add(gradient, tensor.scale or 1.0)
 
     def merge(self, other: SensitivityMeter) -> None:
         """Adds what another meter of the same sites has summed up."""
@@ -155,8 +163,9 @@ class SensitivityMeter:
 class _Backward:
     """One backward pass after another over the main subgraph.
 
+    A gradient is given away as soon as it is complete, so that few of them exist at once.
+
     Attributes:
-      gradients: by tensor, with respect to its real values.
       stops: ops whose gradient is not known, of the last pass; what they read has none.
     """
 
@@ -167,42 +176,54 @@ class _Backward:
             _differentiable(model, find_fidelity_source(model, output_kind, i))
             for i in range(len(self._subgraph.outputs))
         ]
-        self.gradients: dict[Tensor, np.ndarray] = {}
+        self._gradients: dict[Tensor, np.ndarray] = {}
         self.stops: list[Op] = []
 
-    def run(self, rng: np.random.Generator) -> None:
-        """Computes the gradients for the sample that the runner has just run."""
-        self.gradients, self.stops = {}, []
+    def run(self, rng: np.random.Generator, take: Callable[[Tensor, np.ndarray], None] | None = None) -> None:
+        """Computes the gradients for the sample that the runner has just run.
+
+        Args:
+          take: gets those of tensors that ops write, with respect to real values; not to be kept.
+        """
+        self._gradients, self.stops = {}, []
         unknown: set[Tensor] = set()
         for source in self._sources:
             start = _start(source, self._runner.read(source.tensor), rng)
-            self.gradients[source.tensor] = self.gradients.get(source.tensor, 0) + start
+            self._gradients[source.tensor] = self._gradients.get(source.tensor, 0) + start
         for op in reversed(self._subgraph.ops):
             written = {t for t in op.outputs if t is not None}
-            if written and not written & (self.gradients.keys() | unknown):
+            if written and not written & (self._gradients.keys() | unknown):
                 continue
             is_cut = bool(written & unknown)
+            if take is not None:
+                for tensor in written & (self._gradients.keys() - unknown):
+                    take(tensor, self._gradients[tensor])
             # What is written to a variable comes back in later steps.
             if is_cut or not written or not self._step(op):
                 unknown |= (read := self._depending(op))
                 self.stops += [op] if read and not is_cut else []
-        for tensor in unknown:
-            self.gradients.pop(tensor, None)
+            for tensor in written:
+                self._gradients.pop(tensor, None)
 
     def _depending(self, op: Op) -> set[Tensor]:
         """What the op reads that a gradient could be of."""
         return {t for t in op.inputs if t is not None and t.dtype is not None and not self._values.is_constant(t)}
 
     def _step(self, op: Op) -> bool:
-        gradient = self.gradients.get(op.outputs[0]) if len(op.outputs) == 1 and op.outputs[0] is not None else None
+        output = op.outputs[0] if len(op.outputs) == 1 else None
+        gradient = None if output is None else self._gradients.pop(output, None)
         found = None if gradient is None else input_gradients(op, gradient, self._values)
         if found is None:
             return False
         for tensor, value in found:
             if self._values.is_constant(tensor):
                 continue
-            earlier = self.gradients.get(tensor)
-            self.gradients[tensor] = value if earlier is None else earlier + value
+            earlier = self._gradients.get(tensor)
+            if earlier is not None:
+                value = earlier + value
+            elif any(np.may_share_memory(value, other) for other in self._gradients.values()):
+                value = value.copy()  # each of them is changed in place later
+            self._gradients[tensor] = value
         return True
 
 

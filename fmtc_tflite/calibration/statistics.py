@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fmtc_tflite.calibration.slices import row_slices
+
 State = dict[str, np.ndarray]
 
 
@@ -34,8 +36,9 @@ class ValueStatistics:
 
     def add(self, q: np.ndarray) -> None:
         """Adds a map, int8 [N, H, W, C]."""
-        index = (q.reshape(-1, self.channels).view(np.uint8) ^ 0x80) + np.arange(self.channels) * 256
-        self.histogram += np.bincount(index.ravel(), minlength=self.channels * 256).reshape(self.channels, 256)
+        for rows in row_slices(q.shape):
+            index = (q[:, rows].reshape(-1, self.channels).view(np.uint8) ^ 0x80) + np.arange(self.channels) * 256
+            self.histogram += np.bincount(index.ravel(), minlength=self.channels * 256).reshape(self.channels, 256)
         self.num_samples += 1
 
     def state(self) -> State:
@@ -80,12 +83,13 @@ class CovarianceStatistics:
 
     def add(self, q: np.ndarray) -> None:
         """Adds a map, int8 [N, H, W, C]."""
-        pixels = q.reshape(-1, self.channels)
-        # float64 holds these sums exactly (2^14 * pixels < 2^53) and has a fast matrix product.
-        wide = pixels.astype(np.float64)
-        self.products += (wide.T @ wide).astype(np.int64)
-        self.total += pixels.sum(0, dtype=np.int64)
-        self.count += len(pixels)
+        for rows in row_slices(q.shape):
+            pixels = q[:, rows].reshape(-1, self.channels)
+            # float64 holds these sums exactly (2^14 * pixels < 2^53) and has a fast matrix product.
+            wide = pixels.astype(np.float64)
+            self.products += (wide.T @ wide).astype(np.int64)
+            self.total += pixels.sum(0, dtype=np.int64)
+            self.count += len(pixels)
 
     def state(self) -> State:
         return {"total": self.total, "products": self.products, "count": np.array(self.count)}

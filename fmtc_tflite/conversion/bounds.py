@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 
 from fmtc_tflite.coding import allocation
 from fmtc_tflite.data.dataset import Dataset
+from fmtc_tflite.data.repeated import RepeatedSamples
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.fidelity.task import LabelSet, find_task
-from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, FidelityTrial, Labels, Sample
+from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, FidelityTrial, Labels
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.types import ConvertOptions
@@ -122,10 +123,10 @@ def fidelity_trial(file: ModelFile, sources: Sequence[Dataset], values: int, opt
       values: feature-map values of one inference.
     """
     wanted = min(max(_TRIAL_VALUES // values, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
-    samples: list[Sample] = []
+    parts: list[Dataset] = []
     for source in sources:
-        samples += source.evenly(wanted - len(samples))
-    return FidelityTrial(file, samples, options.output_kind, options.num_threads)
+        parts.append(source.evenly(wanted - sum(map(len, parts))))
+    return FidelityTrial(file, RepeatedSamples(*parts), options.output_kind, options.num_threads)
 
 
 def find_labels(model: Model, samples: Dataset, options: ConvertOptions) -> Labels:

@@ -46,7 +46,7 @@ class Coder:
     def expected_bits(self, maps: Sequence[TreatedMap], coarseness: float) -> float:
         """About the bits per value at a coarseness."""
         samples = self.source.samples.tables.evenly(_RATE_SAMPLES)
-        _, bits = self.with_tables(self.quantized(maps, coarseness), list(samples))
+        _, bits = self.with_tables(self.quantized(maps, coarseness), samples)
         skipped_bits = 8 * sum(m.values for m in maps if not m.coded)
         return (sum(bits.values()) + skipped_bits) / self.source.values
 
@@ -66,9 +66,7 @@ class Coder:
         require_coded([c.treated for c in codings])
         return codings
 
-    def with_tables(
-        self, codings: Sequence[MapCoding], samples: Dataset | Sequence[passes.Sample]
-    ) -> tuple[list[MapCoding], dict[Site, float]]:
+    def with_tables(self, codings: Sequence[MapCoding], samples: Dataset) -> tuple[list[MapCoding], dict[Site, float]]:
         """The codings with entropy tables that fit, and the expected coded bits of each stored map, with headers."""
         source, options = self.source, self.source.options
         fitted: dict[Site, MapCoding] = {}

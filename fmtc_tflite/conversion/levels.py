@@ -26,6 +26,7 @@ from fmtc_tflite.conversion.map_coding import map_centres, quantize
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.data.opening import Dataset
+from fmtc_tflite.data.repeated import RepeatedSamples
 from fmtc_tflite.fidelity.verify import FidelityTrial
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.inference.parallel import in_parallel, num_parallel
@@ -119,7 +120,9 @@ def with_levels(source: Source, maps: Sequence[TreatedMap], statistics: Mapping[
     target = DEFAULT_MAX_KL / 2
 
     def measure(missing: list[int]) -> Iterator[Arrays]:
-        trial = FidelityTrial(source.file, list(samples.evenly(count)), options.output_kind, options.num_threads)
+        trial = FidelityTrial(
+            source.file, RepeatedSamples(samples.evenly(count)), options.output_kind, options.num_threads
+        )
         workers = range(num_parallel(source.file.model, options.num_threads))
         one_runner = len(workers) > 1
         yield from in_parallel(

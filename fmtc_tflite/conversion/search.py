@@ -21,6 +21,7 @@ from fmtc_tflite.conversion.document import totals
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import LOSSLESS, TreatedMap
+from fmtc_tflite.data.repeated import RepeatedSamples
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, compare
 from fmtc_tflite.graph.model_file import ModelFile
@@ -64,7 +65,7 @@ def constraint_of(coder: Coder, maps: Sequence[TreatedMap]) -> Constraint:
         return AccuracyBound(
             options.constraint,
             options.max_accuracy_drop,
-            lambda: AccuracyTrial(source.file, list(samples), labels, options.num_threads),
+            lambda: AccuracyTrial(source.file, RepeatedSamples(samples), labels, options.num_threads),
             lambda c: coder.converted(maps, c),
         )
     return FidelityBound(

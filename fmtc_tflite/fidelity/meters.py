@@ -109,7 +109,7 @@ class CodedMeter:
         self.coarsened = dict.fromkeys(names, 0)
 
     def add(self, coded: Mapping[str, np.ndarray]) -> None:
-        """Adds one sample: the coded tensors, uint8 of any shape, by the original tensor's name."""
+        """Adds one sample: the coded tensors, uint8 of any shape, or their `coded_header`, by the original map."""
         payloads = {name: payload_bytes(tensor) for name, tensor in coded.items()}
         for name, size in payloads.items():
             self.sites[name].add(size)
@@ -136,6 +136,11 @@ def fidelity_sources(model: Model, output_kind: str) -> list[FidelitySource]:
     """What to compare for each graph output."""
     count = max(len(model.subgraphs[0].outputs), 1)
     return [find_fidelity_source(model, output_kind, index) for index in range(count)]
+
+
+def coded_header(coded: np.ndarray) -> np.ndarray:
+    """What `CodedMeter` needs of a coded tensor, as a copy: few bytes, where the tensor has room for the whole map."""
+    return coded.ravel()[: _PAYLOAD_LENGTH_OFFSET + 4].copy()
 
 
 def payload_bytes(coded: np.ndarray) -> int:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fmtc_tflite.fidelity.accuracy import LabelRanks, paired_difference
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource
-from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, fidelity_sources
+from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, coded_header, fidelity_sources
 from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile
-from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.inference.parallel import in_parallel, num_at_once, open_runners
+from fmtc_tflite.inference.parallel import in_parallel, is_large, num_at_once, open_runners
 from fmtc_tflite.progress import progress
 
 Sample = Mapping[str, np.ndarray]
@@ -68,11 +70,12 @@ class Labels:
 class AccuracyTrial:
     """Measures how far the accuracy of candidates of a conversion falls below that of the original."""
 
-    def __init__(self, file: ModelFile, samples: Sequence[Sample], labels: Labels, num_threads: int | None) -> None:
+    def __init__(self, file: ModelFile, samples: Collection[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
         runners = open_runners(file, num_threads)
         self._runner = runners[0]
         self._original = self._ranks(file.model, runners)
+        _close(runners)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
@@ -90,22 +93,19 @@ class AccuracyTrial:
 
 def _scores(runner: ModelRunner, sample: Sample, model: Model, task: Task) -> np.ndarray:
     runner.run(sample)
-    return _read_scores(runner, model, task)
-
-
-def _read_scores(runner: ModelRunner, model: Model, task: Task) -> np.ndarray:
     return task.scores(runner.read(model.subgraphs[0].outputs[task.output_index]))
 
 
 class FidelityTrial:
     """Measures candidates of a conversion against outputs of the original that are computed once."""
 
-    def __init__(self, file: ModelFile, samples: Sequence[Sample], output_kind: str, num_threads: int | None) -> None:
+    def __init__(self, file: ModelFile, samples: Collection[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
         self._sources = fidelity_sources(file.model, output_kind)
         runners = open_runners(file, num_threads)
         self._runner = runners[0]
         self._originals = list(self._outputs(runners, self._sources))
+        _close(runners)
 
     def measure(self, converted: Model, *, one_runner: bool = False) -> MeanResult:
         """Fidelity of a converted model on the trial's samples.
@@ -123,6 +123,11 @@ class FidelityTrial:
 
     def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
         return in_parallel(runners, self._samples, lambda runner, sample: _run_and_read(runner, sample, sources))
+
+
+def _close(runners: Iterable[ModelRunner]) -> None:
+    for runner in runners:
+        runner.close()
 
 
 def _run_and_read(runner: ModelRunner, sample: Sample, sources: Sequence[FidelitySource]) -> list[np.ndarray]:
@@ -150,28 +155,26 @@ def compare(
     Raises:
       VerificationError: outputs that are not finite.
     """
-    models = original.model, converted.model
-    sources = [fidelity_sources(model, output_kind) for model in models]
-    first = ModelRunner(original, num_threads=num_threads)
-    runners = [first, ModelRunner(converted, num_threads=num_threads, like=first)]
-    meter, coded, exact = FidelityMeter(*sources), coded_tensors(converted.model.subgraphs[0]), True
-    sizes, ranks = CodedMeter(list(coded)), [LabelRanks(labels.task.label_offset if labels else 0) for _ in runners]
+    first = _Side(original, output_kind, num_threads)
+    sides = [first, _Side(converted, output_kind, num_threads, first)]
+    meter, exact = FidelityMeter(*(side.sources for side in sides)), True
+    sizes, ranks = (
+        CodedMeter(list(sides[1].coded)),
+        [LabelRanks(labels.task.label_offset if labels else 0) for _ in sides],
+    )
     first_values, vary = list[np.ndarray](), False
-    workers = range(min(num_at_once(original.model, num_threads), 2))
-
-    def run_both(sample: Sample) -> Iterable[list[np.ndarray]]:
-        return in_parallel(workers, range(2), lambda _, side: _run_and_read(runners[side], sample, sources[side]))
-
+    at_once = 1 if is_large(original.model) else num_at_once(original.model, num_threads)
+    workers = range(min(at_once, 2))
     for i, sample in enumerate(progress(samples, "verification")):
-        values, others = run_both(sample)
-        meter.add(values, others)
-        first_values = first_values or values
-        vary = vary or not all(map(np.array_equal, first_values, values))
-        exact = exact and _outputs_equal(runners, models)
-        sizes.add({name: runners[1].read(tensor) for name, tensor in coded.items()})
+        own, other = in_parallel(workers, [(side, sample) for side in sides], _run_side)
+        meter.add(own.sources, other.sources)
+        first_values = first_values or own.sources
+        vary = vary or not all(map(np.array_equal, first_values, own.sources))
+        exact = exact and all(map(_are_equal, own.outputs, other.outputs))
+        sizes.add(other.coded)
         if labels is not None:
-            for own, runner, model in zip(ranks, runners, models, strict=True):
-                own.add(_read_scores(runner, model, labels.task), [labels.values[i]])
+            for its_ranks, reading in zip(ranks, (own, other), strict=True):
+                its_ranks.add(labels.task.scores(reading.outputs[labels.task.output_index]), [labels.values[i]])
     worst = meter.worst
     return Comparison(
         measure=worst.source.measure,
@@ -187,10 +190,53 @@ def compare(
     )
 
 
-def _outputs_equal(runners: Sequence[ModelRunner], models: Sequence[Model]) -> bool:
-    pairs = zip(models[0].subgraphs[0].outputs, models[1].subgraphs[0].outputs, strict=True)
-    return all(np.array_equal(runners[0].read(a), runners[1].read(b), equal_nan=_is_float(a)) for a, b in pairs)
+def _run_side(_: int, run: tuple[_Side, Sample]) -> _Reading:
+    side, sample = run
+    return side.run(sample)
 
 
-def _is_float(tensor: Tensor) -> bool:
-    return tensor.dtype is not None and tensor.dtype.kind == "f"
+@dataclass(frozen=True)
+class _Reading:
+    """What one model gave for one sample: fidelity sources, graph outputs, and the headers of coded tensors by name."""
+
+    sources: list[np.ndarray]
+    outputs: list[np.ndarray]
+    coded: dict[str, np.ndarray]
+
+
+class _Side:
+    """One of two models that run side by side.
+
+    A large one has an interpreter while it runs only, so that there is one of them at a time: opening it takes little
+    beside a run.
+    """
+
+    def __init__(self, file: ModelFile, output_kind: str, num_threads: int | None, like: _Side | None = None) -> None:
+        self.sources = fidelity_sources(file.model, output_kind)
+        self.coded = coded_tensors(file.model.subgraphs[0])
+        self._file, self._num_threads, self._like = file, num_threads, like
+        self._stays_open = not is_large(file.model) or keeps_state(file.model)
+        self._runner = self._open()
+        if not self._stays_open:
+            self._runner.close()
+
+    def _open(self) -> ModelRunner:
+        like = None if self._like is None else self._like._runner
+        return ModelRunner(self._file, num_threads=self._num_threads, like=like)
+
+    def run(self, sample: Sample) -> _Reading:
+        """Runs the model on one sample."""
+        if not self._stays_open:
+            self._runner = self._open()
+        runner = self._runner
+        runner.run(sample)
+        tensors = [source.tensor for source in self.sources], self._file.model.subgraphs[0].outputs
+        values = {tensor: runner.read(tensor) for tensor in itertools.chain(*tensors)}
+        coded = {name: coded_header(runner.read(tensor)) for name, tensor in self.coded.items()}
+        if not self._stays_open:
+            runner.close()
+        return _Reading([values[t] for t in tensors[0]], [values[t] for t in tensors[1]], coded)
+
+
+def _are_equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

@@ -81,6 +81,10 @@ class ModelRunner:
         """Whether the runtime's default kernels run a model that the built-in ones refuse."""
         return self._exposed
 
+    def close(self) -> None:
+        """Frees the interpreter; what is left is an example for others that are to run alike."""
+        del self._interpreter
+
     def _open(self) -> None:
         model, default_kernels = self._file.model, self._default_kernels
         has_default = default_kernels or self._settings["kernels"] is not None

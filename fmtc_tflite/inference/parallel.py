@@ -10,10 +10,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import prod
 from queue import SimpleQueue
 from typing import TypeVar
 
-from fmtc_tflite.graph.model import Model
+from fmtc_tflite.graph.model import Model, Subgraph
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.memory_need import activation_bytes
@@ -45,8 +46,24 @@ def num_parallel(model: Model, num_threads: int | None) -> int:
     return max(min(num_at_once(model, num_threads), _MOST_BYTES // max(_activation_bytes(model), 1)), 1)
 
 
+def is_large(model: Model) -> bool:
+    """Whether two interpreters of a model take more memory than they should."""
+    return 2 * _activation_bytes(model) > _MOST_BYTES
+
+
 def _activation_bytes(model: Model) -> int:
-    return max((activation_bytes(graph, keeps_all_tensors=True) for graph in model.subgraphs), default=0)
+    return max((activation_bytes(g, keeps_all_tensors=True) + _patch_bytes(g) for g in model.subgraphs), default=0)
+
+
+def _patch_bytes(subgraph: Subgraph) -> int:
+    """What built-in kernels of convolutions unroll their inputs into (im2col): a window for each output position."""
+    total = 0
+    for op in subgraph.ops:
+        weights, output = [*op.inputs, None, None][1], [*op.outputs, None][0]
+        if op.opcode == "CONV_2D" and weights is not None and output is not None and len(weights.shape) == 4:
+            is_pointwise = weights.shape[1:3] == (1, 1)
+            total += 0 if is_pointwise else prod(output.shape[:3]) * prod(weights.shape[1:])
+    return total
 
 
 def open_runners(file: ModelFile, num_threads: int | None = None, like: ModelRunner | None = None) -> list[ModelRunner]:
