@@ -119,7 +119,8 @@ class ConvertOptions:
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
-        for the least peak arena, bit-exact; auto = regions, unless another option asks for traffic or loss.
+        for the least peak arena, bit-exact; auto = regions without ops that would make them clearly slower, unless
+        another option asks for traffic or loss.
       kernels: whose results regions give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       extensions: what runs ops that the runtime lacks.

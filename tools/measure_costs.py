@@ -178,10 +178,10 @@ def _tables(cases: list[_Case], call: float) -> tuple[_Table, _Table]:
     common.show(f"a traced step {clock:.0f} ns more than one that is not, a call of an interpreter {call:.0f} ns")
     region, original = defaultdict(list), defaultdict(list)
     for case in cases:
-        for op, ns in zip(case.ops, _low(case.traced), strict=True):
+        for op, ns in zip(case.ops, _least(case.traced), strict=True):
             region[op.cost_kind].append((row_terms(op, op.step_columns), max(ns / op.steps - clock, clock / 2)))
         own = [op for op in case.ops if op.source is not None]
-        original[original_kind(own[0].source)].append((original_terms(own), max(_low(case.original) - call, 1.0)))
+        original[original_kind(own[0].source)].append((original_terms(own), max(_least(case.original) - call, 1.0)))
     return _fit("region", region), _fit("original", original)
 
 
@@ -197,7 +197,7 @@ def _factors(tables: tuple[_Table, _Table], call: float) -> tuple[float, float]:
             calls.append(_nanoseconds(case.interpreter.invoke) - call)
         region = sum(map(costs.region_ns, case.ops))
         original = sum(map(costs.original_ns, by_source(case.ops)))
-        factors.append((_low(runs) / region, _low(calls) / original))
+        factors.append((_least(runs) / region, _least(calls) / original))
         common.show("network: {:.2f} and {:.2f} of the sums of its ops".format(*factors[-1]))
     region, original = np.exp(np.mean(np.log(factors), axis=0))
     return float(region), float(original)
@@ -211,11 +211,11 @@ def _clock() -> float:
     samples = [np.repeat(sample, _BATCH, axis=0) for sample in case.samples]
     traced = [float(np.sum(case.program.trace(samples).nanoseconds)) for _ in range(_RUNS)]
     run = [_nanoseconds(partial(case.program.run, samples)) for _ in range(_RUNS)]
-    return float(_low(traced) - _low(run)) / (_BATCH * sum(op.steps for op in case.ops))
+    return float(_least(traced) - _least(run)) / (_BATCH * sum(op.steps for op in case.ops))
 
 
-def _low(times: list[Any]) -> Any:
-    return np.quantile(times, 0.25, axis=0)
+def _least(times: list[Any]) -> Any:
+    return np.min(times, axis=0)
 
 
 def _processor() -> str:
@@ -234,7 +234,7 @@ def main(_arguments: list[str]) -> None:
     for _ in range(_RUNS):
         for case in cases:
             case.take_turn()
-    call = 0.9 * min(float(_low(case.original)) for case in cases)
+    call = 0.9 * min(float(_least(case.original)) for case in cases)
     tables = _tables(cases, call)
     document: dict[str, Any] = {"measured_on": _processor(), "unit": "nanoseconds of each term, see time_costs.py"}
     for name, table, factor in zip(("region", "original"), tables, _factors(tables, call), strict=True):

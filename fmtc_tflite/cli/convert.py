@@ -93,7 +93,8 @@ flags.DEFINE_enum(
     ["auto", "ops", "regions"],
     "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact (a CPU then needs no "
     "more than a few rows of most maps); ops puts FMTC_ENCODE and FMTC_DECODE around feature maps, for the least "
-    "traffic; auto is regions, unless an option asks for traffic or loss.",
+    "traffic; auto is regions without ops that would make them clearly slower, unless an option asks for traffic or "
+    "loss.",
 )
 flags.DEFINE_enum(
     "kernels",

@@ -20,9 +20,10 @@ def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult
     Raises:
       FmtcError: see fmtc_tflite.errors.
     """
+    is_auto = options.execution == "auto"
     options = with_execution(options)
     content = fix_input_shapes(content, options.input_shapes)
     if options.execution == "regions":
-        return convert_to_regions(content, options)
+        return convert_to_regions(content, options, leaves_slower=is_auto and options.recipe is None)
     convert = convert_paper if options.preset == "paper" else convert_default
     return convert_parts(open_model(content, options), convert)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.region_document import extra_report, region_report
@@ -28,13 +29,18 @@ from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.restoration import ProgramOps, restore_data, restore_regions
+from fmtc_tflite.regions.slower import without_slower
 from fmtc_tflite.regions.time_costs import load_cpu
 from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from fmtc_tflite.types import ConvertOptions
 
 
-def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionResult:
+def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: bool = False) -> ConversionResult:
     """Converts a model's bytes.
+
+    Args:
+      leaves_slower: whether ops stay outside with which a region is predicted slower than they are now; only those of
+        XNNPACK were measured.
 
     Raises:
       UnsupportedModelError: converted already, open shapes, a float or int16 model, or refused by the runtime.
@@ -56,7 +62,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions) -> ConversionRes
     kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
     wanted = read_region_recipe(options.recipe, subgraph)
-    found = find_candidates(subgraph, build, options.include, options.exclude, wanted.outside)
+    outside = dict.fromkeys(wanted.outside, "left outside by the recipe")
+    regroup = partial(find_candidates, subgraph, build, options.include, options.exclude)
+    found = without_slower(regroup, outside, cpu) if leaves_slower and kernels == "xnnpack" else regroup(outside)
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     whole = whole_cost(found, cpu)
     budget = Extra(int(options.effective_max_extra_macs * whole.macs), int(options.effective_max_extra_time * whole.ns))

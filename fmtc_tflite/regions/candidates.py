@@ -6,9 +6,10 @@ each group is one op. RESHAPEs that keep the batch join as other names of what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
@@ -61,14 +62,14 @@ def find_candidates(
     build: OpBuilder,
     include: str | None = None,
     exclude: str | None = None,
-    outside: Collection[Op] = (),
+    outside: Mapping[Op, str] = MappingProxyType({}),
 ) -> Candidates:
     """Finds the groups.
 
     Args:
       build: makes an op's RegionOp.
       include, exclude: selectors of ops; see fmtc_tflite.graph.selection.
-      outside: ops that are to stay outside for no reason of their own.
+      outside: ops that are to stay outside, with reasons.
 
     Raises:
       UsageError: one is no selector.
@@ -78,9 +79,10 @@ def find_candidates(
     build_one = joining(dilations, build)
     filter_ = Filter.parse(include, exclude)
     for op, place in places(subgraph).items():
-        reason = filter_.reason(place) or _unfit(op, op in dilations) or _refusal(op, build_one)
-        if reason is not None or op in outside:
-            left_out[op] = reason or "left outside by the recipe"
+        own = filter_.reason(place) or _unfit(op, op in dilations) or _refusal(op, build_one)
+        reason = own or outside.get(op)
+        if reason is not None:
+            left_out[op] = reason
     while True:
         grouping = _Grouping(subgraph, [op for op in subgraph.ops if op not in left_out])
         try:

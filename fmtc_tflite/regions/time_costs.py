@@ -5,7 +5,7 @@ tools/measure_costs.py writes), and read here; nothing is timed in a conversion.
 something that an op has much or little of, times nanoseconds:
 
     inside a region, for each row: 1, its values, its multiply-adds, the weights that tiles of columns read
-    as an op of the original: 1, its values, its multiply-adds
+    as an op of the original: 1, its values, its multiply-adds, its weights
 
 so that narrow rows, small K and few output channels cost what they do: in a region values and weights are counted with
 the padding that kernels compute as well.
@@ -50,7 +50,8 @@ def original_terms(ops: Sequence[RegionOp]) -> Terms:
     """What a graph's op has of each term, of the ops of a region that stand for it."""
     tensors = [op.inputs[0] if op.accumulates else op.output for op in ops]
     values = sum(tensor.height * tensor.width * tensor.channels for tensor in tensors)
-    return 1, values, sum(op.steps * op.work(op.step_columns).macs for op in ops)
+    weights = sum(op.macs if op.accumulates else op.work(1).macs for op in ops)
+    return 1, values, sum(op.steps * op.work(op.step_columns).macs for op in ops), weights
 
 
 def by_source(ops: Iterable[RegionOp]) -> list[list[RegionOp]]:

@@ -44,7 +44,7 @@ MODELS: dict[str, dict[float, float]] = {
     "resnet18_cifar10_64_int8": {0: 0.275, 0.02: 0.255},
     "tinyengine_vww": {0: 99_000, 0.02: 96_000, 0.05: 96_000},
     "tinyengine_mcunetv2_large": {0: 870_000, 0.02: 848_000, 0.05: 842_000},
-    "tinyengine_detection": {0: 279_000, 0.02: 278_000},
+    "tinyengine_detection": {0: 279_000, 0.02: 279_000},
 }
 
 # The same for public architectures, whatever their weights.
