@@ -144,7 +144,7 @@ def klt_choice(statistics: CovarianceStatistics, sensitivity: Sensitivity, posit
       positions: values of each channel in an inference.
     """
     basis = eigenbasis(statistics.covariance)
-    variances = np.maximum(np.einsum("jc,cd,jd->j", basis, statistics.covariance, basis), 0.0)
+    variances = np.maximum(((basis @ statistics.covariance) * basis).sum(axis=1), 0.0)
     channels = len(basis)
     bits, cost = np.empty((2, len(STEP_CODES), 1))
     components, side_bits = np.empty(len(STEP_CODES), np.int64), np.empty(len(STEP_CODES))

@@ -169,7 +169,7 @@ def test_regions_of_models_that_only_the_default_kernels_run() -> None:
 # --- weights that are no plain constants ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", FORMS.keys() - {"plain", "float"})
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"plain", "float"}))
 def test_weights_in_any_form_are_coded_as_plain_ones_are(form: str, caplog: pytest.LogCaptureFixture) -> None:
     """4-bit weights, and those behind a TRANSPOSE or DENSIFY, of a grouped convolution."""
     data = images(24)[:, :16, :16]
