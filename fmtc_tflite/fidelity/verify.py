@@ -85,7 +85,9 @@ class AccuracyTrial:
 
     def _ranks(self, model: Model, runners: Sequence[ModelRunner]) -> LabelRanks:
         ranks, task = LabelRanks(self._labels.task.label_offset), self._labels.task
-        scores = in_parallel(runners, self._samples, lambda runner, sample: _scores(runner, sample, model, task))
+        scores = in_parallel(
+            runners, progress(self._samples, "trial"), lambda runner, sample: _scores(runner, sample, model, task)
+        )
         for own, label in zip(scores, self._labels.values, strict=True):
             ranks.add(own, [label])
         return ranks
@@ -122,7 +124,9 @@ class FidelityTrial:
         return meter.worst.result
 
     def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
-        return in_parallel(runners, self._samples, lambda runner, sample: _run_and_read(runner, sample, sources))
+        return in_parallel(
+            runners, progress(self._samples, "trial"), lambda runner, sample: _run_and_read(runner, sample, sources)
+        )
 
 
 def _close(runners: Iterable[ModelRunner]) -> None:

@@ -22,8 +22,8 @@ def test_damaged_models_are_refused_or_handled_right(tmp_path: Path) -> None:
             assert trial.kind != "FAILED", trial
             kinds[trial.tool, trial.kind] += 1
     for tool in TOOLS:  # damage that is always refused, or never, would test nothing
-        assert kinds[tool, "accepted"] >= 3, kinds
-        assert kinds[tool, "refused"] >= 3 or tool == "delegate", kinds
+        assert kinds[tool, "accepted"] >= 1, kinds
+        assert kinds[tool, "refused"] >= 1 or tool == "delegate", kinds
 
 
 def test_damage_repeats() -> None:
