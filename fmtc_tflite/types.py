@@ -126,7 +126,8 @@ class ConvertOptions:
       extensions: what runs ops that the runtime lacks.
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
         memory; None = DEFAULT_MAX_EXTRA_MACS.
-      max_extra_time: share of the predicted time that strips may add; None = DEFAULT_MAX_EXTRA_TIME.
+      max_extra_time: share of the predicted time that strips may add; None = DEFAULT_MAX_EXTRA_TIME, or as much again
+        where `max_extra_macs` is given: who names one bound has that one.
       cpu: level of instructions whose measured costs predict times (fmtc_tflite.regions.time_costs), never this
         machine's own, so that the same bytes are written everywhere; None = DEFAULT_CPU.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
@@ -192,7 +193,9 @@ class ConvertOptions:
 
     @property
     def effective_max_extra_time(self) -> float:
-        return DEFAULT_MAX_EXTRA_TIME if self.max_extra_time is None else self.max_extra_time
+        if self.max_extra_time is not None:
+            return self.max_extra_time
+        return DEFAULT_MAX_EXTRA_TIME if self.max_extra_macs is None else 1.0
 
     @property
     def effective_cpu(self) -> str:

@@ -118,7 +118,7 @@ flags.DEFINE_float(
     "max_extra_time",
     None,
     "For regions: the share of their time that column strips may add, as it is predicted for --cpu (0 to 1; "
-    f"default: {DEFAULT_MAX_EXTRA_TIME:g}).",
+    f"default: {DEFAULT_MAX_EXTRA_TIME:g}, or 1 where --max_extra_macs is given).",
 )
 flags.DEFINE_enum(
     "cpu",

@@ -93,7 +93,9 @@ def test_every_flag_exists(tmp_path: Path) -> None:
     # The examples' help needs TensorFlow; what they define does not.
     sources = "".join(path.read_text() for path in (documents.ROOT / "examples").glob("*.py"))
     known += " ".join(f"--{name}" for name in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', sources))
-    known += (documents.ROOT / "custom_ops/fuzz/driver.cc").read_text()
+    known += "".join(
+        (documents.ROOT / path).read_text() for path in ("custom_ops/fuzz/driver.cc", "tools/without_avx512.py")
+    )
     missing = []
     for page in documents.PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z_]+(?:-[a-z_]+)*(?![\w-])", page.read_text())) - FOREIGN_FLAGS

@@ -289,10 +289,7 @@ def test_open_shapes(tmp_path: Path) -> None:
 
 
 def options_of(kernels: str, extra_macs: float) -> ConvertOptions:
-    """Beyond the default share of multiply-adds with more time, too."""
-    time = 0.2 if extra_macs > 0.02 else None
-    named = cast("Kernels", kernels)
-    return ConvertOptions(execution="regions", kernels=named, max_extra_macs=extra_macs, max_extra_time=time)
+    return ConvertOptions(execution="regions", kernels=cast("Kernels", kernels), max_extra_macs=extra_macs)
 
 
 def check_memory_and_file(name: str, content: bytes, kernels: str, extra_macs: float) -> tuple[int, int]:
