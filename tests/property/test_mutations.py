@@ -12,7 +12,7 @@ from model_mutator import mutate
 from mutations import TOOLS, trials
 from robustness import Driver, Job
 
-COUNT = 300
+COUNT = 250
 
 
 def test_damaged_models_are_refused_or_handled_right(tmp_path: Path) -> None:
