@@ -99,6 +99,10 @@ def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
         _map((1, 16, 16, 5), 4, 12),
         None,
     )
+    one_row = _side_information(8, 3, **step, segment_rows=1)
+    yield "rows_1", one_row, _map((2, 5, 40, 8), 9, 13), None
+    yield "rows_7", _side_information(4, 4, segment_rows=7), _map((1, 24, 40, 4), 1, 14), None
+    yield "rows_all", _side_information(16, 4, segment_rows=48), _map((1, 48, 20, 16), 1, 15).view(np.uint8), None
     levels = _side_information(8, 4, **step, constant_level=4)
     for level, capacity in enumerate((3264, 2900, 2600, 2412, 16)):
         yield f"level_{level}_tight", levels, _map((1, 24, 24, 8), 6, 11), capacity

@@ -22,9 +22,10 @@ bool MapBytes(uint32_t batch, uint32_t height, uint32_t width, uint32_t channels
 }
 
 // Divisions are of 32 bits, since those of 64 bits are a large function on small processors.
-bool DivideRows(uint32_t row_values, MapPlan* plan) {
+bool DivideRows(uint32_t row_values, uint32_t segment_rows, MapPlan* plan) {
   const uint32_t height = plan->height;
-  const uint32_t segments = height / Min(height, DivideRoundUp(kMinSegmentValues, row_values));
+  const uint32_t segments = segment_rows > 0 ? DivideRoundUp(height, segment_rows)
+                                             : height / Min(height, DivideRoundUp(kMinSegmentValues, row_values));
   const uint64_t segment_values = uint64_t{height / segments} * row_values;
   const uint32_t min_segments =
       segment_values >= kMinGroupValues ? 1 : DivideRoundUp(kMinGroupValues, static_cast<uint32_t>(segment_values));
@@ -53,7 +54,8 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
   plan->height = static_cast<uint32_t>(height);
   plan->width = static_cast<uint32_t>(width);
   const uint64_t row_values = uint64_t{plan->width} * codec.side_info.components;
-  if (row_values > kMaxSegmentValues || !DivideRows(static_cast<uint32_t>(row_values), plan)) {
+  if (row_values > kMaxSegmentValues ||
+      !DivideRows(static_cast<uint32_t>(row_values), codec.side_info.segment_rows, plan)) {
     return Status::kInvalidArgument;
   }
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint32_t kMagic = 0x49534D46;  // "FMSI"
 constexpr size_t kHeaderBytes = 32;
+constexpr size_t kExtensionBytes = 16;
 constexpr size_t kSectionAlignment = 16;
 constexpr uint32_t kMaxShift = 30;
 constexpr uint32_t kMaxExpansionShift = 40;
@@ -142,6 +143,7 @@ bool AreFixedFieldsValid(uint8_t flags, const SideInfo& info) {
 }
 
 void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* info) {
+  info->version = sizes.version;
   info->has_analysis = sizes.has_analysis();
   info->has_synthesis = sizes.has_synthesis();
   info->has_checksum = (sizes.flags & kChecksum) != 0;
@@ -156,6 +158,19 @@ void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* 
   info->step = Load<uint16_t>(data + 28);
   info->synthesis_shift = data[30];
   info->expansion_shift = data[31];  // 0 without kCompactSynthesis
+}
+
+// The fields that version 2 added. False: one is unknown to this version.
+bool ReadExtension(Cursor* cursor, SideInfo* info) {
+  info->segment_rows = 0;
+  if (info->version < 2) return true;
+  const uint8_t* const extension = cursor->Take(kExtensionBytes);
+  if (extension == nullptr) return false;
+  info->segment_rows = Load<uint16_t>(extension);
+  for (size_t i = sizeof(uint16_t); i < kExtensionBytes; ++i) {
+    if (extension[i] != 0) return false;
+  }
+  return true;
 }
 
 bool ReadMatrix(Cursor* cursor, uint64_t elements, uint32_t biases, const uint8_t** matrix, const uint8_t** bias) {
@@ -175,10 +190,11 @@ bool ReadCompactMatrix(Cursor* cursor, uint64_t elements, SideInfo* info) {
   return cursor->SkipPadding();
 }
 
-// False: a class record or padding is invalid. Running over the end is the cursor's to tell.
+// False: a field, a class record or padding is invalid. Running over the end is the cursor's to tell.
 bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   const uint32_t components = info->components;
   const uint64_t elements = uint64_t{components} * info->channels;
+  if (!ReadExtension(cursor, info)) return false;
   info->component_codes = cursor->Take(components);
   info->centres = (flags & kCentrePerComponent) != 0 ? cursor->Take(components) : nullptr;
   info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(components) : nullptr;
@@ -202,8 +218,9 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   if (bytes < kHeaderBytes) return Status::kSideInfoTruncated;
   if (data == nullptr) return Status::kInvalidArgument;
   if (Load<uint32_t>(data) != kMagic) return Status::kSideInfoCorrupt;
-  if (data[4] > kFormatVersion) return Status::kSideInfoVersion;
-  if (data[4] == 0) return Status::kSideInfoCorrupt;
+  sizes->version = LoadOnce<uint8_t>(data + 4);
+  if (sizes->version > kFormatVersion) return Status::kSideInfoVersion;
+  if (sizes->version == 0) return Status::kSideInfoCorrupt;
   sizes->flags = LoadOnce<uint8_t>(data + 5);
   sizes->num_classes = LoadOnce<uint8_t>(data + 6);
   sizes->components = LoadOnce<uint32_t>(data + 20);

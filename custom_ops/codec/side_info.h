@@ -12,7 +12,7 @@
 
 namespace fmtc {
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;  // the newest one
 constexpr uint32_t kMaxClasses = 8;
 constexpr uint32_t kMaxChannels = 65536;
 constexpr uint32_t kMaxLevel = 5;
@@ -47,16 +47,18 @@ inline uint32_t StepOfCode(uint8_t code) { return (16u + (code & 15u)) << (code 
 
 // A checked view of side information; the pointers point into it and may be unaligned.
 struct SideInfo {
+  uint32_t version;     // that coded tensors have, too
   uint32_t channels;    // of the feature map
   uint32_t components;  // that are coded
   uint32_t num_classes;
-  uint32_t max_level;  // the constant level; 0: no levels
-  bool has_analysis;   // analysis matrix
-  bool has_synthesis;  // synthesis matrix
-  bool has_checksum;   // in coded tensors
-  int8_t lo, hi;       // limits of decoded values
-  int8_t centre;       // of all components if `centres` is null
-  uint16_t step;       // of all components if `steps` is null
+  uint32_t segment_rows;  // at most, in a segment; 0: as many as version 1 has
+  uint32_t max_level;     // the constant level; 0: no levels
+  bool has_analysis;      // analysis matrix
+  bool has_synthesis;     // synthesis matrix
+  bool has_checksum;      // in coded tensors
+  int8_t lo, hi;          // limits of decoded values
+  int8_t centre;          // of all components if `centres` is null
+  uint16_t step;          // of all components if `steps` is null
   uint8_t analysis_shift, synthesis_shift;
   const uint8_t* component_codes;  // [components] class in bits 0-3, predictor in bits 4-7
   const uint8_t* centres;          // [components] i8, or null
@@ -90,6 +92,7 @@ struct SideInfoSizes {
   uint32_t channels;
   uint32_t components;
   uint32_t num_classes;
+  uint8_t version;
   uint8_t flags;
 
   bool has_analysis() const { return kHasMatrices && (flags & kAnalysisMatrix) != 0; }

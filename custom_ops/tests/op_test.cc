@@ -104,10 +104,10 @@ void TestOptionErrors(bool with_delegate) {
                      "FMTC_ENCODE 'conv1/relu': its option 'height', 'width' or 'channels' is missing or out of range; "
                      "convert the model again");
   model = OpGraph();
-  model.options.Set("format_version", 2);
+  model.options.Set("format_version", 3);
   ExpectPrepareError(with_delegate, model,
-                     "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 2, this library "
-                     "reads up to 1); update fmtc-tflite");
+                     "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 3, this library "
+                     "reads up to 2); update fmtc-tflite");
   model = OpGraph();
   model.options.Set("channels", 6);
   ExpectPrepareError(with_delegate, model,
@@ -125,7 +125,7 @@ void TestSideInfoErrors(bool with_delegate) {
   model.side_info[4] = 9;
   ExpectPrepareError(with_delegate, model,
                      "FMTC_ENCODE 'conv1/relu': written by a newer version of fmtc-tflite (format 9, this library "
-                     "reads up to 1); update fmtc-tflite");
+                     "reads up to 2); update fmtc-tflite");
   model = OpGraph();
   model.side_info.resize(20);
   ExpectPrepareError(with_delegate, model,

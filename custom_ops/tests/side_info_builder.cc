@@ -51,10 +51,17 @@ void AppendCompact(const SideInfoSpec& spec, Bytes* bytes) {
   Pad(bytes);
 }
 
+bool IsVersion2(const SideInfoSpec& spec) { return spec.segment_rows > 0; }
+
+void AppendExtension(const SideInfoSpec& spec, Bytes* bytes) {
+  Append(std::vector<uint16_t>{spec.segment_rows}, bytes);
+  Pad(bytes);
+}
+
 void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
   uint8_t* out = bytes->data();
   memcpy(out, "FMSI", 4);
-  out[4] = kFormatVersion;
+  out[4] = IsVersion2(spec) ? 2 : 1;
   const bool is_compact = !spec.compact.weights.empty();
   const bool flags[] = {!spec.analysis.matrix.empty(),
                         !spec.synthesis.matrix.empty(),
@@ -157,6 +164,7 @@ uint8_t CodeOfStep(uint16_t step) {
 
 Bytes BuildSideInfo(const SideInfoSpec& spec) {
   Bytes bytes(32);
+  if (IsVersion2(spec)) AppendExtension(spec, &bytes);
   for (size_t j = 0; j < spec.classes_of.size(); ++j) {
     bytes.push_back(static_cast<uint8_t>(spec.classes_of[j] | spec.predictors[j] << 4));
   }

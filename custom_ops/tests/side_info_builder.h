@@ -32,6 +32,7 @@ struct CompactSpec {
 struct SideInfoSpec {
   uint32_t channels = 1;
   uint8_t max_level = 0;
+  uint16_t segment_rows = 0;  // other than 0: version 2
   bool checksum = true;
   int8_t lo = -128, hi = 127;
   int8_t centre = 0;

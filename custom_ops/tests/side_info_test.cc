@@ -83,7 +83,8 @@ void TestHeaderIsChecked() {
   spec.hi = 20;
   ExpectRefused(spec, 0, 'X');
   ExpectRefused(spec, 4, 0);
-  ExpectRefused(spec, 4, 2, Status::kSideInfoVersion);
+  ExpectRefused(spec, 4, 2);  // without an extension
+  ExpectRefused(spec, 4, 3, Status::kSideInfoVersion);
   ExpectRefused(spec, 5, 16 | 32);  // unknown flag
   const Status matrix_status = kSmall ? Status::kSideInfoUnsupported : Status::kSideInfoCorrupt;
   ExpectRefused(spec, 5, 16 | 1, matrix_status);  // analysis without synthesis
@@ -101,6 +102,18 @@ void TestHeaderIsChecked() {
   ExpectRefused(spec, 29, 16);
   ExpectRefused(spec, 30, 1);
   ExpectRefused(spec, 31, 1);
+}
+
+void TestExtensionIsChecked() {
+  SideInfoSpec spec = SmallSpec();
+  spec.segment_rows = 259;
+  const Bytes bytes = BuildSideInfo(spec);
+  SideInfo info;
+  SideInfoSizes sizes;
+  EXPECT(ParseSideInfo(bytes.data(), bytes.size(), &sizes, &info) == Status::kOk);
+  EXPECT(info.version == 2 && info.segment_rows == 259);
+  ExpectRefused(spec, 4, 1);
+  for (size_t at = 34; at < 48; ++at) ExpectRefused(spec, at, 1);
 }
 
 void TestComponentsAndClassesAreChecked() {
@@ -217,6 +230,7 @@ int main() {
   fmtc::TestFieldsAreRead();
   fmtc::TestEveryByteMatters();
   fmtc::TestHeaderIsChecked();
+  fmtc::TestExtensionIsChecked();
   fmtc::TestComponentsAndClassesAreChecked();
   fmtc::TestCompactSynthesis();
   fmtc::TestSumsAreBounded();

@@ -51,11 +51,16 @@ class Geometry:
         return -(-used // 8) * 8
 
 
-def geometry(height: int, width: int, components: int) -> Geometry:
-    """Cuts a map of `height` x `width` x `components` indices (each at least 1)."""
+def geometry(height: int, width: int, components: int, segment_rows: int = 0) -> Geometry:
+    """Cuts a map of `height` x `width` x `components` indices (each at least 1).
+
+    Args:
+      height, width, components: of the map.
+      segment_rows: rows in a segment, at most; 0 for about SEGMENT_VALUES indices in each.
+    """
     row_values = width * components
     least_rows = min(height, -(-SEGMENT_VALUES // row_values))
-    segments = height // least_rows
+    segments = -(-height // segment_rows) if segment_rows else height // least_rows
     least_segments = min(segments, -(-GROUP_VALUES // (height // segments * row_values)))
     return Geometry(
         height,

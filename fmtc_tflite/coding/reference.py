@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
-from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry, geometry
+from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry
 from fmtc_tflite.coding.quantizer import quantize
 from fmtc_tflite.coding.side_info import FORMAT_VERSION, SideInformation
 from fmtc_tflite.coding.tables import decode_table, encode_steps
@@ -245,7 +245,7 @@ def encode(info: SideInformation, x: np.ndarray, capacity_bytes: int | None = No
         raise CodingError(f"got {x.dtype} {x.shape}, expected int8 or uint8 [N, H, W, {info.input_channels}]")
     if x.size == 0:
         return b""
-    g = geometry(x.shape[1], x.shape[2], info.components)
+    g = info.geometry(x.shape[1], x.shape[2])
     always_enough = x.shape[0] * g.item_capacity_bytes
     capacity_bytes = always_enough if capacity_bytes is None else capacity_bytes
     if info.constant_level == 0 and capacity_bytes < always_enough:
@@ -269,7 +269,7 @@ def _encode_level(info: SideInformation, q: np.ndarray, level: int, g: Geometry)
 
 
 def _wrap(info: SideInformation, level: int, body: bytes) -> bytes:
-    head = struct.pack("<4sBBBBI", b"FMTC", FORMAT_VERSION, info.checksum, level, 0, HEADER_BYTES + len(body))
+    head = struct.pack("<4sBBBBI", b"FMTC", info.version, info.checksum, level, 0, HEADER_BYTES + len(body))
     return head + struct.pack("<I", crc32c(head, body) if info.checksum else 0) + body
 
 
@@ -282,7 +282,7 @@ def decode(info: SideInformation, coded: bytes, shape: tuple[int, int, int], dty
     n, height, width = shape
     if n == 0:
         return np.empty((0, height, width, info.channels), dtype)
-    g = geometry(height, width, info.components)
+    g = info.geometry(height, width)
     level, body = _unwrap(info, coded)
     if info.constant_level and level == info.constant_level:
         if body:
@@ -298,10 +298,10 @@ def _unwrap(info: SideInformation, coded: bytes) -> tuple[int, bytes]:
     if len(coded) < HEADER_BYTES:
         raise BitstreamError(f"coded tensor has {len(coded)} bytes, expected at least {HEADER_BYTES}")
     magic, version, flags, level, zero, payload, crc = struct.unpack_from("<4sBBBBII", coded)
-    if magic != b"FMTC" or flags != info.checksum or level > info.constant_level or zero:
+    if version > FORMAT_VERSION:
+        raise BitstreamError(f"coded tensor has format {version}, this version reads 1..{FORMAT_VERSION}")
+    if magic != b"FMTC" or version != info.version or flags != info.checksum or level > info.constant_level or zero:
         raise BitstreamError("coded tensor has a damaged header")
-    if version != FORMAT_VERSION:
-        raise BitstreamError(f"coded tensor has format {version}, this version reads {FORMAT_VERSION}")
     if not HEADER_BYTES <= payload <= len(coded):
         raise BitstreamError(f"coded tensor names {payload} bytes and has {len(coded)}")
     body = coded[HEADER_BYTES:payload]

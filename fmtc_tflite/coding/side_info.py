@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
+from fmtc_tflite.coding.geometry import Geometry, geometry
 from fmtc_tflite.errors import BitstreamError, CodingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest one
+MAX_SEGMENT_ROWS = 65535
 MAX_CLASSES = 8
 MAX_TOKENS = 16
 PREDICTORS = ("none", "left", "up", "average", "gradient")
@@ -22,6 +24,7 @@ CODED_STEPS = np.array([(16 + code % 16) << code // 16 for code in range(128)])
 MAX_LEVELS = 5
 
 _HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
+_EXTENSION = struct.Struct("<H14s")  # of version 2
 _HAS_ANALYSIS, _HAS_SYNTHESIS, _HAS_CENTRES, _HAS_STEPS, _HAS_CHECKSUM, _IS_COMPACT = (1 << i for i in range(6))
 _MAX_EXPANSION_SHIFT = 40
 
@@ -134,6 +137,7 @@ class SideInformation:
       compact: the synthesis matrix in the form in which it is stored; None if it is stored as it is.
       constant_level: L of FORMAT.md section 4.3; 0 = no levels.
       checksum: coded tensors carry a CRC-32C.
+      segment_rows: rows in a segment, at most; 0 for as many as version 1 has.
     """
 
     channels: int
@@ -149,6 +153,16 @@ class SideInformation:
     compact: CompactMatrix | None = None
     constant_level: int = 0
     checksum: bool = True
+    segment_rows: int = 0
+
+    @property
+    def version(self) -> int:
+        """Of the format: 1 where nothing that version 2 added is used."""
+        return 2 if self.segment_rows else 1
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """How a batch item of `height` x `width` pixels is cut."""
+        return geometry(height, width, self.components, self.segment_rows)
 
     @property
     def components(self) -> int:
@@ -189,6 +203,8 @@ class SideInformation:
             raise CodingError("centres, lo and hi must be signed bytes with lo <= hi")
         if not 0 <= self.constant_level <= MAX_LEVELS:
             raise CodingError(f"constant level {self.constant_level} lies outside 0..{MAX_LEVELS}")
+        if not 0 <= self.segment_rows <= MAX_SEGMENT_ROWS:
+            raise CodingError(f"rows per segment {self.segment_rows} lie outside 0..{MAX_SEGMENT_ROWS}")
         self._check_matrices()
 
     def _check_matrices(self) -> None:
@@ -217,7 +233,8 @@ class SideInformation:
     @cached_property
     def _serialized(self) -> bytes:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
-        body = (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
+        body = b"" if self.version == 1 else _EXTENSION.pack(self.segment_rows, bytes(14))
+        body += (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""
         body += np.searchsorted(CODED_STEPS, self.step).astype(np.uint8).tobytes() if per_step else b""
         body = _pad16(body + b"".join(c.to_bytes() for c in self.classes))
@@ -239,7 +256,7 @@ class SideInformation:
         )
         header = _HEADER.pack(
             b"FMSI",
-            FORMAT_VERSION,
+            self.version,
             flags,
             len(self.classes),
             self.constant_level,
@@ -268,13 +285,13 @@ class SideInformation:
         if len(data) < _HEADER.size or data[:4] != b"FMSI":
             raise BitstreamError("side information does not start with the magic FMSI; convert the model again")
         version, flags, classes, level, length, crc, channels, r = _HEADER.unpack_from(data)[1:9]
-        if version != FORMAT_VERSION:
-            raise BitstreamError(f"side information has format {version}, this version reads {FORMAT_VERSION}")
+        if not 1 <= version <= FORMAT_VERSION:
+            raise BitstreamError(f"side information has format {version}, this version reads 1..{FORMAT_VERSION}")
         if length != len(data) or crc != crc32c(data[:12], data[16:]):
             raise BitstreamError("side information is damaged (length or checksum); convert the model again")
         try:
-            return _parse(data, flags, classes, level, channels, r)
-        except (CodingError, ValueError, IndexError) as e:
+            return _parse(data, version, flags, classes, level, channels, r)
+        except (CodingError, ValueError, IndexError, struct.error) as e:
             raise BitstreamError(f"side information is inconsistent: {e}; convert the model again") from e
 
 
@@ -293,6 +310,13 @@ class _Reader:
 
     def align16(self) -> None:
         self.position += -self.position % 16
+
+    def take_extension(self) -> int:
+        segment_rows, unknown = _EXTENSION.unpack_from(self.data, self.position)
+        self.position += _EXTENSION.size
+        if any(unknown):
+            raise ValueError("a field that this version does not know is in use")
+        return int(segment_rows)
 
     def take_class(self) -> TokenClass:
         offset, constant, tokens = self.take("u1", 3).tolist()
@@ -318,9 +342,10 @@ class _Reader:
         return CompactMatrix(weights, multipliers, shift)
 
 
-def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
+def _parse(data: bytes, version: int, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
     lo, hi, centre, analysis_shift, step, synthesis_shift, expansion_shift = _HEADER.unpack_from(data)[9:]
     reader = _Reader(data, _HEADER.size)
+    segment_rows = 0 if version == 1 else reader.take_extension()
     info = reader.take("u1", r)
     centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
     steps = CODED_STEPS[reader.take("u1", r)].astype(np.uint16) if flags & _HAS_STEPS else step
@@ -352,4 +377,5 @@ def _parse(data: bytes, flags: int, classes: int, level: int, channels: int, r: 
         compact=compact,
         constant_level=level,
         checksum=bool(flags & _HAS_CHECKSUM),
+        segment_rows=segment_rows,
     )

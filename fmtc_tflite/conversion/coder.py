@@ -10,7 +10,7 @@ import numpy as np
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.coding import entropy_model
-from fmtc_tflite.coding.geometry import HEADER_BYTES, geometry
+from fmtc_tflite.coding.geometry import HEADER_BYTES
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.map_coding import RESERVED_LEVEL, MapCoding, follow_sources, quantize
 from fmtc_tflite.conversion.source import Source
@@ -88,7 +88,7 @@ class Coder:
                 ),
             )
             grid = coding.site.grid
-            overhead = geometry(*grid[1:], info.components).overhead_bytes
+            overhead = info.geometry(*grid[1:]).overhead_bytes
             bits[coding.site] = tables.bits / count + 8 * overhead * grid[0]
         return follow_sources([fitted.get(c.site, c) for c in codings]), bits
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fmtc_tflite.coding.side_info import FORMAT_VERSION, STEP_ONE
+from fmtc_tflite.coding.side_info import STEP_ONE
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.fidelity.verify import Comparison
@@ -41,7 +41,7 @@ def conversion_report(
     """
     fidelities = {index: _fidelity(comparison) for index, comparison in comparisons.items()}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": max((c.info.version for c in codings if c.info is not None), default=1),
         "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
         "data": data,
         "objective": options.objective or "traffic",

@@ -12,7 +12,6 @@ from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
-from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.paper import PaperFigures
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
@@ -72,7 +71,7 @@ class MapCoding:
 
 def raw_capacity(site: Site, info: SideInformation) -> int:
     """Bytes per batch item that always suffice for a map's coded tensor."""
-    return geometry(*site.grid[1:], info.components).item_capacity_bytes
+    return info.geometry(*site.grid[1:]).item_capacity_bytes
 
 
 def map_centres(site: Site, statistics: ValueStatistics) -> int | np.ndarray:

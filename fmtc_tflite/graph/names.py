@@ -7,7 +7,6 @@ DECODE = "FMTC_DECODE"
 OP_VERSION = 1
 REGION = "FMTC_REGION"
 REGION_VERSION = 1
-FORMAT_VERSION = 1  # in the ops' options; that of FORMAT.md
 
 METADATA_NAME = "fmtc_conversion"  # the report of a conversion
 RESTORE_METADATA_NAME = "fmtc_regions"  # what the graph before its regions comes back from

@@ -171,7 +171,7 @@ def test_damaged_side_information(runtime: str, op: str, damage: Callable[[bytes
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"options": {"format_version": 2}}, r"'block_1/relu': written by a newer version .*format 2"),
+        ({"options": {"format_version": 3}}, r"'block_1/relu': written by a newer version .*format 3"),
         ({"options": {"format_version": 0}}, "option 'format_version' is missing or not positive; convert"),
         ({"options": {"type": "int16"}}, "option 'type' is neither 'int8' nor 'uint8'; convert"),
         ({"options": {"height": None}}, "option 'height', 'width' or 'channels' is missing or out of range; convert"),

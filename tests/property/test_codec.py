@@ -55,6 +55,7 @@ def _side_information(
         tuple(entropy_model.fit_classes(rng.gamma(0.3, 1, (num_classes, 256)) ** 2)[0]),
         constant_level=level,
         checksum=checksum,
+        segment_rows=int(rng.choice([0, 0, 1, 4, 20])),
         **fields,  # type: ignore[arg-type]
     )
 
@@ -106,7 +107,7 @@ def test_residual_histograms_equal_the_reference(case: tuple[SideInformation, np
     with NativeCodec(info.to_bytes(), x.shape[:3], x.dtype) as codec:
         codec.add_residual_histograms(x, histograms)
     expected = np.zeros_like(histograms)
-    cut = reference.geometry(x.shape[1], x.shape[2], info.components)
+    cut = info.geometry(*x.shape[1:3])
     for item in x if x.dtype == np.int8 else (x ^ 0x80).view(np.int8):
         for group in np.split(reference.analyse(info, item, 0), np.cumsum(cut.group_rows)[:-1]):
             for p in range(5):

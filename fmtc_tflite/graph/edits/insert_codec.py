@@ -23,13 +23,13 @@ from fmtc_tflite.graph.names import (
     DECODE,
     DECODED_SUFFIX,
     ENCODE,
-    FORMAT_VERSION,
     OP_VERSION,
     SIDE_INFORMATION_SUFFIX,
 )
 from fmtc_tflite.graph.sites import Site
 
 MAX_OPS_BETWEEN_SHARERS = 1
+_VERSION_AT = 4  # in side information
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +154,7 @@ def _options(insertion: SiteInsertion) -> bytes:
     stored = site.producer.inputs[0] if insertion.folded else tensor
     assert stored is not None
     options = {
-        "format_version": FORMAT_VERSION,
+        "format_version": insertion.side_information[_VERSION_AT],
         "height": stored.shape[1],
         "width": stored.shape[2],
         "channels": tensor.shape[3],

@@ -34,8 +34,9 @@ def matrices(channels: int, components: int) -> dict[str, AffineTransform]:
         information(3, centre=-7, step=33, lo=-100, hi=99, checksum=False, constant_level=5),
         information(7, centre=np.arange(-3, 4, dtype=np.int8), step=CODED_STEPS[::20].astype(np.uint16)),
         information(5, **matrices(5, 5)),
+        information(4, segment_rows=300),
     ],
-    ids=["lossless", "scalars", "arrays", "matrices"],
+    ids=["lossless", "scalars", "arrays", "matrices", "rows"],
 )
 def test_round_trip(info: SideInformation) -> None:
     data = info.to_bytes()
@@ -46,6 +47,7 @@ def test_round_trip(info: SideInformation) -> None:
     assert again.steps.tolist() == info.steps.tolist()
     assert again.centres.tolist() == info.centres.tolist()
     assert again.constant_level == info.constant_level
+    assert (again.version, again.segment_rows) == (info.version, info.segment_rows) == (data[4], info.segment_rows)
 
 
 def test_every_changed_byte_is_noticed() -> None:

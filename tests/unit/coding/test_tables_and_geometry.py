@@ -62,6 +62,16 @@ def test_segments_and_groups_cover_the_map(height: int, width: int, components: 
     assert cut.item_capacity_bytes % 8 == 0
 
 
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 1200), st.integers(1, 400))
+def test_rows_of_a_segment(height: int, width: int, components: int, segment_rows: int) -> None:
+    cut = geometry(height, width, components, segment_rows)
+    assert sum(cut.segment_rows) == height == sum(cut.group_rows)
+    assert max(cut.segment_rows) - min(cut.segment_rows) <= 1
+    assert max(cut.segment_rows) <= segment_rows
+    assert height % segment_rows or set(cut.segment_rows) == {segment_rows}
+    assert min(cut.group_rows) * width * components >= min(GROUP_VALUES, height * width * components)
+
+
 def test_geometry_of_a_typical_map() -> None:
     cut = geometry(14, 14, 576)
     assert cut.segment_rows == (2,) * 7

@@ -162,7 +162,7 @@ def test_tensors_and_options_of_the_ops(dtype: str) -> None:
     assert (decoded.scale, decoded.zero_point, decoded.data) == (0.25, 7, None)
     for op in (encode, decode):
         assert flexbuffers.Loads(op.custom_options) == {
-            "format_version": 1, "height": 4, "width": 6, "channels": 5, "type": dtype.lower(), "tensor": "map",
+            "format_version": 4, "height": 4, "width": 6, "channels": 5, "type": dtype.lower(), "tensor": "map",
         }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def run_at(level: str) -> subprocess.CompletedProcess[str]:
 def test_runtime_info() -> None:
     info = runtime_info()
     assert info["library_version"] == fmtc_tflite.__version__
-    assert info["format_version"] == 1
+    assert info["format_version"] == 2
     assert info["cpu_level"] in LEVELS
     assert info["runtimes"] == fmtc_tflite.available_runtimes()
 

@@ -157,7 +157,7 @@ def test_wrong_arguments() -> None:
 def test_versions_agree() -> None:
     library = load_library()
     assert library.fmtc_version().decode() == fmtc_tflite.__version__
-    assert library.fmtc_format_version() == 1
+    assert library.fmtc_format_version() == 2
     assert library.fmtc_status_message(0) == b"success"
     assert library.fmtc_status_message(99) == b"unknown status"
 
