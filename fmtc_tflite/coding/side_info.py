@@ -189,6 +189,11 @@ class SideInformation:
         """Channels of the tensor that is encoded: C, or r where the producer emits components."""
         return self.channels if self.analysis is not None or self.synthesis is None else self.components
 
+    @property
+    def weight_bytes(self) -> int:
+        """Of a folded map: 8-bit weights and 32-bit biases of the convolution whose place the synthesis takes."""
+        return self.channels * (self.components + 4)
+
     def __post_init__(self) -> None:
         used = np.unique(self.component_class)
         if len(used) != len(self.classes) or not 1 <= len(self.classes) <= MAX_CLASSES or used[-1] >= len(self.classes):

@@ -60,7 +60,9 @@ class Coder:
         codings, bits = self.with_tables(self.quantized(maps, coarseness), self.source.samples.tables)
         if options.objective != "arena":
             needed = {c.treated.fold_source for c in codings if c.folded}
-            codings = [c if c.site in needed else _skipped_if_larger(c, bits.get(c.site, 0.0)) for c in codings]
+            codings = [
+                c if c.folded or c.site in needed else _skipped_if_larger(c, bits.get(c.site, 0.0)) for c in codings
+            ]
         if options.has_budgets:
             codings = self.with_budgets(codings)
         require_coded([c.treated for c in codings])

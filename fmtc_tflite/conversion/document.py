@@ -14,10 +14,13 @@ from fmtc_tflite.coding.side_info import STEP_ONE
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.fidelity.verify import Comparison
+from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.operators.arithmetic import multiply_accumulates
 from fmtc_tflite.graph.sites import skipped_subgraphs
 from fmtc_tflite.memory.arena import no_scratch, plan_arena
+from fmtc_tflite.memory.traffic import total_work
 from fmtc_tflite.types import ConvertOptions
 
 
@@ -49,12 +52,23 @@ def conversion_report(
         "sites": [_site(coding, comparisons.get(coding.site.subgraph.index)) for coding in codings],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(file.model)],
         "totals": totals(codings, list(comparisons.values())),
+        "multiply_accumulates": _multiply_accumulates(file.model, converted),
         "fidelity": next(iter(fidelities.values())),
         **entry_fidelities(file.model, fidelities),
         "arena": {
             "original_planned_bytes": plan_arena(file.model, scratch_bytes=no_scratch).capacity_bytes,
             "converted_planned_bytes": plan_arena(converted, scratch_bytes=no_scratch).capacity_bytes,
         },
+    }
+
+
+def _multiply_accumulates(original: Model, converted: Model) -> dict[str, int]:
+    """Of the main subgraph: what ops of the graph do before and after, and what encoders and decoders do."""
+    subgraph = converted.subgraphs[0]
+    return {
+        "original": multiply_accumulates(original.subgraphs[0].ops),
+        "converted": multiply_accumulates(subgraph.ops),
+        "codec": sum(total_work(m).multiply_accumulates for m in coded_maps(subgraph)),
     }
 
 
@@ -84,6 +98,7 @@ def _site(coding: MapCoding, comparison: Comparison | None) -> dict[str, Any]:
         "capacity_bytes": None,
         "coarsened_share": None,
         "side_information_bytes": 0,
+        "replaced_weight_bytes": coding.replaced_weight_bytes,
         "bits_per_value": 8.0,
     }
     if coding.info is not None:
@@ -125,6 +140,7 @@ def totals(codings: Sequence[MapCoding], comparisons: Sequence[Comparison]) -> d
     coded_values = sum(c.values for c in codings if c.coded)
     raw_bytes = values - coded_values
     side = sum(len(c.info.to_bytes()) for c in codings if c.info is not None)
+    replaced = sum(c.replaced_weight_bytes for c in codings)
     mean = sum(comparison.network_bytes.mean for comparison in comparisons)
     network = comparisons[0].network_bytes if len(comparisons) == 1 else None
     p99 = None if network is None else network.p99
@@ -133,8 +149,10 @@ def totals(codings: Sequence[MapCoding], comparisons: Sequence[Comparison]) -> d
         "coded_values": coded_values,
         "bits_per_value": 8 * (mean + raw_bytes) / values,
         "bits_per_value_with_side_information": 8 * (mean + raw_bytes + side) / values,
+        "bits_per_value_with_net_side_information": 8 * (mean + raw_bytes + side - replaced) / values,
         "bits_per_value_p99": None if p99 is None else 8 * (p99 + raw_bytes) / values,
         "side_information_bytes": side,
+        "replaced_weight_bytes": replaced,
         "coded_bytes": None if network is None else network.to_dict(),
         **_paper_totals(codings),
     }

@@ -55,13 +55,18 @@ def _has_plain_scales(weights: Tensor) -> bool:
     return (counts[0] == 1 or per_channel) and counts[0] == counts[1] and bool(np.min(parameters.scale) > 0)
 
 
-def side_information_bits(site: Site) -> int:
-    """Bits of the synthesis matrix and bias, which the decoder reads once per inference."""
+def net_side_information_bits(site: Site) -> int:
+    """About the bits of a folded map's side information beyond the weights and biases of the convolution that leaves.
+
+    The decoder reads all of it once per inference, where the convolution read its weights and biases: what counts is
+    the rest, scales of the rows and the source's quantization once more.
+    """
     source, weights = site.producer.inputs[0], site.producer.inputs[1]
     assert source is not None
     assert weights is not None
-    row = 2 * source.shape[3] + 4 if _bytes_of(weights) is None else source.shape[3] + 6
-    return 8 * site.tensor.shape[3] * row
+    channels, components = site.tensor.shape[3], source.shape[3]
+    matrix = channels * components if _bytes_of(weights) is None else 2 * channels  # a second byte each, or multipliers
+    return 8 * (matrix + 2 * components)
 
 
 def synthesis(

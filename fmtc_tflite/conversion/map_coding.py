@@ -59,6 +59,11 @@ class MapCoding:
         return self.coded and not self.folded
 
     @property
+    def replaced_weight_bytes(self) -> int:
+        """Of the side information, what stands for the weights and biases of a convolution that left the graph."""
+        return self.info.weight_bytes if self.folded and self.info is not None else 0
+
+    @property
     def values(self) -> int:
         """Values of the map, one inference."""
         return self.site.values
@@ -88,18 +93,35 @@ def quantize(maps: Sequence[TreatedMap], statistics: Mapping[Site, Statistics], 
       statistics: of the lossy ones.
       weight: Lagrangian weight of fidelity, for maps whose steps follow the search.
     """
+    saved = _saved_by_folding(maps, weight)
     codings: dict[Site, MapCoding] = {}
     for treated in maps:
         source = None if treated.fold_source is None else codings.get(treated.fold_source)
-        coding = _folded(treated, source, weight)
+        coding = _folded(treated, source) if treated.site in saved else None
         if coding is None and treated.coded:
-            info = _quantization(treated, statistics, weight)
+            followers = (saved[m.site] for m in maps if m.fold_source is treated.site and m.site in saved)
+            info = _quantization(treated, statistics, weight, sum(followers))
             coding = MapCoding(treated, info, raw_capacity(treated.site, info))
         codings[treated.site] = coding or MapCoding(treated)
     return list(codings.values())
 
 
-def _quantization(treated: TreatedMap, statistics: Mapping[Site, Statistics], weight: float) -> SideInformation:
+def _saved_by_folding(maps: Sequence[TreatedMap], weight: float) -> dict[Site, float]:
+    """Maps that cost less folded than stored, at a Lagrangian weight, and by how many bits.
+
+    A folded map is as good as its source's coded form, as it is if the source is decoded for its producer.
+    """
+    found = {}
+    for m in maps:
+        if m.fold_source is not None and m.is_searched and m.choices:
+            found[m.site] = best_pick(m.choices, weight).total - folding.net_side_information_bits(m.site)
+    return {site: saved for site, saved in found.items() if saved > 0}
+
+
+def _quantization(
+    treated: TreatedMap, statistics: Mapping[Site, Statistics], weight: float, saved_by_steps: float
+) -> SideInformation:
+    """Args: saved_by_steps: bits that a step quantizer saves elsewhere, where others can follow no KLT."""
     site, treatment = treated.site, treated.treatment
     channels = site.tensor.shape[3]
     if treatment.transform == "lossless":
@@ -113,6 +135,9 @@ def _quantization(treated: TreatedMap, statistics: Mapping[Site, Statistics], we
         codes = quantizer.step_codes(treatment.step, channels)
     else:
         pick = best_pick(treated.choices, weight)
+        steps = best_pick(treated.choices[:1], weight)
+        if steps.total - saved_by_steps <= pick.total:
+            pick = steps
         codes = pick.steps
         if pick.transform == "klt":
             return _klt(site, covariance, pick.components, int(codes[0]) / STEP_ONE)
@@ -121,16 +146,9 @@ def _quantization(treated: TreatedMap, statistics: Mapping[Site, Statistics], we
     return _with_flat_table(channels, channels, centre=map_centres(site, values), step=_compact(codes), lo=lo, hi=hi)
 
 
-def _folded(treated: TreatedMap, source: MapCoding | None, weight: float) -> MapCoding | None:
-    """The map computed in the decoder, where that costs clearly less than storing it, at a Lagrangian weight.
-
-    The map then is as good as its source's coded form, as it is if the source is decoded for its producer. The matrix
-    has to save twice what it takes, since it takes room in the model as well.
-    """
-    if source is None or source.info is None or not source.stored or not treated.is_searched or not treated.choices:
-        return None
-    stored = best_pick(treated.choices, weight).total
-    if source.info.synthesis is not None or 2 * folding.side_information_bits(treated.site) >= stored:
+def _folded(treated: TreatedMap, source: MapCoding | None) -> MapCoding | None:
+    """The map computed in the decoder from its source's coded form; None where that is not possible."""
+    if source is None or source.info is None or not source.stored or source.info.synthesis is not None:
         return None
     try:
         return MapCoding(treated, _following(treated.site, source.info), folded=True)

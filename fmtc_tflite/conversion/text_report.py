@@ -50,17 +50,35 @@ def _summary(document: dict[str, Any]) -> list[str]:
     reasons = Counter(s["reason"] for s in document["sites"] if s["reason"])
     skipped = [f"  skipped {count:3}   {reason}" for reason, count in reasons.items()]
     coded_line = f"{coded} of {len(document['sites'])} feature maps, {total['coded_values']:,} of "
-    side = f"{total['side_information_bytes']:,} bytes of side information, once per inference"
-    with_side = total["bits_per_value_with_side_information"]
     planned = f"{arena['original_planned_bytes']:,} -> {arena['converted_planned_bytes']:,} bytes"
     paper = [_paper_text(total["paper"])] if "paper" in total else []
     return [
         f"coded           {coded_line}{total['feature_map_values']:,} values",
         *skipped,
-        f"bits per value  {total['bits_per_value']:.3f} of 8 ({with_side:.3f} with {side})",
+        f"bits per value  {total['bits_per_value']:.3f} of 8 ({_side_information(total)}, once per inference)",
+        *_multiply_accumulates(document["multiply_accumulates"]),
         *paper,
         *fidelity_lines(document, _fidelity_text),
         f"planned arena   {planned}{of_first_subgraph(document)}",
+    ]
+
+
+def _side_information(total: dict[str, Any]) -> str:
+    everything, replaced = total["side_information_bytes"], total["replaced_weight_bytes"]
+    text = f"{total['bits_per_value_with_side_information']:.3f} with {everything:,} bytes of side information"
+    if not replaced:
+        return text
+    net = f"{total['bits_per_value_with_net_side_information']:.3f} with {everything - replaced:,} bytes"
+    return (
+        f"{net} of side information beside the weights that left the graph, {text.replace(' of side', ' of all side')}"
+    )
+
+
+def _multiply_accumulates(macs: dict[str, int]) -> list[str]:
+    if not macs["codec"]:
+        return []
+    return [
+        f"multiply-adds   {macs['original']:,} -> {macs['converted']:,} in the graph and {macs['codec']:,} in the codec"
     ]
 
 

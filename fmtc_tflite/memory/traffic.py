@@ -127,6 +127,28 @@ def codec_work(m: CodedMap) -> MapWork:
     return MapWork(work(prod(m.source.shape[:3]), info.analysis), work(prod(m.feature_map.shape[:3]), info.synthesis))
 
 
+def total_work(m: CodedMap) -> CodecWork:
+    """What a map takes in the converted graph: encoding it, if it is stored, and each of its decodes."""
+    work = codec_work(m)
+    return sum((work.decode for _ in m.decoded), CodecWork() if m.is_folded else work.encode)
+
+
+def replaced_weight_bytes(m: CodedMap) -> int:
+    """Of a map's side information, what stands for the weights and biases of a convolution that left the graph.
+
+    Raises:
+      ModelFormatError: see codec_work.
+    """
+    return _side_information(m).weight_bytes if m.is_folded else 0
+
+
+def side_information_accesses(m: CodedMap) -> list[Access]:
+    """Reading a map's side information: the weights in it count as such."""
+    weights = replaced_weight_bytes(m)
+    own = Access(m.side, "side_information", False, tensor_bytes(m.side) - weights)
+    return [own, Access(m.side, "weights", False, weights)] if weights else [own]
+
+
 def _side_information(m: CodedMap) -> SideInformation:
     """Of a map's decoders: what is encoded must have its components, what is decoded its channels."""
     try:
@@ -153,6 +175,7 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
     maps = list(coded)
     by_coded = {m.coded: m for m in maps if not m.is_folded}
     by_decoded = {t: m for m in maps for t in m.decoded}
+    by_side = {m.side: m for m in maps}
     work = {m: codec_work(m) for m in maps}
     alias = aliases(subgraph)
     ops = []
@@ -163,12 +186,11 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             continue
         for operand, is_write in operands(op):
             tensor = root(operand, alias)
+            if tensor in by_side:
+                traffic.accesses += side_information_accesses(by_side[tensor])
+                continue
             kind: Kind = "feature_map" if tensor.data is None else "weights"
-            size: float = tensor_bytes(tensor)
-            if tensor in by_coded:
-                size = coded_bytes[tensor]
-            elif kind == "weights" and is_codec_op(op):
-                kind = "side_information"
+            size = coded_bytes[tensor] if tensor in by_coded else tensor_bytes(tensor)
             traffic.accesses.append(Access(tensor, kind, is_write, size))
         if op.opcode == ENCODE and op.outputs[0] is not None:
             traffic.work = work[by_coded[op.outputs[0]]].encode
@@ -201,7 +223,7 @@ def fused_codec(
         others = m.decoded if m.is_folded else (m.source, m.coded, *m.decoded)
         alias |= {t: m.feature_map for t in others if t is not m.feature_map}
     port = _MemoryPort(maps, stored, sizes, _read_without_decoding(subgraph, maps))
-    producers = {m.decoded[0] for m in everything if m.is_folded and coded_bytes is None}
+    producers = {m.decoded[0]: m for m in everything if m.is_folded and coded_bytes is None}
     ops = []
     for position, op in enumerate(subgraph.ops):
         traffic = OpTraffic(op, position)
@@ -212,6 +234,8 @@ def fused_codec(
         touched = [(t, w) for t, w in operands(op) if op.opcode != DECODE or t.data is None]
         for tensor, is_write in dict.fromkeys((root(t, alias), is_write) for t, is_write in touched):
             port.transfer(traffic, tensor, is_write, is_direct=tensor in op.inputs)
+        if result in producers:
+            traffic.accesses += [a for a in side_information_accesses(producers[result]) if a.kind == "weights"]
     held = {m.feature_map: coded_capacity(m) for m in maps.values()}
     return finished("fused_codec", subgraph, ops, held, alias)
 
@@ -249,7 +273,7 @@ class _MemoryPort:
         traffic.accesses.append(Access(held, "feature_map", is_write, self._sizes[held]))
         traffic.work += self._work[m].encode if is_write else self._work[m].decode
         if is_write or tensor not in self._has_decoder_tables:  # each side reads its tables once
-            traffic.accesses.append(Access(m.side, "side_information", False, tensor_bytes(m.side)))
+            traffic.accesses += side_information_accesses(m)
         if not is_write:
             self._has_decoder_tables.add(tensor)
 

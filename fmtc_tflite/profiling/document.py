@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmtc_tflite.graph.model_io import Op, Tensor
+from fmtc_tflite.graph.operators.arithmetic import multiply_accumulates
 from fmtc_tflite.memory.arena import ArenaPlan, tensor_bytes
 from fmtc_tflite.memory.energy import Energy, EnergyProfile, energy_of, transfer_pj
 from fmtc_tflite.memory.memory_system import MemorySystem
@@ -106,6 +107,7 @@ def _totals(profile: ModelProfile, name: TrafficModel) -> dict[str, Any]:
     return {
         **_bytes(profile.traffic[name]),
         **(ring_bytes(profile.traffic[name]) if name == "fused_regions" else {}),
+        "graph_multiply_accumulates": multiply_accumulates(op.op for op in profile.traffic[name].ops),
         "codec_multiply_accumulates": sum(w.multiply_accumulates for w in work),
         "codec_table_lookups": sum(w.table_lookups for w in work),
         "energy": energy.total.to_dict(),

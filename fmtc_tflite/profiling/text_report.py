@@ -124,10 +124,21 @@ def _energy_table(document: dict[str, Any]) -> list[str]:
                 f"{'  ' + prefix + name:48} {energy['feature_maps_pj'] / _MICRO:>10.2f} {weights:>10}{rings} "
                 f"{energy['codec']['total_pj'] / _MICRO:>10.2f} {total / _MICRO:>10.2f}"
             )
+    rows += [_multiply_accumulates(model) for model in document["models"]]
     rows.append("  " + ("" if system["weights"] else "weights are not counted by this memory system; ") + (
         "totals include the codec's own cost" if included else "totals leave the codec's own cost out"
     ))  # fmt: skip
     return rows
+
+
+def _multiply_accumulates(model: dict[str, Any]) -> str:
+    """Where a model's multiply-adds are done; those of the codec are part of its cost."""
+    total = next(reversed(model["totals"].values()))
+    codec = total["codec_multiply_accumulates"]
+    own = f"  multiply-adds, millions: {total['graph_multiply_accumulates'] / _MICRO:,.2f} by ops of the graph"
+    if not codec:
+        return own
+    return f"{own}, {codec / _MICRO:,.2f} by the codec ({total['energy']['codec']['transform_pj'] / _MICRO:,.2f} uJ)"
 
 
 def _scheme_table(document: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from fmtc_tflite.graph.edits.unused import drop_unused
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import PROGRAM_SUFFIX, REGION, REGION_VERSION
 
@@ -48,7 +49,7 @@ def fuse(model: Model, subgraph: Subgraph, fusions: Sequence[Fusion], free: Iter
         subgraph, [(fusion.ops, _region_op(model, subgraph, code, fusion)) for fusion in fusions], free
     )
     kept = set(subgraph.ops)
-    _drop_unused(model, subgraph, [op for op in before if op not in kept])
+    drop_unused(model, subgraph, [op for op in before if op not in kept])
 
 
 def fused_ops(subgraph: Subgraph, fusions: Collection[tuple[Sequence[Op], Op]], free: Iterable[Op] = ()) -> list[Op]:
@@ -101,24 +102,3 @@ def _without_unread(subgraph: Subgraph, ops: list[Op], free: set[Op]) -> list[Op
             kept.append(op)
             read.update(op.inputs)
     return kept[::-1]
-
-
-def _drop_unused(model: Model, subgraph: Subgraph, removed: list[Op]) -> None:
-    """Takes out tensors, buffers and operator codes that only the removed ops used."""
-    boundary = [*subgraph.inputs, *subgraph.outputs]
-    for signature in model.signatures:
-        if signature.subgraph is subgraph:
-            boundary += [tensor for _, tensor in signature.inputs + signature.outputs]
-    used = {t for op in subgraph.ops for t in (*op.inputs, *op.outputs, *op.intermediates)} | set(boundary)
-    gone = {t for op in removed for t in (*op.inputs, *op.outputs, *op.intermediates) if t is not None} - used
-    if not any(_names_tensors(tensor) for tensor in subgraph.tensors):
-        subgraph.tensors = [tensor for tensor in subgraph.tensors if tensor not in gone]
-    model.drop_buffers(tensor.buffer for tensor in gone)
-    codes = {id(op.code) for each in model.subgraphs for op in each.ops}
-    gone_codes = {id(op.code) for op in removed} - codes
-    model.operator_codes = [code for code in model.operator_codes if id(code) not in gone_codes]
-
-
-def _names_tensors(tensor: Tensor) -> bool:
-    """Whether quantization details hold the numbers of other tensors, which must then stay."""
-    return tensor.quantization is not None and tensor.quantization.details is not None

@@ -16,6 +16,7 @@ from flatbuffers import flexbuffers
 
 from fmtc_tflite.graph.convertible import check_rewritable
 from fmtc_tflite.graph.edits.rotate import RotatedConvolution, rotate
+from fmtc_tflite.graph.edits.unused import drop_unused
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.names import (
@@ -40,7 +41,7 @@ class SiteInsertion:
       side_information: the constant that both ops read, as `FORMAT.md` defines it.
       item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
       folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
-        insertion has, and the producer is taken out, since their synthesis does its work.
+        insertion has, and the producer is taken out with its constants, since their synthesis does its work.
       rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
     """
 
@@ -103,13 +104,15 @@ class _Inserter:
                 op.inputs = [decoded if t is tensor else t for t in op.inputs]
 
     def finish(self) -> None:
-        """Puts the ops in their places."""
+        """Puts the ops in their places, and drops the constants of those that are taken out."""
         for subgraph in self._model.subgraphs:
-            ops = []
+            ops, removed = [], [op for op in subgraph.ops if op in self._removed]
             for op in subgraph.ops:
                 kept = [] if op in self._removed else [op]
                 ops += [*self._before.get(op, []), *kept, *self._after.get(op, [])]
             subgraph.ops = ops
+            if removed:
+                drop_unused(self._model, subgraph, removed)
 
     def _side_information(self, insertion: SiteInsertion) -> Tensor:
         constant = Tensor(

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Buffer, Op, Tensor
-from fmtc_tflite.graph.operators import activation, constants, multipliers, window
+from fmtc_tflite.graph.operators import activation, arithmetic, constants, multipliers, window
 
 ACTIVATION = schema.ActivationFunctionType
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -169,3 +169,16 @@ def test_scales_are_rounded_where_the_kernels_round() -> None:
     assert multipliers.per_channel_scales(source, np.float32([weights]), result)[0] == double
     assert multipliers.per_tensor_scale(source, weights, result) == product / result
     assert multipliers.float32_scales(source, np.float32([weights]), result)[0] == np.float32(product / result)
+
+
+def test_multiply_accumulates() -> None:
+    x, y = tensor((1, 8, 8, 4)), tensor((1, 4, 4, 16))
+    ops = [
+        op("CONV_2D", [x, tensor((16, 3, 3, 4))], y),
+        op("DEPTHWISE_CONV_2D", [y, tensor((1, 3, 3, 16))], y),
+        op("TRANSPOSE_CONV", [tensor((4,)), tensor((4, 2, 2, 16)), y], x),
+        op("FULLY_CONNECTED", [tensor((2, 256)), tensor((10, 256))], tensor((2, 10))),
+        op("ADD", [x, x], x),
+    ]
+    wanted = [16 * 16 * 36, 16 * 16 * 9, 16 * 4 * 4 * 16, 2 * 2560, 0]
+    assert [arithmetic.multiply_accumulates([each]) for each in ops] == wanted
