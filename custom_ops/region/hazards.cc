@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 
 #include "region/kind.h"
 #include "region/schedule.h"
@@ -21,10 +22,10 @@ struct Cell {
   uint32_t read[3];  // the last ones that read what its owner wrote, by reach
 };
 
-// What a member reads of a tensor that members write: what it wrote itself, its neighbours' too, or anybody's.
+// What a part reads of a tensor that parts write: what it wrote itself, its neighbours' too, or anybody's.
 enum Reach : uint8_t { kOwn, kNear, kAny };
 
-// Owners: tensors, then the ops' own memory. Rows of padding are written by one member only, whatever their op.
+// Owners: tensors, then the ops' own memory. Rows of padding are written by one part only, whatever their op.
 constexpr uint32_t kRowOfPadding = UINT32_MAX;
 constexpr uint32_t kFirstOp = 1u << 16;
 
@@ -34,8 +35,8 @@ struct Bytes {
 
 class HazardFinder {
  public:
-  HazardFinder(const Program& program, int members, State* state)
-      : program_(program), members_(members), state_(state) {
+  HazardFinder(const Program& program, int parts, State* state)
+      : program_(program), parts_(parts), state_(state), shift_(CommonShift(program)) {
     while (((uint64_t{program.header->scratch_bytes} - 1) >> shift_) + 1 > kMaxCells) ++shift_;
   }
   ~HazardFinder() {
@@ -56,12 +57,17 @@ class HazardFinder {
       FindReaches(pass);
       for (uint32_t step = 0; step < pass.steps; ++step) {
         const uint32_t number = pass.first_step + step;
-        // Members begin a pass together: the columns of its windows may be another's than in the pass before.
-        hazards[number] = {pass.first_step, pass.first_step};
+        // Parts begin a pass together: the columns of its windows may be another's than in the pass before.
+        hazards[number] = {0, 0, pass.first_step, false, false};
         VisitStep(program_.steps[number], number + 1, &hazards[number]);
+        for (const uint32_t steps : {hazards[number].edges, hazards[number].neighbours, hazards[number].all}) {
+          if (steps > 0) hazards[steps - 1].is_awaited = true;
+        }
       }
+      EndPass(program_, pass, state_);
       if (visits_ > kMaxVisits) return false;
     }
+    hazards[program_.header->steps - 1].is_awaited = true;  // by the next item
     return true;
   }
 
@@ -70,13 +76,13 @@ class HazardFinder {
   uint32_t NumberOf(const TensorRecord& tensor) const { return static_cast<uint32_t>(&tensor - program_.tensors); }
   Range WindowOf(const OpView& op) const { return state_->tensors[op.op->output].window; }
   Division DivisionOf(const OpView& op) const {
-    return region::DivisionOf(op, *FindKind(op.op->kind), WindowOf(op), members_);
+    return region::DivisionOf(op, *FindKind(op.op->kind), WindowOf(op), parts_);
   }
-  Range ColumnsOf(const OpView& op, int member) const {
-    return ShareOf(op, *FindKind(op.op->kind), WindowOf(op), member, members_).columns;
+  Range ColumnsOf(const OpView& op, int part) const {
+    return ShareOf(op, *FindKind(op.op->kind), WindowOf(op), part, parts_).columns;
   }
-  Range NeededBy(const OpView& op, int operand, int member) const {
-    const Range needed = FindKind(op.op->kind)->columns(op, operand, ColumnsOf(op, member));
+  Range NeededBy(const OpView& op, int operand, int part) const {
+    const Range needed = FindKind(op.op->kind)->columns(op, operand, ColumnsOf(op, part));
     return Clip(needed, op.input(operand).width);
   }
 
@@ -104,11 +110,11 @@ class HazardFinder {
     }
     if (division != Division::kColumns) return kAny;
     Reach reach = kOwn;
-    for (int i = 0; i < members_; ++i) {
+    for (int i = 0; i < parts_; ++i) {
       const Range needed = NeededBy(op, operand, i), own = ColumnsOf(writer, i);
       if (needed.first < own.first || needed.end > own.end) reach = kNear;
       if (needed.first < ColumnsOf(writer, i > 0 ? i - 1 : i).first) return kAny;
-      if (needed.end > ColumnsOf(writer, i + 1 < members_ ? i + 1 : i).end) return kAny;
+      if (needed.end > ColumnsOf(writer, i + 1 < parts_ ? i + 1 : i).end) return kAny;
     }
     return reach;
   }
@@ -125,21 +131,33 @@ class HazardFinder {
     const Bytes own_bytes = {op.op->memory_offset, uint64_t{op.op->memory_offset} + op.op->memory_bytes};
     const Bytes row = writes ? RowBytes(op.output(), accumulates ? 0 : step) : Bytes{0, 0};
     for (int operand = 0; operand < op.op->inputs; ++operand) {
-      ForInput(op, kind, operand, step, [&](Cell* cell) { AwaitWrite(*cell, op, operand, hazard); });
+      const bool is_private = IsPrivate(op.input(operand));
+      const Range rows = is_private ? NewRows(op, kind, operand, step) : kind.rows(op, operand, step);
+      ForInput(op, operand, rows, [&](Cell* cell) { AwaitWrite(*cell, op, operand, hazard); });
+      if (is_private && rows.first < rows.end && ReachOf(op, operand) != kOwn) hazard->fetches = true;
     }
     ForCells(row, [&](Cell* cell) { AwaitReads(*cell, output, hazard); });
     ForCells(own_bytes, [&](Cell* cell) { AwaitReads(*cell, own, hazard); });
-    for (int operand = 0; operand < op.op->inputs; ++operand) {
-      const Reach reach = ReachOf(op, operand);
-      ForInput(op, kind, operand, step, [&](Cell* cell) { cell->read[reach] = number; });
-    }
+    for (int operand = 0; operand < op.op->inputs; ++operand) MarkReads(op, kind, operand, step, number);
     ForCells(row, [&](Cell* cell) { Write(output, number, cell); });
     ForCells(own_bytes, [&](Cell* cell) { Write(own, number, cell); });
   }
 
+  bool IsPrivate(const TensorRecord& tensor) const { return state_->tensors[NumberOf(tensor)].is_private; }
+
+  // Of private rows, what others have written is read once, and from then on the part's own.
+  void MarkReads(const OpView& op, const Kind& kind, int operand, int32_t step, uint32_t number) {
+    const Reach reach = ReachOf(op, operand);
+    const bool is_private = IsPrivate(op.input(operand));
+    const Range rows = kind.rows(op, operand, step);
+    ForInput(op, operand, rows, [&](Cell* cell) { cell->read[is_private ? kOwn : reach] = number; });
+    if (!is_private) return;
+    ForInput(op, operand, NewRows(op, kind, operand, step), [&](Cell* cell) { cell->read[reach] = number; });
+  }
+
   void AwaitWrite(const Cell& cell, const OpView& op, int operand, Hazard* hazard) {
     const Reach reach = cell.owner == NumberOf(op.input(operand)) ? ReachOf(op, operand) : kAny;
-    if (reach == kNear) hazard->neighbours = std::max(hazard->neighbours, cell.written);
+    if (reach == kNear) hazard->edges = std::max(hazard->edges, cell.written);
     if (reach == kAny) hazard->all = std::max(hazard->all, cell.written);
   }
 
@@ -147,7 +165,7 @@ class HazardFinder {
     return std::max({cell.written, cell.read[kOwn], cell.read[kNear], cell.read[kAny]});
   }
 
-  // Who wrote what is there itself needs to wait for its readers only: each member overwrites what it wrote.
+  // Who wrote what is there itself needs to wait for its readers only: each part overwrites what it wrote.
   static void AwaitReads(const Cell& cell, uint32_t writer, Hazard* hazard) {
     if (cell.owner == writer) {
       hazard->neighbours = std::max(hazard->neighbours, cell.read[kNear]);
@@ -163,10 +181,9 @@ class HazardFinder {
   }
 
   template <class Function>
-  void ForInput(const OpView& op, const Kind& kind, int operand, int32_t step, const Function& function) {
+  void ForInput(const OpView& op, int operand, Range rows, const Function& function) {
     const TensorRecord& input = op.input(operand);
     if (input.place != kScratch) return;
-    const Range rows = kind.rows(op, operand, step);
     for (int32_t row = rows.first; row < rows.end; ++row) ForCells(RowBytes(input, row), function);
   }
 
@@ -184,10 +201,23 @@ class HazardFinder {
     ++visits_;
   }
 
+  // Of the largest power of 2 that everything in scratch memory begins and ends at multiples of, so that no cell is
+  // part of two rows.
+  static int CommonShift(const Program& program) {
+    uint32_t bits = program.header->scratch_bytes;
+    for (int i = 0; i < program.header->tensors; ++i) {
+      const TensorRecord& tensor = program.tensors[i];
+      if (tensor.place == kScratch) bits |= tensor.offset | tensor.row_bytes;
+    }
+    int shift = 4;
+    while (shift < 6 && (bits >> shift) % 2 == 0) ++shift;
+    return shift;
+  }
+
   const Program& program_;
-  const int members_;
+  const int parts_;
   State* const state_;
-  int shift_ = 6;
+  int shift_;
   uint64_t visits_ = 0;
   Cell* cells_ = nullptr;
   Reach* reaches_ = nullptr;  // of the pass at hand
@@ -195,9 +225,9 @@ class HazardFinder {
 
 }  // namespace
 
-Hazard* FindHazards(const Program& program, int members, State* state) {
+Hazard* FindHazards(const Program& program, int parts, State* state) {
   auto* hazards = static_cast<Hazard*>(std::malloc(size_t{program.header->steps} * sizeof(Hazard)));
-  if (hazards == nullptr || HazardFinder(program, members, state).Find(hazards)) return hazards;
+  if (hazards == nullptr || HazardFinder(program, parts, state).Find(hazards)) return hazards;
   std::free(hazards);
   return nullptr;
 }

@@ -70,6 +70,15 @@ inline int32_t NumSteps(const OpView& op, const Kind& kind) {
   return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);
 }
 
+// Rows of an input that a step is the first one to read: no step reads rows above those of the step before.
+inline Range NewRows(const OpView& op, const Kind& kind, int operand, int32_t step) {
+  Range rows = kind.rows(op, operand, step);
+  if (step == 0) return rows;
+  const int32_t known = kind.rows(op, operand, step - 1).end;
+  if (rows.first < known) rows.first = known;
+  return rows;
+}
+
 inline Status ValidIf(bool valid) { return valid ? Status::kOk : Status::kProgramInvalid; }
 
 inline bool IsScratch8Bit(const TensorRecord& tensor) { return tensor.place == kScratch && Is8Bit(tensor); }

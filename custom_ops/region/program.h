@@ -24,6 +24,7 @@ struct TensorState {
   int32_t rows_written;   // in the pass at hand
   Range window;           // columns written in the pass at hand
   int32_t columns_ready;  // written from the left on by former passes
+  bool is_private;        // each part of a team has rows of its own (halo.h)
 };
 constexpr uint16_t kNoOp = 0xFFFF;
 

@@ -54,7 +54,7 @@ RowAccess MakeAccess(const Program& program, const RunArguments& arguments, cons
   RowAccess access{};
   access.program = &program;
   access.state = state;
-  access.scratch = arguments.scratch;
+  access.scratch = access.private_scratch = arguments.scratch;
   access.inputs = arguments.inputs;
   access.outputs = arguments.outputs;
   access.batch = arguments.batch;

@@ -24,6 +24,7 @@ struct RowAccess {
   const Program* program;
   const State* state;
   uint8_t* scratch;
+  uint8_t* private_scratch;  // of the tensors that are private
   const uint8_t* const* inputs;
   uint8_t* const* outputs;
   int32_t item;
@@ -50,14 +51,18 @@ struct RowAccess {
     return static_cast<ptrdiff_t>(size_t{SlotOf(tensor, row)} * tensor.row_bytes) + ColumnOffset(tensor, column);
   }
 
+  uint8_t* ScratchOf(const TensorRecord& tensor) const {
+    return (StateOf(tensor).is_private ? private_scratch : scratch) + tensor.offset;
+  }
+
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    const uint8_t* base = scratch + tensor.offset;
+    const uint8_t* base = ScratchOf(tensor);
     if (tensor.place == kInput) base = inputs[tensor.number] + ItemOffset(tensor);
     return base + PixelOffset(tensor, row, column);
   }
 
   uint8_t* Write(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    uint8_t* base = scratch + tensor.offset;
+    uint8_t* base = ScratchOf(tensor);
     if (tensor.place == kOutput) base = outputs[tensor.number] + ItemOffset(tensor);
     return base + PixelOffset(tensor, row, column);
   }

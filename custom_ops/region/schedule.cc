@@ -95,17 +95,6 @@ Status PlaySteps(const Program& program, const PassRecord& pass, State* state) {
   return Status::kOk;
 }
 
-// What the pass leaves behind in tensors that stay.
-void EndPass(const Program& program, const PassRecord& pass, State* state) {
-  for (int i = 0; i < pass.ops; ++i) {
-    TensorState& tensor = state->tensors[program.ops[pass.first_op + i].output];
-    tensor.in_pass = false;
-    if (tensor.window.first <= tensor.columns_ready && tensor.window.end > tensor.columns_ready) {
-      tensor.columns_ready = tensor.window.end;
-    }
-  }
-}
-
 }  // namespace
 
 void BeginPass(const Program& program, const PassRecord& pass, State* state) {
@@ -118,6 +107,16 @@ void BeginPass(const Program& program, const PassRecord& pass, State* state) {
     tensor.window = {0, static_cast<int32_t>(program.tensors[op.output].width)};
     if (windows != nullptr) tensor.window = {windows[i].first, windows[i].end};
     state->next_step[pass.first_op + i] = 0;
+  }
+}
+
+void EndPass(const Program& program, const PassRecord& pass, State* state) {
+  for (int i = 0; i < pass.ops; ++i) {
+    TensorState& tensor = state->tensors[program.ops[pass.first_op + i].output];
+    tensor.in_pass = false;
+    if (tensor.window.first <= tensor.columns_ready && tensor.window.end > tensor.columns_ready) {
+      tensor.columns_ready = tensor.window.end;
+    }
   }
 }
 

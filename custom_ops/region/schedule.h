@@ -13,6 +13,9 @@ Status CheckSchedule(const Program& program, State* state);
 // Puts the ops of a pass before their first step, and sets the columns that they write.
 void BeginPass(const Program& program, const PassRecord& pass, State* state);
 
+// Keeps in mind what the pass leaves behind in tensors that stay.
+void EndPass(const Program& program, const PassRecord& pass, State* state);
+
 }  // namespace fmtc::region
 
 #endif  // FMTC_REGION_SCHEDULE_H_

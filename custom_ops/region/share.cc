@@ -5,38 +5,38 @@
 namespace fmtc::region {
 namespace {
 
-constexpr int32_t kLeastColumns = 7;  // of a member: a tile of the fastest kernels
+constexpr int32_t kLeastColumns = 2;  // of a part; its channels would need all that others compute
 
-Range PartOf(Range range, int member, int members) {
+Range PartOf(Range range, int part, int parts) {
   const int64_t size = range.end - range.first;
-  return {static_cast<int32_t>(range.first + size * member / members),
-          static_cast<int32_t>(range.first + size * (member + 1) / members)};
+  return {static_cast<int32_t>(range.first + size * part / parts),
+          static_cast<int32_t>(range.first + size * (part + 1) / parts)};
 }
 
 // Whole blocks of channels, the last one as far as it goes.
-Range BlocksOf(const OpView& op, int member, int members) {
+Range BlocksOf(const OpView& op, int part, int parts) {
   const int32_t channels = static_cast<int32_t>(op.output().channels);
   const int32_t blocks = (channels + kChannelBlock - 1) / kChannelBlock;
-  const Range part = PartOf({0, blocks}, member, members);
-  const int32_t end = part.end * kChannelBlock;
-  return {part.first * kChannelBlock, end < channels ? end : channels};
+  const Range range = PartOf({0, blocks}, part, parts);
+  const int32_t end = range.end * kChannelBlock;
+  return {range.first * kChannelBlock, end < channels ? end : channels};
 }
 
 }  // namespace
 
-Division DivisionOf(const OpView& op, const Kind& kind, Range window, int members) {
-  if (!kind.accumulates(op) && window.end - window.first >= kLeastColumns * members) return Division::kColumns;
+Division DivisionOf(const OpView& op, const Kind& kind, Range window, int parts) {
+  if (!kind.accumulates(op) && window.end - window.first >= kLeastColumns * parts) return Division::kColumns;
   return kind.splits_channels(op) ? Division::kChannels : Division::kNone;
 }
 
-Share ShareAmong(const OpView& op, const Kind& kind, Range window, int member, int members) {
-  switch (DivisionOf(op, kind, window, members)) {
+Share ShareAmong(const OpView& op, const Kind& kind, Range window, int part, int parts) {
+  switch (DivisionOf(op, kind, window, parts)) {
     case Division::kColumns:
-      return {PartOf(window, member, members), AllChannels(op)};
+      return {PartOf(window, part, parts), AllChannels(op)};
     case Division::kChannels:
-      return {window, BlocksOf(op, member, members)};
+      return {window, BlocksOf(op, part, parts)};
     default:
-      return member == 0 ? Share{window, AllChannels(op)} : Share{{0, 0}, {0, 0}};
+      return part == 0 ? Share{window, AllChannels(op)} : Share{{0, 0}, {0, 0}};
   }
 }
 

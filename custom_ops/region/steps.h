@@ -9,8 +9,8 @@
 
 namespace fmtc::region {
 
-// One of the threads of a run.
-struct Member {
+// One of the parts of a run.
+struct Part {
   int index = 0;
   int count = 1;
   uint8_t* own_memory = nullptr;  // instead of what ops have in scratch memory, unless they keep something there
@@ -24,11 +24,11 @@ struct Turn {
   const Kind* kind;
   int32_t step;
   int32_t row;  // that it completes; -1: none
-  Share share;  // the member's
+  Share share;  // the part's
   uint8_t* own_memory;
 };
 
-inline Turn NextTurn(const Member& member, uint16_t index, const RowAccess& access, State* state) {
+inline Turn NextTurn(const Part& part, uint16_t index, const RowAccess& access, State* state) {
   const OpView op{access.program, &access.program->ops[index]};
   const OpFacts& facts = state->ops[index];
   Turn turn;
@@ -37,9 +37,9 @@ inline Turn NextTurn(const Member& member, uint16_t index, const RowAccess& acce
   turn.step = state->next_step[index]++;
   turn.row = turn.step;
   if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
-  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, member.index, member.count);
-  const bool is_private = member.own_memory != nullptr && !facts.accumulates;
-  turn.own_memory = is_private ? member.own_memory : access.scratch + op.op->memory_offset;
+  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, part.index, part.count);
+  const bool has_own = part.own_memory != nullptr && !facts.accumulates;
+  turn.own_memory = has_own ? part.own_memory : access.scratch + op.op->memory_offset;
   return turn;
 }
 

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <initializer_list>
 #include <new>
 
 #include "base/bytes.h"
+#include "region/halo.h"
 #include "region/hazards.h"
 #include "region/kind.h"
 #include "region/schedule.h"
@@ -16,8 +18,8 @@
 namespace fmtc::region {
 namespace {
 
-constexpr size_t kCacheLine = 64;
-constexpr int kMaxMembers = 64;
+constexpr size_t kApart = 128;  // bytes; processors pass on pairs of cache lines
+constexpr int kMaxParts = 64;
 constexpr uint64_t kLeastMacs = 1'000'000;  // some tens of microseconds
 
 // The first to come waits for the others a tenth of what all the work takes one of them, about.
@@ -37,20 +39,23 @@ void Relax(uint32_t turn) {
 
 }  // namespace
 
-struct alignas(kCacheLine) Seat {
-  std::atomic<uint64_t> done;  // steps, of all items so far
-  State state;
+// Where a part's work is done, by one thread or another.
+struct Seat {
+  alignas(kApart) std::atomic<uint64_t> done;  // steps, of all items so far
+  alignas(kApart) State state;
+  RowAccess access;
   uint8_t* state_memory;
-  uint8_t* own_memory;
+  uint8_t* own_memory;       // of ops; null: the program's
+  uint8_t* private_scratch;  // null: the run's scratch memory
 };
 
 struct Team {
   Hazard* hazards;
   uint64_t patience;  // nanoseconds
-  int size;
+  int parts;
   std::atomic<uint32_t> joined;
-  std::atomic<int> members;  // of the run at hand, once that is settled; 0 before
-  Seat seats[kMaxMembers];
+  std::atomic<int> threads;  // of the run at hand, once that is settled; 0 before
+  Seat seats[kMaxParts];
 };
 
 namespace {
@@ -75,15 +80,21 @@ size_t OwnBytes(const Program& program) {
   return most;
 }
 
-bool Furnish(const Program& program, const State& checked, int index, size_t own_bytes, Seat* seat) {
-  const size_t state_bytes = StateBytes(program);
-  seat->state_memory = static_cast<uint8_t*>(std::malloc(state_bytes));
+// Null for no bytes or where there are none; of large blocks, what is never touched takes no memory.
+uint8_t* AllocateApart(size_t bytes) {
+  return bytes == 0 ? nullptr : static_cast<uint8_t*>(std::aligned_alloc(kApart, RoundUp(bytes, kApart)));
+}
+
+bool Furnish(const Program& program, const State& checked, int part, size_t own_bytes, Seat* seat) {
+  seat->state_memory = AllocateApart(StateBytes(program));
   if (seat->state_memory == nullptr) return false;
   seat->state = CarveState(program, seat->state_memory);
   CopyState(program, checked, &seat->state);
-  if (index == 0 || own_bytes == 0) return true;
-  seat->own_memory = static_cast<uint8_t*>(std::aligned_alloc(kCacheLine, RoundUp(own_bytes, kCacheLine)));
-  return seat->own_memory != nullptr;
+  if (part == 0) return true;
+  const size_t scratch_bytes = program.header->scratch_bytes;
+  seat->own_memory = AllocateApart(own_bytes);
+  seat->private_scratch = AllocateApart(scratch_bytes);
+  return (own_bytes == 0 || seat->own_memory != nullptr) && (scratch_bytes == 0 || seat->private_scratch != nullptr);
 }
 
 struct TeamRun {
@@ -91,82 +102,138 @@ struct TeamRun {
   const RowKernels* kernels;
   const RunArguments* arguments;
   Team* team;
+  const uint8_t* scratches[kMaxParts];  // private ones
 };
 
-// The number of members. Whoever is first closes the door when all are there or its patience ends.
+// The number of threads. Whoever is first closes the door when all are there or its patience ends.
 int Gather(Team* team, int index) {
   if (index > 0) {
-    for (uint32_t turn = 0; team->members.load(std::memory_order_acquire) == 0; ++turn) Relax(turn);
-    return team->members.load(std::memory_order_acquire);
+    for (uint32_t turn = 0; team->threads.load(std::memory_order_acquire) == 0; ++turn) Relax(turn);
+    return team->threads.load(std::memory_order_acquire);
   }
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::nanoseconds(team->patience);
-  const uint32_t wanted = static_cast<uint32_t>(team->size);
+  const uint32_t wanted = static_cast<uint32_t>(team->parts);
   for (uint32_t turn = 0; team->joined.load(std::memory_order_acquire) < wanted; ++turn) {
     Relax(turn);
     if (turn % 16 == 15 && Clock::now() > end) break;
   }
-  const int members = static_cast<int>(team->joined.fetch_or(kClosed, std::memory_order_acq_rel));
-  team->members.store(members, std::memory_order_release);
-  return members;
+  const int threads = static_cast<int>(team->joined.fetch_or(kClosed, std::memory_order_acq_rel));
+  team->threads.store(threads, std::memory_order_release);
+  return threads;
 }
 
-// How far the others are, as far as a member has seen.
-class Watch {
+// One of the threads of a run, which does the parts [first, end), and how far the others are as far as it has seen.
+// Each step that any of its parts needs of another one of its own it has done before.
+class Worker {
  public:
-  Watch(Team* team, int index, int members) : team_(team), index_(index), members_(members) {}
+  Worker(const TeamRun& run, int first, int end)
+      : run_(run), program_(*run.program), team_(run.team), first_(first), end_(end) {
+    for (int part = first_; part < end_; ++part) {
+      Seat& seat = team_->seats[part];
+      seat.access = MakeAccess(program_, *run.arguments, &seat.state);
+      if (seat.private_scratch != nullptr) seat.access.private_scratch = seat.private_scratch;
+    }
+  }
 
-  // Where fewer came than the hazards were found for, all of them count as neighbours.
-  void Await(uint64_t neighbours, uint64_t all) {
-    for (int i = 0; i < members_; ++i) {
-      if (i == index_) continue;
-      const bool is_neighbour = members_ < team_->size || i == index_ - 1 || i == index_ + 1;
-      AwaitOne(i, is_neighbour && neighbours > all ? neighbours : all);
+  void RunItem(int32_t item) {
+    for (int part = first_; part < end_; ++part) team_->seats[part].access.item = item;
+    const uint64_t before = static_cast<uint64_t>(item) * program_.header->steps;
+    for (int i = 0; i < program_.header->passes; ++i) {
+      const PassRecord& pass = program_.passes[i];
+      for (int part = first_; part < end_; ++part) BeginPass(program_, pass, &team_->seats[part].state);
+      for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
+        for (int part = first_; part < end_; ++part) TakeStep(part, step, before);
+      }
+      for (int part = first_; part < end_; ++part) EndPass(program_, pass, &team_->seats[part].state);
     }
   }
 
  private:
+  void TakeStep(int part, uint32_t step, uint64_t before) {
+    Seat& seat = team_->seats[part];
+    const Hazard& hazard = team_->hazards[step];
+    const Part own = {part, team_->parts, seat.own_memory};
+    const Turn turn = NextTurn(own, program_.steps[step], seat.access, &seat.state);
+    if (!turn.share.IsEmpty()) {
+      AwaitAll(before + hazard.all);
+      AwaitNeighbours(part, before + hazard.neighbours);
+      RunShare(part, turn, hazard, before + hazard.edges);
+    }
+    if (hazard.is_awaited) seat.done.store(before + step + 1, std::memory_order_release);
+  }
+
+  // Where the neighbours have not yet written what lies beside the part's own columns, does the others meanwhile.
+  void RunShare(int part, const Turn& turn, const Hazard& hazard, uint64_t edges) {
+    Seat& seat = team_->seats[part];
+    const OpView op{&program_, turn.op};
+    const Range columns = turn.share.columns;
+    Range inner = {columns.first, columns.first};
+    seat.access.share = turn.share;
+    if (!HaveNeighboursDone(part, edges)) {
+      inner = InnerColumns(op, *turn.kind, seat.access, part, team_->parts);
+      RunColumns(turn, inner, &seat.access);
+      AwaitNeighbours(part, edges);
+    }
+    seat.access.share = turn.share;
+    if (hazard.fetches) FetchHalo(op, *turn.kind, turn.step, seat.access, part, team_->parts, run_.scratches);
+    RunColumns(turn, {columns.first, inner.first}, &seat.access);
+    RunColumns(turn, {inner.end, columns.end}, &seat.access);
+  }
+
+  void RunColumns(Turn turn, Range columns, RowAccess* access) {
+    turn.share.columns = columns;
+    if (columns.first < columns.end) RunTurn(turn, *run_.kernels, access);
+  }
+
+  bool IsMine(int part) const { return part >= first_ && part < end_; }
+
+  void AwaitAll(uint64_t steps) {
+    for (int other = 0; other < team_->parts; ++other) {
+      if (!IsMine(other)) AwaitOne(other, steps);
+    }
+  }
+
+  // There may be none at a side, or one of the worker's own.
+  bool IsOthers(int part) const { return part >= 0 && part < team_->parts && !IsMine(part); }
+
+  void AwaitNeighbours(int part, uint64_t steps) {
+    for (const int other : {part - 1, part + 1}) {
+      if (IsOthers(other)) AwaitOne(other, steps);
+    }
+  }
+
+  bool HaveNeighboursDone(int part, uint64_t steps) {
+    for (const int other : {part - 1, part + 1}) {
+      if (IsOthers(other) && !HasDone(other, steps)) return false;
+    }
+    return true;
+  }
+
+  bool HasDone(int other, uint64_t steps) {
+    if (seen_[other] < steps) seen_[other] = team_->seats[other].done.load(std::memory_order_acquire);
+    return seen_[other] >= steps;
+  }
+
   void AwaitOne(int other, uint64_t steps) {
-    for (uint32_t turn = 0; seen_[other] < steps; ++turn) {
-      seen_[other] = team_->seats[other].done.load(std::memory_order_acquire);
-      if (seen_[other] < steps) Relax(turn);
-    }
+    for (uint32_t turn = 0; !HasDone(other, steps); ++turn) Relax(turn);
   }
 
+  const TeamRun& run_;
+  const Program& program_;
   Team* const team_;
-  const int index_, members_;
-  uint64_t seen_[kMaxMembers] = {};
+  const int first_, end_;
+  uint64_t seen_[kMaxParts] = {};
 };
-
-void RunShare(const TeamRun& run, int index, int members) {
-  const Program& program = *run.program;
-  Team* team = run.team;
-  Seat& seat = team->seats[index];
-  const Member member{index, members, seat.own_memory};
-  Watch watch(team, index, members);
-  RowAccess access = MakeAccess(program, *run.arguments, &seat.state);
-  uint64_t before = 0;  // steps of the items before
-  for (; access.item < access.batch; ++access.item, before += program.header->steps) {
-    for (int i = 0; i < program.header->passes; ++i) {
-      const PassRecord& pass = program.passes[i];
-      BeginPass(program, pass, &seat.state);
-      for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
-        const Turn turn = NextTurn(member, program.steps[step], access, &seat.state);
-        if (!turn.share.IsEmpty()) {
-          watch.Await(before + team->hazards[step].neighbours, before + team->hazards[step].all);
-          RunTurn(turn, *run.kernels, &access);
-        }
-        seat.done.store(before + step + 1, std::memory_order_release);
-      }
-    }
-  }
-}
 
 void Join(void* argument, uint32_t) {
   const TeamRun& run = *static_cast<const TeamRun*>(argument);
-  const uint32_t index = run.team->joined.fetch_add(1, std::memory_order_acq_rel);
-  if (index >= kClosed) return;
-  RunShare(run, static_cast<int>(index), Gather(run.team, static_cast<int>(index)));
+  Team* const team = run.team;
+  const uint32_t joined = team->joined.fetch_add(1, std::memory_order_acq_rel);
+  if (joined >= kClosed) return;
+  const int index = static_cast<int>(joined), threads = Gather(team, index);
+  Worker worker(run, team->parts * index / threads, team->parts * (index + 1) / threads);
+  for (int32_t item = 0; item < run.arguments->batch; ++item) worker.RunItem(item);
 }
 
 }  // namespace
@@ -176,15 +243,16 @@ uint64_t PatienceFor(const Program& program) {
   return macs < kLeastMacs ? 0 : macs / kMacsANanosecond / kPatience;
 }
 
-Team* MakeTeam(const Program& program, int members, uint64_t patience, State* state) {
+Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* state) {
   auto* team = new (std::nothrow) Team();
   if (team == nullptr) return nullptr;
-  team->size = members < kMaxMembers ? members : kMaxMembers;
+  team->parts = parts < kMaxParts ? parts : kMaxParts;
   team->patience = patience;
-  team->hazards = FindHazards(program, team->size, state);
+  FindPrivateTensors(program, state);
+  team->hazards = FindHazards(program, team->parts, state);
   bool complete = team->hazards != nullptr;
   const size_t own_bytes = OwnBytes(program);
-  for (int i = 0; complete && i < team->size; ++i) complete = Furnish(program, *state, i, own_bytes, &team->seats[i]);
+  for (int i = 0; complete && i < team->parts; ++i) complete = Furnish(program, *state, i, own_bytes, &team->seats[i]);
   if (complete) return team;
   FreeTeam(team);
   return nullptr;
@@ -195,6 +263,7 @@ void FreeTeam(Team* team) {
   for (Seat& seat : team->seats) {
     std::free(seat.state_memory);
     std::free(seat.own_memory);
+    std::free(seat.private_scratch);
   }
   std::free(team->hazards);
   delete team;
@@ -203,10 +272,14 @@ void FreeTeam(Team* team) {
 void RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments, const Workers& workers,
                Team* team) {
   team->joined.store(0);
-  team->members.store(0);
-  for (int i = 0; i < team->size; ++i) team->seats[i].done.store(0);
-  TeamRun run{&program, &kernels, &arguments, team};
-  workers.Run(static_cast<uint32_t>(team->size), Join, &run);
+  team->threads.store(0);
+  TeamRun run{&program, &kernels, &arguments, team, {}};
+  for (int i = 0; i < team->parts; ++i) {
+    Seat& seat = team->seats[i];
+    seat.done.store(0);
+    run.scratches[i] = seat.private_scratch != nullptr ? seat.private_scratch : arguments.scratch;
+  }
+  workers.Run(static_cast<uint32_t>(team->parts), Join, &run);
 }
 
 }  // namespace fmtc::region

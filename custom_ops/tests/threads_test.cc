@@ -36,6 +36,7 @@ using test::OpGraph;
 
 constexpr uint32_t kMaxTestThreads = 4;
 constexpr uint32_t kRegions = 200;
+constexpr uint64_t kShortPatience = 300'000;  // nanoseconds
 
 size_t NumThreadsOfProcess() {
   std::FILE* status = std::fopen("/proc/self/status", "r");
@@ -201,6 +202,15 @@ void RunInThreads(uint32_t count, Workers::Task task, void* argument) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// Two threads, so that fewer come than there are parts: by the end of a run's patience one or two.
+void RunInTwoThreads(uint32_t count, Workers::Task task, void* argument) {
+  std::thread other([=] {
+    for (uint32_t i = 1; i < count; i += 2) task(argument, i);
+  });
+  for (uint32_t i = 0; i < count; i += 2) task(argument, i);
+  other.join();
+}
+
 void TestRegions() {
   const std::vector<const region::RowKernels*> levels = test::AllRowKernels();
   for (uint32_t seed = 0; seed < kRegions; ++seed) {
@@ -211,6 +221,7 @@ void TestRegions() {
     for (uint32_t threads = 2; threads <= kMaxTestThreads; ++threads) {
       const region::RowKernels& kernels = *levels[seed % levels.size()];
       EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInThreads}) == outputs);
+      EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience) == outputs);
     }
   }
 }
