@@ -51,6 +51,8 @@ struct MapPlan {
 
 enum class ElementType { kInt8, kUInt8 };
 
+struct View;  // codec/view.h
+
 // Checks the header of side information and tells how many bytes InitCodec needs. `memory` must be 64-byte aligned.
 Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t* memory_bytes);
 
@@ -67,7 +69,7 @@ Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t strid
 
 // For so many workers.
 size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1);
-size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1);
+size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers = 1, const View* view = nullptr);
 
 // Encodes `input` (plan.encoder_input_bytes bytes, NHWC) into at most `capacity` bytes; *payload_bytes gets the coded
 // length. Without levels, capacity must be at least plan.batch * plan.item_capacity. `workspace` needs no alignment.
@@ -78,11 +80,11 @@ Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const u
               const Workers& workers = {});
 
 // Decodes `input` (a coded tensor; bytes behind its payload are ignored) into `output`, which has exactly
-// plan.decoder_output_bytes bytes. Safe for any input bytes: never reads or writes out of bounds. On failure the
-// output is unspecified.
+// plan.decoder_output_bytes bytes, or with a view plan.batch times ViewItemBytes (codec/view.h). Safe for any input
+// bytes: never reads or writes out of bounds. On failure the output is unspecified.
 Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
               uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes,
-              const Workers& workers = {});
+              const Workers& workers = {}, const View* view = nullptr);
 
 }  // namespace fmtc
 

@@ -29,7 +29,8 @@ size_t EncodeGroups(const EncodeJob& job, uint32_t first, uint32_t end, size_t a
   const size_t row_bytes = InputRowBytes(*job.map.codec, plan);
   const size_t rows_before = InputRowsBefore(plan, first);
   const uint8_t* row = job.input + rows_before * row_bytes;
-  RowWriter writer(job.map, first, end, at, room_end, workspace, {row, job.input + plan.encoder_input_bytes});
+  RowWriter writer(job.map, first, end, at, room_end, workspace,
+                   {row, job.input + plan.encoder_input_bytes, row_bytes});
   for (size_t rows = InputRowsBefore(plan, end) - rows_before; rows > 0; --rows, row += row_bytes) {
     if (!writer.Write(row)) return 0;
   }

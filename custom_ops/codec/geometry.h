@@ -95,6 +95,7 @@ inline uint8_t ValueOffset(const Codec& codec, ElementType type) {
 struct RowsInOrder {
   const uint8_t* begin;
   const uint8_t* end;
+  size_t stride;  // bytes from one row of a group to the next
 };
 
 // Walks over the segments of the groups first ... end - 1, counted over all batch items, in order.

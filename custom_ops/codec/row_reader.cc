@@ -166,14 +166,14 @@ const uint8_t* RowReader::PredictIndices() {
   return memory_.indices[1];
 }
 
-// Decodes a row that follows another one in the output, unless it is the first of a group.
+// Decodes a row that comes behind another one in the output, unless it is the first of a group.
 void RowReader::PredictValues(uint8_t* row) {
   const uint32_t bytes = plan_.row_values;
   const uint8_t* const residuals = memory_.rows + size_t{row_} * bytes;
   // Kernels write behind a row, where there may be somebody else's or nothing.
   const bool is_last = static_cast<size_t>(output_.end - row) < bytes + kValueSlack;
   uint8_t* const out = is_last ? memory_.indices[0] : row;
-  const uint8_t* const above = walk_.starts_group() && row_ == 0 ? nullptr : row - bytes;
+  const uint8_t* const above = walk_.starts_group() && row_ == 0 ? nullptr : row - output_.stride;
   codec_.kernels->indices_of_row(shape_, codec_.side_info.component_codes, above, residuals, out);
   if (is_last) MoveBytes(row, out, bytes);
 }

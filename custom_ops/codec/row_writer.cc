@@ -50,7 +50,7 @@ RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t 
 }
 
 void RowWriter::PredictValues(bool is_first, const uint8_t* row, uint8_t* residuals) {
-  const uint8_t* const above = is_first ? nullptr : row - plan_.row_values;
+  const uint8_t* const above = is_first ? nullptr : row - input_.stride;
   // Kernels read behind a row, and behind the last one there is nothing.
   if (static_cast<size_t>(input_.end - row) < plan_.row_values + kValueSlack) {
     MoveBytes(memory_.indices[0], row, plan_.row_values);

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "base/features.h"
+#include "codec/geometry.h"
 #include "tests/expect.h"
 #include "tests/random_program.h"
+#include "tests/random_view.h"
 #include "tflite/thread_pool.h"
 
 namespace fmtc::fuzz {
@@ -104,6 +106,7 @@ test::FlexMap OptionsOf(const FuzzCase& c) {
                                             static_cast<int>(c.spec().channels), type);
   options.Set("stride_height", c.plan().stride_height);
   options.Set("stride_width", c.plan().stride_width);
+  if (c.view() != nullptr) test::SetViewOptions(*c.view(), type, &options);
   return options;
 }
 
@@ -117,8 +120,17 @@ FuzzCase::FuzzCase(uint32_t number) : number_(number) {
   ChooseWorkers(&random);
   type_ = OneIn(&random, 2) ? ElementType::kInt8 : ElementType::kUInt8;
   for (int i = 0; i < kMaps; ++i) AddMap(&random);
+  ChooseView(&random);
   options_ = OptionsOf(*this).Bytes();
   program_ = test::RandomProgram(number);
+}
+
+void FuzzCase::ChooseView(Random* random) {
+  has_view_ = kHasViews && OneIn(random, 2);
+  if (!has_view_) return;
+  if (OneIn(random, 3)) table_ = test::RandomMap(random, kViewTableBytes);
+  view_ = test::RandomView(random, OutputHeight(plan_), OutputWidth(plan_), spec_.channels,
+                           table_.empty() ? nullptr : table_.data());
 }
 
 FuzzCase::~FuzzCase() {

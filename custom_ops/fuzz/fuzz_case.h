@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/codec.h"
+#include "codec/view.h"
 #include "tests/flex_map.h"
 #include "tests/random_inputs.h"
 
@@ -34,14 +35,17 @@ class FuzzCase {
   const Workers& workers() const { return workers_; }
   const std::vector<Bytes>& maps() const { return maps_; }
   const std::vector<Bytes>& coded() const { return coded_; }  // of each map, with room as the codec's levels allow
-  const Bytes& options() const { return options_; }           // of the ops
-  const Bytes& program() const { return program_; }           // of a region
+  const View* view() const { return has_view_ ? &view_ : nullptr; }  // that the op of the graph decodes
+  const Bytes& table() const { return table_; }                      // of the view, empty if it has none
+  const Bytes& options() const { return options_; }                  // of the ops
+  const Bytes& program() const { return program_; }                  // of a region
   size_t full_capacity() const { return size_t{plan_.batch} * plan_.item_capacity; }
 
  private:
   void PlanShape(test::Random* random);
   void ChooseWorkers(test::Random* random);
   void AddMap(test::Random* random);
+  void ChooseView(test::Random* random);
 
   uint32_t number_;
   test::SideInfoSpec spec_;
@@ -52,6 +56,9 @@ class FuzzCase {
   Workers workers_;
   bool has_pool_ = false;
   std::vector<Bytes> maps_, coded_;
+  bool has_view_ = false;
+  View view_;
+  Bytes table_;
   Bytes options_, program_;
 };
 

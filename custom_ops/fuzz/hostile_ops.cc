@@ -9,6 +9,7 @@
 #include "fuzz/mutate.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
+#include "tests/random_view.h"
 #include "tests/region_runner.h"
 #include "tflite/register.h"
 
@@ -16,7 +17,7 @@ namespace fmtc::fuzz {
 namespace {
 
 // More than the valid graphs need; the runtime fails beyond it.
-constexpr size_t kMostTensorBytes = 1 << 21;
+constexpr size_t kMostTensorBytes = 1 << 24;
 constexpr int kNoTensor = -1;  // of optional inputs
 
 // The graph of one op or two, as damaged as the choices want it. Those that derive from it add tensors and nodes.
@@ -171,8 +172,10 @@ class CodecGraph : public Graph {
     AddTensors();
     test::FakeResolver resolver;
     AddFmtcOps(&resolver);
+    std::vector<int> decoder_inputs = {coded_, side_};
+    if (!c.table().empty()) decoder_inputs.push_back(table_);
     runtime_.AddOp("FMTC_ENCODE", Tensors({input_, side_}), Tensors({coded_}), options, &resolver);
-    runtime_.AddOp("FMTC_DECODE", Tensors({coded_, side_}), Tensors({output_}), options, &resolver);
+    runtime_.AddOp("FMTC_DECODE", Tensors(decoder_inputs), Tensors({output_}), options, &resolver);
   }
 
   // The output is what the codec makes of the coded tensor.
@@ -186,6 +189,9 @@ class CodecGraph : public Graph {
     const TfLiteTensor& coded = runtime_.tensor(coded_);
     EXPECT(Decode(case_.codec(), plan, case_.type(), coded.data.uint8, coded.bytes, decoded.data(), decoded.size(),
                   workspace.data(), workspace.size()) == Status::kOk);
+    if (case_.view() != nullptr) {
+      decoded = test::ApplyView(*case_.view(), OutputHeight(plan), OutputWidth(plan), case_.spec().channels, decoded);
+    }
     const TfLiteTensor& output = runtime_.tensor(output_);
     EXPECT(output.bytes == decoded.size() && std::equal(decoded.begin(), decoded.end(), output.data.uint8));
   }
@@ -207,15 +213,21 @@ class CodecGraph : public Graph {
         type, {size(plan.batch), size(plan.height), size(plan.width), size(case_.codec().side_info.EncoderChannels())},
         "input");
     coded_ = runtime_.AddTensor(kTfLiteUInt8, {size(plan.batch), static_cast<int>(capacity)}, "coded");
-    output_ = runtime_.AddTensor(
-        type, {size(plan.batch), size(OutputHeight(plan)), size(OutputWidth(plan)), size(case_.spec().channels)},
-        "output");
+    std::vector<int> output = {size(plan.batch), size(OutputHeight(plan)), size(OutputWidth(plan)),
+                               size(case_.spec().channels)};
+    for (int i = 0; case_.view() != nullptr && i < kViewAxes; ++i) {
+      output[static_cast<size_t>(i) + 1] = static_cast<int>(ViewSize(case_.view()->axes[i]));
+    }
+    output_ = runtime_.AddTensor(type, output, "output");
     inputs_ = {input_};
     constants_ = {side_};
+    if (case_.table().empty()) return;
+    table_ = runtime_.AddConstant(case_.table(), "table");
+    constants_.push_back(table_);
   }
 
   const FuzzCase& case_;
-  int side_, input_, coded_, output_;
+  int side_, input_, coded_, output_, table_ = kNoTensor;
 };
 
 // inputs and program -> FMTC_REGION -> outputs

@@ -238,8 +238,10 @@ bool RunSideInfo(const FuzzCase&, const Kernels* kernels, Choices choices, const
 Bytes MakeOptions(const FuzzCase& c, Choices*) { return c.options(); }
 
 void LieInOption(Choices* choices, test::FlexMap* options) {
-  const std::string key = choices->Of<const char*>(
-      {"format_version", "height", "width", "channels", "type", "tensor", "stride_height", "stride_width"});
+  const std::string key =
+      choices->Of<const char*>({"format_version", "height", "width", "channels", "type", "tensor", "stride_height",
+                                "stride_width", "begin_height", "step_width", "count_channels", "before_width",
+                                "after_height", "axis_of_channels", "view_height", "border", "view_type"});
   switch (choices->Below(3)) {
     case 0:
       return options->Remove(key);

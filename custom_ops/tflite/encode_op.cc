@@ -24,7 +24,8 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   if (LoadCodec(context, state) != kTfLiteOk) return kTfLiteError;
   const size_t channels = state->codec->side_info.EncoderChannels();
   const OpOptions& options = state->options;
-  if (CheckFeatureMap(context, *state, state->source, options.height, options.width, channels) != kTfLiteOk) {
+  if (CheckFeatureMap(context, *state, state->source, options.height, options.width, channels, options.type) !=
+      kTfLiteOk) {
     return kTfLiteError;
   }
   if (CheckCodedTensor(context, *state, state->output) != kTfLiteOk) return kTfLiteError;

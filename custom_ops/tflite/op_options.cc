@@ -62,13 +62,16 @@ class FlexReader {
   }
 
   // A signed or unsigned scalar from 1 to `max`.
-  bool PositiveInt(const char* key, int32_t max, int32_t* out) const {
+  bool PositiveInt(const char* key, int32_t max, int32_t* out) const { return Int(key, 1, max, out); }
+
+  // A signed or unsigned scalar from `min`, 0 or more, to `max`.
+  bool Int(const char* key, uint32_t min, int32_t max, int32_t* out) const {
     FlexValue value;
     uint64_t bits;
     if (!Find(key, &value) || (value.type != kFlexInt && value.type != kFlexUInt)) return false;
     if (!Read(value.position, value.width, &bits)) return false;
     const bool negative = value.type == kFlexInt && (bits >> (8 * value.width - 1)) != 0;
-    if (negative || bits < 1 || bits > static_cast<uint64_t>(max)) return false;
+    if (negative || bits < min || bits > static_cast<uint64_t>(max)) return false;
     *out = static_cast<int32_t>(bits);
     return true;
   }
@@ -113,14 +116,40 @@ class FlexReader {
   size_t entries_ = 0;
 };
 
-bool ParseType(const FlexReader& reader, ElementType* type) {
+bool ParseType(const FlexReader& reader, const char* key, ElementType* type) {
   const char* text;
   size_t bytes;
-  if (!reader.String("type", &text, &bytes)) return false;
+  if (!reader.String(key, &text, &bytes)) return false;
   const bool is_int8 = bytes == 4 && std::memcmp(text, "int8", 4) == 0;
   const bool is_uint8 = bytes == 5 && std::memcmp(text, "uint8", 5) == 0;
   *type = is_int8 ? ElementType::kInt8 : ElementType::kUInt8;
   return is_int8 || is_uint8;
+}
+
+// The options of a view (FORMAT.md section 9): all of them are there, or none.
+bool ParseView(const FlexReader& reader, OpOptions* options) {
+  static const char* const kKeys[kViewAxes][6] = {
+      {"begin_height", "step_height", "count_height", "before_height", "after_height", "view_height"},
+      {"begin_width", "step_width", "count_width", "before_width", "after_width", "view_width"},
+      {"begin_channels", "step_channels", "count_channels", "before_channels", "after_channels", "view_channels"}};
+  static const uint8_t kLeast[6] = {0, 1, 1, 0, 0, 1};
+  for (int i = 0; i < kViewAxes; ++i) {
+    int32_t values[6], order;
+    for (int j = 0; j < 6; ++j) {
+      if (!reader.Int(kKeys[i][j], kLeast[j], INT32_MAX, &values[j])) return false;
+    }
+    static const char* const kOrderKeys[kViewAxes] = {"axis_of_height", "axis_of_width", "axis_of_channels"};
+    if (!reader.PositiveInt(kOrderKeys[i], kViewAxes, &order)) return false;
+    ViewAxis* const axis = &options->view.axes[i];
+    *axis = {static_cast<uint32_t>(values[0]), static_cast<uint32_t>(values[1]), static_cast<uint32_t>(values[2]),
+             static_cast<uint32_t>(values[3]), static_cast<uint32_t>(values[4])};
+    options->view_shape[i] = values[5];
+    options->view.order[i] = static_cast<uint8_t>(order - 1);
+  }
+  int32_t border;
+  if (!reader.Int("border", 0, 255, &border) || !ParseType(reader, "view_type", &options->view_type)) return false;
+  options->view.border = static_cast<uint8_t>(border);
+  return true;
 }
 
 }  // namespace
@@ -158,7 +187,10 @@ const char* ParseOpOptions(const void* data, size_t bytes, OpOptions* options) {
        !reader.PositiveInt("stride_width", INT32_MAX, &options->stride_width))) {
     return "its option 'stride_height' or 'stride_width' is out of range";
   }
-  if (!ParseType(reader, &options->type)) return "its option 'type' is neither 'int8' nor 'uint8'";
+  if (!ParseType(reader, "type", &options->type)) return "its option 'type' is neither 'int8' nor 'uint8'";
+  FlexValue view;
+  options->has_view = reader.Find("view_type", &view);
+  if (options->has_view && !ParseView(reader, options)) return "its options of a view are incomplete or out of range";
   return nullptr;
 }
 

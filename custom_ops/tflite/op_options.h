@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "codec/codec.h"
+#include "codec/view.h"
 
 namespace fmtc {
 
@@ -18,7 +19,11 @@ struct OpOptions {
   int32_t stride_height;  // DECODE writes every stride-th row and column; 1 where the options do not say
   int32_t stride_width;
   ElementType type;
-  char tensor[128];  // its name: printable ASCII (other bytes become '?'), cut to fit
+  bool has_view;  // DECODE writes something else that the map says, below
+  View view;      // without its table; fits a map of these sizes or not
+  ElementType view_type;
+  int32_t view_shape[kViewAxes];  // of the output: as many values as the view
+  char tensor[128];               // its name: printable ASCII (other bytes become '?'), cut to fit
 };
 
 // Reads `data` and returns null, or what is wrong with it in a few words. Never reads outside [data, data + bytes),

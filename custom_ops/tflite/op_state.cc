@@ -18,16 +18,17 @@ static_assert(std::is_trivially_copyable<OpState>::value, "it is allocated with 
 
 constexpr size_t kVersionOffset = 4;  // of the format version in side information
 
-// Takes the tensor indices from the node: two inputs, one output.
+// Takes the tensor indices from the node: two inputs, with a view perhaps its table, and one output.
 bool BindTensors(const TfLiteContext& context, const TfLiteNode& node, OpState* state) {
-  if (node.inputs == nullptr || node.inputs->size != 2 || node.outputs == nullptr || node.outputs->size != 1) {
-    return false;
-  }
+  const int most = kHasViews && state->options.has_view ? 3 : 2;
+  if (node.inputs == nullptr || node.inputs->size < 2 || node.inputs->size > most) return false;
+  if (node.outputs == nullptr || node.outputs->size != 1) return false;
   state->source = node.inputs->data[0];
   state->side_info = node.inputs->data[1];
+  state->table = node.inputs->size == 3 ? node.inputs->data[2] : -1;
   state->output = node.outputs->data[0];
   return IsTensorIndex(&context, state->source) && IsTensorIndex(&context, state->side_info) &&
-         IsTensorIndex(&context, state->output);
+         (node.inputs->size == 2 || IsTensorIndex(&context, state->table)) && IsTensorIndex(&context, state->output);
 }
 
 // The name of the op's feature map, for messages.
@@ -59,7 +60,7 @@ OpState* NewOpState(const char* op_name, const void* options, size_t options_byt
   if (state == nullptr) return nullptr;
   state->op_name = op_name;
   state->options_problem = ParseOpOptions(options, options_bytes, &state->options);
-  state->source = state->side_info = state->output = state->workspace = -1;
+  state->source = state->side_info = state->table = state->output = state->workspace = -1;
   state->workers = {};
   return state;
 }
@@ -98,7 +99,7 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name) {
     Fail(context, *state, "its output is a constant of the model; convert the model again");
     return nullptr;
   }
-  if (state->output == state->source || state->output == state->side_info) {
+  if (state->output == state->source || state->output == state->side_info || state->output == state->table) {
     Fail(context, *state, "its output is one of its inputs; convert the model again");
     return nullptr;
   }
@@ -132,9 +133,9 @@ TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state) {
 }
 
 TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int index, int height, int width,
-                             size_t channels) {
+                             size_t channels, ElementType element_type) {
   const TfLiteTensor& tensor = context->tensors[index];
-  const TfLiteType type = state.options.type == ElementType::kInt8 ? kTfLiteInt8 : kTfLiteUInt8;
+  const TfLiteType type = element_type == ElementType::kInt8 ? kTfLiteInt8 : kTfLiteUInt8;
   if (tensor.type != type) {
     return Fail(context, state, "converted for %s, got %s; reconvert the model for this type", TypeName(type),
                 TypeName(tensor.type));
@@ -201,8 +202,9 @@ TfLiteStatus ResizeOutput(TfLiteContext* context, const OpState& state, int rank
 }
 
 TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {
-  const int indices[] = {state.output, state.workspace, state.source, state.side_info};
-  for (int i = 0; i < 4; ++i) {
+  const int indices[] = {state.output, state.workspace, state.source, state.side_info, state.table};
+  const int count = state.table >= 0 ? 5 : 4;
+  for (int i = 0; i < count; ++i) {
     if (!IsTensorIndex(context, indices[i]) || context->tensors[indices[i]].data.data == nullptr) {
       return Fail(context, state, "a tensor of it has no memory; its model is damaged, or was not prepared");
     }
@@ -212,7 +214,7 @@ TfLiteStatus CheckMemory(TfLiteContext* context, const OpState& state) {
   }
   // The first two are written: they may share memory with none of the others.
   for (int i = 0; i < 2; ++i) {
-    for (int j = i + 1; j < 4; ++j) {
+    for (int j = i + 1; j < count; ++j) {
       if (!Overlap(context->tensors[indices[i]], context->tensors[indices[j]])) continue;
       return Fail(context, state,
                   "its tensors share memory, as those of ops in a wrong order do; convert the model again");

@@ -20,6 +20,7 @@ struct OpState {
   // Tensor indices, -1 before Prepare.
   int source;  // what the op reads
   int side_info;
+  int table;  // of a view that has one
   int output;
   int workspace;  // which Prepare adds
 
@@ -61,9 +62,9 @@ OpState* OpenOp(TfLiteContext* context, TfLiteNode* node, const char* op_name);
 // Checks the side information and holds its codec.
 TfLiteStatus LoadCodec(TfLiteContext* context, OpState* state);
 
-// Checks that the tensor is [any, height, width, channels] of the options' type.
+// Checks that the tensor is [any, height, width, channels] of this type.
 TfLiteStatus CheckFeatureMap(TfLiteContext* context, const OpState& state, int tensor, int height, int width,
-                             size_t channels);
+                             size_t channels, ElementType type);
 
 // Checks that the tensor is uint8 [any, item capacity].
 TfLiteStatus CheckCodedTensor(TfLiteContext* context, const OpState& state, int tensor);

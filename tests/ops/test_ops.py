@@ -147,7 +147,7 @@ def damaged(data: bytes, position: int) -> bytes:
 
 
 DAMAGED = "side information is .*; convert the model again"
-NEWER = r"written by a newer version of fmtc-tflite \(format 2, this library reads up to 1\); update fmtc-tflite"
+NEWER = r"written by a newer version of fmtc-tflite \(format 3, this library reads up to 2\); update fmtc-tflite"
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "magic": (lambda s: damaged(s, 0), DAMAGED),
     "table": (lambda s: damaged(s, 40), DAMAGED),
@@ -155,7 +155,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "truncated": (lambda s: s[:-16], DAMAGED),
     "only a header": (lambda s: s[:32], DAMAGED),
     "a byte": (lambda s: s[:1], DAMAGED),
-    "newer": (lambda s: s[:4] + b"\2" + s[5:], NEWER),
+    "newer": (lambda s: s[:4] + b"\3" + s[5:], NEWER),
 }
 
 
