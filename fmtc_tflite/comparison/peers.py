@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.graph.coded_maps import candidate_maps
+from fmtc_tflite.graph.coded_maps import computed_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.progress import progress
@@ -39,7 +39,7 @@ def measure_peers(
       Entries with scheme, description, bits_per_value (None where something is missing), missing and num_samples.
     """
     compress = _zstd()
-    maps = list(candidate_maps(file.model).values())
+    maps = list(computed_maps(file.model).values())
     runner = ModelRunner(file, num_threads=num_threads)
     totals = dict.fromkeys(PEERS, 0)
     values = count = 0

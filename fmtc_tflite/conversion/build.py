@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from fmtc_tflite.conversion.map_coding import MapCoding
-from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
+from fmtc_tflite.graph.edits.insert_codec import SiteCopy, SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
 
 
 def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
-    """A fresh copy of the model with ENCODE and DECODE inserted at every coded map.
+    """The model, loaded anew, with ENCODE and DECODE inserted at every coded map, and what says one again left out.
 
     Args:
       content: the original model.
@@ -20,8 +20,12 @@ def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
     model = load_model(content)
     subgraphs = {c.site.subgraph.index for c in codings}
     sites = [site for site in find_sites(model) if site.subgraph.index in subgraphs]
+    copies: dict[Site, list[SiteCopy]] = {}
+    for site, c in zip(sites, codings, strict=True):
+        if c.treated.copy is not None and c.treated.copy.site is not None:
+            copies.setdefault(c.treated.copy.site, []).append(SiteCopy(site, c.treated.copy.view))
     insertions = [
-        SiteInsertion(site, c.info.to_bytes(), c.item_capacity, c.folded, c.rotated)
+        SiteInsertion(site, c.info.to_bytes(), c.item_capacity, c.folded, c.rotated, copies.get(c.site, ()))
         for site, c in zip(sites, codings, strict=True)
         if c.coded and c.info is not None
     ]

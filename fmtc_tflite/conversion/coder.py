@@ -47,7 +47,7 @@ class Coder:
         """About the bits per value at a coarseness."""
         samples = self.source.samples.tables.evenly(_RATE_SAMPLES)
         _, bits = self.with_tables(self.quantized(maps, coarseness), samples)
-        skipped_bits = 8 * sum(m.values for m in maps if not m.coded)
+        skipped_bits = 8 * sum(m.values for m in maps if m.left_alone)
         return (sum(bits.values()) + skipped_bits) / self.source.values
 
     def finished(self, maps: Sequence[TreatedMap], coarseness: float | None) -> list[MapCoding]:

@@ -80,19 +80,19 @@ def without_paths(document: dict[str, Any]) -> dict[str, Any]:
 
 def _site(coding: MapCoding, comparison: Comparison | None) -> dict[str, Any]:
     coded = None if comparison is None else comparison.site_bytes.get(coding.site.name)
-    source = coding.treated.fold_source
+    source, copy = coding.treated.fold_source, coding.treated.copy
     entry: dict[str, Any] = {
         "tensor": coding.site.name,
         "subgraph": coding.site.subgraph.index,
         "shape": list(coding.site.tensor.shape),
         "producer": coding.site.producer.opcode,
-        "decision": "coded" if coding.coded else "skipped",
+        "decision": "copy" if copy is not None else "coded" if coding.coded else "skipped",
         "reason": coding.treated.reason,
         "transform": None,
         "step": None,
         "components": None,
         "classes": None,
-        "coded_with": None,
+        "coded_with": None if copy is None else copy.source.name,
         "values": coding.values,
         "coded_bytes": None,
         "capacity_bytes": None,
@@ -116,7 +116,7 @@ def _site(coding: MapCoding, comparison: Comparison | None) -> dict[str, Any]:
         entry |= {"step": coding.paper.step, "paper": asdict(coding.paper)}
     if comparison is not None and coding.info is not None and coding.info.constant_level and coding.stored:
         entry["coarsened_share"] = comparison.coarsened.get(coding.site.name, 0.0)
-    if coding.folded:
+    if coding.folded or copy is not None:
         entry["bits_per_value"] = 0.0
     elif coded is not None:
         entry |= {"coded_bytes": coded.to_dict(), "bits_per_value": 8 * coded.mean / coding.values}
@@ -137,8 +137,7 @@ def totals(codings: Sequence[MapCoding], comparisons: Sequence[Comparison]) -> d
     Of several entry points one inference each; how their sizes vary together is nobody's measure, and null.
     """
     values = sum(c.values for c in codings)
-    coded_values = sum(c.values for c in codings if c.coded)
-    raw_bytes = values - coded_values
+    raw_bytes = sum(c.values for c in codings if c.treated.left_alone)
     side = sum(len(c.info.to_bytes()) for c in codings if c.info is not None)
     replaced = sum(c.replaced_weight_bytes for c in codings)
     mean = sum(comparison.network_bytes.mean for comparison in comparisons)
@@ -146,7 +145,7 @@ def totals(codings: Sequence[MapCoding], comparisons: Sequence[Comparison]) -> d
     p99 = None if network is None else network.p99
     return {
         "feature_map_values": values,
-        "coded_values": coded_values,
+        "coded_values": values - raw_bytes,
         "bits_per_value": 8 * (mean + raw_bytes) / values,
         "bits_per_value_with_side_information": 8 * (mean + raw_bytes + side) / values,
         "bits_per_value_with_net_side_information": 8 * (mean + raw_bytes + side - replaced) / values,
@@ -163,7 +162,8 @@ def _paper_totals(codings: Sequence[MapCoding]) -> dict[str, Any]:
         return {}
     values = sum(c.values for c in codings)
     measures = ("shannon_bits_per_value", "huffman_bits_per_value")
-    bits = {m: sum(c.values * (8.0 if c.paper is None else getattr(c.paper, m)) for c in codings) for m in measures}
+    stored = [c for c in codings if c.treated.copy is None]
+    bits = {m: sum(c.values * (8.0 if c.paper is None else getattr(c.paper, m)) for c in stored) for m in measures}
     return {"paper": {name: total / values for name, total in bits.items()}}
 
 

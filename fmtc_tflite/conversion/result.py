@@ -113,5 +113,5 @@ def _codings(opened: OpenedModel, parts: Sequence[Part]) -> list[MapCoding]:
     for treated in opened.maps:
         own = found.get(treated.site.subgraph.index)
         coding = MapCoding(treated) if own is None else next(own)
-        codings.append(replace(coding, treated=replace(coding.treated, site=treated.site)))
+        codings.append(replace(coding, treated=replace(coding.treated, site=treated.site, copy=treated.copy)))
     return codings

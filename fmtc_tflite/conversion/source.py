@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fmtc_tflite.calibration.store import CalibrationStore, calibration_identity
+from fmtc_tflite.conversion.copies import find_copies
 from fmtc_tflite.conversion.treatment import LOSSLESS, TreatedMap, choose_treatments, require_coded
 from fmtc_tflite.data.opening import Dataset, input_specs_from_model, open_calibration_data
 from fmtc_tflite.data.synthetic import SyntheticDataset
@@ -146,7 +147,11 @@ def _moved(maps: Sequence[TreatedMap], model: Model, options: ConvertOptions) ->
     """The maps as those of another model's main subgraph, which is the same as theirs."""
     sites = [site for site in find_sites(model) if site.subgraph is model.subgraphs[0]]
     there: dict[Site | None, Site] = {m.site: site for m, site in zip(maps, sites, strict=True)}
-    moved = [replace(m, site=there[m.site], fold_source=there.get(m.fold_source)) for m in maps]
+    copies = find_copies(sites)
+    moved = [
+        replace(m, site=there[m.site], fold_source=there.get(m.fold_source), copy=m.copy and copies[there[m.site]])
+        for m in maps
+    ]
     return [replace(m, treatment=LOSSLESS) if options.is_lossless and m.is_searched else m for m in moved]
 
 

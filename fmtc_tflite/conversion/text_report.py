@@ -38,15 +38,16 @@ def format_report(document: dict[str, Any], op_labels: Sequence[str], all_rows: 
 def _row(label: str, name: str, site: dict[str, Any]) -> str:
     shape = "x".join(map(str, site["shape"]))
     step = "" if site["step"] is None else f"{site['step']:.2f}"
+    transform = site["transform"] or ("copy" if site["decision"] == "copy" else "skipped")
     return (
-        f"{label:>4} {site['producer'][:17]:17} {name:{_NAME_WIDTH}} {shape:>13} {site['transform'] or 'skipped':>10} "
+        f"{label:>4} {site['producer'][:17]:17} {name:{_NAME_WIDTH}} {shape:>13} {transform:>10} "
         f"{step:>6} {site['bits_per_value']:>10.3f}"
     )
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
     total, arena = document["totals"], document["arena"]
-    coded = sum(s["decision"] == "coded" for s in document["sites"])
+    coded, copies = (sum(s["decision"] == kind for s in document["sites"]) for kind in ("coded", "copy"))
     reasons = Counter(s["reason"] for s in document["sites"] if s["reason"])
     skipped = [f"  skipped {count:3}   {reason}" for reason, count in reasons.items()]
     coded_line = f"{coded} of {len(document['sites'])} feature maps, {total['coded_values']:,} of "
@@ -54,6 +55,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
     paper = [_paper_text(total["paper"])] if "paper" in total else []
     return [
         f"coded           {coded_line}{total['feature_map_values']:,} values",
+        *([f"  copies  {copies:3}   only say another feature map or an input again: stored nowhere"] if copies else []),
         *skipped,
         f"bits per value  {total['bits_per_value']:.3f} of 8 ({_side_information(total)}, once per inference)",
         *_multiply_accumulates(document["multiply_accumulates"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice
+from fmtc_tflite.conversion.copies import Copy, find_copies
 from fmtc_tflite.conversion.recipe import Recipe
 from fmtc_tflite.errors import NothingToDoError, RecipeError
 from fmtc_tflite.graph.model import Tensor
@@ -15,6 +16,7 @@ from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.types import ConvertOptions, Treatment
 
 LOSSLESS = Treatment("lossless")
+_SKIP = Treatment("skip")
 _LARGEST_SEARCHED_KLT = 256  # channels
 
 
@@ -29,6 +31,7 @@ class TreatedMap:
       asked_for: the user named the map, so it is coded even where that makes it larger.
       choices: ways to code it and what they cost, where the search may choose; the step quantizer first.
       fold_source: the map from whose coded form the decoder could compute this one; None if it cannot.
+      copy: what the map only says again, so that it is not stored at all; None if it is a map of its own.
     """
 
     site: Site
@@ -37,6 +40,7 @@ class TreatedMap:
     asked_for: bool = False
     choices: tuple[Choice, ...] = ()
     fold_source: Site | None = None
+    copy: Copy | None = None
 
     def skipped(self, reason: str) -> TreatedMap:
         """The map left alone."""
@@ -44,7 +48,13 @@ class TreatedMap:
 
     @property
     def coded(self) -> bool:
-        return self.reason is None
+        """Whether the map has a coded form of its own, stored or folded."""
+        return self.reason is None and self.copy is None
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether the map is stored as it is."""
+        return self.reason is not None and self.copy is None
 
     @property
     def is_lossy(self) -> bool:
@@ -78,6 +88,7 @@ def require_coded(maps: Sequence[TreatedMap]) -> None:
     """Raises NothingToDoError if all maps are skipped."""
     if all(not m.coded for m in maps):
         reasons = sorted({m.reason for m in maps if m.reason})
+        reasons += sorted({f"{m.site.name!r} only says {m.copy.source.name!r} again" for m in maps if m.copy})[:1]
         raise NothingToDoError(f"no feature map is left to code: {'; '.join(reasons)}")
 
 
@@ -92,6 +103,9 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[l
     filter_ = Filter.parse(options.include, options.exclude)
     where = place_sites(sites)
     maps = [_treated(site, place, recipe, filter_, options) for site, place in zip(sites, where, strict=True)]
+    if "copies" not in options.disable:
+        copies = find_copies(sites)
+        maps = [replace(m, treatment=_SKIP, reason=None, copy=copies[m.site]) if m.site in copies else m for m in maps]
     if options.objective != "arena" and "klt" not in options.disable:
         by_tensor: dict[Tensor | None, Site] = {site.tensor: site for site in sites}
         maps = [

@@ -14,7 +14,7 @@ from fmtc_tflite.evaluation.measurement import ComparisonMeter, ModelMeter
 from fmtc_tflite.evaluation.shards import kernels_of
 from fmtc_tflite.fidelity.accuracy import LabelRanks, MeanIou, paired_difference
 from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
-from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps
+from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, copied_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.text import printable
@@ -107,7 +107,8 @@ def _coded(model: Model, meter: ModelMeter) -> dict[str, Any] | None:
     coded = coded_maps(model.subgraphs[0])
     side = sum(m.side.buffer.size for m in coded)
     maps = {name: prod(tensor.shape) for name, tensor in candidate_maps(model).items()}
-    values, coded_values = sum(maps.values()), sum(maps[m.name] for m in coded)
+    own = {m.name for m in coded} | copied_maps(model)
+    values, coded_values = sum(maps.values()), sum(size for name, size in maps.items() if name in own)
     network = meter.coded.network.result()
     raw = values - coded_values
     per_value = {key: _bits_per_value(network, key, raw, values) for key in ("mean", "p50", "p99", "max")}

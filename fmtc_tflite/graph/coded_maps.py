@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
-from fmtc_tflite.graph.names import CODED_SUFFIX, COEFFICIENTS_SUFFIX, DECODE, DECODED_SUFFIX, ENCODE
+from fmtc_tflite.graph.names import (
+    CODED_SUFFIX,
+    COEFFICIENTS_SUFFIX,
+    DECODE,
+    DECODED_SUFFIX,
+    ENCODE,
+    SIDE_INFORMATION_SUFFIX,
+)
+from fmtc_tflite.graph.operators.views import says_again_of
 from fmtc_tflite.graph.region_ops import is_region
+from fmtc_tflite.graph.removed_ops import removed_ops
 from fmtc_tflite.graph.sites import find_sites
+from fmtc_tflite.graph.view_options import writes_view
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,22 +29,27 @@ class CodedMap:
       source: what FMTC_ENCODE reads.
       coded: the coded form that the map is decoded from.
       side: the constant with the decoder's side information.
-      decoded: what the FMTC_DECODE ops write.
+      decoded: what the FMTC_DECODE ops write of the map as it is.
+      copies: what they write of maps that only say this one again, which are stored nowhere.
       is_folded: the map is not stored; its decoders compute it from the coded form of what its producer read, with
         side information of their own.
+      stand_in: of a folded map of which only copies are decoded, the tensor that its producer wrote in the original:
+        nothing writes it any more.
     """
 
     source: Tensor
     coded: Tensor
     side: Tensor
     decoded: tuple[Tensor, ...]
+    copies: tuple[Tensor, ...] = ()
     is_folded: bool = False
+    stand_in: Tensor | None = None
 
     @property
     def name(self) -> str:
         """The name that the map has in the original model."""
         if self.is_folded:
-            return self.decoded[0].name.rpartition(DECODED_SUFFIX)[0]
+            return self.side.name.removesuffix(SIDE_INFORMATION_SUFFIX)
         return self.coded.name.removesuffix(CODED_SUFFIX)
 
     @property
@@ -48,6 +63,8 @@ class CodedMap:
     @property
     def feature_map(self) -> Tensor:
         """The tensor that stands for the map: what is encoded, or what is decoded if that is something else."""
+        if self.is_folded and not self.decoded:
+            return self.stand_in or self.copies[0]
         return self.source if self.is_stored_as_it_is or not self.decoded else self.decoded[0]
 
 
@@ -69,17 +86,28 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
     """
     encoded: dict[Tensor, tuple[Tensor, Tensor]] = {}  # coded tensor -> what is encoded, the encoder's side information
     decoded: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # (coded tensor, side information) -> what is decoded
+    copies: dict[tuple[Tensor, Tensor], list[Tensor]] = {}  # the same, of views
+    by_name = {tensor.name: tensor for tensor in reversed(subgraph.tensors)}
     for op in filter(is_codec_op, subgraph.ops):
         source, side, result = _operands(op)
         if op.opcode == ENCODE:
             encoded[result] = source, side
             decoded[result, side] = []
         elif source in encoded:
-            decoded.setdefault((source, side), []).append(result)
+            own = decoded.setdefault((source, side), [])
+            (copies.setdefault((source, side), []) if writes_view(op) else own).append(result)
         else:
             raise ModelFormatError(f"inconsistent TFLite model: {DECODE} '{result.name}' has no {ENCODE} before it")
     return [
-        CodedMap(encoded[coded][0], coded, side, tuple(results), is_folded=encoded[coded][1] is not side)
+        CodedMap(
+            encoded[coded][0],
+            coded,
+            side,
+            tuple(results),
+            tuple(copies.get((coded, side), ())),
+            is_folded=encoded[coded][1] is not side,
+            stand_in=by_name.get(side.name.removesuffix(SIDE_INFORMATION_SUFFIX)),
+        )
         for (coded, side), results in decoded.items()
     ]
 
@@ -108,7 +136,8 @@ def check_coded_names(model: Model) -> None:
 def candidate_maps(model: Model) -> dict[str, Tensor]:
     """The candidate feature maps of subgraph 0, by their names in the original: converted or not, the same names.
 
-    Each with a tensor that has its shape and, up to what coding loses, its values (see CodedMap.feature_map).
+    Each with a tensor that has its shape and, up to what coding loses, its values (see CodedMap.feature_map). Maps that
+    the converted graph has no more, neither stored nor decoded, have the original's tensor, which nothing writes.
     """
     subgraph = model.subgraphs[0]
     found = {s.name: s.tensor for s in find_sites(model) if s.subgraph is subgraph and not is_codec_op(s.producer)}
@@ -117,17 +146,42 @@ def candidate_maps(model: Model) -> dict[str, Tensor]:
             if not m.is_folded:
                 found.pop(m.source.name, None)
             found[m.name] = m.feature_map
+    removed, own = removed_ops(model), set(subgraph.tensors)
+    found |= {original.name: written for written, original in reversed(list(removed.decoded.items())) if written in own}
+    for gone in removed.ops:
+        result = gone.op.outputs[0] if gone.op.outputs else None
+        if gone.subgraph is subgraph and result is not None:
+            found.setdefault(result.name, result)
     return found
+
+
+def computed_maps(model: Model) -> dict[str, Tensor]:
+    """Those of `candidate_maps` that an op of the graph writes, so that they can be read in a run."""
+    written = {tensor for op in model.subgraphs[0].ops for tensor in op.outputs}
+    return {name: tensor for name, tensor in candidate_maps(model).items() if tensor in written}
+
+
+def copied_maps(model: Model) -> set[str]:
+    """Names of subgraph 0's candidate feature maps that are stored nowhere, since they only say another one again.
+
+    Ops that are still in the graph count if what they write is not encoded.
+    """
+    subgraph = model.subgraphs[0]
+    maps = coded_maps(subgraph)
+    names = {t.name.rpartition(DECODED_SUFFIX)[0] for m in maps for t in m.copies}
+    names |= {t.name for t in says_again_of(subgraph, {m.source for m in maps})}
+    return names | {r.op.outputs[0].name for r in removed_ops(model).ops if r.subgraph is subgraph and r.op.outputs[0]}
 
 
 def _operands(op: Op) -> tuple[Tensor, Tensor, Tensor]:
     """(input, side information, output) of an ENCODE or DECODE op."""
-    if len(op.inputs) != 2 or len(op.outputs) != 1:
+    has_table = len(op.inputs) == 3 and op.opcode == DECODE
+    if not (len(op.inputs) == 2 or has_table) or len(op.outputs) != 1:
         raise ModelFormatError(
             f"inconsistent TFLite model: {op.opcode} has {len(op.inputs)} inputs and {len(op.outputs)} outputs, "
             "expected 2 and 1"
         )
-    source, side, result = *op.inputs, *op.outputs
+    source, side, result = *op.inputs[:2], *op.outputs
     if source is None or side is None or result is None:
         raise ModelFormatError(f"inconsistent TFLite model: {op.opcode} has an absent input or output")
     return source, side, result

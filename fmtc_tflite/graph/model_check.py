@@ -52,7 +52,7 @@ _FORMS: dict[str, _Form] = {
     "CONV_2D": _Form((2, 3), "Conv2DOptions", True, _STRIDES),
     "DEPTHWISE_CONV_2D": _Form((2, 3), "DepthwiseConv2DOptions", True, _STRIDES),
     "DEQUANTIZE": _UNARY,
-    DECODE: _Form((2, 2)),
+    DECODE: _Form((2, 3)),  # a view may have a table
     ENCODE: _Form((2, 2)),
     "FULLY_CONNECTED": _Form((2, 3), "FullyConnectedOptions"),
     "L2_POOL_2D": _POOL,

@@ -7,6 +7,9 @@
 
 A third one, `fused_regions`, is of models with regions alone: see region_traffic.
 
+In the second, ops that only say a feature map again (padded, cut, transposed, requantized; graph.operators.views) move
+nothing either: who reads the copy reads the original, as compilers for NPUs have it.
+
 In all, a reshape that shares its input's memory moves nothing, an op that reads a tensor twice counts once, and who
 fills the graph's inputs and reads its outputs is outside of the graph. These are lower bounds: kernels that read
 their input in overlapping tiles read more. Coded feature maps count with the bytes that the encoder writes, not with
@@ -25,6 +28,7 @@ from fmtc_tflite.errors import BitstreamError, ModelFormatError
 from fmtc_tflite.graph.coded_maps import CodedMap, is_codec_op
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import DECODE, ENCODE
+from fmtc_tflite.graph.operators.views import says_again_of
 from fmtc_tflite.memory.arena import aliases, tensor_bytes
 
 Kind = Literal["feature_map", "weights", "side_information", "ring"]
@@ -130,7 +134,7 @@ def codec_work(m: CodedMap) -> MapWork:
 def total_work(m: CodedMap) -> CodecWork:
     """What a map takes in the converted graph: encoding it, if it is stored, and each of its decodes."""
     work = codec_work(m)
-    return sum((work.decode for _ in m.decoded), CodecWork() if m.is_folded else work.encode)
+    return sum((work.decode for _ in (*m.decoded, *m.copies)), CodecWork() if m.is_folded else work.encode)
 
 
 def replaced_weight_bytes(m: CodedMap) -> int:
@@ -174,7 +178,7 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
     """
     maps = list(coded)
     by_coded = {m.coded: m for m in maps if not m.is_folded}
-    by_decoded = {t: m for m in maps for t in m.decoded}
+    by_decoded = {t: m for m in maps for t in (*m.decoded, *m.copies)}
     by_side = {m.side: m for m in maps}
     work = {m: codec_work(m) for m in maps}
     alias = aliases(subgraph)
@@ -189,7 +193,9 @@ def as_executed(subgraph: Subgraph, coded: Iterable[CodedMap], coded_bytes: Mapp
             if tensor in by_side:
                 traffic.accesses += side_information_accesses(by_side[tensor])
                 continue
-            kind: Kind = "feature_map" if tensor.data is None else "weights"
+            kind: Kind = "feature_map"
+            if tensor.data is not None:
+                kind = "side_information" if is_codec_op(op) else "weights"
             size = coded_bytes[tensor] if tensor in by_coded else tensor_bytes(tensor)
             traffic.accesses.append(Access(tensor, kind, is_write, size))
         if op.opcode == ENCODE and op.outputs[0] is not None:
@@ -217,19 +223,19 @@ def fused_codec(
     maps = {} if coded_bytes is None else {m.feature_map: m for m in everything}
     stored = {m.coded: m.feature_map for m in everything if not m.is_folded}
     sizes = dict(other_bytes or {}) | {stored[m.coded]: (coded_bytes or {})[m.coded] for m in maps.values()}
-    reshapes = aliases(subgraph)
-    alias = dict(reshapes)
+    same = aliases(subgraph) | says_again_of(subgraph, set() if coded_bytes is None else {m.source for m in everything})
+    alias = dict(same)
     for m in everything:
-        others = m.decoded if m.is_folded else (m.source, m.coded, *m.decoded)
+        others = (*m.decoded, *m.copies) if m.is_folded else (m.source, m.coded, *m.decoded, *m.copies)
         alias |= {t: m.feature_map for t in others if t is not m.feature_map}
     port = _MemoryPort(maps, stored, sizes, _read_without_decoding(subgraph, maps))
-    producers = {m.decoded[0]: m for m in everything if m.is_folded and coded_bytes is None}
+    producers = {(*m.decoded, *m.copies)[0]: m for m in everything if m.is_folded and coded_bytes is None}
     ops = []
     for position, op in enumerate(subgraph.ops):
         traffic = OpTraffic(op, position)
         ops.append(traffic)
         result = op.outputs[0] if op.outputs else None
-        if result in reshapes or (is_codec_op(op) and result not in producers):
+        if result in same or (is_codec_op(op) and result not in producers):
             continue
         touched = [(t, w) for t, w in operands(op) if op.opcode != DECODE or t.data is None]
         for tensor, is_write in dict.fromkeys((root(t, alias), is_write) for t, is_write in touched):

@@ -262,9 +262,8 @@ def _schemes(profile: ModelProfile) -> list[dict[str, Any]]:
 def _scheme(
     profile: ModelProfile, scheme: str, text: str, traffic: Traffic, sizes: Mapping[Tensor, float]
 ) -> dict[str, Any]:
-    raw = {tensor: tensor_bytes(tensor) for tensor in profile.candidates}
-    values = sum(raw.values())
-    taken = sum(sizes.get(tensor, size) for tensor, size in raw.items())
+    values = sum(tensor_bytes(tensor) for tensor in profile.candidates)
+    taken = sum(sizes.get(tensor, tensor_bytes(tensor)) for tensor in profile.stored)
     return {
         "scheme": scheme,
         "description": text,

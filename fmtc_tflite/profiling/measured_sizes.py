@@ -9,7 +9,7 @@ import numpy as np
 
 from fmtc_tflite.fidelity.meters import CodedMeter
 from fmtc_tflite.fidelity.metrics import ByteStatistics
-from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps
+from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, computed_maps
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -26,7 +26,7 @@ class MeasuredSizes:
     Attributes:
       coded_bytes: of each coded feature map, by its `coded` tensor.
       network_coded_bytes: of all of them together, per sample; None if nothing is coded.
-      histograms: values of each candidate feature map.
+      histograms: values of each candidate feature map that is computed.
       paper: what they take under the paper's scheme.
     """
 
@@ -66,8 +66,8 @@ def measure(
     runner = ModelRunner(file, num_threads=num_threads)
     base = original or file
     base_runner = runner if original is None else ModelRunner(base, num_threads=num_threads)
-    base_maps = candidate_maps(base.model)
-    uncoded = {tensor: base_maps[name] for name, tensor in candidate_maps(file.model).items()}
+    base_maps, own_maps = computed_maps(base.model), candidate_maps(file.model)
+    uncoded = {tensor: base_maps[name] for name, tensor in own_maps.items() if name in base_maps}
     histograms = {tensor: MapHistogram(_zero_value(tensor)) for tensor in uncoded}
     stored = [m.coded for m in coded if not m.is_folded]
     meter = CodedMeter([str(i) for i in range(len(stored))])

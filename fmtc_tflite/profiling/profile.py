@@ -8,7 +8,7 @@ from typing import Any
 
 from fmtc_tflite.errors import FmtcError, RuntimeLibraryError, UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.metrics import ByteStatistics
-from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps
+from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps, copied_maps
 from fmtc_tflite.graph.convertible import check_shapes_known, compiled_op
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_file import ModelFile
@@ -39,6 +39,8 @@ AGREEMENT = 0.02  # planned and live arena
 class ModelProfile:
     """Everything that is known of one model's main subgraph; the parts are computed when they are first asked for.
 
+    `candidates` are its candidate feature maps, `stored` those of them that do not only say another one again.
+
     Attributes:
       file: the model.
       system: the memory system.
@@ -64,7 +66,9 @@ class ModelProfile:
         for m in self.coded:
             codec_work(m)  # side information that cannot be read shows here
         self.record: ConversionRecord | None = read_conversion_record(self.model, self.recorded_subgraph)
-        self.candidates: list[Tensor] = list(candidate_maps(self.model).values())
+        maps, copies = candidate_maps(self.model), copied_maps(self.model)
+        self.candidates: list[Tensor] = list(maps.values())
+        self.stored: list[Tensor] = [tensor for name, tensor in maps.items() if name not in copies]
         self._check_shapes()
         compiled = compiled_op(self.model)
         if compiled is not None:

@@ -173,6 +173,35 @@ def paddings(op: Op, rank: int) -> list[tuple[int, int]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
+def padding_value(op: Op) -> int | None:
+    """The one value that a PADV2 pads with; None if it is computed, or of another type or scale than the output.
+
+    Raises:
+      ModelFormatError: a constant of a type without numbers.
+    """
+    tensor, result = operand(op, 2), op.outputs[0]
+    if not is_constant(tensor) or result is None or prod(tensor.shape) != 1:
+        return None
+    same = (tensor.type, tensor.scale, tensor.zero_point) == (result.type, result.scale, result.zero_point)
+    return int(constant(tensor).reshape(-1)[0]) if same else None
+
+
+def slices(op: Op) -> list[slice] | None:
+    """SLICE as one slice an axis; a size of -1 is what is left. None if it cuts beyond its input.
+
+    Raises:
+      ModelFormatError: begins and sizes of other counts than the input has axes.
+    """
+    shape, begins, sizes = operand(op, 0).shape, integers(op, 1), integers(op, 2)
+    if not len(begins) == len(sizes) == len(shape):
+        raise ModelFormatError(f"{describe(op)} slices {begins}, {sizes} out of shape {shape}")
+    ends = [size if length == -1 else begin + length
+            for begin, length, size in zip(begins, sizes, shape, strict=True)]  # fmt: skip
+    if not all(0 <= begin < end <= size for begin, end, size in zip(begins, ends, shape, strict=True)):
+        return None
+    return [slice(begin, end, 1) for begin, end in zip(begins, ends, strict=True)]
+
+
 def strided_slices(op: Op, drops: bool = False) -> list[slice] | None:
     """STRIDED_SLICE as one slice an axis with begin, end and step resolved (0 <= begin, end <= size, step >= 1).
 

@@ -130,12 +130,16 @@ def build_quantize(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels:
         rule = {"reference": 1, "builtin": 2 if kernels.vectors else 4, "xnnpack": 3}[kernels.runs(op)]
         return Quantize(op, (tensor_of(source),), tensor_of(result), rule, scale_of(result))
     quantized(source)
-    table = _requantized(op, source, result, kernels)
+    table = requantized(op, source, result, kernels)
     return Table(op, (tensor_of(source),), tensor_of(result), 1, table)
 
 
-def _requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndarray:
-    """The output of each input, uint8 [256], unsigned domain."""
+def requantized(op: Op, source: Tensor, result: Tensor, kernels: KernelSet) -> np.ndarray:
+    """The output of a QUANTIZE of 8 bits for each input, uint8 [256], unsigned domain of both.
+
+    Raises:
+      OpRefusedError: the kernels do not give all values of a tensor the same result, or scales are out of proportion.
+    """
     distance = np.arange(256, dtype=np.int64) - unsigned(source, zero_point_of(source))
     zero = unsigned(result, zero_point_of(result))
     if kernels.runs(op) == "xnnpack":

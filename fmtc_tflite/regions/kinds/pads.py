@@ -10,12 +10,9 @@ from typing import ClassVar
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.mirror import leaves_out_edge
-from fmtc_tflite.graph.operators.window import operand
 from fmtc_tflite.regions.kernel_sets import KernelSet, unsigned
 from fmtc_tflite.regions.kinds.facts import (
-    have_same_quantization,
     item_shape,
-    quantized,
     require,
     same_quantization,
     zero_point_of,
@@ -131,12 +128,10 @@ def build_pad(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
 
 
 def _constant_value(op: Op, result: Tensor) -> int:
-    tensor = quantized(operand(op, 2))
-    require(constants.is_constant(tensor), "it pads with a value that is computed")
-    require(have_same_quantization(tensor, result), "it pads with a value of another scale or zero point")
-    values = constants.constant(tensor).reshape(-1)
-    require(len(values) == 1, "it pads with more than one value")
-    return unsigned(result, int(values[0]))
+    value = constants.padding_value(op)
+    require(value is not None, "it pads with a value that is computed, several ones, or one of another scale")
+    assert value is not None
+    return unsigned(result, value)
 
 
 def build_mirror_pad(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:

@@ -77,14 +77,10 @@ def build_strided_slice(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> Regi
 
 def build_slice(op: Op, tensor_of: TensorOf, kernels: KernelSet) -> RegionOp:
     """SLICE of an op of that name; a size of -1 is what is left."""
-    source = operand(op, 0)
-    begins, sizes = constants.integers(op, 1), constants.integers(op, 2)
-    require(len(begins) == len(sizes) == len(source.shape), "its begins and sizes are not one an axis")
-    ends = [size if length == -1 else begin + length
-            for begin, length, size in zip(begins, sizes, source.shape, strict=True)]  # fmt: skip
-    fits = all(0 <= begin < end <= size for begin, end, size in zip(begins, ends, source.shape, strict=True))
-    require(fits, "it cuts beyond its input")
-    return _cut(op, source, result_of(op), tensor_of, [slice(b, e, 1) for b, e in zip(begins, ends, strict=True)])
+    cuts = constants.slices(op)
+    require(cuts is not None, "it cuts beyond its input")
+    assert cuts is not None
+    return _cut(op, operand(op, 0), result_of(op), tensor_of, cuts)
 
 
 def _along(op: Op, source: Tensor, axis: int, sizes: Sequence[int], tensor_of: TensorOf) -> tuple[RegionOp, ...]:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import coded_models
+import copy_networks
 import model_builder
+from fmtc_tflite.api import convert_content
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
@@ -16,6 +18,7 @@ from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import tensor_bytes
 from fmtc_tflite.memory.traffic import CodecWork, Traffic, as_executed, fused_codec
+from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder
 
 MAP = 16 * 16 * 8  # bytes of each of the chain's feature maps
@@ -173,3 +176,22 @@ def test_written_bytes_beside_those_of_vela(name: str, real_data: Path) -> None:
         if len(shape) == 4 and op.outputs[0] is not None:
             padded += tensor_bytes(op.outputs[0]) // shape[3] * -(-shape[3] // 16) * 16
     assert padded == pytest.approx(vela, rel=0.03)
+
+
+@pytest.mark.parametrize("kind", sorted(copy_networks.KINDS.keys() - {"padded with two values"}))
+def test_maps_that_say_one_again_are_no_traffic(kind: str) -> None:
+    """In the original as in a converted model: who reads the copy reads the map, whole, coded or not."""
+    content = copy_networks.network(kind, also_read=False)
+    image, features = copy_networks.SIZE**2 * 3, copy_networks.SIZE**2 * copy_networks.CHANNELS
+    original = load_model(content)
+    end = tensor_bytes(original.subgraphs[0].outputs[0])
+    assert moved(both(original, 0)["fused_codec"]) == (image + features, features + end)
+    result = convert_content(content, ConvertOptions(execution="ops", lossless=True))
+    converted = both(load_model(result.content), 100)
+    assert moved(converted["raw"]) == (image + features, features + end)
+    assert moved(converted["fused_codec"]) == (image + 100, 100 + end)
+    copy = original.subgraphs[0].ops[-1].inputs[0]
+    assert copy is not None
+    decoded = tensor_bytes(copy)
+    # The map is written and encoded, its coded form is decoded to the copy, which is read.
+    assert moved(converted["as_executed"]) == (image + features + 100 + decoded, features + 100 + decoded + end)
