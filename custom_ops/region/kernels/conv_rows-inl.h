@@ -102,6 +102,14 @@ void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks,
   }
 }
 
+// The same of the first half of a block, up to kHalfTileColumns, where an instruction set has them.
+template <int kColumns>
+void Float32HalfTiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles);
+
+FMTC_INLINE bool IsHalf(const ConvBlocks& blocks) {
+  return kHalfTileColumns > 0 && blocks.channels <= kChannelBlock / 2;
+}
+
 // --- Over memory.
 
 struct TileSums {
@@ -180,6 +188,10 @@ template <int kBlocks, size_t... kColumns>
 constexpr std::array<Float32TilesFunction, TileColumns(1)> Float32TilesOf(std::index_sequence<kColumns...>) {
   return {{Float32Tiles<kColumns + 1, kBlocks>...}};
 }
+template <size_t... kColumns>
+constexpr std::array<Float32TilesFunction, sizeof...(kColumns)> HalfTilesOf(std::index_sequence<kColumns...>) {
+  return {{Float32HalfTiles<kColumns + 1>...}};
+}
 template <int kBlocks, size_t... kColumns>
 constexpr std::array<SumTileFunction, TileColumns(1)> SumTilesOf(std::index_sequence<kColumns...>) {
   return {{SumTile<kColumns + 1, kBlocks>...}};
@@ -193,11 +205,13 @@ constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...
   return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
 }
 constexpr TileTable<Float32TilesFunction> kFloat32TileTable = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
+constexpr auto kHalfTileTable = HalfTilesOf(std::make_index_sequence<kHalfTileColumns>());
 constexpr TileTable<SumTileFunction> kSumTileTable = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
 
 // Calls tiles(blocks, column, columns of a tile, number of tiles) for all output channels of a group and the columns
-// [first, end). The tiles of a row are as equal as can be, for the smaller ones are the slower ones.
-template <class Function>
+// [first, end). The tiles of a row are as equal as can be, for the smaller ones are the slower ones. kHalves: half
+// blocks have tiles of their own.
+template <bool kHalves, class Function>
 FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group, int32_t first, int32_t end,
                               const Function& function) {
   const ptrdiff_t weights_of_block = WeightsOfBlock(taps);
@@ -212,7 +226,7 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
   const int32_t step = TileBlocks(end - first) * kChannelBlock;
   for (int32_t c = 0; c < row.out_channels; c += step) {
     blocks.channels = row.out_channels - c < step ? row.out_channels - c : step;
-    const int32_t most = TileColumns(NumBlocks(blocks));
+    const int32_t most = kHalves && IsHalf(blocks) ? kHalfTileColumns : TileColumns(NumBlocks(blocks));
     const int32_t tiles = (end - first + most - 1) / most;
     const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
     int32_t start[kTileBlocks * kChannelBlock];
@@ -231,10 +245,13 @@ FMTC_INLINE bool ReadsWords(const MacRow& row) { return row.groups == 1 || row.i
 
 void Float32Row(const MacRow& row, const Taps& taps) {
   for (int32_t group = 0; group < row.groups; ++group) {
-    ForEachTiles(row, taps, group, 0, row.columns,
-                 [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
-                   kFloat32TileTable[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, tiles);
-                 });
+    ForEachTiles<true>(row, taps, group, 0, row.columns,
+                       [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
+                         const size_t i = static_cast<size_t>(columns - 1);
+                         const Float32TilesFunction function =
+                             IsHalf(blocks) ? kHalfTileTable[i] : kFloat32TileTable[NumBlocks(blocks) - 1][i];
+                         function(row, taps, blocks, column, tiles);
+                       });
   }
 }
 
@@ -249,13 +266,13 @@ void RowOverMemory(const MacRow& row, const Taps& taps) {
       for (int32_t column = first; row.weight_zero != 0 && column < end; ++column) {
         terms[column - first] = ZeroPointTerm(row, column, ptrdiff_t{group} * row.in_channels);
       }
-      ForEachTiles(row, taps, group, first, end,
-                   [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
-                     for (int32_t i = 0; i < tiles; ++i, column += columns) {
-                       kSumTileTable[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, &sums);
-                       RequantizeTile<Rounding>(row, blocks, sums, terms + column - first, column, columns);
-                     }
-                   });
+      ForEachTiles<false>(row, taps, group, first, end,
+                          [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
+                            for (int32_t i = 0; i < tiles; ++i, column += columns) {
+                              kSumTileTable[NumBlocks(blocks) - 1][columns - 1](row, taps, blocks, column, &sums);
+                              RequantizeTile<Rounding>(row, blocks, sums, terms + column - first, column, columns);
+                            }
+                          });
     }
   }
 }

@@ -12,7 +12,8 @@ namespace {
 constexpr int kTileBlocks = 1;
 constexpr int TileColumns(int) { return 4; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
-constexpr int kBlocksOfColumn = 4;  // where there is one column only
+constexpr int kBlocksOfColumn = 4;   // where there is one column only
+constexpr int kHalfTileColumns = 8;  // where there are 8 channels or fewer
 
 struct StepValues {
   __m256i even, odd;

@@ -15,7 +15,8 @@ namespace {
 constexpr int kTileBlocks = 1;
 constexpr int TileColumns(int) { return 6; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
-constexpr int kBlocksOfColumn = 6;  // where there is one column only
+constexpr int kBlocksOfColumn = 6;   // where there is one column only
+constexpr int kHalfTileColumns = 0;  // no such tiles
 
 struct StepValues {
   __m256i v;

@@ -17,6 +17,8 @@ FMTC_BEGIN_TARGET_AVX2
 
 #include "region/kernels/products_avx2-inl.h"
 #include "region/kernels/vector_rows-inl.h"
+// Behind it.
+#include "region/kernels/half_tiles_avx2-inl.h"
 
 FMTC_END_TARGET
 

@@ -92,7 +92,7 @@ template <class Function>
 FMTC_INLINE void ForEachBlock(int32_t channels, const Function& function) {
   int32_t c = 0;
   for (; c + kChannelBlock <= channels; c += kChannelBlock) function(WholeBlock(), c);
-  if (c < channels) function(PartOfBlock(channels - c), c);
+  if (c < channels) WithPart(channels - c, [&](const auto& block) { function(block, c); });
 }
 
 }  // namespace

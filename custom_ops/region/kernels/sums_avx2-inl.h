@@ -101,6 +101,19 @@ struct PartOfBlock {
   }
 };
 
+// Half a block, which small networks often have.
+struct HalfBlock {
+  FMTC_INLINE Bytes16 Load(const uint8_t* p) const { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+  FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const { _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes); }
+};
+
+// function(block) of fewer channels than a block has.
+template <class Function>
+FMTC_INLINE void WithPart(int32_t channels, const Function& function) {
+  if (channels == kChannelBlock / 2) return function(HalfBlock());
+  function(PartOfBlock(channels));
+}
+
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }

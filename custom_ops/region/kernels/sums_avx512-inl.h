@@ -76,6 +76,12 @@ struct PartOfBlock {
   FMTC_INLINE void Store(uint8_t* p, Bytes16 bytes) const { _mm_mask_storeu_epi8(p, mask, bytes); }
 };
 
+// function(block) of fewer channels than a block has.
+template <class Function>
+FMTC_INLINE void WithPart(int32_t channels, const Function& function) {
+  function(PartOfBlock(channels));
+}
+
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
@@ -138,7 +144,8 @@ struct Packed {
 constexpr int kTileBlocks = 4;
 constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 8 : 6; }
 constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
-constexpr int kBlocksOfColumn = 8;  // where there is one column only
+constexpr int kBlocksOfColumn = 8;   // where there is one column only
+constexpr int kHalfTileColumns = 0;  // no such tiles
 
 struct StepValues {
   __m512i v;

@@ -32,6 +32,12 @@ struct PartOfBlock {
   }
 };
 
+// function(block) of fewer channels than a block has.
+template <class Function>
+FMTC_INLINE void WithPart(int32_t channels, const Function& function) {
+  function(PartOfBlock(channels));
+}
+
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return vmaxq_u8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return vminq_u8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return vdupq_n_u8(static_cast<uint8_t>(value)); }
@@ -220,7 +226,8 @@ struct Table256 {
 constexpr int kTileBlocks = 1;
 constexpr int TileColumns(int) { return 4; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
-constexpr int kBlocksOfColumn = 4;  // where there is one column only
+constexpr int kBlocksOfColumn = 4;   // where there is one column only
+constexpr int kHalfTileColumns = 0;  // no such tiles
 
 }  // namespace
 }  // namespace fmtc::region
