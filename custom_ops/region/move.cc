@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/kind.h"
+#include "region/pixel_bytes.h"
 
 namespace fmtc::region {
 namespace {
@@ -13,7 +14,9 @@ void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t c
   const size_t row = static_cast<size_t>(columns - 1) * channels;
   const ptrdiff_t pixel = static_cast<ptrdiff_t>(channels);
   if (in_bytes == pixel && out_bytes == pixel) return static_cast<void>(memmove(out, in, row + channels));
-  for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, channels);
+  WithPixelBytes(channels, [=](auto bytes) {
+    for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, bytes);
+  });
 }
 
 Status CheckPad(const OpView& op) {

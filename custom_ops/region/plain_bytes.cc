@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "region/pixel_bytes.h"
 #include "region/plain_kernels.h"
 
 namespace fmtc::region {
@@ -62,10 +63,11 @@ void PlainQuantizeVectors(const QuantizeRun& run) {
 }
 
 void PlainMovePixels(const PixelRow& row) {
-  for (int32_t column = 0; column < row.columns; ++column) {
-    memmove(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes,
-            static_cast<size_t>(row.channels));
-  }
+  WithPixelBytes(static_cast<size_t>(row.channels), [&row](auto bytes) {
+    for (int32_t column = 0; column < row.columns; ++column) {
+      memmove(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes, bytes);
+    }
+  });
 }
 
 void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "region/kind.h"
+#include "region/pixel_bytes.h"
 
 namespace fmtc::region {
 namespace {
@@ -125,10 +126,14 @@ void RunNearest(const OpView& op, const RowAccess& access, const RowKernels&, in
   const TensorRecord& input = op.input(0);
   const int32_t row = NearestRows(op, 0, step).first;
   const Range columns = access.Window(op);
-  for (int32_t column = columns.first; column < columns.end; ++column) {
-    const uint8_t* from = access.Read(input, row, static_cast<int32_t>(ColumnPlaces(op)[column]));
-    memmove(access.Write(op.output(), step, column), from, input.channels);
-  }
+  const uint32_t* places = ColumnPlaces(op) + columns.first;
+  const uint8_t* in = access.Read(input, row, static_cast<int32_t>(places[0]));
+  uint8_t* out = access.Write(op.output(), step, columns.first);
+  const size_t in_bytes = input.pixel_bytes, out_bytes = op.output().pixel_bytes;
+  const size_t count = static_cast<size_t>(columns.end - columns.first);
+  WithPixelBytes(input.channels, [=](auto bytes) {
+    for (size_t i = 0; i < count; ++i) memmove(out + i * out_bytes, in + (places[i] - places[0]) * in_bytes, bytes);
+  });
 }
 
 constexpr Kind MakeResizeBilinear() {

@@ -1,17 +1,6 @@
 // Rows of the region executor with AVX-512.
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <array>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-#include <utility>
-
-#include "cpu/target.h"
-#include "region/kernels/levels.h"
-#include "region/plain_kernels.h"
-#include "region/taps.h"
+#include "region/kernels/x86_rows.h"
 
 FMTC_BEGIN_TARGET_AVX512
 
