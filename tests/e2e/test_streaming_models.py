@@ -43,7 +43,7 @@ def relative_mse(streams: list[np.ndarray], **options: object) -> float:
 def convert(data: str, front: Sequence[int] = (), **options: object) -> dict:
     Path("m.tflite").write_bytes(streaming(front))
     calibration = CalibrationOptions(data=Path(data), num_samples=None)
-    options = {"execution": "ops", "max_bits_per_value": 4.0, **options}
+    options = {"execution": "ops", "max_bits_per_value": 2.5, **options}
     return api.convert("m.tflite", options=ConvertOptions(calibration=calibration, **options), overwrite=True).report
 
 
