@@ -110,7 +110,7 @@ def _measured(document: dict[str, Any], report: dict[str, Any]) -> dict[str, Any
         "accuracy_difference_std_error": difference.get(f"{kind}_difference_std_error"),
         "huffman_bits_per_value": paper.get("huffman_bits_per_value"),
         "shannon_bits_per_value": paper.get("shannon_bits_per_value"),
-        "transforms": dict(Counter(s["transform"] or "skipped" for s in report["sites"])),
+        "transforms": dict(Counter(s["transform"] or s["decision"] for s in report["sites"])),
         "original_accuracy": (document["reference_model"]["accuracy"] or {}).get(kind),
         "accuracy_kind": kind if accuracy else None,
         "num_samples": fidelity["num_samples"],

@@ -53,6 +53,11 @@ class CodedMap:
         return self.coded.name.removesuffix(CODED_SUFFIX)
 
     @property
+    def named_copies(self) -> dict[str, Tensor]:
+        """What is decoded of each copy, by the name that it has in the original model; the first decode of several."""
+        return {t.name.rpartition(DECODED_SUFFIX)[0]: t for t in reversed(self.copies)}
+
+    @property
     def is_stored_as_it_is(self) -> bool:
         """Whether the encoder reads the map itself: neither another one, nor components that its producer emits."""
         moved = self.source.name.endswith(COEFFICIENTS_SUFFIX) or any(
@@ -168,7 +173,7 @@ def copied_maps(model: Model) -> set[str]:
     """
     subgraph = model.subgraphs[0]
     maps = coded_maps(subgraph)
-    names = {t.name.rpartition(DECODED_SUFFIX)[0] for m in maps for t in m.copies}
+    names = {name for m in maps for name in m.named_copies}
     names |= {t.name for t in says_again_of(subgraph, {m.source for m in maps})}
     return names | {r.op.outputs[0].name for r in removed_ops(model).ops if r.subgraph is subgraph and r.op.outputs[0]}
 

@@ -7,6 +7,7 @@ operator code, tensors. Tensors, constants and operator codes themselves stay in
 from __future__ import annotations
 
 import json
+import operator
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,10 @@ from fmtc_tflite.graph.model_io import load_fragment
 from fmtc_tflite.graph.names import REMOVED_METADATA_NAME
 
 _VERSION = 1
+_MOST_OPS = 1 << 31
 _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _Item = TypeVar("_Item")
-_DAMAGED = (struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError)
+_DAMAGED = (struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,9 @@ def _read(model: Model, entry: bytes) -> Removed:
         op.code = _at(model.operator_codes, code)
         op.inputs = [None if i == -1 else _at(owner.tensors, i) for i in inputs]
         op.outputs = [None if i == -1 else _at(owner.tensors, i) for i in outputs]
-        found.append(RemovedOp(owner, int(position), op))
+        if not 0 <= operator.index(position) < _MOST_OPS:
+            raise ValueError(f"it has an op at place {position}")
+        found.append(RemovedOp(owner, position, op))
     decoded = {}
     for subgraph, written, original in directory["decoded"]:
         tensors = _at(model.subgraphs, subgraph).tensors

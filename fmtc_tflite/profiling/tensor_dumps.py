@@ -212,7 +212,9 @@ def _named(original: Model, name: str) -> list[Tensor]:
 
 def _place(model: Model, original: Model, tensor: Tensor, hidden: Mapping[str, InnerTensor]) -> Tensor | InnerTensor:
     """Where a tensor of the original is in the converted model."""
-    decoded = {m.name: m.decoded[0] for m in coded_maps(model.subgraphs[0]) if m.decoded}
+    maps = coded_maps(model.subgraphs[0])
+    decoded = {m.name: m.decoded[0] for m in maps if m.decoded}
+    decoded |= {name: copy for m in maps for name, copy in m.named_copies.items()}
     if tensor.name in decoded:
         return decoded[tensor.name]
     source: Tensor | None = tensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,6 +30,7 @@ from fmtc_tflite.runtime.interpreter import load_interpreter
 from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder
 
+HEAD = struct.Struct("<HHI")  # of the metadata entry
 KINDS = sorted(copy_networks.KINDS)
 LOSSLESS = ConvertOptions(execution="ops", lossless=True)
 
@@ -176,6 +179,18 @@ def test_without_its_metadata_a_model_does_not_restore() -> None:
     model = converted(copy_networks.network("pad", False))
     del model.metadata[REMOVED_METADATA_NAME]
     with pytest.raises(UnsupportedModelError, match="no metadata 'fmtc_removed_ops'"):
+        restore(model)
+
+
+@pytest.mark.parametrize("position", [-1, 3, 1 << 70, None, "a", 1.5])
+def test_ops_at_places_that_there_are_not(position: object) -> None:
+    model = converted(copy_networks.network("pad", False))
+    version, zero, size = HEAD.unpack_from(entry := model.metadata[REMOVED_METADATA_NAME])
+    directory = json.loads(entry[HEAD.size : HEAD.size + size])
+    directory["ops"][0][1] = position
+    head = json.dumps(directory).encode()
+    model.metadata[REMOVED_METADATA_NAME] = HEAD.pack(version, zero, len(head)) + head + entry[HEAD.size + size :]
+    with pytest.raises(ModelFormatError):
         restore(model)
 
 
