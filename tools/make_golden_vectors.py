@@ -18,7 +18,15 @@ from absl import flags
 
 from fmtc_tflite.cli import common
 from fmtc_tflite.coding import reference
-from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, CompactMatrix, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import (
+    CODED_STEPS,
+    NUM_CONTEXTS,
+    AffineTransform,
+    CompactMatrix,
+    Contexts,
+    SideInformation,
+    TokenClass,
+)
 from fmtc_tflite.errors import UsageError, VerificationError
 from fmtc_tflite.files import write_all
 
@@ -34,14 +42,20 @@ _CLASSES = (
 )
 
 
+def _contexts(components: int, num_classes: int, num_tables: int) -> Contexts:
+    tables = (np.arange(num_classes)[:, None] + np.arange(NUM_CONTEXTS) // 3) % num_tables
+    return Contexts(np.arange(components) % 2 == 1, tables.astype(np.uint8))
+
+
 def _side_information(channels: int, num_classes: int, **fields: object) -> SideInformation:
     components = int(fields.pop("components", channels))  # type: ignore[call-overload]
+    contexts = fields.get("contexts")
     index = np.arange(components)
     return SideInformation(
         channels=channels,
         component_class=(index % num_classes).astype(np.uint8),
         predictor=((index * 3 + 1) % 5).astype(np.uint8),
-        classes=_CLASSES[:num_classes],
+        classes=_CLASSES[: num_classes if contexts is None else int(contexts.tables.max()) + 1],
         **fields,  # type: ignore[arg-type]
     )
 
@@ -103,6 +117,15 @@ def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
     yield "rows_1", one_row, _map((2, 5, 40, 8), 9, 13), None
     yield "rows_7", _side_information(4, 4, segment_rows=7), _map((1, 24, 40, 4), 1, 14), None
     yield "rows_all", _side_information(16, 4, segment_rows=48), _map((1, 48, 20, 16), 1, 15).view(np.uint8), None
+    contexts = _contexts(8, 3, 4)
+    yield "contexts", _side_information(8, 3, contexts=contexts), _map((1, 40, 40, 8), 2, 16), None
+    yield (
+        "contexts_rows_3",
+        _side_information(8, 3, **step, contexts=contexts, segment_rows=3),
+        _map((2, 16, 24, 8), 9, 17).view(np.uint8),
+        None,
+    )
+    yield "contexts_raw", _side_information(8, 3, contexts=contexts), _map((1, 9, 16, 8), 127, 18), None
     levels = _side_information(8, 4, **step, constant_level=4)
     for level, capacity in enumerate((3264, 2900, 2600, 2412, 16)):
         yield f"level_{level}_tight", levels, _map((1, 24, 24, 8), 6, 11), capacity

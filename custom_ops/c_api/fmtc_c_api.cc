@@ -101,6 +101,13 @@ int32_t fmtc_decode(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint8
                            codec->workspace_bytes));
 }
 
+int32_t fmtc_context_histograms(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint32_t* hist,
+                                size_t hist_entries) {
+  if (codec == nullptr) return Code(Status::kInvalidArgument);
+  return Code(fmtc::AddContextHistograms(codec->codec, codec->plan, codec->type, in, in_bytes, hist, hist_entries,
+                                         codec->workspace, codec->workspace_bytes));
+}
+
 int32_t fmtc_residual_histograms(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint32_t* hist,
                                  size_t hist_entries) {
   if (codec == nullptr) return Code(Status::kInvalidArgument);

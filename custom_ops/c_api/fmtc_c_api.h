@@ -51,6 +51,10 @@ FMTC_EXPORT int32_t fmtc_decode(fmtc_codec* codec, const uint8_t* in, size_t in_
 FMTC_EXPORT int32_t fmtc_residual_histograms(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint32_t* hist,
                                              size_t hist_entries);
 
+/* Adds the prediction residuals of a map to hist[classes][15 contexts][256]; the codec must have contexts. */
+FMTC_EXPORT int32_t fmtc_context_histograms(fmtc_codec* codec, const uint8_t* in, size_t in_bytes, uint32_t* hist,
+                                            size_t hist_entries);
+
 /* A region's program (REGION.md), checked once; then it runs on any inputs. */
 typedef struct fmtc_region fmtc_region;
 

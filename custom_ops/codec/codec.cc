@@ -1,5 +1,7 @@
 #include "codec/codec.h"
 
+#include <cstring>
+
 #include "base/features.h"
 #include "base/layout.h"
 #include "codec/small_kernels.h"
@@ -10,6 +12,7 @@ namespace {
 // What InitCodec builds.
 struct Memory {
   ClassTables* tables;
+  uint8_t* context_tables;
   uint32_t* place;
   StepTables steps;
   PackedMatrix analysis, synthesis;
@@ -17,7 +20,8 @@ struct Memory {
 };
 
 void LayOutMemory(const SideInfoSizes& sizes, Layout* layout, Memory* memory) {
-  memory->tables = layout->Take<ClassTables>(sizes.num_classes);
+  memory->tables = layout->Take<ClassTables>(sizes.num_tables());
+  if (sizes.num_context_tables > 0) memory->context_tables = layout->TakeBytes(kMaxClasses * kContextStride);
   memory->place = layout->Take<uint32_t>(sizes.components);
   if (!kHasStepTables) return;
   LayOutStepTables(sizes.components, layout, &memory->steps);
@@ -50,6 +54,17 @@ void PlaceComponents(Codec* codec, uint32_t* place) {
     place[component] = next[info.ComponentClass(component)]++;
   }
   codec->place = place;
+}
+
+// A byte for each class and context; 0 for classes that there are not.
+const uint8_t* ExpandContextMap(const SideInfo& info, uint8_t* map) {
+  if (!info.has_contexts()) return nullptr;
+  memset(map, 0, kMaxClasses * kContextStride);
+  for (uint32_t j = 0; j < info.num_classes; ++j) {
+    for (uint32_t i = 0; i < kContextStride; ++i)
+      map[j * kContextStride + i] = static_cast<uint8_t>(info.TableOf(j, i));
+  }
+  return map;
 }
 
 // Gives a synthesis matrix in bytes its form with 16 bits.
@@ -101,8 +116,9 @@ Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory,
   Layout layout(static_cast<uint8_t*>(memory));
   Memory pieces;
   LayOutMemory(sizes, &layout, &pieces);
-  for (uint32_t j = 0; j < info.num_classes; ++j) BuildClassTables(info.classes[j], &pieces.tables[j]);
+  for (uint32_t j = 0; j < info.num_tables(); ++j) BuildClassTables(info.classes[j], &pieces.tables[j]);
   codec->tables = pieces.tables;
+  codec->context_tables = ExpandContextMap(info, pieces.context_tables);
   codec->kernels = kHasStepTables ? &PlainKernels() : &SmallKernels();
   codec->has_prediction = false;
   if (kHasStepTables) codec->has_unit_steps = !info.has_analysis;  // others do not ask

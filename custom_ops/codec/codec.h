@@ -23,7 +23,8 @@ namespace fmtc {
 // InitCodec; both must outlive it.
 struct Codec {
   SideInfo side_info;
-  const ClassTables* tables;  // [side_info.num_classes]
+  const ClassTables* tables;      // [side_info.num_tables()]
+  const uint8_t* context_tables;  // [kMaxClasses][kContextStride] table of a class in a context; null without contexts
   // Where each component's plane is in segment order (by class, then ascending), [num_components].
   const uint32_t* place;
   // Class j has the places class_begin[j] .. class_begin[j + 1].

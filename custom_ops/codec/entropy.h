@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "codec/codec.h"
+#include "codec/contexts.h"
 #include "codec/kernels.h"
 
 namespace fmtc {
@@ -24,9 +25,23 @@ struct SegmentShape {
   size_t num_values() const { return codec->side_info.components * plane_bytes; }
 };
 
+// The residuals of a segment in segment order as runs, each of which one table codes: run i has the table
+// i % num_tables. With contexts the segment's rows follow one another, num_tables runs each, of which some are empty.
+struct SegmentRuns {
+  const Codec* codec;
+  const uint32_t* lengths;  // [count]
+  size_t count;
+  size_t values;  // the sum
+
+  uint32_t num_tables() const { return codec->side_info.num_tables(); }
+};
+
 // Codes `residuals` into out[0 .. room) and returns the length, or 0 if neither the coded nor the raw form fits. All of
 // the room may be overwritten. kValueSlack bytes behind the residuals must be readable. `tokens` is scratch memory of
-// num_values() + kValueSlack bytes.
+// runs.values + kValueSlack bytes.
+size_t EncodeRuns(const SegmentRuns& runs, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room);
+
+// The same without contexts.
 size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room);
 
 // A coded segment of at least 1 and at most num_values() bytes, behind which kReadSlack bytes are readable, and where
@@ -40,6 +55,17 @@ struct CodedSegment {
 // Decodes 1 ... kMaxSegmentsTogether segments of one shape. False if one is damaged; the residuals are then
 // unspecified.
 bool DecodeSegments(const SegmentShape& shape, const CodedSegment* segments, size_t count);
+
+// Decodes a segment of `rows` rows with contexts: its residuals, NHWC, behind which kValueSlack bytes may be
+// overwritten. `above` are those of the row above, which may be the last row of the same memory; null in the first row
+// of a group. False if the segment is damaged; the residuals are then unspecified.
+bool DecodeRows(const Codec& codec, const ContextRow& row, const ContextMemory& memory, const uint8_t* above,
+                uint32_t rows, const CodedSegment& coded);
+
+// For both decoders: the streams of a coded segment behind its mask of constant tables, and whether all of them was
+// used.
+bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes);
+bool AreStreamsUsedUp(const LaneDecoder& lanes);
 
 }  // namespace fmtc
 

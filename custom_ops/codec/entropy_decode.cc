@@ -22,18 +22,6 @@ void UnpackStates(const uint8_t* packed, uint8_t* states) {
   }
 }
 
-bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
-  if (bytes < kSegmentHeaderBytes) return false;
-  const uint32_t field = LoadOnce<uint32_t>(in + 1);
-  const size_t token_bytes = field >> 3;
-  if (token_bytes > bytes - kSegmentHeaderBytes) return false;
-  UnpackStates(in + 5, lanes->states);
-  const uint8_t* tokens = in + kSegmentHeaderBytes;
-  lanes->tokens = {tokens, size_t{8} * token_bytes, field & 7};
-  lanes->raw = {tokens + token_bytes, size_t{8} * (bytes - kSegmentHeaderBytes - token_bytes), 0};
-  return true;
-}
-
 // Also finishes what has no streams: raw segments and constant classes.
 bool Open(const SegmentShape& shape, const CodedSegment& coded, OpenSegment* segment) {
   segment->is_coded = false;
@@ -55,10 +43,6 @@ bool Open(const SegmentShape& shape, const CodedSegment& coded, OpenSegment* seg
   segment->constant_classes = mask;
   segment->is_coded = true;
   return OpenStreams(coded.data, coded.bytes, &segment->lanes);
-}
-
-bool AreStreamsUsedUp(const LaneDecoder& lanes) {
-  return lanes.tokens.position == lanes.tokens.end && (lanes.raw.position + 7) / 8 == lanes.raw.end / 8;
 }
 
 // A run of the segments that are at the same place in the same way; those are nearly always all.
@@ -92,6 +76,22 @@ bool DecodeAlone(const SegmentShape& shape, uint8_t* residuals, OpenSegment* seg
 }
 
 }  // namespace
+
+bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
+  if (bytes < kSegmentHeaderBytes) return false;
+  const uint32_t field = LoadOnce<uint32_t>(in + 1);
+  const size_t token_bytes = field >> 3;
+  if (token_bytes > bytes - kSegmentHeaderBytes) return false;
+  UnpackStates(in + 5, lanes->states);
+  const uint8_t* tokens = in + kSegmentHeaderBytes;
+  lanes->tokens = {tokens, size_t{8} * token_bytes, field & 7};
+  lanes->raw = {tokens + token_bytes, size_t{8} * (bytes - kSegmentHeaderBytes - token_bytes), 0};
+  return true;
+}
+
+bool AreStreamsUsedUp(const LaneDecoder& lanes) {
+  return lanes.tokens.position == lanes.tokens.end && (lanes.raw.position + 7) / 8 == lanes.raw.end / 8;
+}
 
 bool DecodeSegments(const SegmentShape& shape, const CodedSegment* coded, size_t count) {
   OpenSegment segments[kMaxSegmentsTogether];

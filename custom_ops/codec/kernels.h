@@ -61,6 +61,15 @@ struct RowShape {
   uint8_t offset;
 };
 
+// A row of residuals of which each has a table by its context: see contexts.h. Codes beyond the row are readable, too.
+struct ContextRow {
+  size_t values;
+  uint32_t components;
+  const uint8_t* codes;  // [values + kValueSlack] component codes, pixel by pixel
+  const uint8_t* map;    // [kMaxClasses][kContextStride] tables by class and context
+  uint32_t num_classes, num_tables;
+};
+
 struct Analysis;   // analysis.h
 struct Synthesis;  // synthesis.h
 
@@ -92,6 +101,17 @@ struct Kernels {
                            uint8_t* residuals);
   void (*indices_of_row)(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                          uint8_t* indices);
+
+  // The tables of a row's residuals from those of the row above, which is null in the first row of a group; and how
+  // many residuals have each of kMaxClasses tables. Scratch memory is magnitudes[values + 2 * components +
+  // kValueSlack]. kValueSlack bytes must follow both rows, and are for the next two functions to read.
+  void (*tables_of_row)(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
+                        uint32_t* counts);
+  // From a row of residuals to one that is sorted by table, and back. kValueSlack bytes must follow each row; behind
+  // the row that is written they may be overwritten.
+  void (*sort_row)(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+  void (*unsort_row)(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
+                     uint8_t* values);
 
   uint32_t (*extend_crc32c)(uint32_t crc, const uint8_t* data, size_t bytes);
 

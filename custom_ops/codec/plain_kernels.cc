@@ -16,6 +16,9 @@ constexpr Kernels MakePlainKernels() {
   kernels.pixels_to_planes = PixelsToPlanesPlain;
   kernels.residuals_of_row = ResidualsOfRowPlain;
   kernels.indices_of_row = IndicesOfRowPlain;
+  kernels.tables_of_row = TablesOfRowPlain;
+  kernels.sort_row = SortRowPlain;
+  kernels.unsort_row = UnsortRowPlain;
   kernels.extend_crc32c = ExtendCrc32c;
   return kernels;
 }

@@ -20,6 +20,12 @@ void ResidualsOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* ab
 void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                        uint8_t* indices);
 
+void TablesOfRowPlain(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
+                      uint32_t* counts);
+void SortRowPlain(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void UnsortRowPlain(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
+                    uint8_t* values);
+
 }  // namespace fmtc
 
 #endif  // FMTC_CODEC_PLAIN_KERNELS_H_

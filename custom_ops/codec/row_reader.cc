@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kRowsSlack = 2 * kReadSlack;
 static_assert(kRowsSlack >= kValueSlack, "rows are given to kernels");
 
-size_t SegmentsTogether(const MapPlan& plan) {
+size_t SegmentsTogether(const Codec& codec, const MapPlan& plan) {
+  if (codec.side_info.has_contexts()) return 1;
   const size_t segments = size_t{plan.batch} * plan.segments_per_item;
   return segments < kMaxSegmentsTogether ? segments : kMaxSegmentsTogether;
 }
@@ -50,11 +51,14 @@ bool PayloadReader::Take(size_t most, CodedSegment* taken) {
 
 void RowReader::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
   LayOutSynthesis(codec, layout, &memory->synthesis);  // what is aligned comes first
-  // One piece, since kernels may read behind the residuals.
-  const size_t residuals_bytes = SegmentsTogether(plan) * MaxSegmentValues(plan);
+  // One piece, since kernels may read behind the residuals; with contexts they write there while a segment's bytes are
+  // where the rows would be.
+  const size_t slack = codec.side_info.has_contexts() ? kValueSlack : 0;
+  const size_t residuals_bytes = SegmentsTogether(codec, plan) * MaxSegmentValues(plan) + slack;
   memory->residuals = layout->TakeBytes(residuals_bytes + MaxSegmentValues(plan) + kRowsSlack);
   memory->rows = memory->residuals + residuals_bytes;
   for (uint8_t*& indices : memory->indices) indices = layout->TakeBytes(plan.row_values + kValueSlack);
+  LayOutContexts(codec, plan, layout, &memory->contexts);
   if (KeepsSomePixels(plan)) {
     memory->kept = layout->TakeBytes(size_t{OutputWidth(plan)} * codec.side_info.components + kValueSlack);
   }
@@ -88,6 +92,7 @@ RowReader::RowReader(const CodedMap& map, uint32_t first, uint32_t end, uint8_t*
     }
   }
   LayOut(codec, plan, &layout, &memory_);
+  context_row_ = InitContexts(codec, plan, memory_.contexts);
   InitSynthesis(codec, map.type, map.level, &memory_.synthesis);
   predicts_values_ = output.begin != output.end && CanPredictValues(codec, plan, map.level) &&
                      AddsCentresOnly(codec, map.level) && codec.side_info.lo == -128 && codec.side_info.hi == 127 &&
@@ -117,7 +122,7 @@ bool RowReader::TakeBatch() {
     segment->residuals = residuals;
     residuals += values;
     walk.Next();
-  } while (count < kMaxSegmentsTogether && !walk.done() && walk.rows() == segment_rows_);
+  } while (count < SegmentsTogether(codec_, plan_) && !walk.done() && walk.rows() == segment_rows_);
   batch_.Begin(count);
   return true;
 }
@@ -139,26 +144,40 @@ void RowReader::MoveFromEnd() {
   }
 }
 
-// The residuals of the segment that the walk is at, row by row.
+// `above` are the residuals of the row above, which only contexts need; null in the first row of a group.
+bool RowReader::DecodeBatch(const uint8_t* above) {
+  const bool is_whole =
+      codec_.side_info.has_contexts()
+          ? DecodeRows(codec_, context_row_, memory_.contexts, above, segment_rows_, batch_.segments[0])
+          : DecodeSegments({&codec_, size_t{segment_rows_} * plan_.width}, batch_.segments, batch_.size());
+  if (!is_whole) payload_.end = payload_.segment;
+  return is_whole;
+}
+
+// Of the segment that the walk is at, row by row: contexts leave them where they were decoded.
+const uint8_t* RowReader::Residuals() const {
+  return codec_.side_info.has_contexts() ? memory_.residuals : memory_.rows;
+}
+
 bool RowReader::OpenSegment() {
+  const uint8_t* const above =
+      walk_.starts_group() ? nullptr : Residuals() + size_t{segment_rows_ - 1} * plan_.row_values;
   segment_rows_ = walk_.rows();
-  const size_t plane_bytes = size_t{segment_rows_} * plan_.width;
   if (batch_.is_used_up()) {
     if (!TakeBatch()) return false;
     MoveFromEnd();
-    if (!DecodeSegments({&codec_, plane_bytes}, batch_.segments, batch_.size())) {
-      payload_.end = payload_.segment;
-      return false;
-    }
+    if (!DecodeBatch(above)) return false;
   }
+  const size_t plane_bytes = size_t{segment_rows_} * plan_.width;
   const uint8_t* const residuals = batch_.TakeResiduals();
+  if (codec_.side_info.has_contexts()) return true;
   codec_.kernels->planes_to_pixels({shape_.components, plane_bytes}, codec_.place, residuals, memory_.rows);
   return true;
 }
 
 // The indices of the row that comes next.
 const uint8_t* RowReader::PredictIndices() {
-  const uint8_t* const residuals = memory_.rows + size_t{row_} * plan_.row_values;
+  const uint8_t* const residuals = Residuals() + size_t{row_} * plan_.row_values;
   if (!codec_.has_prediction) return residuals;
   std::swap(memory_.indices[0], memory_.indices[1]);
   const uint8_t* const above = walk_.starts_group() && row_ == 0 ? nullptr : memory_.indices[0];
@@ -169,7 +188,7 @@ const uint8_t* RowReader::PredictIndices() {
 // Decodes a row that comes behind another one in the output, unless it is the first of a group.
 void RowReader::PredictValues(uint8_t* row) {
   const uint32_t bytes = plan_.row_values;
-  const uint8_t* const residuals = memory_.rows + size_t{row_} * bytes;
+  const uint8_t* const residuals = Residuals() + size_t{row_} * bytes;
   // Kernels write behind a row, where there may be somebody else's or nothing.
   const bool is_last = static_cast<size_t>(output_.end - row) < bytes + kValueSlack;
   uint8_t* const out = is_last ? memory_.indices[0] : row;

@@ -7,6 +7,7 @@
 
 #include "base/layout.h"
 #include "codec/codec.h"
+#include "codec/contexts.h"
 #include "codec/entropy.h"
 #include "codec/geometry.h"
 #include "codec/kernels.h"
@@ -65,9 +66,10 @@ class RowReader {
  private:
   struct Memory {
     uint8_t* residuals;   // of the batch, each segment in segment order
-    uint8_t* rows;        // residuals of the segment that the walk is at
+    uint8_t* rows;        // residuals of the segment that the walk is at, unless Residuals() are elsewhere
     uint8_t* indices[2];  // of a row and the row above it
     uint8_t* kept;        // pixels of a row that a stride keeps
+    ContextMemory contexts;
     Synthesis synthesis;
   };
 
@@ -90,6 +92,8 @@ class RowReader {
   static void LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory);
   bool TakeBatch();
   void MoveFromEnd();
+  bool DecodeBatch(const uint8_t* above);
+  const uint8_t* Residuals() const;
   bool OpenSegment();
   const uint8_t* PredictIndices();
   void PredictValues(uint8_t* row);
@@ -103,6 +107,7 @@ class RowReader {
   RedzoneScope redzones_;
   Memory memory_;
   RowShape shape_;
+  ContextRow context_row_;
   bool predicts_values_;
   SegmentWalk walk_;
   uint32_t row_ = 0;  // in the walk's segment, which has not been opened if it is 0

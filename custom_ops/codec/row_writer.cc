@@ -1,5 +1,6 @@
 #include "codec/row_writer.h"
 
+#include <cstring>
 #include <utility>
 
 #include "base/bytes.h"
@@ -10,6 +11,12 @@ namespace fmtc {
 
 void RowWriter::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
   LayOutAnalysis(codec, layout, &memory->analysis);  // what is aligned comes first
+  const SideInfo& info = codec.side_info;
+  if (info.has_contexts()) {
+    memory->lengths = layout->Take<uint32_t>(size_t{plan.max_segment_rows} * info.num_tables());
+    for (uint8_t*& row : memory->context_rows) row = layout->TakeBytes(plan.row_values + kValueSlack);
+  }
+  LayOutContexts(codec, plan, layout, &memory->contexts);
   memory->residuals = layout->TakeBytes(MaxSegmentValues(plan) + kValueSlack);
   memory->rows = layout->TakeBytes(MaxSegmentValues(plan) + kValueSlack);
   for (uint8_t*& indices : memory->indices) indices = layout->TakeBytes(plan.row_values + kValueSlack);
@@ -44,6 +51,7 @@ RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t 
     }
   }
   LayOut(codec, *map.plan, &layout, &memory_);
+  context_row_ = InitContexts(codec, *map.plan, memory_.contexts);
   InitAnalysis(codec, map.type, map.level, &memory_.analysis);
   predicts_values_ = input.begin != input.end && CanPredictValues(codec, *map.plan, map.level);
   if (predicts_values_) shape_.offset = ValueOffset(codec, map.type);
@@ -66,12 +74,47 @@ void RowWriter::PredictIndices(bool is_first, const uint8_t* row, uint8_t* resid
   std::swap(memory_.indices[0], memory_.indices[1]);
 }
 
-bool RowWriter::FinishSegment() {
-  const SegmentShape shape{&codec_, size_t{row_} * shape_.width};
-  row_ = 0;
+void RowWriter::PredictRow(bool is_first, const uint8_t* row, uint8_t* residuals) {
+  if (!codec_.has_prediction) {
+    AnalyzeRow(memory_.analysis, shape_.width, row, residuals);
+  } else if (kHasValuePrediction && predicts_values_) {
+    PredictValues(is_first, row, residuals);
+  } else {
+    PredictIndices(is_first, row, residuals);
+  }
+}
+
+// Puts the row's residuals behind those of the segment's rows before, in segment order.
+void RowWriter::SortRow(bool is_first) {
+  const uint8_t* const residuals = memory_.context_rows[0];
+  const uint32_t num_tables = codec_.side_info.num_tables();
+  uint32_t counts[kMaxClasses];
+  codec_.kernels->tables_of_row(context_row_, is_first ? nullptr : memory_.context_rows[1], memory_.contexts.magnitudes,
+                                memory_.contexts.tables, counts);
+  codec_.kernels->sort_row(context_row_, memory_.contexts.tables, residuals,
+                           memory_.residuals + size_t{row_} * plan_.row_values);
+  memcpy(memory_.lengths + size_t{row_} * num_tables, counts, num_tables * sizeof(uint32_t));
+  std::swap(memory_.context_rows[0], memory_.context_rows[1]);
+}
+
+// Codes the segment's rows, all of which are there; the bytes that it takes, or 0.
+size_t RowWriter::EncodeRows() {
+  uint8_t* const out = coded_ + at_;
+  const size_t room = room_end_ - at_;
+  if (codec_.side_info.has_contexts()) {
+    const size_t num_runs = size_t{segment_rows_} * codec_.side_info.num_tables();
+    const size_t values = size_t{segment_rows_} * plan_.row_values;
+    return EncodeRuns({&codec_, memory_.lengths, num_runs, values}, memory_.residuals, memory_.rows, out, room);
+  }
+  const SegmentShape shape{&codec_, size_t{segment_rows_} * shape_.width};
   codec_.kernels->pixels_to_planes({shape_.components, shape.plane_bytes}, codec_.place, memory_.rows,
                                    memory_.residuals);
-  const size_t bytes = EncodeSegment(shape, memory_.residuals, memory_.rows, coded_ + at_, room_end_ - at_);
+  return EncodeSegment(shape, memory_.residuals, memory_.rows, out, room);
+}
+
+bool RowWriter::FinishSegment() {
+  row_ = 0;
+  const size_t bytes = EncodeRows();
   if (bytes == 0) return false;
   Store(entry_, static_cast<uint32_t>(bytes));
   entry_ += sizeof(uint32_t);
@@ -85,14 +128,12 @@ bool RowWriter::Write(const uint8_t* row) {
     if (walk_.done()) return false;
     segment_rows_ = walk_.rows();
   }
-  uint8_t* const residuals = memory_.rows + size_t{row_} * plan_.row_values;
   const bool is_first = walk_.starts_group() && row_ == 0;
-  if (!codec_.has_prediction) {
-    AnalyzeRow(memory_.analysis, shape_.width, row, residuals);
-  } else if (kHasValuePrediction && predicts_values_) {
-    PredictValues(is_first, row, residuals);
+  if (codec_.side_info.has_contexts()) {
+    PredictRow(is_first, row, memory_.context_rows[0]);
+    SortRow(is_first);
   } else {
-    PredictIndices(is_first, row, residuals);
+    PredictRow(is_first, row, memory_.rows + size_t{row_} * plan_.row_values);
   }
   return ++row_ < segment_rows_ || FinishSegment();
 }

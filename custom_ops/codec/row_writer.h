@@ -8,6 +8,7 @@
 #include "base/layout.h"
 #include "codec/analysis.h"
 #include "codec/codec.h"
+#include "codec/contexts.h"
 #include "codec/geometry.h"
 #include "codec/kernels.h"
 
@@ -51,15 +52,21 @@ class RowWriter {
 
  private:
   struct Memory {
-    uint8_t* residuals;   // one segment, in segment order
-    uint8_t* rows;        // residuals of the segment, then its tokens
-    uint8_t* indices[2];  // of a row and the row above it
+    uint8_t* residuals;        // one segment, in segment order
+    uint8_t* rows;             // residuals of the segment, then its tokens
+    uint8_t* indices[2];       // of a row and the row above it
+    ContextMemory contexts;    // this and the next two with contexts only
+    uint8_t* context_rows[2];  // residuals of a row and the row above it
+    uint32_t* lengths;         // of the segment's runs
     Analysis analysis;
   };
 
   static void LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory);
   void PredictValues(bool is_first, const uint8_t* row, uint8_t* residuals);
   void PredictIndices(bool is_first, const uint8_t* row, uint8_t* residuals);
+  void PredictRow(bool is_first, const uint8_t* row, uint8_t* residuals);
+  void SortRow(bool is_first);
+  size_t EncodeRows();
   bool FinishSegment();
 
   const Codec& codec_;
@@ -69,6 +76,7 @@ class RowWriter {
   RedzoneScope redzones_;
   Memory memory_;
   RowShape shape_;
+  ContextRow context_row_;
   bool predicts_values_;
   SegmentWalk walk_;
   uint32_t row_ = 0;  // in the walk's segment

@@ -10,6 +10,7 @@ namespace {
 constexpr uint32_t kMagic = 0x49534D46;  // "FMSI"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kExtensionBytes = 16;
+constexpr size_t kContextTablesAt = 34;
 constexpr size_t kSectionAlignment = 16;
 constexpr uint32_t kMaxShift = 30;
 constexpr uint32_t kMaxExpansionShift = 40;
@@ -73,9 +74,20 @@ bool IsClassValid(const ClassRecord& record) {
   return values >= 256 && states == kNumStates && unused_nibble_is_zero;
 }
 
+bool IsContextMapValid(const SideInfo& info) {
+  for (uint32_t j = 0; j < info.num_classes; ++j) {
+    for (uint32_t context = 0; context <= kNoRowAbove; ++context) {
+      if (info.TableOf(j, context) >= info.num_tables()) return false;
+    }
+    if (info.TableOf(j, kNoRowAbove + 1) != 0) return false;
+  }
+  return true;
+}
+
 bool AreComponentsValid(const SideInfo& info) {
   uint32_t used_classes = 0;
   for (uint32_t j = 0; j < info.components; ++j) {
+    if (!info.has_contexts() && (info.component_codes[j] & kOneSided) != 0) return false;
     if (info.ComponentClass(j) >= info.num_classes || info.ComponentPredictor(j) >= kNumPredictors) return false;
     used_classes |= 1u << info.ComponentClass(j);
     if (info.steps != nullptr && info.steps[j] > kMaxStepCode) return false;
@@ -148,6 +160,7 @@ void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* 
   info->has_synthesis = sizes.has_synthesis();
   info->has_checksum = (sizes.flags & kChecksum) != 0;
   info->num_classes = sizes.num_classes;
+  info->num_context_tables = sizes.num_context_tables;
   info->max_level = data[7];
   info->channels = sizes.channels;
   info->components = sizes.components;
@@ -167,7 +180,7 @@ bool ReadExtension(Cursor* cursor, SideInfo* info) {
   const uint8_t* const extension = cursor->Take(kExtensionBytes);
   if (extension == nullptr) return false;
   info->segment_rows = Load<uint16_t>(extension);
-  for (size_t i = sizeof(uint16_t); i < kExtensionBytes; ++i) {
+  for (size_t i = kContextTablesAt + 1 - kHeaderBytes; i < kExtensionBytes; ++i) {
     if (extension[i] != 0) return false;
   }
   return true;
@@ -198,7 +211,11 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   info->component_codes = cursor->Take(components);
   info->centres = (flags & kCentrePerComponent) != 0 ? cursor->Take(components) : nullptr;
   info->steps = (flags & kStepPerComponent) != 0 ? cursor->Take(components) : nullptr;
-  for (uint32_t j = 0; j < info->num_classes; ++j) {
+  if (info->has_contexts()) {
+    info->context_map = cursor->Take(size_t{info->num_classes} * (kContextStride / 2));
+    if (info->context_map == nullptr || !IsContextMapValid(*info)) return false;
+  }
+  for (uint32_t j = 0; j < info->num_tables(); ++j) {
     if (!ReadClassRecord(cursor, &info->classes[j]) || !IsClassValid(info->classes[j])) return false;
   }
   if (!cursor->SkipPadding()) return false;
@@ -210,6 +227,14 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   }
   if ((flags & kCompactSynthesis) != 0) return ReadCompactMatrix(cursor, elements, info);
   return !info->has_synthesis || ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
+}
+
+bool ReadContextTables(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
+  sizes->num_context_tables = 0;
+  if (sizes->version < 2) return true;
+  if (bytes < kHeaderBytes + kExtensionBytes) return false;
+  sizes->num_context_tables = LoadOnce<uint8_t>(data + kContextTablesAt);
+  return true;
 }
 
 }  // namespace
@@ -226,7 +251,9 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->components = LoadOnce<uint32_t>(data + 20);
   sizes->channels = LoadOnce<uint32_t>(data + 16);
   if (!kHasMatrices && (sizes->flags & (kAnalysisMatrix | kSynthesisMatrix)) != 0) return Status::kSideInfoUnsupported;
-  const bool valid = sizes->num_classes >= 1 && sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
+  if (!ReadContextTables(data, bytes, sizes)) return Status::kSideInfoTruncated;
+  const bool valid = sizes->num_context_tables <= kMaxClasses && sizes->num_classes >= 1 &&
+                     sizes->num_classes <= kMaxClasses && sizes->components >= 1 &&
                      sizes->components <= sizes->channels && sizes->channels <= kMaxChannels;
   if (!valid || (sizes->has_compact_synthesis() && !sizes->has_synthesis())) return Status::kSideInfoCorrupt;
   if (!kHasMatrices) return Status::kOk;

@@ -14,6 +14,9 @@ namespace fmtc {
 
 constexpr int kFormatVersion = 2;  // the newest one
 constexpr uint32_t kMaxClasses = 8;
+constexpr uint32_t kNoRowAbove = 14;  // the context of values that have no row above; others are smaller
+constexpr uint32_t kNumContexts = kNoRowAbove + 1;
+constexpr uint32_t kContextStride = 16;  // of contexts in tables by class and context
 constexpr uint32_t kMaxChannels = 65536;
 constexpr uint32_t kMaxLevel = 5;
 constexpr uint32_t kNumPredictors = 5;
@@ -30,6 +33,10 @@ enum SideInfoFlag : uint8_t {
   kChecksum = 16,
   kCompactSynthesis = 32,
 };
+
+// What a component code says, besides the predictor in bits 4-7.
+constexpr uint8_t kClassMask = 7;
+constexpr uint8_t kOneSided = 8;
 
 // One class record, decoded except for what tables.h builds.
 struct ClassRecord {
@@ -60,20 +67,28 @@ struct SideInfo {
   int8_t centre;          // of all components if `centres` is null
   uint16_t step;          // of all components if `steps` is null
   uint8_t analysis_shift, synthesis_shift;
-  const uint8_t* component_codes;  // [components] class in bits 0-3, predictor in bits 4-7
-  const uint8_t* centres;          // [components] i8, or null
-  const uint8_t* steps;            // [components] step codes, or null
-  ClassRecord classes[kMaxClasses];
-  const uint8_t* analysis;        // [components][channels] i16, or null
-  const uint8_t* analysis_bias;   // [components] i32, or null
-  const uint8_t* synthesis;       // [channels][components] i16, or null; see compact_synthesis
-  const uint8_t* synthesis_bias;  // [channels] i32, or null
+  uint32_t num_context_tables;       // 0: each class has a table of its own
+  const uint8_t* component_codes;    // [components] see kClassMask, kOneSided; predictor in bits 4-7
+  const uint8_t* context_map;        // [num_classes][kContextStride / 2] table of each context, low nibble first
+  const uint8_t* centres;            // [components] i8, or null
+  const uint8_t* steps;              // [components] step codes, or null
+  ClassRecord classes[kMaxClasses];  // [num_tables()]
+  const uint8_t* analysis;           // [components][channels] i16, or null
+  const uint8_t* analysis_bias;      // [components] i32, or null
+  const uint8_t* synthesis;          // [channels][components] i16, or null; see compact_synthesis
+  const uint8_t* synthesis_bias;     // [channels] i32, or null
   // A synthesis matrix in bytes: [channels][components] i8, or null. InitCodec points `synthesis` to its expansion.
   const uint8_t* compact_synthesis;
   const uint8_t* multipliers;  // [channels] u16, with compact_synthesis
   uint8_t expansion_shift;
 
-  uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & 15; }
+  uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & kClassMask; }
+  bool has_contexts() const { return num_context_tables > 0; }
+  uint32_t num_tables() const { return has_contexts() ? num_context_tables : num_classes; }
+  // Of a class in a context.
+  uint32_t TableOf(uint32_t j, uint32_t context) const {
+    return context_map[j * (kContextStride / 2) + context / 2] >> (context % 2 * 4) & 15;
+  }
   uint32_t ComponentPredictor(uint32_t j) const { return component_codes[j] >> 4; }
   int32_t ComponentCentre(uint32_t j) const { return centres == nullptr ? centre : static_cast<int8_t>(centres[j]); }
   // Element (i, j) of the expansion of `compact_synthesis`.
@@ -87,13 +102,16 @@ struct SideInfo {
   uint32_t EncoderChannels() const { return kHasMatrices && has_analysis ? channels : components; }
 };
 
-// What the fixed 32-byte header says about sizes, as far as it can be trusted without the checksum.
+// What the header, and its extension, say about sizes, as far as it can be trusted without the checksum.
 struct SideInfoSizes {
   uint32_t channels;
   uint32_t components;
   uint32_t num_classes;
   uint8_t version;
+  uint8_t num_context_tables;
   uint8_t flags;
+
+  uint32_t num_tables() const { return num_context_tables > 0 ? num_context_tables : num_classes; }
 
   bool has_analysis() const { return kHasMatrices && (flags & kAnalysisMatrix) != 0; }
   bool has_synthesis() const { return kHasMatrices && (flags & kSynthesisMatrix) != 0; }

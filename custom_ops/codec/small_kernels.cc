@@ -169,6 +169,9 @@ constexpr Kernels MakeSmallKernels() {
   kernels.pixels_to_planes = PixelsToPlanesSmall;
   kernels.residuals_of_row = ResidualsOfRowSmall;
   kernels.indices_of_row = IndicesOfRowSmall;
+  kernels.tables_of_row = TablesOfRowPlain;
+  kernels.sort_row = SortRowPlain;
+  kernels.unsort_row = UnsortRowPlain;
   kernels.extend_crc32c = ExtendCrc32c;
   return kernels;
 }

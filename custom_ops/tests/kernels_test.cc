@@ -35,7 +35,8 @@ void TestDispatch() {
 bool HasAll(const Kernels& k) {
   return k.analyze_row != nullptr && k.synthesize_row != nullptr && k.decode_run != nullptr && k.split_run != nullptr &&
          k.encode_run != nullptr && k.planes_to_pixels != nullptr && k.pixels_to_planes != nullptr &&
-         k.residuals_of_row != nullptr && k.indices_of_row != nullptr && k.extend_crc32c != nullptr;
+         k.residuals_of_row != nullptr && k.indices_of_row != nullptr && k.tables_of_row != nullptr &&
+         k.sort_row != nullptr && k.unsort_row != nullptr && k.extend_crc32c != nullptr;
 }
 
 void TestCrc(const Kernels& kernels) {
@@ -99,6 +100,37 @@ void TestPrediction(const Kernels& kernels, uint8_t offset) {
       EXPECT(std::equal(residuals.begin(), residuals.begin() + static_cast<long>(row_bytes), expected.begin()));
       kernels.indices_of_row(shape, codes.data(), neighbours, residuals.data(), indices.data());
       EXPECT(std::equal(indices.begin(), indices.begin() + static_cast<long>(row_bytes), row.begin()));
+    }
+  }
+}
+
+// Row by row, with values of all sizes below the row, at all lengths.
+void TestContexts(const Kernels& kernels) {
+  test::Random random(7);
+  for (uint32_t components = 1; components <= 100; ++components) {
+    const size_t values = size_t{1 + components % 5} * components;
+    Bytes codes = RandomBytes(&random, values + kValueSlack, 256);
+    for (size_t i = components; i < values; ++i) codes[i] = codes[i - components];
+    const Bytes map = RandomBytes(&random, kMaxClasses * kContextStride, kMaxClasses);
+    const ContextRow row{values, components, codes.data(), map.data(), kMaxClasses, kMaxClasses};
+    const Bytes above = RandomBytes(&random, values + kValueSlack, 1u << components % 9);
+    const Bytes residuals = RandomBytes(&random, values + kValueSlack, 256);
+    const auto end = [values](Bytes* bytes) { return bytes->begin() + static_cast<long>(values); };
+    for (const bool is_first : {false, true}) {
+      const uint8_t* const neighbours = is_first ? nullptr : above.data();
+      Bytes magnitudes(values + 2 * components + kValueSlack);
+      Bytes expected(values + kValueSlack), tables(expected), expected_sorted(expected), sorted(expected),
+          back(expected);
+      uint32_t expected_counts[kMaxClasses], counts[kMaxClasses];
+      PlainKernels().tables_of_row(row, neighbours, magnitudes.data(), expected.data(), expected_counts);
+      kernels.tables_of_row(row, neighbours, magnitudes.data(), tables.data(), counts);
+      EXPECT(std::equal(expected.begin(), end(&expected), tables.begin()));
+      EXPECT(std::equal(counts, counts + kMaxClasses, expected_counts));
+      PlainKernels().sort_row(row, expected.data(), residuals.data(), expected_sorted.data());
+      kernels.sort_row(row, tables.data(), residuals.data(), sorted.data());
+      EXPECT(std::equal(sorted.begin(), end(&sorted), expected_sorted.begin()));
+      kernels.unsort_row(row, tables.data(), counts, sorted.data(), back.data());
+      EXPECT(std::equal(back.begin(), end(&back), residuals.begin()));
     }
   }
 }
@@ -174,7 +206,10 @@ void TestRooms() {
   test::Random random(6);
   for (int i = 0; i < 24; ++i) {
     const uint32_t channels = static_cast<uint32_t>(test::Draw(&random, 1, 4));
-    test::SideInfoSpec spec = RandomSpec(&random, channels, test::Transform::kStep, 0);
+    test::SideInfoSpec spec;
+    do {
+      spec = RandomSpec(&random, channels, test::Transform::kStep, 0);
+    } while (!spec.contexts.tables.empty());
     spec.checksum = false;
     const test::OwnedCodec owned(BuildSideInfo(spec));
     EXPECT(owned.status() == Status::kOk);
@@ -219,6 +254,7 @@ int main() {
     fmtc::TestCrc(*kernels);
     fmtc::TestPlanes(*kernels);
     fmtc::TestPrediction(*kernels, 0);
+    fmtc::TestContexts(*kernels);
     if (kernels->predicts_values) fmtc::TestPrediction(*kernels, 77);
   }
   fmtc::TestRuns();

@@ -85,6 +85,15 @@ void MakeCompact(Random* random, SideInfoSpec* spec) {
   }
 }
 
+void AddContexts(Random* random, int32_t num_classes, int32_t num_tables, SideInfoSpec* spec) {
+  for (size_t j = 0; j < spec->classes_of.size(); ++j) {
+    spec->contexts.one_sided.push_back(static_cast<uint8_t>(Draw(random, 0, 1)));
+  }
+  for (int32_t i = 0; i < num_classes * static_cast<int32_t>(kNoRowAbove + 1); ++i) {
+    spec->contexts.tables.push_back(static_cast<uint8_t>(Draw(random, 0, num_tables - 1)));
+  }
+}
+
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
   if (kSmall && (transform == Transform::kKlt || transform == Transform::kFolded)) transform = Transform::kStep;
   const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
@@ -101,7 +110,10 @@ SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, 
     spec.classes_of.push_back(static_cast<uint8_t>(j < num_classes ? j : Draw(random, 0, num_classes - 1)));
     spec.predictors.push_back(static_cast<uint8_t>(predicts ? Draw(random, 0, kNumPredictors - 1) : 0));
   }
-  for (int32_t j = 0; j < num_classes; ++j) spec.classes.push_back(RandomClass(random));
+  const bool has_contexts = Draw(random, 0, 2) == 0;
+  const int32_t num_tables = has_contexts ? Draw(random, 1, kMaxClasses) : num_classes;
+  for (int32_t t = 0; t < num_tables; ++t) spec.classes.push_back(RandomClass(random));
+  if (has_contexts) AddContexts(random, num_classes, num_tables, &spec);
   if (transform != Transform::kKlt) AddCentres(random, &spec);
   if (transform == Transform::kStep || transform == Transform::kFolded) AddSteps(random, &spec);
   if (transform == Transform::kKlt) spec.analysis = RandomMatrix(random, components, channels);

@@ -145,10 +145,11 @@ void TestRows() {
   }
 }
 
-// A reader needs a few segments, however high the map is.
+// A reader needs a few segments, however high the map is; with contexts one, and some rows.
 void TestWorkspaces() {
   Random random(2);
   const test::OwnedCodec owned(BuildSideInfo(RandomSpec(&random, 16, test::Transform::kLossless, 0)));
+  const bool has_contexts = owned.codec().side_info.has_contexts();
   MapPlan low, high;
   EXPECT(PlanMap(owned.codec(), 1, 160, 64, &low) == Status::kOk);
   EXPECT(PlanMap(owned.codec(), 1, 1600, 64, &high) == Status::kOk);
@@ -158,7 +159,7 @@ void TestWorkspaces() {
   EXPECT(RowReader::WorkspaceSize(owned.codec(), high) <=
          (kMaxSegmentsTogether + 1) * MaxSegmentValues(high) + 2 * size_t{high.row_values} + slack);
   EXPECT(RowWriter::WorkspaceSize(owned.codec(), high) <=
-         2 * MaxSegmentValues(high) + 2 * size_t{high.row_values} + slack);
+         2 * MaxSegmentValues(high) + (has_contexts ? 8 : 2) * size_t{high.row_values} + slack);
 }
 
 }  // namespace

@@ -51,11 +51,24 @@ void AppendCompact(const SideInfoSpec& spec, Bytes* bytes) {
   Pad(bytes);
 }
 
-bool IsVersion2(const SideInfoSpec& spec) { return spec.segment_rows > 0; }
+constexpr size_t kContexts = kNoRowAbove + 1;
+
+bool HasContexts(const SideInfoSpec& spec) { return !spec.contexts.tables.empty(); }
+bool IsVersion2(const SideInfoSpec& spec) { return spec.segment_rows > 0 || HasContexts(spec); }
 
 void AppendExtension(const SideInfoSpec& spec, Bytes* bytes) {
   Append(std::vector<uint16_t>{spec.segment_rows}, bytes);
+  bytes->push_back(static_cast<uint8_t>(HasContexts(spec) ? spec.classes.size() : 0));
   Pad(bytes);
+}
+
+void AppendContextMap(const ContextSpec& spec, Bytes* bytes) {
+  for (size_t begin = 0; begin < spec.tables.size(); begin += kContexts) {
+    for (size_t i = 0; i < kContextStride; i += 2) {
+      const uint8_t high = i + 1 < kContexts ? spec.tables[begin + i + 1] : 0;
+      bytes->push_back(static_cast<uint8_t>(spec.tables[begin + i] | high << 4));
+    }
+  }
 }
 
 void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
@@ -70,7 +83,7 @@ void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
                         spec.checksum,
                         is_compact};
   for (int bit = 0; bit < 6; ++bit) out[5] |= static_cast<uint8_t>(flags[bit] << bit);
-  out[6] = static_cast<uint8_t>(spec.classes.size());
+  out[6] = static_cast<uint8_t>(HasContexts(spec) ? spec.contexts.tables.size() / kContexts : spec.classes.size());
   out[7] = spec.max_level;
   Store(out + 8, static_cast<uint32_t>(bytes->size()));
   Store(out + 16, spec.channels);
@@ -166,10 +179,12 @@ Bytes BuildSideInfo(const SideInfoSpec& spec) {
   Bytes bytes(32);
   if (IsVersion2(spec)) AppendExtension(spec, &bytes);
   for (size_t j = 0; j < spec.classes_of.size(); ++j) {
-    bytes.push_back(static_cast<uint8_t>(spec.classes_of[j] | spec.predictors[j] << 4));
+    const int one_sided = HasContexts(spec) && spec.contexts.one_sided[j] != 0 ? kOneSided : 0;
+    bytes.push_back(static_cast<uint8_t>(spec.classes_of[j] | one_sided | spec.predictors[j] << 4));
   }
   Append(spec.centres, &bytes);
   for (uint16_t step : spec.steps) bytes.push_back(CodeOfStep(step));
+  AppendContextMap(spec.contexts, &bytes);
   for (const ClassSpec& class_spec : spec.classes) AppendClass(class_spec, &bytes);
   Pad(&bytes);
   AppendMatrix(spec.analysis, &bytes);

@@ -29,6 +29,12 @@ struct CompactSpec {
   uint8_t expansion_shift = 0;
 };
 
+// Tables by class and context; there are none if this is empty.
+struct ContextSpec {
+  std::vector<uint8_t> one_sided;  // [components] 0 or 1
+  std::vector<uint8_t> tables;     // [classes][kNoRowAbove + 1]
+};
+
 struct SideInfoSpec {
   uint32_t channels = 1;
   uint8_t max_level = 0;
@@ -41,7 +47,8 @@ struct SideInfoSpec {
   std::vector<uint8_t> predictors;  // [components]
   std::vector<int8_t> centres;      // empty or [components]
   std::vector<uint16_t> steps;      // empty or [components]
-  std::vector<ClassSpec> classes;
+  ContextSpec contexts;
+  std::vector<ClassSpec> classes;  // or, with contexts, the tables
   MatrixSpec analysis, synthesis;  // absent if the matrix is empty
   CompactSpec compact;             // absent if there are no weights
 };

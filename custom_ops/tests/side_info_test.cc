@@ -113,7 +113,19 @@ void TestExtensionIsChecked() {
   EXPECT(ParseSideInfo(bytes.data(), bytes.size(), &sizes, &info) == Status::kOk);
   EXPECT(info.version == 2 && info.segment_rows == 259);
   ExpectRefused(spec, 4, 1);
-  for (size_t at = 34; at < 48; ++at) ExpectRefused(spec, at, 1);
+  for (size_t at = 35; at < 48; ++at) ExpectRefused(spec, at, 1);
+  ExpectRefused(spec, 48, 8);  // a one-sided component without contexts
+
+  spec.contexts.one_sided = {1, 0, 0, 1, 0};
+  for (uint8_t i = 0; i < 2 * (kNoRowAbove + 1); ++i) spec.contexts.tables.push_back(i % 3);
+  spec.classes.push_back(spec.classes[0]);
+  EXPECT(StatusOf(BuildSideInfo(spec)) == Status::kOk);
+  ExpectRefused(spec, 34, 0);
+  ExpectRefused(spec, 34, 2);
+  ExpectRefused(spec, 34, 9);
+  constexpr size_t kMap = 48 + 5;
+  ExpectRefused(spec, kMap, 3);                // a fourth table
+  ExpectRefused(spec, kMap + 15, 1 | 1 << 4);  // of a context that there is not
 }
 
 void TestComponentsAndClassesAreChecked() {

@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
-from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
+from fmtc_tflite.coding.side_info import NUM_CONTEXTS, PREDICTORS, SideInformation
 from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor
@@ -109,6 +109,30 @@ def residual_histograms(
             codecs[i].add_residual_histograms(x, histograms[i])
 
         count = visit_maps(file, tensors, samples, visit, "residual histograms", num_threads)
+    return histograms, count
+
+
+def context_histograms(
+    file: ModelFile,
+    tensors: Sequence[Tensor],
+    infos: Sequence[SideInformation],
+    samples: Iterable[Sample],
+    num_threads: int | None = None,
+) -> tuple[list[np.ndarray], int]:
+    """Histograms of residuals by class and context; all `infos` have contexts.
+
+    Returns:
+      int64 [classes, contexts, 256] for each tensor, and the number of samples.
+    """
+    histograms = [np.zeros((info.num_classes, NUM_CONTEXTS, 256), np.int64) for info in infos]
+    with _codecs(tensors, infos) as codecs:
+
+        def visit(i: int, x: np.ndarray) -> None:
+            own = np.zeros(histograms[i].shape, np.uint32)
+            codecs[i].add_context_histograms(x, own)
+            histograms[i] += own
+
+        count = visit_maps(file, tensors, samples, visit, "context histograms", num_threads)
     return histograms, count
 
 

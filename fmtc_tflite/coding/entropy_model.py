@@ -39,6 +39,21 @@ class EntropyModel:
     bits: float
 
 
+@dataclass(frozen=True)
+class ContextModel:
+    """How the residuals of one feature map are coded by class and context.
+
+    Attributes:
+      classes: the tables in use, as token classes.
+      tables: uint8 [classes of components, contexts], indices of tables.
+      bits: expected bits of the histograms that the model was made from, headers excluded.
+    """
+
+    classes: tuple[TokenClass, ...]
+    tables: np.ndarray
+    bits: float
+
+
 def fit(histograms: np.ndarray, num_inferences: float, predictors: bool = True) -> EntropyModel:
     """Makes the tables of one feature map.
 
@@ -65,6 +80,30 @@ def fit(histograms: np.ndarray, num_inferences: float, predictors: bool = True) 
         component_class[~live] = len(classes)
         classes.append(_dead_class(dead_value))
     return EntropyModel(tuple(classes), component_class, predictor, bits)
+
+
+def fit_contexts(histograms: np.ndarray, num_inferences: float) -> ContextModel:
+    """Makes tables for the classes and contexts of one feature map.
+
+    Args:
+      histograms: counts [classes, contexts, 256] of residual bytes, from `num_inferences` runs; some not 0.
+      num_inferences: runs behind the histograms; weighs side information (read once a run) against coded bits.
+    """
+    num_classes, num_contexts, _ = histograms.shape
+    cells = histograms.reshape(-1, 1, 256)
+    seen = cells.any((1, 2))
+    model = fit(cells[seen], num_inferences)
+    tables = np.zeros(len(cells), np.uint8)
+    tables[seen] = model.component_class
+    nearest = _nearest_seen(seen.reshape(num_classes, num_contexts))
+    return ContextModel(model.classes, np.take_along_axis(tables.reshape(nearest.shape), nearest, 1), model.bits)
+
+
+def _nearest_seen(seen: np.ndarray) -> np.ndarray:
+    """For each context of each class the nearest one that was seen, itself as a rule; both [classes, contexts]."""
+    places = np.arange(seen.shape[1])
+    distances = np.abs(places[:, None] - places) + np.where(seen, 0, 2 * len(places))[:, None, :]
+    return distances.argmin(2)
 
 
 def _split_dead(histograms: np.ndarray) -> tuple[np.ndarray, int]:

@@ -6,18 +6,21 @@ Nothing here is used for converting or running models; tests compare the two imp
 from __future__ import annotations
 
 import struct
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry
 from fmtc_tflite.coding.quantizer import quantize
-from fmtc_tflite.coding.side_info import FORMAT_VERSION, SideInformation
+from fmtc_tflite.coding.side_info import FORMAT_VERSION, NUM_CONTEXTS, SideInformation
 from fmtc_tflite.coding.tables import decode_table, encode_steps
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 LANES = 64
+# Contexts 0 to 12 end at these sums of magnitudes, 13 has the rest.
+_LAST_SUMS = np.array([0, 1, 2, 4, 7, 11, 15, 23, 35, 51, 79, 127, 191])
+_NO_ROW_ABOVE = NUM_CONTEXTS - 1
 
 
 # --- Section 4: analysis and synthesis -------------------------------------------------------------------------------
@@ -87,20 +90,48 @@ def unpredict_group(predictor: np.ndarray, residual: np.ndarray) -> np.ndarray:
     return k.astype(np.int8)
 
 
+# --- Section 7.1: contexts -------------------------------------------------------------------------------------------
+
+
+def contexts_of_row(info: SideInformation, above: np.ndarray | None, width: int) -> np.ndarray:
+    """Contexts [W, r] of a row, from the residuals uint8 [W, r] of the row above; None in the first row of a group."""
+    if above is None:
+        return np.full((width, info.components), _NO_ROW_ABOVE)
+    assert info.contexts is not None
+    signed = above.view(np.int8).astype(np.int64)
+    magnitude = np.where(info.contexts.one_sided, above, np.abs(signed))
+    left, right = np.vstack([magnitude[:1], magnitude[:-1]]), np.vstack([magnitude[1:], magnitude[-1:]])
+    return np.searchsorted(_LAST_SUMS, left + 2 * magnitude + right)
+
+
+def tables_of_row(info: SideInformation, above: np.ndarray | None, width: int) -> np.ndarray:
+    """Tables [W, r] of a row's residuals."""
+    assert info.contexts is not None
+    return info.contexts.tables[info.component_class, contexts_of_row(info, above, width)]
+
+
+def tables_of_group(info: SideInformation, residual: np.ndarray) -> np.ndarray:
+    """Tables of the residuals of a group, both [rows, W, r]."""
+    above = [None, *residual[:-1]]
+    return np.stack([tables_of_row(info, row, residual.shape[1]) for row in above])
+
+
 # --- Section 7: segments ---------------------------------------------------------------------------------------------
 
 
-def _runs(info: SideInformation, residual: np.ndarray) -> list[np.ndarray]:
-    """Residuals uint8 [rows, W, r] in segment order, one array per class."""
-    planar = residual.reshape(-1, info.components).T
-    return [planar[info.component_class == j].ravel() for j in range(len(info.classes))]
+def _runs(info: SideInformation, residual: np.ndarray, tables: np.ndarray | None) -> list[np.ndarray]:
+    """Residuals uint8 [rows, W, r] in segment order, one array for each table, and with contexts for each row."""
+    if tables is None:
+        planar = residual.reshape(-1, info.components).T
+        return [planar[info.component_class == j].ravel() for j in range(len(info.classes))]
+    return [row[own == t] for row, own in zip(residual, tables, strict=True) for t in range(len(info.classes))]
 
 
 def _steps(length: int) -> list[slice]:
     """The steps of a run: the partial one first."""
     first = length % LANES or LANES
     bounds = [0, *range(first, length + 1, LANES)]
-    return [slice(a, b) for a, b in pairwise(bounds)]
+    return [slice(a, b) for a, b in pairwise(bounds)] if length else []
 
 
 class _Bits:
@@ -118,22 +149,25 @@ class _Bits:
         return int(digits or "0", 2), len(digits)
 
 
-def encode_segment(info: SideInformation, residual: np.ndarray) -> bytes:
-    """Residuals uint8 [rows, W, r] of one segment to its stored bytes."""
-    runs = _runs(info, residual)
-    constant = sum(1 << j for j, run in enumerate(runs) if (run == info.classes[j].constant).all())
-    coded = [j for j in range(len(runs)) if not constant >> j & 1]
+def encode_segment(info: SideInformation, residual: np.ndarray, tables: np.ndarray | None = None) -> bytes:
+    """Residuals uint8 [rows, W, r] of one segment, and with contexts their tables, to its stored bytes."""
+    runs = _runs(info, residual, tables)
+    count = len(info.classes)
+    constant = sum(
+        1 << t for t, c in enumerate(info.classes) if all((run == c.constant).all() for run in runs[t::count])
+    )
+    coded = [i for i, run in enumerate(runs) if len(run) and not constant >> i % count & 1]
     if not coded:
         return bytes([constant]) if residual.size > 1 else residual.tobytes()
     raw_bits = _Bits()
     steps: list[tuple[int, np.ndarray]] = []
-    for j in coded:
-        cls = info.classes[j]
-        tokens = cls.token_of_value[runs[j]]
-        for token, value in zip(tokens.tolist(), runs[j].tolist(), strict=True):
+    for i in coded:
+        cls = info.classes[i % count]
+        tokens = cls.token_of_value[runs[i]]
+        for token, value in zip(tokens.tolist(), runs[i].tolist(), strict=True):
             raw_bits.add((value - int(cls.first_values[token])) % 256, cls.log2_widths[token])
-        steps += [(j, tokens[s]) for s in _steps(len(tokens))]
-    states, token_bits = _encode_tokens(info, steps)
+        steps += [(i % count, tokens[s]) for s in _steps(len(tokens))]
+    states, token_bits = _encode_tokens(info, steps, coded[-1] >= len(runs) - count)
     total, length = token_bits.to_int()
     start = -length % 8
     token_stream = (total << start).to_bytes((length + start) // 8, "little")
@@ -144,14 +178,21 @@ def encode_segment(info: SideInformation, residual: np.ndarray) -> bytes:
     return stored if len(stored) < residual.size else np.concatenate(runs).tobytes()
 
 
-def _encode_tokens(info: SideInformation, steps: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, _Bits]:
-    """tANS over all steps, backwards; returns the decoder's first states and its token bits."""
+def _encode_tokens(
+    info: SideInformation, steps: list[tuple[int, np.ndarray]], in_last_row: bool
+) -> tuple[np.ndarray, _Bits]:
+    """tANS over all steps, backwards; returns the decoder's first states and its token bits.
+
+    Args:
+      steps: of the tables and tokens.
+      in_last_row: whether the last step is one of the segment's last row, or there are no contexts.
+    """
     tables = {j: encode_steps(info.classes[j].counts) for j, _ in steps}
     states = np.zeros(LANES, np.uint8)
     backwards: list[tuple[int, int]] = []
     for n, (j, tokens) in enumerate(reversed(steps)):
         bits, following, first = tables[j]
-        if n == 0 and len(tokens) == LANES:
+        if n == 0 and len(tokens) == LANES and in_last_row:
             states = first[tokens]
             continue
         for lane in reversed(range(len(tokens))):
@@ -178,54 +219,99 @@ class _BitReader:
         return value
 
 
-def decode_segment(info: SideInformation, stored: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """Stored bytes of a segment of `shape` (rows, W) to residuals, uint8 [rows, W, r]."""
-    pixels = shape[0] * shape[1]
-    sizes = [pixels * int((info.component_class == j).sum()) for j in range(len(info.classes))]
-    if len(stored) == sum(sizes):
-        runs = np.split(np.frombuffer(stored, np.uint8), np.cumsum(sizes)[:-1])
-    else:
-        runs = _decode_coded(info, stored, sizes)
-    planar = np.empty((info.components, pixels), np.uint8)
-    for j, run in enumerate(runs):
-        planar[info.component_class == j] = run.reshape(-1, pixels)
-    return planar.T.reshape(*shape, info.components)
+class _SegmentReader:
+    """What a stored segment of `size` residuals has, run by run."""
 
+    def __init__(self, info: SideInformation, stored: bytes, size: int) -> None:
+        self._info, self._raw = info, stored if len(stored) == size else None
+        self._constant, self._streams = 0, list[_BitReader]()
+        if self._raw is None:
+            self._open(stored, size)
 
-def _decode_coded(info: SideInformation, stored: bytes, sizes: list[int]) -> list[np.ndarray]:
-    constant = stored[0] if stored else 255
-    if constant >> len(sizes) or not 0 < len(stored) < sum(sizes):
-        raise BitstreamError("segment has an impossible length or class mask")
-    runs = [np.full(n, c.constant, np.uint8) for n, c in zip(sizes, info.classes, strict=True)]
-    coded = [j for j in range(len(sizes)) if not constant >> j & 1]
-    if not coded:
-        if len(stored) != 1:
-            raise BitstreamError("segment of constant classes has more than one byte")
+    def _open(self, stored: bytes, size: int) -> None:
+        every = (1 << len(self._info.classes)) - 1
+        if not 0 < len(stored) < size or stored[0] > every:
+            raise BitstreamError("segment has an impossible length or class mask")
+        self._constant = stored[0]
+        if self._constant == every:
+            if len(stored) != 1:
+                raise BitstreamError("segment of constant classes has more than one byte")
+            return
+        if len(stored) < SEGMENT_HEADER_BYTES:
+            raise BitstreamError("segment ends inside its header")
+        start_and_length = struct.unpack_from("<I", stored, 1)[0]
+        raw_start = SEGMENT_HEADER_BYTES + (start_and_length >> 3)
+        if raw_start > len(stored):
+            raise BitstreamError("segment ends inside its token stream")
+        packed = int.from_bytes(stored[5:SEGMENT_HEADER_BYTES], "little")
+        self._states = [packed >> 6 * lane & 63 for lane in range(LANES)]
+        token_bytes = stored[SEGMENT_HEADER_BYTES:raw_start]
+        self._streams = [_BitReader(token_bytes, start_and_length & 7), _BitReader(stored[raw_start:], 0)]
+
+    def take(self, lengths: list[int], is_last: bool) -> list[np.ndarray]:
+        """Runs of these lengths, one for each table; the segment's last ones or, with contexts, rows before."""
+        if self._raw is not None:
+            runs = np.split(np.frombuffer(self._raw[: sum(lengths)], np.uint8), np.cumsum(lengths)[:-1])
+            self._raw = self._raw[sum(lengths) :]
+            return runs
+        runs = [np.full(n, c.constant, np.uint8) for n, c in zip(lengths, self._info.classes, strict=True)]
+        coded = [t for t, n in enumerate(lengths) if n and not self._constant >> t & 1]
+        for t in coded:
+            self._decode_run(t, runs[t], is_last and t == coded[-1])
         return runs
-    if len(stored) < SEGMENT_HEADER_BYTES:
-        raise BitstreamError("segment ends inside its header")
-    start_and_length = struct.unpack_from("<I", stored, 1)[0]
-    raw_start = SEGMENT_HEADER_BYTES + (start_and_length >> 3)
-    if raw_start > len(stored):
-        raise BitstreamError("segment ends inside its token stream")
-    packed = int.from_bytes(stored[5:SEGMENT_HEADER_BYTES], "little")
-    states = [packed >> 6 * lane & 63 for lane in range(LANES)]
-    token_bits = _BitReader(stored[SEGMENT_HEADER_BYTES:raw_start], start_and_length & 7)
-    raw_bits = _BitReader(stored[raw_start:], 0)
-    for j in coded:
-        cls, table = info.classes[j], decode_table(info.classes[j].counts)
-        for step in _steps(sizes[j]):
-            last = j == coded[-1] and step.stop == sizes[j] and step.stop - step.start == LANES
+
+    def _decode_run(self, t: int, run: np.ndarray, is_last: bool) -> None:
+        cls, table = self._info.classes[t], decode_table(self._info.classes[t].counts)
+        token_bits, raw_bits = self._streams
+        for step in _steps(len(run)):
+            is_free = is_last and step.stop == len(run) and step.stop - step.start == LANES
             for lane in range(step.stop - step.start):
-                state = states[lane]
+                state = self._states[lane]
                 token = int(table.token[state])
-                if not last:
-                    states[lane] = int(table.base[state]) + token_bits.take(int(table.bits[state]))
+                if not is_free:
+                    self._states[lane] = int(table.base[state]) + token_bits.take(int(table.bits[state]))
                 extra = raw_bits.take(cls.log2_widths[token])
-                runs[j][step.start + lane] = (int(cls.first_values[token]) + extra) % 256
-    if token_bits.position != token_bits.end or -(-raw_bits.position // 8) * 8 != raw_bits.end:
-        raise BitstreamError("segment has bytes that no value used")
-    return runs
+                run[step.start + lane] = (int(cls.first_values[token]) + extra) % 256
+
+    def finish(self) -> None:
+        """Raises BitstreamError if something is left."""
+        if self._streams:
+            token_bits, raw_bits = self._streams
+            if token_bits.position != token_bits.end or -(-raw_bits.position // 8) * 8 != raw_bits.end:
+                raise BitstreamError("segment has bytes that no value used")
+
+
+def decode_segment(
+    info: SideInformation, stored: bytes, shape: tuple[int, int], above: np.ndarray | None = None
+) -> np.ndarray:
+    """Stored bytes of a segment to residuals.
+
+    Args:
+      info: of the map.
+      stored: the segment.
+      shape: its rows, and W.
+      above: residuals [W, r] of the row above, for contexts; None if the segment begins a group.
+
+    Returns:
+      uint8 [rows, W, r].
+    """
+    rows, width = shape
+    reader = _SegmentReader(info, stored, rows * width * info.components)
+    residual = np.empty((rows, width, info.components), np.uint8)
+    if info.contexts is None:
+        planes = [info.component_class == j for j in range(len(info.classes))]
+        runs = reader.take([rows * width * int(own.sum()) for own in planes], True)
+        for own, run in zip(planes, runs, strict=True):
+            residual[..., own] = np.moveaxis(run.reshape(-1, rows, width), 0, 2)
+    else:
+        for y in range(rows):
+            tables = tables_of_row(info, above, width)
+            runs = reader.take([int((tables == t).sum()) for t in range(len(info.classes))], y == rows - 1)
+            for t, run in enumerate(runs):
+                residual[y][tables == t] = run
+            above = residual[y]
+    reader.finish()
+    return residual
 
 
 # --- Section 8: the coded tensor -------------------------------------------------------------------------------------
@@ -262,8 +348,13 @@ def _encode_level(info: SideInformation, q: np.ndarray, level: int, g: Geometry)
     for item in q:
         k = analyse(info, item, level)
         groups = np.split(k, np.cumsum(g.group_rows)[:-1])
-        residual = np.concatenate([predict_group(info.predictor, group) for group in groups])
-        segments += [encode_segment(info, s) for s in np.split(residual, np.cumsum(g.segment_rows)[:-1])]
+        residuals = [predict_group(info.predictor, group) for group in groups]
+        cuts = np.cumsum(g.segment_rows)[:-1]
+        tables: list[np.ndarray | None] = [None] * len(g.segment_rows)
+        if info.contexts is not None:
+            tables = [*np.split(np.concatenate([tables_of_group(info, group) for group in residuals]), cuts)]
+        own = zip(np.split(np.concatenate(residuals), cuts), tables, strict=True)
+        segments += [encode_segment(info, residual, its_tables) for residual, its_tables in own]
     table = struct.pack(f"<{len(segments)}I", *map(len, segments))
     return _wrap(info, level, table + b"".join(segments))
 
@@ -322,8 +413,12 @@ def _split_segments(body: bytes, items: int, per_item: int) -> list[list[bytes]]
 
 
 def _decode_item(info: SideInformation, g: Geometry, width: int, segments: list[bytes]) -> np.ndarray:
-    residual = np.concatenate(
-        [decode_segment(info, s, (rows, width)) for s, rows in zip(segments, g.segment_rows, strict=True)]
-    )
-    groups = np.split(residual, np.cumsum(g.group_rows)[:-1])
-    return np.concatenate([unpredict_group(info.predictor, group) for group in groups])
+    stored = iter(zip(segments, g.segment_rows, strict=True))
+    groups = []
+    for count in g.group_segments:
+        residuals: list[np.ndarray] = []
+        for segment, rows in islice(stored, count):
+            above = residuals[-1][-1] if residuals else None
+            residuals.append(decode_segment(info, segment, (rows, width), above))
+        groups.append(unpredict_group(info.predictor, np.concatenate(residuals)))
+    return np.concatenate(groups)

@@ -14,6 +14,8 @@ from fmtc_tflite.errors import BitstreamError, CodingError
 
 FORMAT_VERSION = 2  # the newest one
 MAX_SEGMENT_ROWS = 65535
+MAX_CONTEXT_TABLES = 8
+NUM_CONTEXTS = 15
 MAX_CLASSES = 8
 MAX_TOKENS = 16
 PREDICTORS = ("none", "left", "up", "average", "gradient")
@@ -24,7 +26,10 @@ CODED_STEPS = np.array([(16 + code % 16) << code // 16 for code in range(128)])
 MAX_LEVELS = 5
 
 _HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
-_EXTENSION = struct.Struct("<H14s")  # of version 2
+_EXTENSION = struct.Struct("<HB13s")  # of version 2
+_MAP_BYTES = 8  # of a class, a nibble for each context
+_CLASS_MASK = 7
+_ONE_SIDED = 8  # in the code of a component
 _HAS_ANALYSIS, _HAS_SYNTHESIS, _HAS_CENTRES, _HAS_STEPS, _HAS_CHECKSUM, _IS_COMPACT = (1 << i for i in range(6))
 _MAX_EXPANSION_SHIFT = 40
 
@@ -79,6 +84,35 @@ class TokenClass:
 
 
 @dataclass(frozen=True)
+class Contexts:
+    """Which table codes a residual, by its component's class and its context (FORMAT.md section 7.1).
+
+    Attributes:
+      one_sided: bool [r]; residuals of such components are magnitudes as they are, 0..255.
+      tables: uint8 [classes, NUM_CONTEXTS], indices of tables.
+    """
+
+    one_sided: np.ndarray
+    tables: np.ndarray
+
+    def check(self, components: int, num_tables: int) -> None:
+        """Raises CodingError unless this fits a map of `components` with `num_tables` tables."""
+        if not 1 <= num_tables <= MAX_CONTEXT_TABLES:
+            raise CodingError(f"{num_tables} context tables, expected 1..{MAX_CONTEXT_TABLES}")
+        if self.one_sided.shape != (components,) or self.tables.shape[1:] != (NUM_CONTEXTS,):
+            raise CodingError(
+                f"contexts of {self.one_sided.shape} components and {self.tables.shape} tables do not fit"
+            )
+        if self.tables.max() >= num_tables:
+            raise CodingError(f"table {self.tables.max()} of {num_tables} is named")
+
+    def map_bytes(self) -> bytes:
+        """The tables of each class and context as they are stored."""
+        padded = np.pad(self.tables, ((0, 0), (0, 2 * _MAP_BYTES - NUM_CONTEXTS))).astype(np.uint8)
+        return (padded[:, ::2] | padded[:, 1::2] << 4).tobytes()
+
+
+@dataclass(frozen=True)
 class AffineTransform:
     """y = (matrix @ x + bias + half) >> shift, in integers (FORMAT.md section 4.2).
 
@@ -129,7 +163,7 @@ class SideInformation:
       channels: channels of the (decoded) feature map, C.
       component_class: uint8 [r], the class of each coded component.
       predictor: uint8 [r], index into PREDICTORS.
-      classes: 1..8 token classes, each with at least one component.
+      classes: 1..8 token classes, each with at least one component; with contexts the tables that their map names.
       centre: int8 scalar or int8 [r]; must be 0 with an analysis matrix.
       step: in 1/16 units, scalar or uint16 [r] of CODED_STEPS; must be 16 with an analysis matrix.
       lo, hi: range of decoded values in the int8 domain.
@@ -138,6 +172,7 @@ class SideInformation:
       constant_level: L of FORMAT.md section 4.3; 0 = no levels.
       checksum: coded tensors carry a CRC-32C.
       segment_rows: rows in a segment, at most; 0 for as many as version 1 has.
+      contexts: how tables follow from contexts; None if each class has its own.
     """
 
     channels: int
@@ -154,15 +189,21 @@ class SideInformation:
     constant_level: int = 0
     checksum: bool = True
     segment_rows: int = 0
+    contexts: Contexts | None = None
 
     @property
     def version(self) -> int:
         """Of the format: 1 where nothing that version 2 added is used."""
-        return 2 if self.segment_rows else 1
+        return 2 if self.segment_rows or self.contexts is not None else 1
 
     def geometry(self, height: int, width: int) -> Geometry:
         """How a batch item of `height` x `width` pixels is cut."""
         return geometry(height, width, self.components, self.segment_rows)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of components."""
+        return len(self.classes if self.contexts is None else self.contexts.tables)
 
     @property
     def components(self) -> int:
@@ -196,8 +237,10 @@ class SideInformation:
 
     def __post_init__(self) -> None:
         used = np.unique(self.component_class)
-        if len(used) != len(self.classes) or not 1 <= len(self.classes) <= MAX_CLASSES or used[-1] >= len(self.classes):
-            raise CodingError(f"classes {used.tolist()} in use, expected each of 0..{len(self.classes) - 1}")
+        if len(used) != self.num_classes or not 1 <= self.num_classes <= MAX_CLASSES or used[-1] >= self.num_classes:
+            raise CodingError(f"classes {used.tolist()} in use, expected each of 0..{self.num_classes - 1}")
+        if self.contexts is not None:
+            self.contexts.check(self.components, len(self.classes))
         if len(self.predictor) != self.components or max(self.predictor) >= len(PREDICTORS):
             raise CodingError("predictors must be one code 0..4 per component")
         if self.steps.min() < STEP_ONE or self.steps.max() > MAX_STEP:
@@ -238,10 +281,13 @@ class SideInformation:
     @cached_property
     def _serialized(self) -> bytes:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
-        body = b"" if self.version == 1 else _EXTENSION.pack(self.segment_rows, bytes(14))
-        body += (self.component_class | self.predictor << 4).astype(np.uint8).tobytes()
+        num_tables = 0 if self.contexts is None else len(self.classes)
+        one_sided = 0 if self.contexts is None else self.contexts.one_sided
+        body = b"" if self.version == 1 else _EXTENSION.pack(self.segment_rows, num_tables, bytes(13))
+        body += (self.component_class | one_sided * _ONE_SIDED | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""
         body += np.searchsorted(CODED_STEPS, self.step).astype(np.uint8).tobytes() if per_step else b""
+        body += b"" if self.contexts is None else self.contexts.map_bytes()
         body = _pad16(body + b"".join(c.to_bytes() for c in self.classes))
         for transform in (self.analysis, self.synthesis):
             if transform is not None:
@@ -263,7 +309,7 @@ class SideInformation:
             b"FMSI",
             self.version,
             flags,
-            len(self.classes),
+            self.num_classes,
             self.constant_level,
             _HEADER.size + len(body),
             0,
@@ -316,12 +362,20 @@ class _Reader:
     def align16(self) -> None:
         self.position += -self.position % 16
 
-    def take_extension(self) -> int:
-        segment_rows, unknown = _EXTENSION.unpack_from(self.data, self.position)
+    def take_extension(self) -> tuple[int, int]:
+        """Rows in a segment, and the number of context tables."""
+        segment_rows, num_tables, unknown = _EXTENSION.unpack_from(self.data, self.position)
         self.position += _EXTENSION.size
         if any(unknown):
             raise ValueError("a field that this version does not know is in use")
-        return int(segment_rows)
+        return int(segment_rows), int(num_tables)
+
+    def take_contexts(self, classes: int, one_sided: np.ndarray) -> Contexts:
+        nibbles = self.take("u1", classes * _MAP_BYTES).reshape(classes, _MAP_BYTES)
+        tables = np.stack([nibbles & 15, nibbles >> 4], 2).reshape(classes, -1)
+        if tables[:, NUM_CONTEXTS:].any():
+            raise ValueError("a context that there is not has a table")
+        return Contexts(one_sided, tables[:, :NUM_CONTEXTS])
 
     def take_class(self) -> TokenClass:
         offset, constant, tokens = self.take("u1", 3).tolist()
@@ -350,11 +404,15 @@ class _Reader:
 def _parse(data: bytes, version: int, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
     lo, hi, centre, analysis_shift, step, synthesis_shift, expansion_shift = _HEADER.unpack_from(data)[9:]
     reader = _Reader(data, _HEADER.size)
-    segment_rows = 0 if version == 1 else reader.take_extension()
+    segment_rows, num_tables = (0, 0) if version == 1 else reader.take_extension()
     info = reader.take("u1", r)
     centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
     steps = CODED_STEPS[reader.take("u1", r)].astype(np.uint16) if flags & _HAS_STEPS else step
-    token_classes = tuple(reader.take_class() for _ in range(classes))
+    one_sided = (info & _ONE_SIDED) > 0
+    if num_tables == 0 and one_sided.any():
+        raise ValueError("a component is one-sided, and there are no contexts")
+    contexts = reader.take_contexts(classes, one_sided) if num_tables else None
+    token_classes = tuple(reader.take_class() for _ in range(num_tables or classes))
     reader.align16()
     analysis = reader.take_affine(r, channels, analysis_shift) if flags & _HAS_ANALYSIS else None
     synthesis, compact = None, None
@@ -370,7 +428,7 @@ def _parse(data: bytes, version: int, flags: int, classes: int, level: int, chan
         raise ValueError(f"{len(data) - reader.position} bytes too many")
     return SideInformation(
         channels=channels,
-        component_class=info & 15,
+        component_class=info & _CLASS_MASK,
         predictor=info >> 4,
         classes=token_classes,
         centre=centres,
@@ -383,4 +441,5 @@ def _parse(data: bytes, version: int, flags: int, classes: int, level: int, chan
         constant_level=level,
         checksum=bool(flags & _HAS_CHECKSUM),
         segment_rows=segment_rows,
+        contexts=contexts,
     )

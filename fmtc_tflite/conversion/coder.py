@@ -12,6 +12,7 @@ from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.coding import entropy_model
 from fmtc_tflite.coding.geometry import HEADER_BYTES
 from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.contexts import Candidate, candidate, choose
 from fmtc_tflite.conversion.map_coding import RESERVED_LEVEL, MapCoding, follow_sources, quantize
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import TreatedMap, require_coded
@@ -57,7 +58,9 @@ class Coder:
           NothingToDoError: no map is left.
         """
         options = self.source.options
-        codings, bits = self.with_tables(self.quantized(maps, coarseness), self.source.samples.tables)
+        codings, bits = self.with_tables(
+            self.quantized(maps, coarseness), self.source.samples.tables, contexts="contexts" not in options.disable
+        )
         if options.objective != "arena":
             needed = {c.treated.fold_source for c in codings if c.folded}
             codings = [
@@ -68,10 +71,20 @@ class Coder:
         require_coded([c.treated for c in codings])
         return codings
 
-    def with_tables(self, codings: Sequence[MapCoding], samples: Dataset) -> tuple[list[MapCoding], dict[Site, float]]:
-        """The codings with entropy tables that fit, and the expected coded bits of each stored map, with headers."""
+    def with_tables(
+        self, codings: Sequence[MapCoding], samples: Dataset, contexts: bool = False
+    ) -> tuple[list[MapCoding], dict[Site, float]]:
+        """The codings with entropy tables that fit, and the expected coded bits of each stored map, with headers.
+
+        Args:
+          codings: with placeholder tables.
+          samples: from which the tables are made.
+          contexts: whether maps may have contexts from the row above, which takes another run of some samples.
+        """
         source, options = self.source, self.source.options
-        fitted: dict[Site, MapCoding] = {}
+        predictors = "prediction" not in options.disable
+        fitted: list[tuple[MapCoding, float]] = []
+        candidates: list[Candidate] = []
         bits: dict[Site, float] = {}
         group = [(c, c.info) for c in codings if c.stored and c.info is not None]
         if not group:
@@ -79,20 +92,21 @@ class Coder:
         tensors, infos = [c.site.tensor for c, _ in group], [info for _, info in group]
         histograms, count = passes.residual_histograms(source.file, tensors, infos, samples, options.num_threads)
         for (coding, info), histogram in zip(group, histograms, strict=True):
-            tables = entropy_model.fit(histogram, count, predictors="prediction" not in options.disable)
-            fitted[coding.site] = replace(
-                coding,
-                info=replace(
-                    info,
-                    classes=tables.classes,
-                    component_class=tables.component_class,
-                    predictor=tables.predictor,
-                ),
+            tables = entropy_model.fit(histogram, count, predictors)
+            own = replace(
+                info, classes=tables.classes, component_class=tables.component_class, predictor=tables.predictor
             )
+            fitted.append((replace(coding, info=own), tables.bits / count))
+            if contexts:
+                candidates.append(candidate(*fitted[-1], histogram, count, predictors))
+        if contexts:
+            fitted = choose(source, candidates)
+        for coding, residual_bits in fitted:
             grid = coding.site.grid
-            overhead = info.geometry(*grid[1:]).overhead_bytes
-            bits[coding.site] = tables.bits / count + 8 * overhead * grid[0]
-        return follow_sources([fitted.get(c.site, c) for c in codings]), bits
+            assert coding.info is not None
+            bits[coding.site] = residual_bits + 8 * coding.info.geometry(*grid[1:]).overhead_bytes * grid[0]
+        final = {c.site: c for c, _ in fitted}
+        return follow_sources([final.get(c.site, c) for c in codings]), bits
 
     def with_budgets(self, codings: Sequence[MapCoding]) -> list[MapCoding]:
         """The codings, coded tensors of lossy maps as small as the samples and the options allow."""

@@ -57,12 +57,19 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"coded           {coded_line}{total['feature_map_values']:,} values",
         *([f"  copies  {copies:3}   only say another feature map or an input again: stored nowhere"] if copies else []),
         *skipped,
+        *_contexts(document["sites"]),
         f"bits per value  {total['bits_per_value']:.3f} of 8 ({_side_information(total)}, once per inference)",
         *_multiply_accumulates(document["multiply_accumulates"]),
         *paper,
         *fidelity_lines(document, _fidelity_text),
         f"planned arena   {planned}{of_first_subgraph(document)}",
     ]
+
+
+def _contexts(sites: list[dict[str, Any]]) -> list[str]:
+    stored = [site for site in sites if site["coded_bytes"] is not None]
+    used = sum(bool(site["context_tables"]) for site in stored)
+    return [f"contexts        {used} of the {len(stored)} maps that are stored"] if used else []
 
 
 def _side_information(total: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ _ABI_VERSION = 1
 _LIBRARY_NAME = "libfmtc_tflite.so"
 _ENVIRONMENT_VARIABLE = "FMTC_LIBRARY"
 _NUM_PREDICTORS = 5
+_NUM_CONTEXTS = 15
 # Statuses of custom_ops/base/status.h that say that the bytes are bad, not the call.
 _BITSTREAM_STATUSES = range(3, 10)
 _CPU_LEVEL_STATUS = 11
@@ -102,6 +103,7 @@ def _declare_functions(library: ctypes.CDLL) -> None:
         "fmtc_encode": (status, [pointer, pointer, size, pointer, size, ctypes.POINTER(size)]),
         "fmtc_decode": (status, [pointer, pointer, size, pointer, size]),
         "fmtc_residual_histograms": (status, [pointer, pointer, size, pointer, size]),
+        "fmtc_context_histograms": (status, [pointer, pointer, size, pointer, size]),
         "fmtc_region_create": (status, [pointer, size, ctypes.POINTER(pointer)]),
         "fmtc_region_destroy": (None, [pointer]),
         "fmtc_region_scratch_bytes": (size, [pointer]),
@@ -153,6 +155,7 @@ class NativeCodec:
         # Offsets of FORMAT.md section 2; the native library has checked the fields.
         has_analysis = self._side_information[5] & 1
         channels, self._components = struct.unpack_from("<2I", self._side_information, 16)
+        self._classes = self._side_information[6]
         self._input_shape = (*self._shape, channels if has_analysis else self._components)
         self._output_shape = (*self._shape, channels)
 
@@ -231,17 +234,29 @@ class NativeCodec:
           feature_map: a map of the constructor's shape and dtype.
           histograms: uint32 [components, 5 predictors, 256 residual bytes], changed in place.
         """
+        self._add_histograms("residual", (self._components, _NUM_PREDICTORS, 256), feature_map, histograms)
+
+    def add_context_histograms(self, feature_map: FeatureMap, histograms: npt.NDArray[np.uint32]) -> None:
+        """Adds the residuals of a map by class and context, at level 0.
+
+        Args:
+          feature_map: a map of the constructor's shape and dtype.
+          histograms: uint32 [classes, 15 contexts, 256 residual bytes], changed in place.
+        """
+        self._add_histograms("context", (self._classes, _NUM_CONTEXTS, 256), feature_map, histograms)
+
+    def _add_histograms(
+        self, kind: str, expected: tuple[int, ...], feature_map: FeatureMap, histograms: npt.NDArray[np.uint32]
+    ) -> None:
         source = self._checked_map(feature_map)
-        expected = (self._components, _NUM_PREDICTORS, 256)
         if histograms.dtype != np.uint32 or histograms.shape != expected or not histograms.flags.c_contiguous:
             raise CodingError(
-                f"residual histograms: got {histograms.dtype} {list(histograms.shape)}, expected a contiguous "
+                f"{kind} histograms: got {histograms.dtype} {list(histograms.shape)}, expected a contiguous "
                 f"uint32 {list(expected)}"
             )
-        status = self._library.fmtc_residual_histograms(
-            self._open_handle(), source.ctypes.data, source.nbytes, histograms.ctypes.data, histograms.size
-        )
-        self._check(status, "residual histograms")
+        add = getattr(self._library, f"fmtc_{kind}_histograms")
+        status = add(self._open_handle(), source.ctypes.data, source.nbytes, histograms.ctypes.data, histograms.size)
+        self._check(status, f"{kind} histograms")
 
     def _open_handle(self) -> ctypes.c_void_p:
         if self._handle is None:

@@ -84,6 +84,8 @@ def test_every_part_of_the_format_occurs() -> None:
     flags = [v.side_information[5] for v in vectors()]
     assert {bit for bit in range(8) if any(f >> bit & 1 for f in flags)} == set(range(6))
     assert {info.checksum for info in infos} == {False, True}
+    assert {info.contexts is None for info in infos} == {False, True}
+    assert {info.segment_rows > 0 for info in infos} == {False, True}
     versions = {v.coded[4] for v in vectors()} | {v.side_information[4] for v in vectors()}
     assert versions == {1, 2}
     assert max(versions) == side_info.FORMAT_VERSION == load_library().fmtc_format_version()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmtc_tflite.coding import entropy_model, reference, transform
-from fmtc_tflite.coding.side_info import CODED_STEPS, SideInformation
+from fmtc_tflite.coding.side_info import CODED_STEPS, NUM_CONTEXTS, Contexts, SideInformation
 from fmtc_tflite.errors import BitstreamError
 from fmtc_tflite.runtime.library import NativeCodec
 
@@ -48,11 +48,17 @@ def _side_information(
         covariance = pixels.T @ pixels / len(pixels) + np.eye(channels)
         analysis, synthesis = transform.klt(pixels.mean(0), covariance, components, 2.0, level)
         fields = {"analysis": analysis, "synthesis": synthesis}
+    contexts, num_tables = None, num_classes
+    if rng.integers(2):
+        num_tables = int(rng.integers(1, 9))
+        tables = rng.integers(0, num_tables, (num_classes, NUM_CONTEXTS)).astype(np.uint8)
+        contexts = Contexts(rng.integers(0, 2, components).astype(bool), tables)
     return SideInformation(
         channels,
         rng.permutation(classes).astype(np.uint8),
         rng.integers(0, 5, components).astype(np.uint8),
-        tuple(entropy_model.fit_classes(rng.gamma(0.3, 1, (num_classes, 256)) ** 2)[0]),
+        tuple(entropy_model.fit_classes(rng.gamma(0.3, 1, (num_tables, 256)) ** 2)[0]),
+        contexts=contexts,
         constant_level=level,
         checksum=checksum,
         segment_rows=int(rng.choice([0, 0, 1, 4, 20])),
@@ -97,6 +103,24 @@ def test_damaged_bytes_are_refused_alike(case: tuple[SideInformation, np.ndarray
                 codec.decode(np.frombuffer(bytes(coded), np.uint8))
         else:
             assert np.array_equal(codec.decode(np.frombuffer(bytes(coded), np.uint8)), expected)
+
+
+@settings(max_examples=15)
+@given(coded_maps().filter(lambda case: case[0].contexts is not None))
+def test_context_histograms_equal_the_reference(case: tuple[SideInformation, np.ndarray]) -> None:
+    info, x = case
+    histograms = np.zeros((info.num_classes, NUM_CONTEXTS, 256), np.uint32)
+    with NativeCodec(info.to_bytes(), x.shape[:3], x.dtype) as codec:
+        codec.add_context_histograms(x, histograms)
+    expected = np.zeros_like(histograms)
+    cut = info.geometry(*x.shape[1:3])
+    for item in x if x.dtype == np.int8 else (x ^ 0x80).view(np.int8):
+        for group in np.split(reference.analyse(info, item, 0), np.cumsum(cut.group_rows)[:-1]):
+            residual = reference.predict_group(info.predictor, group)
+            for above, row in zip([None, *residual[:-1]], residual, strict=True):
+                contexts = reference.contexts_of_row(info, above, x.shape[2])
+                np.add.at(expected, (np.broadcast_to(info.component_class, row.shape), contexts, row), 1)
+    assert np.array_equal(histograms, expected)
 
 
 @settings(max_examples=25)

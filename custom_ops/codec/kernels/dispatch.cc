@@ -4,6 +4,7 @@
 #include "base/features.h"
 #include "codec/kernels/arm_kernels.h"
 #include "codec/kernels/x86_kernels.h"
+#include "codec/plain_kernels.h"
 #include "codec/small_kernels.h"
 
 namespace fmtc {
@@ -22,6 +23,9 @@ constexpr Kernels MakeAvx2Kernels() {
   kernels.pixels_to_planes = PixelsToPlanesAvx2;
   kernels.residuals_of_row = ResidualsOfRowAvx2;
   kernels.indices_of_row = IndicesOfRowAvx2;
+  kernels.tables_of_row = TablesOfRowAvx2;
+  kernels.sort_row = SortRowAvx2;
+  kernels.unsort_row = UnsortRowAvx2;
   kernels.extend_crc32c = ExtendCrc32cX86;
   kernels.predicts_values = true;
   return kernels;
@@ -38,6 +42,9 @@ constexpr Kernels MakeAvx512Kernels() {
   kernels.pixels_to_planes = PixelsToPlanesAvx512;
   kernels.residuals_of_row = ResidualsOfRowAvx512;
   kernels.indices_of_row = IndicesOfRowAvx512;
+  kernels.tables_of_row = TablesOfRowAvx2;
+  kernels.sort_row = SortRowAvx2;
+  kernels.unsort_row = UnsortRowAvx2;
   kernels.extend_crc32c = ExtendCrc32cAvx512;
   kernels.predicts_values = true;
   return kernels;
@@ -61,6 +68,9 @@ constexpr Kernels MakeNeonKernels(decltype(Kernels::extend_crc32c) extend_crc32c
   kernels.pixels_to_planes = PixelsToPlanesNeon;
   kernels.residuals_of_row = ResidualsOfRowNeon;
   kernels.indices_of_row = IndicesOfRowNeon;
+  kernels.tables_of_row = TablesOfRowPlain;
+  kernels.sort_row = SortRowPlain;
+  kernels.unsort_row = UnsortRowPlain;
   kernels.extend_crc32c = extend_crc32c;
   kernels.predicts_values = true;
   return kernels;

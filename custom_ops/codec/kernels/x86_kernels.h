@@ -18,6 +18,11 @@ void ResidualsOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* abo
                         uint8_t* residuals);
 void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices);
+void TablesOfRowAvx2(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
+                     uint32_t* counts);
+void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void UnsortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
+                   uint8_t* values);
 
 // AVX-512 with VBMI, VBMI2, BITALG, VNNI and VPCLMULQDQ.
 void AnalyzeRowAvx512(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices);
