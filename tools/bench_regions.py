@@ -1,11 +1,12 @@
-"""Times models as regions beside their originals: one process, one thread, all models taking turns.
+"""Times models as regions beside their originals: one process, all models taking turns.
 
 Usage:
   python tools/bench_regions.py MODEL.tflite ...              converts each model itself
   python tools/bench_regions.py MODEL.tflite=REGIONS.tflite ...
 
 In a turn each of a model's two interpreters runs once to warm up and then a few times that count. What counts is the
-processor time of this thread, so that others on the machine matter little. The first table has, in microseconds,
+processor time of this thread, so that others on the machine matter little; with --threads above 1, which that would not
+count, it is the time that passes (on an idle machine). The first table has, in microseconds,
 medians and the spread (the middle half of the times, as a share of the median), and the ratio of the medians: below 1
 the regions are faster. The second has start-up, medians of loads in turn: opening the file and allocating tensors, and
 the same with the first inference, which reads what loading left alone. --kernels names the runtime's kernels, whose
@@ -42,6 +43,7 @@ _RUNS_A_TURN = 5
 
 FLAGS = flags.FLAGS
 flags.DEFINE_float("seconds", 5.0, "Time for each model's inferences.", lower_bound=0.1)
+flags.DEFINE_integer("threads", 1, "Threads of each interpreter.", lower_bound=1)
 flags.DEFINE_integer("loads", 11, "How often each model is loaded.", lower_bound=1)
 flags.DEFINE_enum("kernels", "xnnpack", list(KERNEL_SETS), "The runtime's kernels, whose results the regions have.")
 flags.DEFINE_string("cpu_level", None, "Instructions of our ops, as the variable FMTC_CPU_LEVEL; the best by default.")
@@ -58,6 +60,7 @@ class Contender:
       is_converted: it has regions, which take our delegate.
       kernels: of KERNEL_SETS.
       sample: values of the inputs, by the names of their tensors.
+      threads: of the interpreter.
       load: to open the file and allocate tensors.
       first: the same, and the first inference.
       run: of an inference.
@@ -67,6 +70,7 @@ class Contender:
     is_converted: bool
     kernels: str
     sample: dict[str, np.ndarray]
+    threads: int = 1
     interpreter: Any = None
     load: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -80,7 +84,7 @@ class Contender:
         """
         try:
             self.interpreter = load_interpreter(
-                self.path, num_threads=1, kernels=self.kernels, attach_delegate=self.is_converted
+                self.path, num_threads=self.threads, kernels=self.kernels, attach_delegate=self.is_converted
             )
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as e:
@@ -98,11 +102,12 @@ class Contender:
         self.first.append(loaded - start + time.thread_time() - set_up)
 
     def time_runs(self) -> None:
+        clock = time.thread_time if self.threads == 1 else time.perf_counter
         self.interpreter.invoke()
         for _ in range(_RUNS_A_TURN):
-            start = time.thread_time()
+            start = clock()
             self.interpreter.invoke()
-            self.run.append(time.thread_time() - start)
+            self.run.append(clock() - start)
 
     def set_inputs(self) -> None:
         for detail in self.interpreter.get_input_details():
@@ -138,7 +143,7 @@ class Pair:
         return self.original, self.regions
 
 
-def open_pair(argument: str, kernels: str, folder: str) -> Pair:
+def open_pair(argument: str, kernels: str, threads: int, folder: str) -> Pair:
     """From MODEL or MODEL=REGIONS; what has to be converted goes to the folder.
 
     Raises:
@@ -154,7 +159,11 @@ def open_pair(argument: str, kernels: str, folder: str) -> Pair:
     if not converted:
         converted = str(Path(tempfile.mkdtemp(dir=folder)) / f"{name}.tflite")  # names may be the same
         convert(original, converted, options=ConvertOptions(execution="regions", kernels=kernels))
-    pair = Pair(name, Contender(original, False, kernels, sample), Contender(converted, True, kernels, sample))
+    pair = Pair(
+        name,
+        Contender(original, False, kernels, sample, threads),
+        Contender(converted, True, kernels, sample, threads),
+    )
     for contender in pair.both:
         contender.open()
     _check_same(pair)
@@ -242,13 +251,13 @@ def main(arguments: list[str]) -> None:
     if FLAGS.cpu_level is not None:
         os.environ["FMTC_CPU_LEVEL"] = FLAGS.cpu_level
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [open_pair(argument, FLAGS.kernels, folder) for argument in arguments]
+        pairs = [open_pair(argument, FLAGS.kernels, FLAGS.threads, folder) for argument in arguments]
         measure(pairs, FLAGS.loads, FLAGS.seconds)
     rows = [result(pair) for pair in pairs]
     level = runtime_info()["cpu_level"]
     common.show(f"our instructions: {level}\n\n{tables(rows, FLAGS.kernels)}")
     if json_file is not None:
-        document = {"cpu_level": level, "kernels": FLAGS.kernels, "models": rows}
+        document = {"cpu_level": level, "kernels": FLAGS.kernels, "threads": FLAGS.threads, "models": rows}
         write_all([(json_file, json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
 
 
