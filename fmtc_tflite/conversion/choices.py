@@ -57,7 +57,6 @@ class Choice:
       transform: step, or klt, where r is 1: the components share a step.
       components: int64 [steps], coded components of a klt.
       side_bits: float64 [steps], side information that the transform needs.
-      level: correction of `cost` that a run through the interpreter gave.
       per_channel: whether components may have steps of their own.
     """
 
@@ -66,12 +65,11 @@ class Choice:
     transform: Literal["step", "klt"] = "step"
     components: np.ndarray = field(default_factory=lambda: np.zeros(len(STEP_CODES), np.int64))
     side_bits: np.ndarray = field(default_factory=lambda: np.zeros(len(STEP_CODES)))
-    level: float = 1.0
     per_channel: bool = True
 
     def pick(self, weight: float) -> Pick:
         """The best steps for a Lagrangian weight (bits per unit of cost)."""
-        total = self.bits + weight * self.level * self.cost
+        total = self.bits + weight * self.cost
         uniform = total.sum(1) + self.side_bits
         rows = np.full(total.shape[1], uniform.argmin())
         best = float(uniform.min())
@@ -79,25 +77,13 @@ class Choice:
             own = total.min(0).sum() + _STEP_BITS * total.shape[1]
             if own < best:
                 rows, best = total.argmin(0), float(own)
-        cost = self.level * float(self.cost[rows, np.arange(len(rows))].sum())
+        cost = float(self.cost[rows, np.arange(len(rows))].sum())
         return Pick(self.transform, STEP_CODES[rows], int(self.components[rows[0]]), best - weight * cost, cost, best)
 
 
 def best_pick(choices: Sequence[Choice], weight: float) -> Pick:
     """The pick of least total among the transforms."""
     return min((choice.pick(weight) for choice in choices), key=lambda pick: pick.total)
-
-
-def weight_for_cost(choice: Choice, cost: float) -> float:
-    """About the smallest weight at which the choice costs no more than `cost`."""
-    low, high = 0.0, 40.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        if choice.pick(2.0**middle).cost > cost:
-            low = middle
-        else:
-            high = middle
-    return 2.0**high
 
 
 def step_choice(
@@ -181,11 +167,16 @@ def _entropies(index: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def unknown_sensitivity(histogram: np.ndarray, centres: int | np.ndarray) -> Sensitivity:
-    """Where no gradient is known: the map's own relative error stands for the output's, until a run corrects it."""
+    """Where no gradient is known: an error costs its share of the map's energy, in whichever channel it is."""
     distance = np.arange(-128, 128)[None] - np.reshape(np.asarray(centres, np.int64), (-1, 1))
     energy = max(float((histogram * distance**2).sum() / max(histogram.sum(), 1)), 1e-6)
     noise = np.full(len(histogram), 2 / energy / len(histogram))
     return Sensitivity(noise, np.zeros(len(histogram)))
+
+
+def share_of_error(known: Sensitivity, unknown: Sensitivity) -> float:
+    """What the same independent error in all channels costs by one sensitivity of a map, over what by another."""
+    return float(known.noise.sum() / unknown.noise.sum())
 
 
 def equal_sensitivity(channels: int) -> Sensitivity:

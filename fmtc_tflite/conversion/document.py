@@ -176,6 +176,7 @@ def _fidelity(comparison: Comparison) -> dict[str, Any]:
         "source_tensor": comparison.source_tensor,
         f"{comparison.measure}_mean": fidelity.mean,
         "std_error": None if math.isnan(fidelity.std_error) else fidelity.std_error,
+        "largest_sample_share": comparison.largest_share,
         "top1_agreement": comparison.top1_agreement,
         "bit_exact": comparison.bit_exact,
         "num_samples": fidelity.num_samples,

@@ -15,7 +15,7 @@ from fmtc_tflite.calibration import kept_statistics
 from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.coder import Coder
-from fmtc_tflite.conversion.levels import with_choices, with_levels
+from fmtc_tflite.conversion.costs import with_choices
 from fmtc_tflite.conversion.result import Part
 from fmtc_tflite.conversion.search import Found, Outcome, constraint_of, meet_constraint, search
 from fmtc_tflite.conversion.source import Source
@@ -38,7 +38,6 @@ def convert_default(source: Source) -> Part:
         statistics = _statistics(source)
         maps, warnings = _without_unfounded_klts(source.maps, statistics)
         maps, stops = with_choices(source, maps, statistics)
-        maps = with_levels(source, maps, statistics)
     coder = Coder(source, statistics)
     if source.options.objective == "arena":
         maps = arena_objective.restrict(coder, maps)

@@ -105,4 +105,6 @@ def _fidelity_text(fidelity: dict[str, Any]) -> str:
     text = f"{names[fidelity['measure']]} {fidelity[fidelity['measure'] + '_mean']:.4g}{error}{unit}"
     if fidelity["top1_agreement"] is not None:
         text += f", same top-1 on {100 * fidelity['top1_agreement']:.1f} %"
-    return f"{text}, {fidelity['num_samples']} held-back samples"
+    share = fidelity["largest_sample_share"]
+    largest = "" if share is None else f", the largest with {100 * share:.0f} % of it"
+    return f"{text}, {fidelity['num_samples']} held-back samples{largest}"

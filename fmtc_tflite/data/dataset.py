@@ -16,6 +16,7 @@ from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.types import StreamStart
 
 _LEAST_STEPS = 256
+_ENOUGH_TO_BUILD, _ENOUGH_TO_JUDGE = 100, 400  # samples
 
 Items = dict[str, "Image.Image | np.ndarray"]
 
@@ -200,7 +201,8 @@ class Dataset:
         """Splits by a seeded shuffle into samples to build from and samples held back to measure on.
 
         max(`minimum`, `holdback_fraction`) is held back, but never more than half: 33 samples must not leave one to
-        build tables from. Of streams whole ones are held back, of a single one its end.
+        build tables from. What is more than enough to build from is held back as well, up to 400 samples, since a rare
+        one can have most of a network's divergence. Of streams whole ones are held back, of a single one its end.
 
         Raises:
           CalibrationError: fewer than two samples.
@@ -214,6 +216,7 @@ class Dataset:
         held_back = min(max(minimum, -int(-holdback_fraction * count // 1)), count // 2)
         if self.is_streamed:
             return self._split_streams(held_back, seed)
+        held_back = max(held_back, min(count - _ENOUGH_TO_BUILD, _ENOUGH_TO_JUDGE))
         order = np.random.default_rng(seed).permutation(count)
         return self.subset(order[held_back:]), self.subset(order[:held_back])
 

@@ -19,6 +19,7 @@ from fmtc_tflite.fidelity.metrics import (
     State,
     Top1Agreement,
     dequantize,
+    largest_share,
 )
 from fmtc_tflite.graph.model_io import Model
 
@@ -69,6 +70,12 @@ class OutputMeter(Group):
     @property
     def top1_agreement(self) -> float | None:
         return None if self._agreement is None else self._agreement.result().mean
+
+    @property
+    def largest_share(self) -> float | None:
+        """The share of a single sample in the divergence (of relative MSE: in its error); None where there is none."""
+        metric = self._metric
+        return largest_share(metric.error_energy if isinstance(metric, RelativeMse) else metric.values)
 
     @property
     def sample_values(self) -> Sequence[float] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -149,6 +149,12 @@ class SampleMean(PerSample):
 
     def result(self) -> MeanResult:
         return mean_with_error(self.values)
+
+
+def largest_share(values: Sequence[float]) -> float | None:
+    """The largest value's share of the sum of values that are not negative; None where all are 0."""
+    total = math.fsum(values)
+    return max(values) / total if total else None
 
 
 class KlDivergence(SampleMean):

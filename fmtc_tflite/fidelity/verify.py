@@ -32,6 +32,7 @@ class Comparison:
       measure: kl (nats), disagreement or relative_mse.
       source_tensor: the tensor that was compared.
       fidelity: mean of the measure with its standard error.
+      largest_share: share of a single sample in the divergence at most; None where nothing diverges.
       top1_agreement: share of samples with the same best class; None where there are no classes.
       bit_exact: all outputs were equal on all samples.
       outputs_vary: what is compared was not the same for all samples in the original.
@@ -45,6 +46,7 @@ class Comparison:
     measure: str
     source_tensor: str
     fidelity: MeanResult
+    largest_share: float | None
     top1_agreement: float | None
     bit_exact: bool
     outputs_vary: bool
@@ -109,15 +111,10 @@ class FidelityTrial:
         self._originals = list(self._outputs(runners, self._sources))
         _close(runners)
 
-    def measure(self, converted: Model, *, one_runner: bool = False) -> MeanResult:
-        """Fidelity of a converted model on the trial's samples.
-
-        Args:
-          one_runner: samples run one after the other, as where several models are measured at once.
-        """
+    def measure(self, converted: Model) -> MeanResult:
+        """Fidelity of a converted model on the trial's samples."""
         sources = fidelity_sources(converted, self._output_kind)
-        threads = 1 if one_runner else self._num_threads
-        runners = open_runners(ModelFile.of(converted), threads, like=self._runner)
+        runners = open_runners(ModelFile.of(converted), self._num_threads, like=self._runner)
         meter = FidelityMeter(self._sources, sources)
         for original, own in zip(self._originals, self._outputs(runners, sources), strict=True):
             meter.add(original, own)
@@ -184,6 +181,7 @@ def compare(
         measure=worst.source.measure,
         source_tensor=worst.source.tensor.name,
         fidelity=worst.result,
+        largest_share=worst.largest_share,
         top1_agreement=worst.top1_agreement,
         bit_exact=exact,
         outputs_vary=vary or meter.worst.result.num_samples < 2,

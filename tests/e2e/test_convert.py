@@ -364,7 +364,7 @@ def test_an_interrupted_run_leaves_nothing(model: Path, samples: Path) -> None:
     command = [SCRIPT, model, *CODE, "--calibration_data", samples, "--verbosity=0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert any("cost level" in line for line in process.stderr)  # reads up to there: it is at work
+    assert any("coarseness" in line for line in process.stderr)  # reads up to there: it is at work
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130, stderr

@@ -204,7 +204,7 @@ def test_ops_through_which_no_gradient_is_known_are_told() -> None:
     result = api.convert("m.tflite", options=options, dry_run=True)
     (line,) = (line for line in result.warnings if "gradient" in line)
     assert line.startswith(
-        "no gradient is known through ABS (such as at 'size'): runs alone tell what loss costs in 3 of"
+        "no gradient is known through ABS (such as at 'size'): what loss costs in 3 of the feature maps"
     )
     assert result.report["fidelity"]["relative_mse_mean"] <= 0.02
 

@@ -15,8 +15,9 @@ from fmtc_tflite.conversion.choices import (
     _normal_entropy,
     best_pick,
     klt_choice,
+    share_of_error,
     step_choice,
-    weight_for_cost,
+    unknown_sensitivity,
 )
 
 
@@ -52,12 +53,13 @@ def test_a_mean_error_counts_apart() -> None:
     assert (shifted.cost[8:, 0] > 2 * quiet.cost[8:, 0]).all()
 
 
-@pytest.mark.parametrize("cost", [0.01, 1.0, 30.0])
-def test_weight_for_a_cost(cost: float) -> None:
-    found = choice([3.0, 0.5, 1.0])
-    spent = found.pick(weight_for_cost(found, cost)).cost
-    assert spent <= cost
-    assert spent > cost / 4 or found.pick(weight_for_cost(found, cost) / 1.01).cost > cost
+def test_where_no_gradient_is_known_an_error_costs_its_share_of_the_energy() -> None:
+    histogram = np.zeros((2, 256), np.int64)
+    histogram[:, [128 - 3, 128 + 3]] = 5  # energy 9 around 0
+    own = unknown_sensitivity(histogram, 0)
+    assert (own.noise * 1.5).sum() / 2 == pytest.approx(1.5 / 9)
+    known = Sensitivity(np.array([0.1, 0.5]), np.zeros(2))
+    assert share_of_error(known, own) == pytest.approx(0.6 / own.noise.sum())
 
 
 def test_one_step_for_all_where_own_steps_do_not_pay() -> None:

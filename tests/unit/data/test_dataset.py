@@ -138,7 +138,9 @@ def test_random_subset_is_seeded_and_in_order(tmp_path: Path) -> None:
         opened(tmp_path / "x.npz", num_samples=0)
 
 
-@pytest.mark.parametrize(("count", "held_back"), [(2, 1), (40, 20), (64, 32), (100, 32), (200, 60), (1001, 301)])
+@pytest.mark.parametrize(
+    ("count", "held_back"), [(2, 1), (40, 20), (64, 32), (100, 32), (140, 42), (200, 100), (1001, 400), (1500, 450)]
+)
 def test_split_holds_back(tmp_path: Path, count: int, held_back: int) -> None:
     np.savez(tmp_path / "x.npz", x=pixels(count), y=np.arange(count))
     build, held = opened(tmp_path / "x.npz").split(seed=3)
