@@ -15,7 +15,7 @@ _PROBES = 4
 _PROBE_LOG2 = 0.25
 _TREND_BISECTIONS = 6
 _TREND_OFFSETS_LOG2 = (-0.9, -0.45, 0.35, 0.7)  # from where the bisection ends
-_TREND_RANGE = 4.0  # measurements within this factor of the bound make the trend
+TREND_RANGE = 4.0  # measurements within this factor of the bound make the trend
 _LEAST_TREND_POINTS = 4
 
 
@@ -44,7 +44,8 @@ def coarsest_by_trend(measure: Callable[[float], tuple[float, float]], bound: fl
     error below the bound: the median of those measured, as one strange sample can make the mean's own a multiple.
 
     Args:
-      measure: gives the quantity, which grows with coarseness, and its standard error (nan if unknown).
+      measure: gives the quantity, which grows with coarseness, and its standard error (nan if unknown). Above
+        TREND_RANGE * bound a lower bound above that will do.
       bound: above 0.
     """
     points: dict[float, tuple[float, float]] = {}
@@ -58,7 +59,7 @@ def coarsest_by_trend(measure: Callable[[float], tuple[float, float]], bound: fl
         return None
     for offset in _TREND_OFFSETS_LOG2:
         holds(2.0 ** (fine + offset))
-    near = {x: p for x, p in points.items() if bound / _TREND_RANGE <= p[0] <= bound * _TREND_RANGE}
+    near = {x: p for x, p in points.items() if bound / TREND_RANGE <= p[0] <= bound * TREND_RANGE}
     relative = float(np.median([0.0 if math.isnan(e) else e / v for v, e in near.values()] or [0.0]))
     target = math.log2(bound / (1 + relative))
     if len(near) < _LEAST_TREND_POINTS:

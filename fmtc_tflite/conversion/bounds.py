@@ -57,7 +57,7 @@ class FidelityBound(Constraint):
         return allocation.coarsest_by_trend(lambda coarseness: self._measure(trial, coarseness), self._bound)
 
     def _measure(self, trial: FidelityTrial, coarseness: float) -> tuple[float, float]:
-        measured = trial.measure(self._convert(coarseness))
+        measured = trial.measure(self._convert(coarseness), allocation.TREND_RANGE * self._bound)
         logging.info("coarseness %.4f: fidelity %.5f +- %.5f", coarseness, measured.mean, measured.std_error)
         return measured.mean, measured.std_error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -95,6 +96,13 @@ class FidelityMeter:
         """Adds one sample: the source tensors of all outputs."""
         for meter, first, second in zip(self.outputs, original, converted, strict=True):
             meter.add(first, second)
+
+    def least_mean(self, count: int) -> float:
+        """What the worst output's mean over `count` samples is at least, with what was added so far; 0 if unknown."""
+        return (
+            max(0.0 if meter.sample_values is None else math.fsum(meter.sample_values) for meter in self.outputs)
+            / count
+        )
 
     @property
     def worst(self) -> OutputMeter:

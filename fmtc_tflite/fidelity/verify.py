@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile
-from fmtc_tflite.graph.model_io import Model
+from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.variables import keeps_state
+from fmtc_tflite.inference.memory_need import outgrows_builtin_kernels
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.inference.parallel import in_parallel, is_large, num_at_once, open_runners
 from fmtc_tflite.progress import progress
@@ -74,14 +76,15 @@ class AccuracyTrial:
 
     def __init__(self, file: ModelFile, samples: Collection[Sample], labels: Labels, num_threads: int | None) -> None:
         self._samples, self._labels, self._num_threads = samples, labels, num_threads
-        runners = open_runners(file, num_threads)
+        runners = open_runners(file, num_threads, readable=file.model.subgraphs[0].outputs)
         self._runner = runners[0]
         self._original = self._ranks(file.model, runners)
         _close(runners)
 
     def measure(self, converted: Model) -> MeanResult:
         """The drop in top-1 on the trial's samples, with its paired standard error."""
-        runners = open_runners(ModelFile.of(converted), self._num_threads, like=self._runner)
+        outputs = converted.subgraphs[0].outputs
+        runners = open_runners(ModelFile.of(converted), self._num_threads, self._runner, outputs)
         ranks = self._ranks(converted, runners)
         return paired_difference(self._original, ranks).difference
 
@@ -106,24 +109,35 @@ class FidelityTrial:
     def __init__(self, file: ModelFile, samples: Collection[Sample], output_kind: str, num_threads: int | None) -> None:
         self._samples, self._output_kind, self._num_threads = samples, output_kind, num_threads
         self._sources = fidelity_sources(file.model, output_kind)
-        runners = open_runners(file, num_threads)
+        runners = open_runners(file, num_threads, readable=_tensors(self._sources))
         self._runner = runners[0]
         self._originals = list(self._outputs(runners, self._sources))
         _close(runners)
 
-    def measure(self, converted: Model) -> MeanResult:
-        """Fidelity of a converted model on the trial's samples."""
+    def measure(self, converted: Model, limit: float = math.inf) -> MeanResult:
+        """Fidelity of a converted model on the trial's samples.
+
+        Args:
+          limit: it may end as soon as the mean is certain to exceed this; it then is a lower bound, without an error.
+        """
         sources = fidelity_sources(converted, self._output_kind)
-        runners = open_runners(ModelFile.of(converted), self._num_threads, like=self._runner)
+        runners = open_runners(ModelFile.of(converted), self._num_threads, self._runner, _tensors(sources))
         meter = FidelityMeter(self._sources, sources)
         for original, own in zip(self._originals, self._outputs(runners, sources), strict=True):
             meter.add(original, own)
+            least = meter.least_mean(len(self._originals))
+            if least > limit:
+                return MeanResult(least, math.nan, len(self._originals))
         return meter.worst.result
 
     def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
         return in_parallel(
             runners, progress(self._samples, "trial"), lambda runner, sample: _run_and_read(runner, sample, sources)
         )
+
+
+def _tensors(sources: Iterable[FidelitySource]) -> list[Tensor]:
+    return [source.tensor for source in sources]
 
 
 def _close(runners: Iterable[ModelRunner]) -> None:
@@ -217,6 +231,8 @@ class _Side:
         self.sources = fidelity_sources(file.model, output_kind)
         self.coded = coded_tensors(file.model.subgraphs[0])
         self._file, self._num_threads, self._like = file, num_threads, like
+        read = [*_tensors(self.sources), *file.model.subgraphs[0].outputs, *self.coded.values()]
+        self._readable = read if outgrows_builtin_kernels(file.model) else None
         self._stays_open = not is_large(file.model) or keeps_state(file.model)
         self._runner = self._open()
         if not self._stays_open:
@@ -224,7 +240,7 @@ class _Side:
 
     def _open(self) -> ModelRunner:
         like = None if self._like is None else self._like._runner
-        return ModelRunner(self._file, num_threads=self._num_threads, like=like)
+        return ModelRunner(self._file, num_threads=self._num_threads, like=like, readable=self._readable)
 
     def run(self, sample: Sample) -> _Reading:
         """Runs the model on one sample."""

@@ -11,6 +11,7 @@ from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.graph.model import Model, Subgraph, Tensor
 
 _ANNOUNCED_BYTES = 1 << 29
+_MOST_BUILTIN_BYTES = 200 << 20
 _RUNNERS = 2  # original and converted model run side by side
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -82,3 +83,32 @@ def activation_bytes(subgraph: Subgraph, keeps_all_tensors: bool) -> int:
         return sum(map(_bytes, subgraph.tensors))
     touched = ({t: _bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
     return max((sum(sizes.values()) for sizes in touched), default=0)
+
+
+def outgrows_builtin_kernels(model: Model) -> bool:
+    """Whether an interpreter with built-in kernels and all tensors kept would take more memory than it is worth."""
+    return _builtin_bytes(model) > _MOST_BUILTIN_BYTES
+
+
+def runner_bytes(model: Model) -> int:
+    """Bytes of activations in an interpreter with all tensors readable, by the kernels that such a runner takes."""
+    return _kept_bytes(model) if outgrows_builtin_kernels(model) else _builtin_bytes(model)
+
+
+def _kept_bytes(model: Model) -> int:
+    return max((activation_bytes(g, keeps_all_tensors=True) for g in model.subgraphs), default=0)
+
+
+def _builtin_bytes(model: Model) -> int:
+    return max((activation_bytes(g, keeps_all_tensors=True) + _patch_bytes(g) for g in model.subgraphs), default=0)
+
+
+def _patch_bytes(subgraph: Subgraph) -> int:
+    """What built-in kernels of convolutions unroll their inputs into (im2col): a window for each output position."""
+    total = 0
+    for op in subgraph.ops:
+        weights, output = [*op.inputs, None, None][1], [*op.outputs, None][0]
+        if op.opcode == "CONV_2D" and weights is not None and output is not None and len(weights.shape) == 4:
+            is_pointwise = weights.shape[1:3] == (1, 1)
+            total += 0 if is_pointwise else prod(output.shape[:3]) * prod(weights.shape[1:])
+    return total

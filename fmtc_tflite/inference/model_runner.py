@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Subgraph, Tensor, load_model
 from fmtc_tflite.graph.variables import keeps_state
-from fmtc_tflite.inference.memory_need import check_memory
+from fmtc_tflite.inference.memory_need import check_memory, outgrows_builtin_kernels
 from fmtc_tflite.runtime.checked import CheckedInterpreter, RefusedModelError
 from fmtc_tflite.types import StreamStart
 
@@ -26,7 +26,8 @@ class ModelRunner:
 
     With the built-in kernels, unless told otherwise (no XNNPACK), so that original and converted model compute the same
     thing and differences come from the codec alone. Where they refuse a model that the runtime's default kernels run,
-    these take their place, and a warning says so.
+    or would take hundreds of megabytes for it (they unroll the inputs of convolutions, and all tensors have to be
+    kept), these take their place, and a line says so.
 
     Models that keep state run on samples in order, and from the start on a StreamStart.
     """
@@ -41,6 +42,7 @@ class ModelRunner:
         default_kernels: bool = False,
         kernels: str | None = None,
         like: ModelRunner | None = None,
+        readable: Collection[Tensor] | None = None,
     ) -> None:
         """Opens the model.
 
@@ -52,6 +54,8 @@ class ModelRunner:
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
           kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
           like: run with the kernels that this runner has ended up with, to compare the two.
+          readable: all that will be read. The runtime's default kernels then run the model, several times as fast, and
+            the other tensors share their memory; the built-in kernels only where these refuse it.
 
         Raises:
           UnsupportedModelError: the runtime refuses the model or works out other shapes than the file has, or its
@@ -61,24 +65,32 @@ class ModelRunner:
         subgraph = file.model.subgraphs[subgraph_index]
         self._has_old_state, self._keeps_state = False, keeps_state(file.model)
         self._default_kernels = default_kernels
-        check_memory(file.model, subgraph_index, keeps_all_tensors=not default_kernels)
+        self._readable = readable
+        check_memory(file.model, subgraph_index, keeps_all_tensors=not default_kernels and readable is None)
         self._file, self._subgraph_index = file, subgraph_index
         self._index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
         self._inputs = {tensor.name: self._index[tensor] for tensor in subgraph.inputs}
         self._settings: dict[str, Any] = {"runtime": runtime, "num_threads": num_threads, "kernels": kernels}
         # Who reads inner tensors, by default with the built-in kernels, may be served by others.
         self._may_fall_back = not default_kernels and kernels is None and not subgraph_index
-        if like is not None and like.fell_back and self._may_fall_back:
-            self._open_exposed()
-            return
+        self._exposed = self._may_fall_back and (self._prefers_exposed() if like is None else like.fell_back)
         try:
-            self._open()
+            self._open_exposed() if self._exposed else self._open()
         except RefusedModelError as refusal:
             self._fall_back(refusal)
 
+    def _prefers_exposed(self) -> bool:
+        if self._readable is None and outgrows_builtin_kernels(self._file.model):
+            _announce(
+                "with built-in kernels the model's tensors would take hundreds of megabytes; the runtime's default "
+                "kernels are used instead, for everything that is measured and verified"
+            )
+            return True
+        return self._readable is not None
+
     @property
     def fell_back(self) -> bool:
-        """Whether the runtime's default kernels run a model that the built-in ones refuse."""
+        """Whether the runtime's default kernels run a model that the built-in ones would run otherwise."""
         return self._exposed
 
     def close(self) -> None:
@@ -106,27 +118,29 @@ class ModelRunner:
             self._run_signature = self._interpreter.signature(self._signature.key)
 
     def _fall_back(self, refusal: RefusedModelError) -> None:
-        """Opens the model with the default kernels; raises the refusal if they do not run it either."""
+        """Opens the model with the other kernels; raises the refusal if they do not run it either."""
         if not self._may_fall_back:
             raise refusal
+        self._may_fall_back = False
+        had_default = self._exposed
         try:
-            self._open_exposed()
+            self._open() if had_default else self._open_exposed()
         except UnsupportedModelError:
             raise refusal from None
-        _, _, op = refusal.said.partition("(")  # its number is another in the converted model
-        if op not in _announced:
-            _announced.add(op)
-            _logger.warning(
-                "with built-in kernels %s; the runtime's default kernels run it and are used instead, for everything "
-                "that is measured and verified",
-                refusal.said,
+        if not had_default:
+            _, _, op = refusal.said.partition("(")  # its number is another in the converted model
+            _announce(
+                f"with built-in kernels {refusal.said}; the runtime's default kernels run it and are used instead, for "
+                "everything that is measured and verified",
+                op,
             )
 
     def _open_exposed(self) -> None:
-        """With the default kernels, which keep inner tensors to themselves: so all are made graph outputs."""
-        self._exposed, self._may_fall_back, self._signature = True, False, None
+        """With the default kernels, which keep inner tensors to themselves: so what is read is made a graph output."""
+        self._exposed, self._signature = True, None
+        readable = None if self._readable is None else {self._index[tensor] for tensor in self._readable}
         self._interpreter = CheckedInterpreter(
-            _exposed(self._file.content),
+            _exposed(self._file.content, readable),
             self._file.model.subgraphs[0].op_labels,
             attach_delegate=is_converted(self._file.model),
             **self._settings,
@@ -178,15 +192,26 @@ class ModelRunner:
         return value
 
 
-def _exposed(content: bytes) -> bytes:
-    """The model with everything that its ops write as a graph output."""
+def _exposed(content: bytes, wanted: Collection[int] | None) -> bytes:
+    """The model with what its ops write as graph outputs: everything, or of it the tensors with these indices."""
     model = load_model(content)
     graph = model.subgraphs[0]
     known = {*graph.inputs, *graph.outputs}
+    chosen = None if wanted is None else {graph.tensors[index] for index in wanted}
     written = dict.fromkeys(tensor for op in graph.ops for tensor in op.outputs if tensor is not None)
     readable = (t for t in written if t.dtype is not None and not t.is_variable and 0 not in t.shape)
-    graph.outputs = [*graph.outputs, *(tensor for tensor in readable if tensor not in known)]
+    added = [t for t in readable if t not in known and (chosen is None or t in chosen)]
+    if not added:
+        return content
+    graph.outputs = [*graph.outputs, *added]
     return model.to_bytes()
+
+
+def _announce(message: str, key: str | None = None) -> None:
+    """A warning, once in this process."""
+    if (key or message) not in _announced:
+        _announced.add(key or message)
+        _logger.warning("%s", message)
 
 
 def _is_feature_map(tensor: Tensor) -> bool:

@@ -9,18 +9,17 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from math import prod
 from queue import SimpleQueue
 from typing import TypeVar
 
-from fmtc_tflite.graph.model import Model, Subgraph
+from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.variables import keeps_state
-from fmtc_tflite.inference.memory_need import activation_bytes
+from fmtc_tflite.inference.memory_need import runner_bytes
 from fmtc_tflite.inference.model_runner import ModelRunner
 
 _MOST_BYTES = 100 << 20  # activations of all interpreters together
@@ -37,7 +36,7 @@ def num_at_once(model: Model, num_threads: int | None) -> int:
 
     One where runs are short.
     """
-    return 1 if _activation_bytes(model) < _LEAST_BYTES else num_threads or len(os.sched_getaffinity(0))
+    return 1 if runner_bytes(model) < _LEAST_BYTES else num_threads or len(os.sched_getaffinity(0))
 
 
 def num_parallel(model: Model, num_threads: int | None) -> int:
@@ -47,35 +46,25 @@ def num_parallel(model: Model, num_threads: int | None) -> int:
     """
     if keeps_state(model):
         return 1
-    return max(min(num_at_once(model, num_threads), _MOST_BYTES // max(_activation_bytes(model), 1)), 1)
+    return max(min(num_at_once(model, num_threads), _MOST_BYTES // max(runner_bytes(model), 1)), 1)
 
 
 def is_large(model: Model) -> bool:
     """Whether two interpreters of a model take more memory than they should."""
-    return 2 * _activation_bytes(model) > _MOST_BYTES
+    return 2 * runner_bytes(model) > _MOST_BYTES
 
 
-def _activation_bytes(model: Model) -> int:
-    return max((activation_bytes(g, keeps_all_tensors=True) + _patch_bytes(g) for g in model.subgraphs), default=0)
-
-
-def _patch_bytes(subgraph: Subgraph) -> int:
-    """What built-in kernels of convolutions unroll their inputs into (im2col): a window for each output position."""
-    total = 0
-    for op in subgraph.ops:
-        weights, output = [*op.inputs, None, None][1], [*op.outputs, None][0]
-        if op.opcode == "CONV_2D" and weights is not None and output is not None and len(weights.shape) == 4:
-            is_pointwise = weights.shape[1:3] == (1, 1)
-            total += 0 if is_pointwise else prod(output.shape[:3]) * prod(weights.shape[1:])
-    return total
-
-
-def open_runners(file: ModelFile, num_threads: int | None = None, like: ModelRunner | None = None) -> list[ModelRunner]:
+def open_runners(
+    file: ModelFile,
+    num_threads: int | None = None,
+    like: ModelRunner | None = None,
+    readable: Collection[Tensor] | None = None,
+) -> list[ModelRunner]:
     """As many runners of a model as should run at once; they share the threads. See ModelRunner."""
     count = num_parallel(file.model, num_threads)
     own = num_threads if num_threads is None else max(num_threads // count, 1)
-    first = ModelRunner(file, num_threads=own, like=like)
-    return [first, *(ModelRunner(file, num_threads=own, like=first) for _ in range(count - 1))]
+    first = ModelRunner(file, num_threads=own, like=like, readable=readable)
+    return [first, *(ModelRunner(file, num_threads=own, like=first, readable=readable) for _ in range(count - 1))]
 
 
 def in_parallel(
