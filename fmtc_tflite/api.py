@@ -2,6 +2,8 @@
 
 Models run in the process that calls: a TensorFlow Lite runtime that crashes on a damaged model ends it. For files that
 nobody vouches for, call these functions in a process of its own, as the command-line tools do.
+
+Each function imports what it alone needs, so that no tool waits for what another one stands on.
 """
 
 from __future__ import annotations
@@ -14,32 +16,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmtc_tflite.blas import one_blas_thread
-from fmtc_tflite.comparison.options import ComparisonOptions
-from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
-from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
-from fmtc_tflite.conversion.presets import convert_content
-from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import ModelFormatError, UsageError
-from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
-from fmtc_tflite.evaluation.evaluation import Evaluation
-from fmtc_tflite.evaluation.signatures import other_signatures
 from fmtc_tflite.files import beside, check_writable, write_all
-from fmtc_tflite.graph.edits.restore import restore as remove_codec
 from fmtc_tflite.graph.model_io import load_model, read_content
-from fmtc_tflite.graph.region_ops import region_ops
 from fmtc_tflite.graph.repair import repaired
-from fmtc_tflite.profiling.options import ProfileOptions
-from fmtc_tflite.profiling.outputs import ProfileOutputs
-from fmtc_tflite.profiling.session import run_profile
-from fmtc_tflite.profiling.tensor_dumps import TensorDumper
-from fmtc_tflite.regions.restoration import restore_regions
-from fmtc_tflite.rendering import check_available
 from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.supervision import note_model
 from fmtc_tflite.types import ConvertOptions, EvaluateOptions
+
+if TYPE_CHECKING:
+    from fmtc_tflite.comparison.options import ComparisonOptions
+    from fmtc_tflite.conversion.result import ConversionResult
+    from fmtc_tflite.profiling.options import ProfileOptions
+    from fmtc_tflite.profiling.outputs import ProfileOutputs
 
 _logger = logging.getLogger(__name__)
 
@@ -74,6 +66,8 @@ def convert(
     Raises:
       FmtcError: see fmtc_tflite.errors; nothing has been written then.
     """
+    from fmtc_tflite.conversion.presets import convert_content
+
     source = Path(model)
     content = read_model_file(source)
     target = Path(output) if output is not None else default_output(source)
@@ -93,6 +87,8 @@ def convert(
 
 def convert_demo(options: ConvertOptions | None = None) -> ConversionResult:
     """Converts the bundled CNN with the bundled calibration samples; writes nothing."""
+    from fmtc_tflite.conversion.presets import convert_content
+
     options = options or ConvertOptions()
     with resources.as_file(resources.files("fmtc_tflite") / "demo") as folder:
         samples = replace(options.calibration, data=folder / "demo_samples.npz")
@@ -111,6 +107,10 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
       UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or it keeps no
         data to restore its regions from.
     """
+    from fmtc_tflite.graph.edits.restore import restore as remove_codec
+    from fmtc_tflite.graph.region_ops import region_ops
+    from fmtc_tflite.regions.restoration import restore_regions
+
     source = Path(model)
     content = read_model_file(source)
     target = Path(output) if output is not None else beside(source, f"{source.stem}_restored.tflite")
@@ -153,6 +153,10 @@ def evaluate(
     Raises:
       FmtcError: see fmtc_tflite.errors; no output has been written then.
     """
+    from fmtc_tflite.evaluation.document import evaluation_report, predictions_csv
+    from fmtc_tflite.evaluation.evaluation import Evaluation
+    from fmtc_tflite.evaluation.signatures import other_signatures
+
     if options.beam is not None and resume_dir is not None:
         raise UsageError("--beam has its runner repeat what failed; drop --resume_dir")
     sources = _paths([model, reference])
@@ -211,6 +215,11 @@ def profile(
     Raises:
       FmtcError: see fmtc_tflite.errors; no output has been written then.
     """
+    from fmtc_tflite.profiling.options import ProfileOptions
+    from fmtc_tflite.profiling.outputs import ProfileOutputs
+    from fmtc_tflite.profiling.session import run_profile
+    from fmtc_tflite.profiling.tensor_dumps import TensorDumper
+
     outputs = outputs or ProfileOutputs()
     outputs.check()
     options = options or ProfileOptions()
@@ -248,6 +257,10 @@ def compare_codecs(
     Raises:
       FmtcError: see fmtc_tflite.errors; no output has been written then.
     """
+    from fmtc_tflite.comparison.outputs import comparison_csv, draw_comparison
+    from fmtc_tflite.comparison.sweep import remove_kept, run_comparison
+    from fmtc_tflite.rendering import check_available
+
     check_available()
     source = Path(model)
     json_file, csv_file, picture = (Path(f"{output}.{kind}") for kind in ("json", "csv", "png"))

@@ -114,8 +114,12 @@ def _bases(driver: Driver, folder: Path, real_models: Path | None) -> dict[str, 
     for name, (content, shape) in models.items():
         path, data = folder / f"{name}.tflite", folder / f"{name}.npz"
         path.write_bytes(content)
-        labels = {} if name in _NO_CLASSIFIERS else {"y": np.arange(48) % 4}
-        np.savez(data, x=rng.integers(0, 256, (48, *shape)).astype(np.uint8), **labels)
+        arrays = {"x": rng.integers(0, 256, (48, *shape)).astype(np.uint8)}
+        if name == "control flow":
+            arrays["condition"] = np.arange(48) % 2 == 0
+        if name not in _NO_CLASSIFIERS:
+            arrays["y"] = np.arange(48) % 4
+        np.savez(data, **arrays)
         found[name] = Base(path, None, data)
         for tool in () if name == "control flow" else ("convert", "convert_data"):
             place = folder / f"{name} {tool}"

@@ -188,8 +188,7 @@ class _Backward:
         self._gradients, self.stops = {}, []
         unknown: set[Tensor] = set()
         for source in self._sources:
-            start = _start(source, self._runner.read(source.tensor), rng)
-            self._gradients[source.tensor] = self._gradients.get(source.tensor, 0) + start
+            self._add(source.tensor, _start(source, self._runner.read(source.tensor), rng))
         for op in reversed(self._subgraph.ops):
             written = {t for t in op.outputs if t is not None}
             if written and not written & (self._gradients.keys() | unknown):
@@ -205,6 +204,14 @@ class _Backward:
             for tensor in written:
                 self._gradients.pop(tensor, None)
 
+    def _add(self, tensor: Tensor, gradient: np.ndarray) -> None:
+        earlier = self._gradients.get(tensor)
+        if earlier is not None:
+            gradient = earlier + gradient
+        elif any(np.may_share_memory(gradient, other) for other in self._gradients.values()):
+            gradient = gradient.copy()  # each of them is changed in place later
+        self._gradients[tensor] = gradient
+
     def _depending(self, op: Op) -> set[Tensor]:
         """What the op reads that a gradient could be of."""
         return {t for t in op.inputs if t is not None and t.dtype is not None and not self._values.is_constant(t)}
@@ -216,14 +223,8 @@ class _Backward:
         if found is None:
             return False
         for tensor, value in found:
-            if self._values.is_constant(tensor):
-                continue
-            earlier = self._gradients.get(tensor)
-            if earlier is not None:
-                value = earlier + value
-            elif any(np.may_share_memory(value, other) for other in self._gradients.values()):
-                value = value.copy()  # each of them is changed in place later
-            self._gradients[tensor] = value
+            if not self._values.is_constant(tensor):
+                self._add(tensor, value)
         return True
 
 

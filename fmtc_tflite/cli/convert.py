@@ -27,7 +27,6 @@ from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.region_document import format_region_report
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.text_report import format_report
-from fmtc_tflite.demonstration import demonstrate, format_figures
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.regions.time_costs import known_cpus
 from fmtc_tflite.types import (
@@ -227,6 +226,8 @@ def _demo(options: ConvertOptions) -> None:
     if options.execution != "auto" or with_execution(options).execution == "ops":
         _show(api.convert_demo(options), options, None)
         return
+    from fmtc_tflite.demonstration import demonstrate, format_figures  # which needs much that conversions do not
+
     demonstration = demonstrate(options)
     if FLAGS.json:
         common.show(json.dumps(demonstration.document(), indent=1))

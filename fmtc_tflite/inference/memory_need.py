@@ -71,7 +71,8 @@ def _limit_of_group(path: str) -> int | None:
     return int(limit) if limit.isdigit() else None
 
 
-def _bytes(tensor: Tensor) -> int:
+def tensor_bytes(tensor: Tensor) -> int:
+    """Bytes of an activation; 0 for constants."""
     if tensor.data is not None:
         return 0
     return prod(tensor.shape) * (1 if tensor.dtype is None else tensor.dtype.itemsize)
@@ -80,8 +81,8 @@ def _bytes(tensor: Tensor) -> int:
 def activation_bytes(subgraph: Subgraph, keeps_all_tensors: bool) -> int:
     """Bytes of activations that exist at once: all, or at least the most that one op reads and writes."""
     if keeps_all_tensors:
-        return sum(map(_bytes, subgraph.tensors))
-    touched = ({t: _bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
+        return sum(map(tensor_bytes, subgraph.tensors))
+    touched = ({t: tensor_bytes(t) for t in (*op.inputs, *op.outputs) if t is not None} for op in subgraph.ops)
     return max((sum(sizes.values()) for sizes in touched), default=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
-from fmtc_tflite.graph.model_io import Subgraph, Tensor, load_model
+from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
 from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.memory_need import check_memory, outgrows_builtin_kernels
+from fmtc_tflite.inference.piecewise import PiecewiseInterpreter, can_be_divided
 from fmtc_tflite.runtime.checked import CheckedInterpreter, RefusedModelError
 from fmtc_tflite.types import StreamStart
 
@@ -73,6 +75,7 @@ class ModelRunner:
         self._settings: dict[str, Any] = {"runtime": runtime, "num_threads": num_threads, "kernels": kernels}
         # Who reads inner tensors, by default with the built-in kernels, may be served by others.
         self._may_fall_back = not default_kernels and kernels is None and not subgraph_index
+        self._interpreter: CheckedInterpreter | PiecewiseInterpreter
         self._exposed = self._may_fall_back and (self._prefers_exposed() if like is None else like.fell_back)
         try:
             self._open_exposed() if self._exposed else self._open()
@@ -138,14 +141,17 @@ class ModelRunner:
     def _open_exposed(self) -> None:
         """With the default kernels, which keep inner tensors to themselves: so what is read is made a graph output."""
         self._exposed, self._signature = True, None
-        readable = None if self._readable is None else {self._index[tensor] for tensor in self._readable}
+        model = self._file.model
+        if outgrows_builtin_kernels(model) and can_be_divided(model):
+            self._interpreter = PiecewiseInterpreter(model, self._readable, **self._settings)
+            return
         self._interpreter = CheckedInterpreter(
-            _exposed(self._file.content, readable),
-            self._file.model.subgraphs[0].op_labels,
-            attach_delegate=is_converted(self._file.model),
+            _exposed(model, self._readable),
+            model.subgraphs[0].op_labels,
+            attach_delegate=is_converted(model),
             **self._settings,
         )
-        self._check_shapes(self._file.model.subgraphs[0])
+        self._check_shapes(model.subgraphs[0])
 
     def _check_shapes(self, subgraph: Subgraph) -> None:
         """The runtime works out the shapes of feature maps anew; all else here rests on those in the file."""
@@ -192,19 +198,15 @@ class ModelRunner:
         return value
 
 
-def _exposed(content: bytes, wanted: Collection[int] | None) -> bytes:
-    """The model with what its ops write as graph outputs: everything, or of it the tensors with these indices."""
-    model = load_model(content)
+def _exposed(model: Model, readable: Collection[Tensor] | None) -> bytes:
+    """The model with what its ops write as graph outputs: everything, or what is to be read of it."""
     graph = model.subgraphs[0]
     known = {*graph.inputs, *graph.outputs}
-    chosen = None if wanted is None else {graph.tensors[index] for index in wanted}
     written = dict.fromkeys(tensor for op in graph.ops for tensor in op.outputs if tensor is not None)
-    readable = (t for t in written if t.dtype is not None and not t.is_variable and 0 not in t.shape)
-    added = [t for t in readable if t not in known and (chosen is None or t in chosen)]
-    if not added:
-        return content
-    graph.outputs = [*graph.outputs, *added]
-    return model.to_bytes()
+    usable = (t for t in written if t.dtype is not None and not t.is_variable and 0 not in t.shape)
+    added = [t for t in usable if t not in known and (readable is None or t in readable)]
+    shown = replace(graph, outputs=[*graph.outputs, *added])
+    return replace(model, subgraphs=[shown, *model.subgraphs[1:]]).to_bytes()
 
 
 def _announce(message: str, key: str | None = None) -> None:

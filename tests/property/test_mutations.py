@@ -12,7 +12,7 @@ from model_mutator import mutate
 from mutations import TOOLS, trials
 from robustness import Driver, Job
 
-COUNT = 250
+COUNT = 400
 
 
 def test_damaged_models_are_refused_or_handled_right(tmp_path: Path) -> None:
@@ -22,8 +22,8 @@ def test_damaged_models_are_refused_or_handled_right(tmp_path: Path) -> None:
             assert trial.kind != "FAILED", trial
             kinds[trial.tool, trial.kind] += 1
     for tool in TOOLS:  # damage that is always refused, or never, would test nothing
-        assert kinds[tool, "accepted"] >= 1, kinds
-        assert kinds[tool, "refused"] >= 1 or tool == "delegate", kinds
+        assert kinds[tool, "accepted"] >= 3, kinds
+        assert kinds[tool, "refused"] >= 3 or tool == "delegate", kinds
 
 
 def test_damage_repeats() -> None:

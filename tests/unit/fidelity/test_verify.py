@@ -11,11 +11,11 @@ from fmtc_tflite import api
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.repeated import RepeatedSamples
 from fmtc_tflite.data.synthetic import SyntheticDataset
-from fmtc_tflite.fidelity.verify import compare
+from fmtc_tflite.fidelity.verify import FidelityTrial, compare
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference import parallel
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.types import ConvertOptions
+from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 
 DEMO = Path(str(resources.files("fmtc_tflite") / "demo" / "demo_int8.tflite"))
 
@@ -55,3 +55,22 @@ def test_repeated_samples(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         found = [next(iter(sample.values())).tobytes() for sample in repeated]
         assert found == [next(iter(s.values())).tobytes() for part in (data, data.evenly(2)) for s in part]
+
+
+def test_a_trial_ends_when_its_mean_is_certain_to_exceed_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = ModelFile.parse(DEMO.read_bytes())
+    options = ConvertOptions(
+        max_bits_per_value=1.5, calibration=CalibrationOptions(data=DEMO.parent / "demo_samples.npz")
+    )
+    converted = ModelFile.parse(api.convert(DEMO, options=options, dry_run=True).content).model
+    samples = RepeatedSamples(SyntheticDataset(input_specs_from_model(original.model), 6, 0))
+    trial = FidelityTrial(original, samples, "auto", 1)
+    whole = trial.measure(converted)
+    assert whole.mean > 0
+    assert trial.measure(converted, whole.mean * 1.01) == whole
+    runs = []
+    run = ModelRunner.run
+    monkeypatch.setattr(ModelRunner, "run", lambda self, sample: (runs.append(0), run(self, sample))[1])
+    part = trial.measure(converted, whole.mean / 6)
+    assert whole.mean / 6 < part.mean <= whole.mean
+    assert len(runs) < 6

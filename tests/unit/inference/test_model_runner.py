@@ -12,7 +12,7 @@ import model_builder
 from fmtc_tflite.errors import CalibrationError, UnsupportedModelError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.inference import memory_need
+from fmtc_tflite.inference import memory_need, piecewise
 from fmtc_tflite.inference.model_runner import ModelRunner
 from model_builder import ModelBuilder
 
@@ -105,3 +105,57 @@ def test_without_all_tensors_only_what_an_op_touches_counts() -> None:
 def test_memory_of_this_machine() -> None:
     available = memory_need.available_bytes()
     assert available is None or available > 1 << 20
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def maps_and_sample() -> tuple[ModelFile, dict[str, np.ndarray]]:
+    file = ModelFile.parse(model_builder.residual())
+    (image,) = file.model.subgraphs[0].inputs
+    values = np.random.default_rng(0).integers(-128, 128, image.shape)
+    return file, {image.name: values.astype(image.dtype)}
+
+
+def read_all(runner_: ModelRunner, file: ModelFile, sample: dict[str, np.ndarray]) -> list[np.ndarray]:
+    runner_.run(sample)
+    return [runner_.read(t) for op in file.model.subgraphs[0].ops for t in op.outputs if t is not None]
+
+
+def test_only_what_is_asked_for_is_read_and_then_as_an_application_runs_it() -> None:
+    file, sample = maps_and_sample()
+    graph = file.model.subgraphs[0]
+    inner, output = graph.ops[0].outputs[0], graph.outputs[0]
+    assert inner is not None
+    own = ModelRunner(file, readable=[inner])
+    assert own.fell_back
+    own.run(sample)
+    expected = ModelRunner(file, kernels="xnnpack")
+    expected.run(sample)
+    np.testing.assert_array_equal(own.read(output), expected.read(output))
+    assert own.read(inner).std() > 1
+    assert not ModelRunner(file, like=ModelRunner(file), readable=[inner]).fell_back
+
+
+@pytest.mark.parametrize("piece_bytes", [0, 9000, 1 << 30])
+def test_models_that_outgrow_the_built_in_kernels_run_in_pieces(
+    piece_bytes: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, sample = maps_and_sample()
+    outputs = [t for op in file.model.subgraphs[0].ops for t in op.outputs if t is not None]
+    expected = read_all(ModelRunner(file, readable=outputs), file, sample)
+    monkeypatch.setattr(memory_need, "_MOST_BUILTIN_BYTES", 0)
+    monkeypatch.setattr(piecewise, "_PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr("fmtc_tflite.inference.model_runner._announced", set())
+    own = ModelRunner(file)
+    for _ in range(2):
+        for found, wanted in zip(read_all(own, file, sample), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    (line,) = caplog.messages
+    assert "the runtime's default kernels are used instead, for everything that is measured and verified" in line
+    name = next(iter(sample))
+    with pytest.raises(CalibrationError, match=rf"input '{name}': got int8 \[1, 2\], expected float32"):
+        own.run({name: np.zeros((1, 2), np.int8)})
+    few = ModelRunner(file, readable=[outputs[0]])
+    few.run(sample)
+    np.testing.assert_array_equal(few.read(outputs[0]), expected[0])
