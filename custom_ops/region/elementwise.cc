@@ -79,7 +79,7 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   row.channels = channels.end - channels.first;
   row.columns = NumColumns(columns);
   if (row.channels == static_cast<int32_t>(op.output().channels)) return kernels.add[op.op->rule](row);
-  // Kernels may write what lies between the channels of two columns: here other members' channels.
+  // Kernels may write what lies between the channels of two columns: here other parts' channels.
   row.columns = 1;
   for (int32_t i = 0; i < NumColumns(columns); ++i) {
     kernels.add[op.op->rule](row);

@@ -83,6 +83,8 @@ Range InnerColumns(const OpView& op, const Kind& kind, const RowAccess& access, 
     if (input.place != kScratch || !state.in_pass) continue;
     const OpView writer{op.program, &op.program->ops[state.writer]};
     const Share share = ShareOf(writer, *FindKind(writer.op->kind), state.window, part, parts);
+    const bool has_channels = share.channels.first == 0 && share.channels.end == AllChannels(writer).end;
+    if (share.IsEmpty() || !has_channels) return {inner.first, inner.first};
     const Range own = WithPadding(input, share.columns);
     while (inner.first < inner.end && kind.columns(op, operand, inner).first < own.first) ++inner.first;
     while (inner.first < inner.end && kind.columns(op, operand, inner).end > own.end) --inner.end;
