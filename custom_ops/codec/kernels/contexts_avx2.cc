@@ -118,6 +118,26 @@ struct TablesInUse {
   }
 };
 
+// By how many tables are in use, so that their positions stay in registers.
+template <uint32_t kCount>
+void Unsort(const ContextRow& row, const uint8_t* tables, const TablesInUse& used, const uint8_t* sorted,
+            uint8_t* values) {
+  uint64_t position[kCount];
+  __m256i table[kCount];
+  for (uint32_t u = 0; u < kCount; ++u) {
+    position[u] = used.position[u];
+    table[u] = SetBytes(used.table[u]);
+  }
+  for (size_t i = 0; i < row.values; i += kVector) {
+    const __m256i some = LoadVector(tables + i);
+    __m256i bytes = _mm256_setzero_si256();
+    for (uint32_t u = 0; u < kCount; ++u) {
+      bytes = _mm256_or_si256(bytes, TakeVector(_mm256_cmpeq_epi8(some, table[u]), sorted, &position[u]));
+    }
+    StoreVector(values + i, bytes);
+  }
+}
+
 }  // namespace
 
 void TablesOfRowAvx2(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
@@ -155,15 +175,11 @@ void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint8_t* va
 
 void UnsortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
                    uint8_t* values) {
-  TablesInUse used(counts);
-  for (size_t i = 0; i < row.values; i += kVector) {
-    const __m256i some = LoadVector(tables + i);
-    __m256i bytes = _mm256_setzero_si256();
-    for (uint32_t u = 0; u < used.count; ++u) {
-      bytes = _mm256_or_si256(bytes, TakeVector(Equals(some, used.table[u]), sorted, &used.position[u]));
-    }
-    StoreVector(values + i, bytes);
-  }
+  using UnsortSome = decltype(&Unsort<1>);
+  static constexpr UnsortSome kByCount[kMaxClasses] = {Unsort<1>, Unsort<2>, Unsort<3>, Unsort<4>,
+                                                       Unsort<5>, Unsort<6>, Unsort<7>, Unsort<8>};
+  const TablesInUse used(counts);
+  kByCount[used.count - 1](row, tables, used, sorted, values);
 }
 
 }  // namespace fmtc
