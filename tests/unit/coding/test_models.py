@@ -137,3 +137,19 @@ def test_search_finds_the_edge(threshold: float) -> None:
 def test_search_that_cannot_succeed() -> None:
     assert allocation.coarsest(lambda m: False) is None
     assert allocation.finest(lambda m: False) is None
+
+
+def test_contexts_get_tables_that_fit_and_unseen_ones_their_neighbours() -> None:
+    values = np.arange(256)
+    histograms = np.zeros((2, 15, 256))
+    for j in range(2):
+        for context in (0, 3, 8, 14):
+            histograms[j, context] = 1e5 * np.exp(-values / (0.3 + context))
+    model = entropy_model.fit_contexts(histograms.astype(np.int64), 1)
+    assert model.tables.shape == (2, 15)
+    assert np.array_equal(model.tables[0], model.tables[1])
+    assert len(set(model.tables[0, [0, 3, 8, 14]])) > 1
+    assert model.tables[0, 1] == model.tables[0, 0]
+    assert model.tables[0, 5] == model.tables[0, 3]
+    by_class = histograms.sum(1)
+    assert model.bits < (by_class * entropy_model.fit_classes(by_class)[1]).sum()
