@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.errors import ModelFormatError, UsageError
-from fmtc_tflite.files import beside, check_writable, write_all
+from fmtc_tflite.files import beside, check_writable, in_folder, write_all
 from fmtc_tflite.graph.model_io import load_model, read_content
 from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.runtime.extensions import attached
@@ -41,6 +41,12 @@ def default_output(model: Path) -> Path:
     return beside(model, f"{model.stem}_fmtc.tflite")
 
 
+def converted_file(model: str | Path, output: str | Path | None) -> Path:
+    """Where the converted model goes: `output`, or into it if it names a folder."""
+    default = default_output(Path(model))
+    return default if output is None else in_folder(output, default.name)
+
+
 def convert(
     model: str | Path,
     output: str | Path | None = None,
@@ -54,7 +60,7 @@ def convert(
 
     Args:
       model: the file to convert.
-      output: the converted file; None = `<model>_fmtc.tflite` beside the model.
+      output: the converted file, or the folder for it; None = `<model>_fmtc.tflite` beside the model.
       report: the JSON report; None = the output's name with `.json`.
       options: what may be done; None = regions for the least memory, bit-exact.
       overwrite: replace existing outputs.
@@ -70,7 +76,7 @@ def convert(
 
     source = Path(model)
     content = read_model_file(source)
-    target = Path(output) if output is not None else default_output(source)
+    target = converted_file(source, output)
     report_path = Path(report) if report is not None else beside(target, f"{target.stem}.json")
     options = options or ConvertOptions()
     if not dry_run:
@@ -100,7 +106,7 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
 
     Args:
       model: the converted file.
-      output: None = `<model>_restored.tflite` beside it.
+      output: a file, or the folder for it; None = `<model>_restored.tflite` beside the model.
       overwrite: replace an existing output.
 
     Raises:
@@ -113,7 +119,8 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
 
     source = Path(model)
     content = read_model_file(source)
-    target = Path(output) if output is not None else beside(source, f"{source.stem}_restored.tflite")
+    default = beside(source, f"{source.stem}_restored.tflite")
+    target = default if output is None else in_folder(output, default.name)
     check_writable([target], overwrite, [source])
     restored = load_model(content)
     if region_ops(restored):
@@ -235,6 +242,30 @@ def profile(
         document["dumps"] = [dump.to_dict() for dump in dumps]
     values = [(outputs.tensor_folder / name, content) for dump in dumps for name, content in dump.files]
     write_all([*outputs.render(document), *values], overwrite)
+    return document
+
+
+def compare_profiles(
+    before: str | Path, after: str | Path, *, json_file: str | Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Compares two profiles that `profile` wrote as JSON, figure by figure.
+
+    Args:
+      json_file: where the changes are written as JSON; None writes none.
+      overwrite: replace an existing output.
+
+    Returns:
+      See fmtc_tflite.profiling.changes.profile_changes.
+
+    Raises:
+      UsageError: a file is no profile, or the two do not compare.
+    """
+    from fmtc_tflite.profiling.changes import profile_changes
+
+    outputs = _paths([json_file])
+    check_writable(outputs, overwrite, [Path(before), Path(after)])
+    document = profile_changes(Path(before), Path(after))
+    write_all([(path, json.dumps(document, indent=1).encode() + b"\n") for path in outputs], overwrite)
     return document
 
 

@@ -50,7 +50,7 @@ try:
     from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
     from apache_beam.runners.runner import PipelineState
 except ImportError as error:
-    raise UsageError(f"--beam: Apache Beam does not load ({error}); run `pip install 'fmtc-tflite[beam]'`") from error
+    raise UsageError(f"--beam: Apache Beam does not load ({error}); run `pip install 'apache-beam>=2.60'`") from error
 finally:
     logging.disable(logging.NOTSET)
 

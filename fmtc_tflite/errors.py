@@ -23,6 +23,10 @@ class NothingToDoError(FmtcError):
     """No feature map can be coded, or the objective or constraint cannot be met."""
 
 
+class LimitError(FmtcError):
+    """A figure is beyond a limit of --fail_if."""
+
+
 class RecipeError(FmtcError):
     """A recipe file that does not fit the model or its schema."""
 

@@ -1,7 +1,8 @@
 """Writing files so that nothing is ever half-written and nothing that existed is lost, and knowing what was written.
 
-A new file and a regular one get their content as a whole: it is complete under another name first. A link is followed
-and stays. What is no file, such as a FIFO, /dev/null or /dev/stdout, is written into; it is never replaced.
+A new file and a regular one get their content as a whole: it is complete under another name first. Folders for it are
+made. A link is followed and stays. What is no file, such as a FIFO, /dev/null or /dev/stdout, is written into; it is
+never replaced.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def check_writable(paths: Sequence[Path], overwrite: bool, inputs: Sequence[Path
 
     Raises:
       OutputExistsError: a path exists and `overwrite` is false.
-      UsageError: a path is a folder, a socket, a block device or a link to nothing, or its folder is missing or not
-        writable, or it may not be written, or two paths are the same, or one is an input.
+      UsageError: a path is a folder, a socket, a block device or a link to nothing, or its folder cannot be made
+        or is not writable, or it may not be written, or two paths are the same, or one is an input.
     """
     replaced = {os.path.realpath(path) for path in paths if os.path.isfile(path)}
     for path in inputs:  # first, since --overwrite, which other messages advise, would not help
@@ -87,6 +88,11 @@ def beside(path: Path, name: str) -> Path:
     if not path.name:
         raise UsageError(f"{path} is a folder, expected a file name")
     return path.with_name(name)
+
+
+def in_folder(output: str | Path, name: str) -> Path:
+    """The output as it is named; the file `name` in it where that is a folder, which need not be there yet: `new/`."""
+    return Path(output, name) if str(output).endswith("/") or os.path.isdir(output) else Path(output)
 
 
 def write_all(contents: Sequence[tuple[Path, bytes]], overwrite: bool) -> None:
@@ -239,10 +245,11 @@ def _check(target: _Target, overwrite: bool) -> None:
         raise UsageError(f"{path} may not be written; name another file")
     if not target.is_file:
         return
-    if not folder.is_dir():
-        raise UsageError(f"folder {path.parent} of output {path.name} does not exist; create it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"folder {path.parent} is not writable; name another file")
+    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
+    if not there.is_dir():
+        raise UsageError(f"cannot make folder {path.parent} of output {path.name}: {there} is no folder; name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"folder {path.parent if there == folder else there} is not writable; name another file")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -275,6 +282,7 @@ def _writing(path: Path) -> Iterator[None]:
 def _stage(target: _Target, data: bytes, stack: ExitStack) -> _Staged:
     """Writes a file under another name in the folder of its place; leaving the stack removes what has no name then."""
     with _writing(target.path):
+        _make_folder(target.place.parent, stack)
         folder = os.open(target.place.parent, os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, folder)
         name = f"{_PREFIX}{secrets.token_hex(8)}"  # short, as the output's own name may be as long as names can be
@@ -291,6 +299,20 @@ def _stage(target: _Target, data: bytes, stack: ExitStack) -> _Staged:
             os.fsync(handle)
             status = os.fstat(handle)
     return _Staged(target, folder, name, (status.st_dev, status.st_ino))
+
+
+def _make_folder(folder: Path, stack: ExitStack) -> None:
+    """Makes a folder and those above it; leaving the stack removes them again if there is nothing in them."""
+    missing = [parent for parent in (folder, *folder.parents) if not os.path.isdir(parent)]
+    for parent in reversed(missing):
+        with suppress(FileExistsError):  # another process was first; if it is no folder, using it fails
+            os.mkdir(parent)
+            stack.callback(_remove_if_empty, parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        os.rmdir(folder)
 
 
 def _publish(file: _Staged, overwrite: bool) -> None:

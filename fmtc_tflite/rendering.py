@@ -40,9 +40,7 @@ def distinct_names(names: Sequence[str], width: int) -> list[str]:
 def check_available() -> None:
     """Raises UsageError if matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "drawing pictures needs matplotlib, which is not installed; run `pip install 'fmtc-tflite[plots]'`"
-        )
+        raise UsageError("drawing pictures needs matplotlib, which is not installed; run `pip install matplotlib`")
 
 
 def new_figure(width: float, height: float) -> Any:

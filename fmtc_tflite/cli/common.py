@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from errno import EPIPE
 from logging import LogRecord
+from pathlib import Path
 from types import FrameType, ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
+import fmtc_tflite
 from fmtc_tflite import files
 from fmtc_tflite.cli import streams
+from fmtc_tflite.cli.help_text import FlagGroups, format_help
 from fmtc_tflite.errors import (
     CalibrationError,
     FmtcError,
+    LimitError,
     ModelFormatError,
     NothingToDoError,
     OutputExistsError,
@@ -42,6 +47,7 @@ EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_
     5,
     130,
 )
+_BOOLEAN_VALUES = {"true": "true", "false": "false", "-": "true"}
 _LONGEST_LINE = 4000  # characters
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_BASE = 128  # an exit code above it is that of a signal, as in shells
@@ -51,7 +57,7 @@ _EXIT_CODES: tuple[tuple[tuple[type[FmtcError], ...], int], ...] = (
         (UsageError, ModelFormatError, UnsupportedModelError, RecipeError, CalibrationError, OutputExistsError),
         EXIT_USAGE,
     ),
-    ((NothingToDoError,), EXIT_NOTHING_TO_DO),
+    ((NothingToDoError, LimitError), EXIT_NOTHING_TO_DO),
     ((VerificationError,), EXIT_VERIFICATION),
     ((RuntimeLibraryError,), EXIT_LIBRARY),
 )
@@ -67,23 +73,49 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
 
     Args:
       main: gets the positional arguments, without the program's name.
-      module: the tool's module: its flags are the ones that --help shows, its docstring is the help's first part.
+      module: the tool's module: its docstring is the help's first part, and its flags follow, in the order of its
+        FLAG_GROUPS if it has them.
     """
     streams.prepare()
-    for flag in flags.FLAGS.get_flags_for_module(module.__name__):
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = module.__doc__
 
     def work(arguments: list[str]) -> None:
         open_to_signals(dict.fromkeys(_SIGNALS, _interrupt))
         main(arguments)
 
-    app.run(lambda argv: _leave(supervised(lambda: _guarded(lambda: work(argv[1:])))), flags_parser=_parse_flags)
+    app.run(
+        lambda argv: _leave(supervised(lambda: _guarded(lambda: work(argv[1:])))),
+        flags_parser=lambda argv: _parse_flags(argv, module),
+    )
+
+
+def flag_groups(module: ModuleType) -> FlagGroups:
+    """The flags of a tool as its help shows them."""
+    own = [flag.name for flag in flags.FLAGS.get_flags_for_module(module.__name__)]
+    return getattr(module, "FLAG_GROUPS", None) or [("Flags", own)]
 
 
 def show(text: str) -> None:
     """Prints results on stdout."""
     print(printable_lines(text))
+
+
+def json_file() -> str | None:
+    """The file of --json; None for none and for stdout."""
+    return None if flags.FLAGS.json == "-" else flags.FLAGS.json
+
+
+def show_document(
+    document: dict[str, Any], text: Callable[[dict[str, Any]], str], written: Iterable[str | Path | None]
+) -> None:
+    """Prints results as text, or with `--json -` as JSON and nothing else, and the names of files that hold them."""
+    if flags.FLAGS.json == "-":
+        show(json.dumps(document, indent=1))
+        return
+    show(text(document))
+    for path in written:
+        if path is not None:
+            show(f"written         {path}")
 
 
 def warn(message: str) -> None:
@@ -102,12 +134,18 @@ def _line(kind: str, message: str) -> None:
     print(f"{kind}: {text}", file=sys.stderr)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
+def _parse_flags(argv: Sequence[str], module: ModuleType) -> list[str]:
     arguments: list[str] = []
 
     def parse() -> None:
-        with suppress(SystemExit):  # how --help ends
-            arguments.extend(flags.FLAGS(argv))
+        given = list(argv[: argv.index("--")] if "--" in argv else argv)
+        if not {"-h", "-help", "--help"}.isdisjoint(given):
+            show(format_help(module.__doc__ or "", flag_groups(module)))
+        elif "--version" in given:
+            show(f"{Path(argv[0]).stem} {fmtc_tflite.__version__}")
+        else:
+            with suppress(SystemExit):  # how --helpfull ends
+                arguments.extend(flags.FLAGS(with_boolean_values(argv)))
 
     code = _guarded(parse)
     if code != EXIT_OK or not arguments:
@@ -115,6 +153,26 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     logging.set_verbosity(flags.FLAGS.verbosity)  # also for the standard library's loggers
     logging.get_absl_handler().addFilter(_make_printable)
     return arguments
+
+
+def with_boolean_values(argv: Sequence[str]) -> list[str]:
+    """The command line with `--lossless true` as `--lossless=true`, since absl takes a value of a boolean so only.
+
+    `--json -`, where --json is boolean, is `--json`, too: other tools' --json takes a file, and `-` is stdout.
+    """
+    joined = list(argv[:1])
+    for argument in argv[1:]:
+        before = joined[-1]
+        name = before.lstrip("-")
+        if argument.lower() in _BOOLEAN_VALUES and before.startswith("-") and _is_boolean(name):
+            joined[-1] = f"{before}={_BOOLEAN_VALUES[argument.lower()]}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _is_boolean(name: str) -> bool:
+    return name in flags.FLAGS and bool(flags.FLAGS[name].boolean)
 
 
 def _make_printable(record: LogRecord) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from absl import flags
 
 from fmtc_tflite import api
-from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.cli import common, data_flags, fail_if
 from fmtc_tflite.conversion.execution import with_execution
 from fmtc_tflite.conversion.region_document import format_region_report
 from fmtc_tflite.conversion.result import ConversionResult
@@ -42,8 +42,11 @@ from fmtc_tflite.types import (
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string(
-    "calibration_data", None, "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays."
+    "calibration_data",
+    None,
+    "Real inputs: a folder of images, a CSV 'file,label', or .npz or .npy arrays. --data is the same.",
 )
+flags.DEFINE_alias("data", "calibration_data")
 data_flags.define()
 data_flags.define_model()
 data_flags.define_beam()
@@ -156,11 +159,16 @@ flags.DEFINE_enum(
     ["auto", "logits", "probabilities", "labels", "values"],
     "What the model's output is, where it is not reached from a SOFTMAX; for the fidelity measure.",
 )
-flags.DEFINE_string("output", None, "Converted model (default: MODEL_fmtc.tflite beside the model).")
+flags.DEFINE_string(
+    "output",
+    None,
+    "Converted model, or with a slash at its end the folder for it (default: MODEL_fmtc.tflite beside the model).",
+    short_name="o",
+)
 flags.DEFINE_string("report", None, "JSON report (default: the output's name with .json).")
 flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
 flags.DEFINE_bool("dry_run", False, "Do everything but write; prints the table and every skipped feature map.")
-flags.DEFINE_bool("json", False, "Print the report as JSON to stdout instead of the table.")
+flags.DEFINE_bool("json", False, "Print the report as JSON to stdout, instead of the table; `--json -` does, too.")
 flags.DEFINE_integer(
     "num_threads",
     None,
@@ -170,6 +178,29 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string("restore", None, "Takes the ops out of this converted model again.")
 flags.DEFINE_bool("demo", False, "Converts a small bundled network in all ways and measures it; writes nothing.")
+fail_if.define()
+
+FLAG_GROUPS = (
+    ("Most used", ("output", "overwrite", "dry_run", "execution", "calibration_data", "max_kl", "restore", "demo")),
+    (
+        "Bounds on coded feature maps",
+        (
+            *("lossless", "max_bits_per_value", "max_accuracy_drop", "capacity_percentile", "capacity_margin"),
+            *("output_kind", "preset", "paper_bits"),
+        ),
+    ),
+    ("Regions", ("kernels", "runtime", "cpu", "max_extra_macs", "max_extra_time")),
+    ("What is converted", ("objective", "include", "exclude", "recipe")),
+    (
+        "Calibration data",
+        (
+            *data_flags.PREPROCESSING,
+            *("num_samples", "seed", "label_offset", "calibration_store", "beam"),
+        ),
+    ),
+    ("The model", data_flags.MODEL),
+    ("Reports and limits", ("report", "json", "fail_if", "num_threads")),
+)
 
 
 def _options() -> ConvertOptions:
@@ -261,6 +292,7 @@ def _check_mode(arguments: list[str]) -> None:
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     _check_mode(arguments)
+    fail_if.parse()
     if FLAGS.restore is not None:
         restored = api.restore(FLAGS.restore, FLAGS.output, overwrite=FLAGS.overwrite)
         common.show(f"written         {restored}")
@@ -272,8 +304,8 @@ def main(arguments: list[str]) -> None:
     result = api.convert(
         arguments[0], FLAGS.output, FLAGS.report, options=options, overwrite=FLAGS.overwrite, dry_run=FLAGS.dry_run
     )
-    target = None if FLAGS.dry_run else str(FLAGS.output or api.default_output(Path(arguments[0])))
-    _show(result, options, target)
+    _show(result, options, None if FLAGS.dry_run else str(api.converted_file(arguments[0], FLAGS.output)))
+    fail_if.check(result.report)
 
 
 def console_main() -> None:

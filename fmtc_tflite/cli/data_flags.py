@@ -13,6 +13,10 @@ from fmtc_tflite.types import Extensions, parse_input_shape
 
 flags.disclaim_key_flags()  # they belong to the tool that calls define()
 
+# Names of the flags that `define` and `define_model` define, as help shows them.
+PREPROCESSING = ("preprocessing", "central_crop", "resize", "skip_unreadable")
+MODEL = ("input_shape", "op_library", "delegate")
+
 
 def define() -> None:
     """Defines the flags of how images become a model's input."""

@@ -1,8 +1,8 @@
 """Measures the accuracy of a TensorFlow Lite model, converted or not, beside a reference model if one is given.
 
 Usage:
-  fmtc-eval --model_file M_fmtc.tflite --reference_model_file M.tflite --data DATA [--json RESULT.json]
-  fmtc-eval --model_file M.tflite --data DATA
+  fmtc-eval M_fmtc.tflite --reference M.tflite --data DATA [--json RESULT.json]
+  fmtc-eval M.tflite --data DATA
 
 DATA is a folder of images (with a subfolder for each class: labels are the subfolders' places in sorted order), a CSV
 'file,label' (a label is a number, or for segmentation an image file of class numbers), an .npz with x and labels y, an
@@ -18,20 +18,24 @@ library or runtime missing, 130 interrupted.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from fmtc_tflite import api
-from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.cli import common, data_flags, fail_if
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.text_report import format_evaluation
 from fmtc_tflite.types import EvaluateOptions
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model_file", None, "The .tflite file to measure.")
-flags.DEFINE_string("reference_model_file", None, "A .tflite file to compare with, usually the one before conversion.")
+flags.DEFINE_string("model_file", None, "The .tflite file to measure, if it is not the positional argument.")
+flags.DEFINE_string(
+    "reference",
+    None,
+    "A .tflite file to compare with, usually the one before conversion. --reference_model_file is the same.",
+)
+flags.DEFINE_alias("reference_model_file", "reference")
 flags.DEFINE_string("data", None, "Folder of images, CSV 'file,label', .npz, .npy or tfds:NAME[SPLIT].")
 data_flags.define()
 data_flags.define_model()
@@ -58,7 +62,9 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "runtime", None, "ai_edge_litert, tflite_runtime or tensorflow (default: the first of them that is installed)."
 )
-flags.DEFINE_string("json", None, "File for the result as JSON.")
+flags.DEFINE_string(
+    "json", None, "File for the result as JSON; - is stdout, in the place of the table.", short_name="o"
+)
 flags.DEFINE_string("predictions_csv", None, "File for a table with a line for each sample.")
 flags.DEFINE_string(
     "resume_dir",
@@ -66,6 +72,15 @@ flags.DEFINE_string(
     "Folder for partial results until the run is finished (default: the --json file's name.partial).",
 )
 flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
+fail_if.define()
+
+FLAG_GROUPS = (
+    ("Most used", ("reference", "data", "json", "predictions_csv", "overwrite")),
+    ("Data", (*data_flags.PREPROCESSING, "label_offset", "num_samples", "seed")),
+    ("How it runs", ("num_workers", "num_threads", "runtime", "resume_dir", "beam")),
+    ("The model", ("model_file", *data_flags.MODEL, "output_kind")),
+    ("Limits", ("fail_if",)),
+)
 
 
 def _options() -> EvaluateOptions:
@@ -85,23 +100,22 @@ def _options() -> EvaluateOptions:
 
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
-    missing = [f"--{name}" for name in ("model_file", "data") if not FLAGS[name].value]
-    if missing or arguments:
-        got = f"got {' '.join(arguments)}" if arguments else f"{' and '.join(missing)} not given"
-        raise UsageError(f"expected --model_file and --data, {got}; see --help")
+    models = [*([FLAGS.model_file] if FLAGS.model_file else []), *arguments]
+    if len(models) != 1 or not FLAGS.data:
+        got = f"models: {', '.join(models) or 'none'}" + ("" if FLAGS.data else "; --data not given")
+        raise UsageError(f"expected one MODEL.tflite and --data, got {got}; see --help")
+    fail_if.parse()
     document = api.evaluate(
-        FLAGS.model_file,
-        FLAGS.reference_model_file,
+        models[0],
+        FLAGS.reference,
         options=_options(),
-        json_file=FLAGS.json,
+        json_file=common.json_file(),
         predictions_file=FLAGS.predictions_csv,
         resume_dir=FLAGS.resume_dir,
         overwrite=FLAGS.overwrite,
     )
-    common.show(format_evaluation(document))
-    for path in (FLAGS.json, FLAGS.predictions_csv):
-        if path is not None:
-            common.show(f"written         {Path(path)}")
+    common.show_document(document, format_evaluation, [common.json_file(), FLAGS.predictions_csv])
+    fail_if.check(document)
 
 
 def console_main() -> None:

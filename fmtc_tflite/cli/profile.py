@@ -5,6 +5,7 @@ Usage:
   fmtc-profile MODEL.tflite --compare MODEL_fmtc.tflite         original and converted model side by side
   fmtc-profile MODEL_fmtc.tflite --data FOLDER                  coded sizes measured on data, with baselines
   fmtc-profile MODEL.tflite --html REPORT.html --json PROFILE.json
+  fmtc-profile BEFORE.json --compare AFTER.json                 two profiles that --json wrote, figure by figure
   fmtc-profile MODEL.tflite --compare MODEL_fmtc.tflite --tensor NAME     values of a tensor in both, as .npy
 
 Any .tflite works, quantized or not, converted or not. Without --data, coded sizes come from the model's metadata.
@@ -21,10 +22,11 @@ import sys
 from absl import flags
 
 from fmtc_tflite import api
-from fmtc_tflite.cli import common, data_flags
+from fmtc_tflite.cli import common, data_flags, fail_if
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM, known_memory_systems
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS
+from fmtc_tflite.profiling.changes import format_changes, is_profile_name
 from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.text_report import format_profile
@@ -32,7 +34,9 @@ from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("compare", None, "The converted model that was made from MODEL.tflite.")
+flags.DEFINE_string(
+    "compare", None, "The converted model that was made from MODEL.tflite; or a profile as JSON beside another."
+)
 flags.DEFINE_string("data", None, "Folder of images, CSV, .npz or .npy to measure coded sizes and baselines on.")
 data_flags.define()
 data_flags.define_model()
@@ -60,10 +64,10 @@ flags.DEFINE_bool("codec_cost", True, "Count the codec's own energy in the total
 flags.DEFINE_float(
     "paper_bits", DEFAULT_PAPER_BITS, "Bits for the main component under the paper's scheme, one of the baselines."
 )
-flags.DEFINE_string("json", None, "File for the whole profile as JSON.")
+flags.DEFINE_string("json", None, "File for the whole profile as JSON; - is stdout, in the place of the tables.")
 flags.DEFINE_string("csv", None, "File for a table with a line for each op.")
-flags.DEFINE_string("html", None, "File for a report with pictures; works offline.")
-flags.DEFINE_string("plots", None, "Folder for PNG pictures; needs matplotlib (pip install 'fmtc-tflite[plots]').")
+flags.DEFINE_string("html", None, "File for a report with pictures; works offline.", short_name="o")
+flags.DEFINE_string("plots", None, "Folder for PNG pictures; needs matplotlib (pip install matplotlib).")
 flags.DEFINE_multi_string(
     "tensor",
     [],
@@ -76,6 +80,15 @@ flags.DEFINE_integer(
     "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
 )
 flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
+fail_if.define()
+
+FLAG_GROUPS = (
+    ("Most used", ("compare", "html", "json", "data", "memory_system", "traffic_model", "overwrite")),
+    ("More outputs", ("csv", "plots", "model_explorer", "tensor", "tensor_folder", "fail_if")),
+    ("Energy and baselines", ("on_chip_bytes", "codec_cost", "paper_bits")),
+    ("Data", (*data_flags.PREPROCESSING, "num_samples", "seed")),
+    ("The model", (*data_flags.MODEL, "num_threads")),
+)
 
 
 def _options() -> ProfileOptions:
@@ -94,16 +107,30 @@ def _options() -> ProfileOptions:
     )
 
 
+def _show_changes(before: str) -> None:
+    if FLAGS.compare is None:
+        raise UsageError(f"{before} is a profile; name another one with --compare")
+    file = common.json_file()
+    document = api.compare_profiles(before, FLAGS.compare, json_file=file, overwrite=FLAGS.overwrite)
+    common.show_document(document, format_changes, [file])
+    fail_if.check(document)
+
+
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     if len(arguments) != 1:
         raise UsageError(f"expected one MODEL.tflite, got {' '.join(arguments) or 'none'}; see --help")
-    outputs = ProfileOutputs(FLAGS.json, FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer, FLAGS.tensor_folder)
+    fail_if.parse()
+    if is_profile_name(arguments[0]):
+        _show_changes(arguments[0])
+        return
+    outputs = ProfileOutputs(
+        common.json_file(), FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer, FLAGS.tensor_folder
+    )
     document = api.profile(arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite)
-    common.show(format_profile(document))
     values = [outputs.tensor_folder / name for dump in document.get("dumps", []) for name in dump["files"]]
-    for path in [*outputs.paths, *values]:
-        common.show(f"written         {path}")
+    common.show_document(document, format_profile, [*outputs.paths, *values])
+    fail_if.check(document)
 
 
 def console_main() -> None:

@@ -1,7 +1,7 @@
 """Compares codecs on one model: bits per value against accuracy and against the divergence of the output.
 
 Usage:
-  python tools/rate_accuracy.py --model_file M.tflite --calibration_data DATA --data LABELLED_DATA --output RESULT
+  python tools/rate_accuracy.py M.tflite --calibration_data DATA --data LABELLED_DATA --output RESULT
 
 Converts the model losslessly, for each bound of --max_kl, and with the paper's scheme (arXiv 1905.10830) for each of
 --paper_bits; evaluates every conversion on --data, beside the original; and codes the same raw feature maps with zstd
@@ -32,10 +32,10 @@ from fmtc_tflite.types import DEFAULT_MAX_KL, CalibrationOptions, EvaluateOption
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model_file", None, "The quantized .tflite file.")
+flags.DEFINE_string("model_file", None, "The quantized .tflite file, if it is not the positional argument.")
 flags.DEFINE_string("calibration_data", None, "What conversions build on: folder of images, CSV, .npz or .npy.")
 flags.DEFINE_string("data", None, "What everything is measured on: folder of images, CSV 'file,label', .npz, ...")
-flags.DEFINE_string("output", None, "Name of the outputs, without .json, .csv and .png.")
+flags.DEFINE_string("output", None, "Name of the outputs, without .json, .csv and .png.", short_name="o")
 data_flags.define()
 flags.DEFINE_list("max_kl", ["0.005", "0.02", "0.05"], "Bounds for this codec's conversions.")
 flags.DEFINE_list("paper_bits", ["5", "6", "7", "8", "9", "10"], "Bits of the main component for the paper's scheme.")
@@ -88,12 +88,12 @@ def _options() -> ComparisonOptions:
 
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
-    needed = ("model_file", "calibration_data", "data", "output")
-    missing = [f"--{name}" for name in needed if not FLAGS[name].value]
-    if missing or arguments:
-        got = f"got {' '.join(arguments)}" if arguments else f"{' and '.join(missing)} not given"
-        raise UsageError(f"expected {', '.join(f'--{name}' for name in needed)}; {got}; see --help")
-    document, paths = api.compare_codecs(FLAGS.model_file, FLAGS.output, options=_options(), overwrite=FLAGS.overwrite)
+    models = [*([FLAGS.model_file] if FLAGS.model_file else []), *arguments]
+    missing = [f"--{name}" for name in ("calibration_data", "data", "output") if not FLAGS[name].value]
+    if missing or len(models) != 1:
+        got = f"models: {', '.join(models) or 'none'}" + (f"; {' and '.join(missing)} not given" if missing else "")
+        raise UsageError(f"expected one MODEL.tflite, --calibration_data, --data and --output, got {got}; see --help")
+    document, paths = api.compare_codecs(models[0], FLAGS.output, options=_options(), overwrite=FLAGS.overwrite)
     common.show(format_comparison(document))
     for path in paths:
         common.show(f"written         {path}")

@@ -159,7 +159,7 @@ def _check_same_outputs(model: Layout, reference: Layout) -> None:
     measures = [[s.measure for s in layout.sources] for layout in (model, reference)]
     if shapes[0] != shapes[1] or measures[0] != measures[1]:
         raise UsageError(
-            f"--reference_model_file: its outputs have the shapes {shapes[1]} ({', '.join(measures[1])}), the model's "
+            f"--reference: its outputs have the shapes {shapes[1]} ({', '.join(measures[1])}), the model's "
             f"{shapes[0]} ({', '.join(measures[0])}); give the model before conversion, or another of the same outputs"
         )
 

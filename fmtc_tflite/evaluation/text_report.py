@@ -7,6 +7,10 @@ from typing import Any
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
 from fmtc_tflite.text import printable_document
 
+_NO_LABELS = (
+    "not measured: the data has no labels (a subfolder for each class, a .csv 'file,label' or an .npz with y has them)"
+)
+
 
 def format_evaluation(document: dict[str, Any]) -> str:
     """A compact table: model and reference side by side, then what changed."""
@@ -22,6 +26,8 @@ def format_evaluation(document: dict[str, Any]) -> str:
     lines += [f"{name:16}" + "".join(f"{cell:>26}" for cell in cells) for name, cells in rows]
     if document["comparison"] is not None:
         lines += ["", *_comparison(document["comparison"])]
+    if all(model["accuracy"] is None for model in models):
+        lines.append(f"accuracy        {_NO_LABELS}")
     data, timing = document["data"], document["timing"]
     if document["runtime"]["kernels"] in KERNEL_SETS:
         lines.append(f"kernels         {document['runtime']['kernels']}, whose results the model's regions give")

@@ -13,7 +13,7 @@ try:
 except ImportError as error:
     raise UsageError(
         f"fmtc_tflite.keras: TensorFlow or tf-keras does not load ({error}); "
-        "run `pip install 'fmtc-tflite[tensorflow]'`"
+        "run `pip install tensorflow tf-keras tensorflow-model-optimization`"
     ) from error
 
 __all__ = ["check_model", "keras", "tf"]

@@ -279,7 +279,7 @@ def test_bad_data(folder: Path, bad_data: dict[str, Path], data: str, texts: lis
 
 def test_bad_usage(folder: Path, tmp_path: Path) -> None:
     model, data = folder / "demo_int8.tflite", folder / "demo_samples.npz"
-    assert_fails(run("--data", data), 2, "--model_file")
+    assert_fails(run("--data", data), 2, "MODEL.tflite")
     assert_fails(run("--model_file", model, "--data", data, "stray"), 2, "stray")
     assert_fails(run("--model_file", model, "--data", "tfds:mnist"), 2, "tfds:NAME[SPLIT]")
     assert_fails(run("--model_file", tmp_path / "none.tflite", "--data", data), 2, "none.tflite")

@@ -113,7 +113,9 @@ def test_bad_input(repository: Path, tool: str, fault: str) -> None:
 def test_usage(repository: Path, tool: str) -> None:
     result = run(f"{tool} --help", repository)
     assert (result.returncode, said(result)) == (0, [])
-    assert "flags:" in result.stdout
+    assert "Usage:" in result.stdout
+    assert "--overwrite" in result.stdout or "--[no]overwrite" in result.stdout
+    assert run(f"{tool} -h", repository).stdout == result.stdout
     assert_fails(run(f"{tool} --no_such_flag", repository), 2)
     assert_fails(run(f"{tool} one two three", repository), 2)
     if Path("/dev/full").exists():

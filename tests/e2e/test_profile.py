@@ -194,7 +194,7 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("matplotlib") is not None:
         assert_fails(run(demo, "--plots", "absent"), 2, "folder absent", "does not exist")
     else:
-        assert_fails(run(demo, "--plots", "absent"), 2, "fmtc-tflite[plots]")
+        assert_fails(run(demo, "--plots", "absent"), 2, "pip install matplotlib")
     assert_fails(run(demo, "--json", demo), 2, "would replace")
     assert_fails(run(demo, "--json", "same", "--csv", "same"), 2, "are the same file")
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("other.tflite", "wrong.npy")] == []

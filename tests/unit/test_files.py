@@ -15,7 +15,7 @@ import pytest
 
 from fmtc_tflite import files
 from fmtc_tflite.errors import FmtcError, OutputExistsError, UsageError
-from fmtc_tflite.files import account, check_writable, keep, keeps, write_all, written
+from fmtc_tflite.files import account, check_writable, in_folder, keep, keeps, write_all, written
 
 
 @pytest.fixture(autouse=True)
@@ -91,11 +91,28 @@ def test_what_is_no_file_is_refused() -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
         refused("socket", "is a socket")
-    refused("absent/a", "folder absent of output a does not exist")
     Path("file").write_bytes(b"")
+    refused("file/new/a", "cannot write file/new/a: Not a directory")
     refused("file/a", "cannot write file/a: Not a directory")
     refused("x" * 300, "File name too long")
     refused("nul\0", "null")
+
+
+def test_folders_are_made() -> None:
+    write("new/folders/a")
+    assert Path("new/folders/a").read_bytes()
+    assert in_folder("new/", "b") == in_folder("new", "b") == Path("new/b")
+    assert in_folder("c", "b") == Path("c")
+
+
+def test_folders_that_get_nothing_do_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(FmtcError, match="cannot write new/folders/a: No space left on device; nothing was written"):
+        write("new/folders/a")
+    assert os.listdir() == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")

@@ -418,7 +418,7 @@ def test_missing_extra_is_named(missing: str) -> None:
         "except UsageError as error: print(error)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "run `pip install 'fmtc-tflite[tensorflow]'`" in result.stdout, result.stderr
+    assert "run `pip install tensorflow tf-keras tensorflow-model-optimization`" in result.stdout, result.stderr
 
 
 def run_example(script: Path, *arguments: str) -> str:

@@ -39,8 +39,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "evaluation": ({"data", "fidelity", "graph", "inference", "progress", "runtime", "sharding"}, {"numpy"}),
     "profiling": (
         {
-            *("calibration", "coding", "data", "fidelity", "graph", "inference", "memory", "progress", "regions"),
-            *("rendering", "runtime"),
+            *("calibration", "coding", "data", "fidelity", "files", "graph", "inference", "memory", "progress"),
+            *("regions", "rendering", "runtime"),
         },
         {"numpy"},
     ),
@@ -96,6 +96,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
         {"absl"},
     ),
+    "__main__": ({"cli"}, set()),
 }
 
 

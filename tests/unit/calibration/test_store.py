@@ -171,8 +171,9 @@ def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path: Path, data: st.Da
 
 
 def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist; create it first"):
-        CalibrationStore(tmp_path / "missing" / "s.npz", IDENTITY)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="Not a directory"):
+        CalibrationStore(tmp_path / "file" / "s.npz", IDENTITY)
     with pytest.raises(UsageError, match="is a folder"):
         CalibrationStore(tmp_path, IDENTITY)
 

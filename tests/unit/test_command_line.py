@@ -1,0 +1,100 @@
+"""What all tools share on the command line: help, booleans, limits on figures."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from absl import flags
+
+from fmtc_tflite.cli import common
+from fmtc_tflite.cli.fail_if import Condition
+from fmtc_tflite.errors import UsageError
+
+TOOLS = ("convert", "evaluate", "profile")
+DOCUMENT: dict[str, Any] = {
+    "totals": {"bits_per_value": 2.25, "bytes": 100},
+    "bit_exact": True,
+    "sites": [{"bytes": 60, "bits": 1.5}, {"bytes": 40, "bits": 3.5}],
+}
+# A tool's flags belong to its process; two tools have flags of one name.
+LIST_GROUPS = """
+import importlib, sys
+from absl import flags
+from fmtc_tflite.cli import common
+tool = importlib.import_module(f"fmtc_tflite.cli.{sys.argv[1]}")
+own = [f.name for f in flags.FLAGS.get_flags_for_module(tool.__name__) if type(f).__name__ != "_FlagAlias"]
+print(*sorted(own))
+print(*sorted(name for _, names in common.flag_groups(tool) for name in names))
+"""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_has_every_flag_once(tool: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LIST_GROUPS, tool], capture_output=True, text=True, check=True)
+    own, shown = (Counter(line.split()) for line in done.stdout.splitlines())
+    assert shown == own
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--flag", "true", "model"], ["--flag=true", "model"]),
+        (["--flag", "False"], ["--flag=false"]),
+        (["--flag", "-"], ["--flag=true"]),
+        (["--flag", "model"], ["--flag", "model"]),
+        (["--text", "true"], ["--text", "true"]),
+        (["--noflag", "true"], ["--noflag", "true"]),
+        (["true"], ["true"]),
+    ],
+)
+def test_booleans(monkeypatch: pytest.MonkeyPatch, given: Sequence[str], expected: Sequence[str]) -> None:
+    values = flags.FlagValues()
+    flags.DEFINE_bool("flag", False, "", flag_values=values)
+    flags.DEFINE_string("text", None, "", flag_values=values)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    assert common.with_boolean_values(["tool", *given]) == ["tool", *expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "figure"),
+    [
+        ("bits_per_value>2", ("totals.bits_per_value", 2.25)),
+        (" totals.bytes <= 1e3", ("totals.bytes", 100)),
+        ("sites.1.bits!=0", ("sites.1.bits", 3.5)),
+        ("bytes==3", ("totals.bytes", 100)),
+        ("bit_exact==false", ("bit_exact", 1)),
+    ],
+)
+def test_figures_are_found(text: str, figure: tuple[str, float]) -> None:
+    assert Condition.parse(text).figure(DOCUMENT) == figure
+
+
+@pytest.mark.parametrize("text", ["", "bits", "bits>", ">2", "bits>two", "bits=>2", "a b>2"])
+def test_what_is_no_condition(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a figure of the JSON and a limit, such as"):
+        Condition.parse(text)
+
+
+def test_figures_that_are_not_there() -> None:
+    with pytest.raises(
+        UsageError, match="no figure of this name; expected one such as bit_exact, bits_per_value, bytes"
+    ):
+        Condition.parse("bit>2").figure(DOCUMENT)
+    with pytest.raises(UsageError, match=r"2 figures have this name, such as sites\.0\.bits, sites\.1\.bits"):
+        Condition.parse("bits>2").figure(DOCUMENT)
+
+
+def test_tools_without_their_scripts() -> None:
+    version = importlib.import_module("fmtc_tflite").__version__
+    command = [sys.executable, "-m", "fmtc_tflite"]
+    for tool in ("convert", "eval", "profile"):
+        done = subprocess.run([*command, tool, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"fmtc-{tool} {version}\n"
+    assert subprocess.run(command, capture_output=True).returncode == 2
+    assert subprocess.run([*command, "-h"], capture_output=True).returncode == 0
