@@ -40,6 +40,21 @@ for row in rows:
     assert [s["by"] for s in row["speeds"]] == [s["by"] for s in rows[0]["speeds"]], row
     assert all(s["giga"] > 0 and s["spread"] >= 0 for s in row["speeds"]), row
 '
+# Installed, it is found by CMake and by pkg-config.
+cmake --build "$1/release" --parallel 2 --target fmtc_tflite
+cmake --install "$1/release" --prefix "$1/installed"
+cmake -S custom_ops/tests/consumer -B "$1/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$1/installed"
+cmake --build "$1/consumer"
+"$1/consumer/c_api"
+"$1/consumer/register_ops"
+(
+  PKG_CONFIG_PATH=$(dirname "$(find "$1/installed" -name fmtc.pc)")
+  export PKG_CONFIG_PATH
+  # shellcheck disable=SC2046  # several flags
+  "${CC:-cc}" custom_ops/tests/consumer/c_api.c $(pkg-config --cflags --libs fmtc) -o "$1/c_api_pkg_config"
+  LD_LIBRARY_PATH=$(pkg-config --variable=libdir fmtc) "$1/c_api_pkg_config"
+)
+
 if ! "${CXX:-c++}" --version | grep clang >/dev/null; then
   python3 tools/count_spills.py "$1/release/libfmtc_region_kernels.a" "$1/release/libfmtc_codec_kernels.a" \
     --limits tools/spill_limits.json

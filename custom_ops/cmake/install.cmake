@@ -1,0 +1,32 @@
+# What `cmake --install` gives: headers in include/fmtc, libraries, and how CMake and pkg-config find them.
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+# The Python package has the shared library alone, under one name: wheels have no links.
+if(SKBUILD)
+  install(TARGETS fmtc_tflite LIBRARY DESTINATION fmtc_tflite/_native)
+  return()
+endif()
+
+# FMTC_ABI_VERSION in c_api/fmtc_c_api.h.
+set_target_properties(fmtc_tflite PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1 EXPORT_NAME tflite)
+set_target_properties(fmtc_register PROPERTIES EXPORT_NAME register)
+set(static_parts fmtc_base fmtc_cpu fmtc_simd fmtc_codec fmtc_codec_kernels fmtc_region fmtc_region_kernels)
+target_include_directories(fmtc_tflite INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_include_directories(fmtc_register INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+install(FILES c_api/fmtc_c_api.h tflite/register.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fmtc)
+install(TARGETS fmtc_tflite fmtc_register ${static_parts} EXPORT fmtc_targets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/fmtc)
+install(EXPORT fmtc_targets NAMESPACE fmtc:: DESTINATION ${package_folder})
+configure_package_config_file(cmake/fmtc-config.cmake.in fmtc-config.cmake INSTALL_DESTINATION ${package_folder})
+write_basic_package_version_file(fmtc-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fmtc-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/fmtc-config-version.cmake
+  DESTINATION ${package_folder})
+
+file(RELATIVE_PATH from_pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/fmtc.pc.in fmtc.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fmtc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
