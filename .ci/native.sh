@@ -43,7 +43,7 @@ for row in rows:
 # Installed, it is found by CMake and by pkg-config.
 cmake --build "$1/release" --parallel 2 --target fmtc_tflite
 cmake --install "$1/release" --prefix "$1/installed"
-cmake -S custom_ops/tests/consumer -B "$1/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$1/installed"
+cmake -S examples/cpp -B "$1/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$1/installed"
 cmake --build "$1/consumer"
 "$1/consumer/c_api"
 "$1/consumer/register_ops"
@@ -51,7 +51,7 @@ cmake --build "$1/consumer"
   PKG_CONFIG_PATH=$(dirname "$(find "$1/installed" -name fmtc.pc)")
   export PKG_CONFIG_PATH
   # shellcheck disable=SC2046  # several flags
-  "${CC:-cc}" custom_ops/tests/consumer/c_api.c $(pkg-config --cflags --libs fmtc) -o "$1/c_api_pkg_config"
+  "${CC:-cc}" examples/cpp/c_api.c $(pkg-config --cflags --libs fmtc) -o "$1/c_api_pkg_config"
   LD_LIBRARY_PATH=$(pkg-config --variable=libdir fmtc) "$1/c_api_pkg_config"
 )
 
