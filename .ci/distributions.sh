@@ -17,7 +17,7 @@ folder = pathlib.Path(sys.argv[1])
 (sdist,) = folder.glob("*.tar.gz")
 assert re.fullmatch(r"fmtc_tflite-[\w.]+-py3-none-(?!any)\w+\.whl", wheel.name), wheel.name
 files = set(zipfile.ZipFile(wheel).namelist())
-for needed in ("__init__.py", "py.typed", "_native/libfmtc_tflite.so"):
+for needed in ("__init__.py", "py.typed", "_native/libfmtc_tflite.so", "_native/libfmtc_litert_accelerator.so"):
     assert f"fmtc_tflite/{needed}" in files, needed
 foreign = {f for f in files if not re.match(r"fmtc_tflite(-[\w.]+\.dist-info)?/", f)}
 assert not foreign, foreign

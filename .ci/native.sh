@@ -41,12 +41,15 @@ for row in rows:
     assert all(s["giga"] > 0 and s["spread"] >= 0 for s in row["speeds"]), row
 '
 # Installed, it is found by CMake and by pkg-config.
-cmake --build "$1/release" --parallel 2 --target fmtc_tflite
+cmake --build "$1/release" --parallel 2 --target fmtc_tflite fmtc_litert_accelerator
 cmake --install "$1/release" --prefix "$1/installed"
 cmake -S examples/cpp -B "$1/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$1/installed"
 cmake --build "$1/consumer"
 "$1/consumer/c_api"
 "$1/consumer/register_ops"
+fmtc-convert fmtc_tflite/demo/demo_int8.tflite -o "$1/demo_fmtc.tflite"
+litert=$(python3 -c 'import ai_edge_litert; print(ai_edge_litert.__path__[0])')/libLiteRt.so
+"$1/consumer/compiled_model" "$litert" "$1/demo_fmtc.tflite" | grep -x "ran, with 1 inputs and 1 outputs"
 (
   PKG_CONFIG_PATH=$(dirname "$(find "$1/installed" -name fmtc.pc)")
   export PKG_CONFIG_PATH

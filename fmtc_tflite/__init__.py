@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fmtc_tflite.api import convert, evaluate, profile, restore
     from fmtc_tflite.profiling.options import ProfileOptions
     from fmtc_tflite.profiling.outputs import ProfileOutputs
+    from fmtc_tflite.runtime.compiled_model import load_compiled_model
     from fmtc_tflite.runtime.info import runtime_info
     from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, load_interpreter
     from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOptions
@@ -31,6 +32,7 @@ __all__ = [
     "convert",
     "delegate_path",
     "evaluate",
+    "load_compiled_model",
     "load_interpreter",
     "profile",
     "restore",
@@ -44,6 +46,7 @@ _LAZY = {
     "restore": "api",
     "available_runtimes": "runtime.interpreter",
     "delegate_path": "runtime.interpreter",
+    "load_compiled_model": "runtime.compiled_model",
     "load_interpreter": "runtime.interpreter",
     "runtime_info": "runtime.info",
     "CalibrationOptions": "types",

@@ -2,21 +2,32 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-# The Python package has the shared library alone, under one name: wheels have no links.
+set(shared_libraries fmtc_tflite)
+if(TARGET fmtc_litert_accelerator)
+  list(APPEND shared_libraries fmtc_litert_accelerator)
+endif()
+
+# The Python package has the shared libraries alone, each under one name: wheels have no links.
 if(SKBUILD)
-  install(TARGETS fmtc_tflite LIBRARY DESTINATION fmtc_tflite/_native)
+  install(TARGETS ${shared_libraries} LIBRARY DESTINATION fmtc_tflite/_native)
   return()
 endif()
 
 # FMTC_ABI_VERSION in c_api/fmtc_c_api.h.
-set_target_properties(fmtc_tflite PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1 EXPORT_NAME tflite)
+set_target_properties(${shared_libraries} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)
+set_target_properties(fmtc_tflite PROPERTIES EXPORT_NAME tflite)
+if(TARGET fmtc_litert_accelerator)
+  set_target_properties(fmtc_litert_accelerator PROPERTIES EXPORT_NAME litert)
+endif()
 set_target_properties(fmtc_register PROPERTIES EXPORT_NAME register)
 set(static_parts fmtc_base fmtc_cpu fmtc_simd fmtc_codec fmtc_codec_kernels fmtc_region fmtc_region_kernels)
-target_include_directories(fmtc_tflite INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_include_directories(fmtc_register INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+foreach(library ${shared_libraries} fmtc_register)
+  target_include_directories(${library} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
 
 install(FILES c_api/fmtc_c_api.h tflite/register.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fmtc)
-install(TARGETS fmtc_tflite fmtc_register ${static_parts} EXPORT fmtc_targets
+install(FILES litert/accelerator.h RENAME litert_accelerator.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fmtc)
+install(TARGETS ${shared_libraries} fmtc_register ${static_parts} EXPORT fmtc_targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 

@@ -11,7 +11,7 @@ from fmtc_tflite.graph.sites import entry_subgraphs, find_excluded_maps, find_si
 
 _HOW_TO_QUANTIZE = (
     "quantize it to full-integer int8 first: tf.lite.TFLiteConverter with optimizations, a representative_dataset and "
-    "OpsSet.TFLITE_BUILTINS_INT8, or ai-edge-quantizer with a static int8 recipe"
+    "OpsSet.TFLITE_BUILTINS_INT8, or litert-quantizer with a static int8 recipe"
 )
 # Custom ops of compiled models -> what they were compiled for.
 _COMPILED = {

@@ -18,6 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "region/kernels": {"base", "cpu", "region"},
     "c_api": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
     "tflite": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
+    "litert": set(),
 }
 PROGRAMS = {"bare_metal", "bench", "fuzz", "tests"}
 

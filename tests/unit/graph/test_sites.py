@@ -265,7 +265,7 @@ def test_float_and_int16_models(dtype: str) -> None:
     builder = ModelBuilder()
     graph = builder.graph()
     graph.output(graph.conv(graph.conv(graph.input("x", [1, 4, 4, 2], dtype), 2), 2))
-    with pytest.raises(UnsupportedModelError, match=r"TFLiteConverter.*ai-edge-quantizer"):
+    with pytest.raises(UnsupportedModelError, match=r"TFLiteConverter.*litert-quantizer"):
         check_convertible(load_model(builder.build()))
 
 
