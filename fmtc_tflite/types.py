@@ -12,6 +12,7 @@ from fmtc_tflite.errors import UsageError
 DEFAULT_MAX_KL = 0.02
 DEFAULT_MAX_EXTRA_MACS = 0.02
 DEFAULT_MAX_EXTRA_TIME = 0.05
+DEFAULT_MAX_ARENA = 1.1
 DEFAULT_CPU = "avx2"  # which most x86-64 processors have
 
 _CAPACITY_MARGIN = 1.1
@@ -102,7 +103,9 @@ class ConvertOptions:
       max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
       max_bits_per_value: bound on the rate instead of max_kl.
       objective: traffic codes every map that shrinks; arena only those that lower the planned peak; None = traffic
-        where maps are coded.
+        where maps are coded. For regions traffic stores the fewest bytes, arena (None) needs the least memory.
+      max_arena: for regions with the objective traffic: how many times the arena that the objective arena would reach
+        they may need; None = DEFAULT_MAX_ARENA.
       include, exclude: selectors of feature maps or ops; see fmtc_tflite.graph.selection.
       recipe: JSON file with a treatment per tensor, see fmtc_tflite.conversion.recipe; for regions with what is stored
         and what stays outside, see fmtc_tflite.conversion.region_recipe.
@@ -156,6 +159,7 @@ class ConvertOptions:
     max_extra_macs: float | None = None
     max_extra_time: float | None = None
     cpu: str | None = None
+    max_arena: float | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     extensions: Extensions = NO_EXTENSIONS
 
@@ -196,6 +200,10 @@ class ConvertOptions:
         if self.max_extra_time is not None:
             return self.max_extra_time
         return DEFAULT_MAX_EXTRA_TIME if self.max_extra_macs is None else 1.0
+
+    @property
+    def effective_max_arena(self) -> float:
+        return DEFAULT_MAX_ARENA if self.max_arena is None else self.max_arena
 
     @property
     def effective_cpu(self) -> str:
@@ -262,6 +270,7 @@ class ConvertOptions:
                 ("max_extra_macs", self.max_extra_macs, None),
                 ("max_extra_time", self.max_extra_time, None),
                 ("cpu", self.cpu, None),
+                ("max_arena", self.max_arena, None),
             ):
                 if value != default:
                     raise UsageError(f"--{name} {value} belongs to --execution regions; pass both or neither")
@@ -275,13 +284,16 @@ class ConvertOptions:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
             "--preset paper": self.preset == "paper",
-            "--objective traffic": self.objective == "traffic",
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
         }
         for name, given in others.items():
             if given:
-                raise UsageError(f"{name} has no meaning with --execution regions, which codes nothing; leave it out")
+                raise UsageError(f"{name} has no meaning with --execution regions, which is bit-exact; leave it out")
+        if self.max_arena is not None and self.objective != "traffic":
+            raise UsageError("--max_arena bounds what --objective traffic may need; pass both or neither")
+        if not 1 <= self.effective_max_arena < math.inf:
+            raise UsageError(f"--max_arena {self.max_arena}: expected a factor of at least 1, such as 1.1")
 
     def _check_preset(self, bounds: list[str]) -> None:
         if self.preset == "default":

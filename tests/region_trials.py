@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fmtc_tflite.conversion.map_coding import lossless_information
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion, planned_region
 from fmtc_tflite.conversion.region_verification import adversarial_samples
@@ -27,14 +28,19 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.regions.candidates import Group, find_candidates, is_reshape
-from fmtc_tflite.regions.extra import Extra
+from fmtc_tflite.regions.coded_cuts import Rate, code_cuts
+from fmtc_tflite.regions.extra import NOTHING, Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
-from fmtc_tflite.regions.planner import plan_region
+from fmtc_tflite.regions.planner import RegionPlan, plan_region
+from fmtc_tflite.regions.search import fewest_stored, least_scratch
+from fmtc_tflite.regions.stage_costs import StageCosts
+from fmtc_tflite.regions.stages import RegionSpans
 from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from random_networks import random_network
 
 _BATCHES = (1, 1, 1, 3)
+_ROOM = (1.1, 1.3, 2.0, 8.0, 1.5)
 _EXTRA_MACS = (0.0, 0.02, 0.2, 1.0, 3.0)  # shares that strips may compute twice, chosen by the seed
 TARGET = "aarch64" if platform.machine().lower() in ("aarch64", "arm64") else "x86_64"
 
@@ -76,7 +82,7 @@ def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -
     in_strips = 0
     try:
         share = float(np.random.default_rng([seed, 2]).choice(_EXTRA_MACS))
-        regions = [_planned(subgraph, group, kernel_set.number, share) for group in found.groups]
+        regions = [_planned(subgraph, group, kernel_set.number, share, seed) for group in found.groups]
         in_strips = sum(len(stage.ops) for r in regions for stage in r.plan.stages if stage.strips > 1)
         fusions = [Fusion(r.group.ops, r.group.inputs, r.group.outputs, r.program.content) for r in regions]
         fuse(model, subgraph, fusions, [op for op in subgraph.ops if is_reshape(op)])
@@ -86,9 +92,23 @@ def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -
     return Trial(seed, kernels, fused, left_out, in_strips, failure)
 
 
-def _planned(subgraph: Subgraph, group: Group, kernel_set: int, share: float) -> PlannedRegion:
+def _planned(subgraph: Subgraph, group: Group, kernel_set: int, share: float, seed: int) -> PlannedRegion:
     plan = plan_region(group.region, Extra(int(share * sum(op.macs for op in group.region.ops))))
+    if seed % 2:
+        plan = _with_coded_cuts(group, _ROOM[seed % len(_ROOM)])
     return planned_region(subgraph, group, plan, kernel_set)
+
+
+def _with_coded_cuts(group: Group, room: float) -> RegionPlan:
+    """A plan in whole rows with all cuts coded for which there is room, `room` times what the stages need."""
+    costs = StageCosts(RegionSpans(group.region))
+    least = least_scratch(costs, NOTHING)
+    path = fewest_stored(costs, least, NOTHING, costs.stored_bytes)
+    assert path is not None
+    maps = [tensor for tensor in costs.spans.inner if tensor.dtype.itemsize == 1]
+    rates = {m: Rate(lossless_information(m.channels, checksum=False).to_bytes(), 0.0) for m in maps}
+    found = code_cuts(costs, path, int(room * least), rates)
+    return RegionPlan(found.region, found.stages, found.cuts, found.placement, found.coded)
 
 
 def _difference(

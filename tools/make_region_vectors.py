@@ -1,8 +1,8 @@
 """Makes tests/golden/region_vectors.bin: programs of regions, inputs, and the outputs that every executor must give.
 
 The outputs are those of the numpy reference; the file is committed, so that no change of results can pass unnoticed.
-Its programs stay as they are unless --programs gives others: what custom_ops/tests/write_programs.cc writes, of which
-the smallest are taken that have every rule of every kind between them.
+Its programs stay as they are; --programs adds others: of what custom_ops/tests/write_programs.cc writes, the smallest
+that have a rule of a kind which none has yet.
 
 Layout, little-endian: magic `FMRV`, u32 count, then for each case: u32 batch, u32 number of inputs, u32 number of
 outputs, and blobs, each a u32 length and bytes: the program, the inputs, the outputs.
@@ -19,13 +19,15 @@ import numpy as np
 from absl import flags
 
 from fmtc_tflite.cli import common
+from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.errors import UsageError, VerificationError
 from fmtc_tflite.files import write_all
+from fmtc_tflite.regions.coders import ENCODE
 from fmtc_tflite.regions.program import INPUT, Program
 from fmtc_tflite.regions.reference.machine import run_program
 
 _OUTPUT = flags.DEFINE_string("output", "tests/golden/region_vectors.bin", "File to write.")
-_PROGRAMS = flags.DEFINE_string("programs", None, "Take programs from this file instead of the old ones.")
+_PROGRAMS = flags.DEFINE_string("programs", None, "Add programs from this file.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
 
 _MAGIC = b"FMRV"
@@ -54,21 +56,32 @@ def _old_programs(content: bytes) -> list[bytes]:
 
 
 def _forms(program: Program) -> Iterator[tuple[int, ...]]:
-    """Of ops with a second operand: the kind, and in which directions that one serves many values."""
+    """Of ops with a second operand: the kind, and in which directions that one serves many values.
+
+    Of those that encode: whether there are several segments, of several rows, and a predictor.
+    """
     for op in program.ops:
+        if op.kind == ENCODE:
+            map_, coded = program.tensors[op.inputs[0]], program.tensors[op.output]
+            offset, size = struct.unpack_from("<II", op.parameters)
+            info = SideInformation.from_bytes(program.content[offset : offset + size])
+            yield op.kind, coded.height > 1, map_.height > coded.height, bool(info.predictor.any())
         if len(op.inputs) > 1:
             second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
             yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels
 
 
-def _covering(programs: Iterable[bytes]) -> list[bytes]:
-    """The smallest programs first, as long as one has a rule of a kind, or a form of operands, that none before has."""
-    known: set[tuple[int, ...]] = set()
+def _rules(content: bytes) -> set[tuple[int, ...]]:
+    program = Program.from_bytes(content)
+    return {(op.kind, op.rule) for op in program.ops} | set(_forms(program))
+
+
+def _covering(old: Iterable[bytes], new: Iterable[bytes]) -> list[bytes]:
+    """Of new programs the smallest ones that have a rule of a kind, or a form, that no old one and none before has."""
+    known = set[tuple[int, ...]]().union(*map(_rules, old))
     chosen = []
-    for content in sorted(programs, key=len):
-        program = Program.from_bytes(content)
-        rules = {(op.kind, op.rule) for op in program.ops} | set(_forms(program))
-        if rules - known:
+    for content in sorted(new, key=len):
+        if (rules := _rules(content)) - known:
             known |= rules
             chosen.append(content)
     return chosen
@@ -103,10 +116,9 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UsageError(f"unexpected arguments: {' '.join(arguments)}; see --help")
     path = Path(_OUTPUT.value)
+    programs = _old_programs(path.read_bytes())
     if _PROGRAMS.value is not None:
-        programs = _covering(_blobs(Path(_PROGRAMS.value).read_bytes(), 0))
-    else:
-        programs = _old_programs(path.read_bytes())
+        programs += _covering(programs, _blobs(Path(_PROGRAMS.value).read_bytes(), 0))
     made = [_case(program, seed) for seed, program in enumerate(programs)]
     content = _MAGIC + struct.pack("<I", len(made)) + b"".join(made)
     if not _CHECK.value:

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "c_api/fmtc_c_api.h"
 #include "codec/kernels/dispatch.h"
+#include "region/coders.h"
 #include "region/kernels/dispatch.h"
 #include "region/region.h"
 
@@ -28,7 +29,9 @@ Status Build(const uint8_t* program, size_t bytes, fmtc_region* r) {
   r->memory = static_cast<uint8_t*>(std::malloc(region::StateBytes(r->program)));
   if (r->memory == nullptr) return Status::kOutOfMemory;
   r->state = region::CarveState(r->program, r->memory);
-  return region::CheckProgram(r->program, &r->state);
+  const Status checked = region::CheckProgram(r->program, &r->state);
+  if (checked == Status::kOk) region::UseCodecKernels(r->program, *kernels, &r->state);
+  return checked;
 }
 
 uint64_t Nanoseconds() {
@@ -94,6 +97,5 @@ int32_t fmtc_region_run(fmtc_region* r, const uint8_t* const* inputs, uint8_t* c
   if (trace != nullptr) region_trace = {trace->tensors, trace->nanoseconds, trace->bytes_written, Nanoseconds};
   const region::RunArguments arguments{inputs, outputs, static_cast<int32_t>(batch), scratch,
                                        trace != nullptr ? &region_trace : nullptr};
-  region::Run(r->program, region::ChosenRowKernels(), arguments, &r->state);
-  return Code(Status::kOk);
+  return Code(region::Run(r->program, region::ChosenRowKernels(), arguments, &r->state));
 }

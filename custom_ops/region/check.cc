@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "region/coders.h"
 #include "region/kind.h"
 #include "region/schedule.h"
 
@@ -101,6 +102,7 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
 
 Status CheckOps(const Program& program, State* state) {
   MacRow* row = state->rows;
+  CodecBuilder codecs = MakeCodecBuilder(program, *state);
   for (uint16_t i = 0; i < program.header->ops; ++i) {
     const OpRecord& record = program.ops[i];
     const Kind* kind = FindKind(record.kind);
@@ -113,11 +115,14 @@ Status CheckOps(const Program& program, State* state) {
     const Status status = kind->check(op);
     if (status != Status::kOk) return status;
     OpFacts& facts = state->ops[i];
-    facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op)};
+    facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op), KeepsMemory(op, *kind), nullptr};
     if (facts.accumulates && op.output().height != 1) return Status::kProgramInvalid;
-    if (kind->prepare == nullptr) continue;
-    facts.row = row++;
-    kind->prepare(op, facts.row);
+    if (kind->prepare != nullptr) {
+      facts.row = row++;
+      kind->prepare(op, facts.row);
+    }
+    const Status bound = kind->bind == nullptr ? Status::kOk : kind->bind(op, *state, &codecs, &facts);
+    if (bound != Status::kOk) return bound;
   }
   for (int i = 0; i < program.header->tensors; ++i) {
     if (program.tensors[i].place != kInput && state->tensors[i].writer == kNoOp) return Status::kProgramInvalid;

@@ -126,7 +126,7 @@ class HazardFinder {
     const int32_t step = state_->next_step[index]++;
     const bool accumulates = kind.accumulates(op);
     const bool writes = op.output().place == kScratch && (!accumulates || step + 1 == NumSteps(op, kind));
-    const uint32_t own = accumulates ? kFirstOp + index : kRowOfPadding;
+    const uint32_t own = KeepsMemory(op, kind) ? kFirstOp + index : kRowOfPadding;
     const uint32_t output = op.op->output;
     const Bytes own_bytes = {op.op->memory_offset, uint64_t{op.op->memory_offset} + op.op->memory_bytes};
     const Bytes row = writes ? RowBytes(op.output(), accumulates ? 0 : step) : Bytes{0, 0};

@@ -39,6 +39,8 @@ struct Kind {
   Status (*check)(const OpView& op) = nullptr;
   // Whether step y adds row y of the only input, and the last step writes the only row.
   bool (*accumulates)(const OpView& op) = Never;
+  // Whether a step finds in the op's own memory what the step before left there.
+  bool (*keeps_memory)(const OpView& op) = nullptr;  // null: an op that accumulates does
   // Rows of an input that a step reads.
   Range (*rows)(const OpView& op, int operand, int32_t step) = SameRow;
   // Columns of an input that columns of the output need; beyond the input where the op reads padding columns.
@@ -51,7 +53,11 @@ struct Kind {
   uint64_t (*macs)(const OpView& op) = nullptr;
   // What of a convolution's rows is the same at every step; the op has been checked.
   void (*prepare)(const OpView& op, MacRow* row) = nullptr;
+  // Gives the op, which has been checked, its codec.
+  Status (*bind)(const OpView& op, const State& state, CodecBuilder* builder, OpFacts* facts) = nullptr;
   void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;
+  // Bytes of an output's row that hold something; null: all of its values.
+  size_t (*row_bytes)(const uint8_t* row) = nullptr;
 };
 
 extern const Kind kConvKind, kDepthwiseKind, kFullyConnectedKind;
@@ -62,9 +68,14 @@ extern const Kind kPadKind, kSliceKind, kTransposeKind, kConcatenationKind;
 extern const Kind kResizeBilinearKind, kResizeNearestKind;
 extern const Kind kTransposeConvKind, kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
 extern const Kind kArgMaxKind, kArgMaxPlacesKind, kBinaryKind, kUnaryKind, kCastKind;
+extern const Kind kEncodeKind, kDecodeKind;
 
 // Null if there is none of this number.
 const Kind* FindKind(uint8_t number);
+
+inline bool KeepsMemory(const OpView& op, const Kind& kind) {
+  return kind.keeps_memory != nullptr ? kind.keeps_memory(op) : kind.accumulates(op);
+}
 
 inline int32_t NumSteps(const OpView& op, const Kind& kind) {
   return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);

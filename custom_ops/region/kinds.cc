@@ -63,6 +63,10 @@ const Kind* FindKind(uint8_t number) {
       return &kCastKind;
     case kArgMaxPlaces:
       return &kArgMaxPlacesKind;
+    case kEncode:
+      return &kEncodeKind;
+    case kDecode:
+      return &kDecodeKind;
     default:
       return nullptr;
   }

@@ -37,6 +37,8 @@ enum KindNumber : uint8_t {
   kUnary = 32,
   kCast = 33,
   kArgMaxPlaces = 34,
+  kEncode = 35,
+  kDecode = 36,
 };
 
 // Kinds that multiply and add up.
@@ -228,6 +230,13 @@ struct UnaryParameters {
   uint8_t reserved[7];
 };
 static_assert(sizeof(UnaryParameters) == 16);
+
+struct EncodeParameters {
+  uint32_t side_info_offset;
+  uint32_t side_info_bytes;
+  uint32_t reserved[2];
+};
+static_assert(sizeof(EncodeParameters) == 16);
 
 }  // namespace fmtc::region
 

@@ -4,6 +4,8 @@
 #include <type_traits>
 
 #include "base/bytes.h"
+#include "codec/codec.h"
+#include "region/coders.h"
 #include "region/kernels.h"
 
 namespace fmtc::region {
@@ -74,7 +76,9 @@ Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction exten
 
 size_t StateBytes(const Program& program) {
   const Header& header = *program.header;
-  return PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(OpFacts)) +
+  const CodecRoom room = CodecRoomOf(program);
+  const size_t codecs = room.codecs > 0 ? PieceBytes(room.codecs, sizeof(Codec)) + room.bytes + kCodecAlignment : 0;
+  return codecs + PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(OpFacts)) +
          PieceBytes(NumMacRows(program), sizeof(MacRow)) + PieceBytes(header.ops, sizeof(int32_t)) +
          PieceBytes(header.inputs, sizeof(uint16_t)) + PieceBytes(header.outputs, sizeof(uint16_t));
 }
@@ -92,6 +96,8 @@ State CarveState(const Program& program, uint8_t* memory) {
   take(header.ops, &state.next_step);
   take(header.inputs, &state.input_tensors);
   take(header.outputs, &state.output_tensors);
+  take(CodecRoomOf(program).codecs, &state.codecs);
+  state.codec_memory = memory + -reinterpret_cast<uintptr_t>(memory) % kCodecAlignment;
   return state;
 }
 

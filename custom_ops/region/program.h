@@ -9,6 +9,11 @@
 #include "base/status.h"
 #include "region/format.h"
 
+namespace fmtc {
+struct Codec;
+struct Kernels;
+}  // namespace fmtc
+
 namespace fmtc::region {
 
 // Columns, or rows: [first, end).
@@ -30,6 +35,7 @@ constexpr uint16_t kNoOp = 0xFFFF;
 
 struct Kind;
 struct MacRow;
+struct CodecBuilder;
 
 // What the checker finds out about an op, so that its steps need not.
 struct OpFacts {
@@ -37,6 +43,8 @@ struct OpFacts {
   MacRow* row;  // of a convolution or fully connected op, with what is the same at every step; else null
   int32_t steps;
   bool accumulates;
+  bool keeps_memory;
+  const Codec* codec;  // of an op that encodes or decodes; else null
 };
 
 // Carved from memory of the caller's, StateBytes(program) bytes.
@@ -47,6 +55,8 @@ struct State {
   int32_t* next_step;       // of each op
   uint16_t* input_tensors;  // of each input of the region
   uint16_t* output_tensors;
+  Codec* codecs;  // of ops that encode
+  uint8_t* codec_memory;
 };
 
 // Pointers into the program's bytes, which must outlive it.
@@ -93,6 +103,7 @@ size_t StateBytes(const Program& program);
 
 // `memory` is aligned as malloc aligns.
 State CarveState(const Program& program, uint8_t* memory);
+// What the codecs of `from` point to must outlive the copy, too.
 void CopyState(const Program& program, const State& from, State* to);
 
 // Everything else, once: afterwards running it needs no check. Fills writers and tensors of inputs and outputs.

@@ -44,8 +44,10 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
     CopyRow(access, tensor, window, row, trace.tensors[index]);
   }
   if (trace.bytes_written == nullptr) return;
-  const uint64_t columns = static_cast<uint64_t>(window.end - window.first);
-  trace.bytes_written[op.op - op.program->ops] += columns * tensor.channels * ElementBytes(tensor.type);
+  uint64_t bytes = static_cast<uint64_t>(window.end - window.first) * tensor.channels * ElementBytes(tensor.type);
+  const Kind& kind = *access.FactsOf(op).kind;
+  if (kind.row_bytes != nullptr) bytes = kind.row_bytes(access.Write(tensor, row, window.first));
+  trace.bytes_written[op.op - op.program->ops] += bytes;
 }
 
 }  // namespace
@@ -75,8 +77,10 @@ void RunStep(uint16_t index, const RowKernels& kernels, const Trace* trace, RowA
 
 }  // namespace
 
-void Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state) {
+Status Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state) {
   RowAccess access = MakeAccess(program, arguments, state);
+  bool damaged = false;
+  access.damaged = &damaged;
   for (; access.item < arguments.batch; ++access.item) {
     for (int i = 0; i < program.header->passes; ++i) {
       const PassRecord& pass = program.passes[i];
@@ -86,6 +90,7 @@ void Run(const Program& program, const RowKernels& kernels, const RunArguments& 
       }
     }
   }
+  return damaged ? Status::kStreamCorrupt : Status::kOk;
 }
 
 }  // namespace fmtc::region

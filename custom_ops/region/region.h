@@ -31,8 +31,9 @@ struct RunArguments {
   const Trace* trace;  // or null
 };
 
-// `state` comes from CheckProgram and is reused from run to run. Not thread-safe for one state or scratch.
-void Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state);
+// `state` comes from CheckProgram and is reused from run to run. Not thread-safe for one state or scratch. Fails with
+// kStreamCorrupt, everything done, where what a program decodes is not what it encoded: it has put something over that.
+Status Run(const Program& program, const RowKernels& kernels, const RunArguments& arguments, State* state);
 
 }  // namespace fmtc::region
 

@@ -31,6 +31,7 @@ struct RowAccess {
   int32_t batch;
   Share share;          // of the step at hand
   uint8_t* own_memory;  // of its op
+  bool* damaged;        // set where a segment is none
 
   const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
 

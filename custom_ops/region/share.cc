@@ -25,7 +25,7 @@ Range BlocksOf(const OpView& op, int part, int parts) {
 }  // namespace
 
 Division DivisionOf(const OpView& op, const Kind& kind, Range window, int parts) {
-  if (!kind.accumulates(op) && window.end - window.first >= kLeastColumns * parts) return Division::kColumns;
+  if (!KeepsMemory(op, kind) && window.end - window.first >= kLeastColumns * parts) return Division::kColumns;
   return kind.splits_channels(op) ? Division::kChannels : Division::kNone;
 }
 

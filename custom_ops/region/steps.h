@@ -38,7 +38,7 @@ inline Turn NextTurn(const Part& part, uint16_t index, const RowAccess& access, 
   turn.row = turn.step;
   if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
   turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, part.index, part.count);
-  const bool has_own = part.own_memory != nullptr && !facts.accumulates;
+  const bool has_own = part.own_memory != nullptr && !facts.keeps_memory;
   turn.own_memory = has_own ? part.own_memory : access.scratch + op.op->memory_offset;
   return turn;
 }

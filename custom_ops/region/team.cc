@@ -43,6 +43,7 @@ void Relax(uint32_t turn) {
 struct Seat {
   alignas(kApart) std::atomic<uint64_t> done;  // steps, of all items so far
   alignas(kApart) State state;
+  bool damaged;  // of the run at hand: a segment was none
   RowAccess access;
   uint8_t* state_memory;
   uint8_t* own_memory;       // of ops; null: the program's
@@ -75,7 +76,7 @@ size_t OwnBytes(const Program& program) {
   size_t most = 0;
   for (int i = 0; i < program.header->ops; ++i) {
     const OpView op{&program, &program.ops[i]};
-    if (!FindKind(op.op->kind)->accumulates(op) && op.op->memory_bytes > most) most = op.op->memory_bytes;
+    if (!KeepsMemory(op, *FindKind(op.op->kind)) && op.op->memory_bytes > most) most = op.op->memory_bytes;
   }
   return most;
 }
@@ -132,6 +133,7 @@ class Worker {
     for (int part = first_; part < end_; ++part) {
       Seat& seat = team_->seats[part];
       seat.access = MakeAccess(program_, *run.arguments, &seat.state);
+      seat.access.damaged = &seat.damaged;
       if (seat.private_scratch != nullptr) seat.access.private_scratch = seat.private_scratch;
     }
   }
@@ -269,17 +271,21 @@ void FreeTeam(Team* team) {
   delete team;
 }
 
-void RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments, const Workers& workers,
-               Team* team) {
+Status RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments,
+                 const Workers& workers, Team* team) {
   team->joined.store(0);
   team->threads.store(0);
   TeamRun run{&program, &kernels, &arguments, team, {}};
   for (int i = 0; i < team->parts; ++i) {
     Seat& seat = team->seats[i];
     seat.done.store(0);
+    seat.damaged = false;
     run.scratches[i] = seat.private_scratch != nullptr ? seat.private_scratch : arguments.scratch;
   }
   workers.Run(static_cast<uint32_t>(team->parts), Join, &run);
+  bool damaged = false;
+  for (int i = 0; i < team->parts; ++i) damaged |= team->seats[i].damaged;
+  return damaged ? Status::kStreamCorrupt : Status::kOk;
 }
 
 }  // namespace fmtc::region

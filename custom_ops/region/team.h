@@ -21,8 +21,8 @@ Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* stat
 void FreeTeam(Team* team);
 
 // Run() with as many threads as come in time; `workers` may call less than all of them at once. No trace.
-void RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments, const Workers& workers,
-               Team* team);
+Status RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments,
+                 const Workers& workers, Team* team);
 
 }  // namespace fmtc::region
 

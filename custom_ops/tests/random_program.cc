@@ -7,6 +7,7 @@
 #include "region/kind.h"
 #include "region/parameters.h"
 #include "region/window.h"
+#include "tests/random_coders.h"
 #include "tests/random_floats.h"
 #include "tests/random_inputs.h"
 #include "tests/random_moves.h"
@@ -131,7 +132,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 18)) {
+    switch (Draw(0, 19)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -162,6 +163,9 @@ class RandomChain {
       case 16:
       case 17:
         return AddTransposeConv();
+      case 19:
+        last_ = AddCoders(&random_, &builder_, last_);
+        return;
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);

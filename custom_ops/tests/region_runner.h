@@ -43,6 +43,7 @@ class OwnedRegion {
   }
 
   Status status() const { return status_; }
+  Status run_status() const { return run_status_; }  // of the last run
   const region::Program& program() const { return program_; }
 
   std::vector<std::vector<uint8_t>> RandomInputs(int32_t batch, uint32_t seed) const {
@@ -70,11 +71,11 @@ class OwnedRegion {
     std::vector<uint8_t> scratch(program_.header->scratch_bytes, fill);
     const region::RunArguments arguments{in.data(), out.data(), batch, scratch.data(), nullptr};
     if (workers.run == nullptr) {
-      region::Run(program_, kernels, arguments, &state_);
+      run_status_ = region::Run(program_, kernels, arguments, &state_);
     } else {
       region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), patience, &state_);
       EXPECT(team != nullptr);
-      region::RunInTeam(program_, kernels, arguments, workers, team);
+      run_status_ = region::RunInTeam(program_, kernels, arguments, workers, team);
       region::FreeTeam(team);
     }
     return outputs;
@@ -88,6 +89,7 @@ class OwnedRegion {
   region::Program program_;
   region::State state_;
   Status status_;
+  Status run_status_ = Status::kOk;
 };
 
 }  // namespace fmtc::test

@@ -10,6 +10,7 @@
 #include "region/kind.h"
 #include "region/parameters.h"
 #include "tests/expect.h"
+#include "tests/random_coders.h"
 #include "tests/random_program.h"
 #include "tests/region_runner.h"
 
@@ -135,6 +136,79 @@ void TestScheduleIsPlayed() {
   }
 }
 
+// A copy of the input through segments.
+struct Coders {
+  ProgramBytes bytes;
+  region::TensorRecord* tensors;  // input, copy, segments, decoded map, output
+  region::OpRecord* ops;          // COPY, ENCODE, DECODE, COPY
+
+  Coders() {
+    test::Random random(5);
+    test::ProgramBuilder builder;
+    const uint16_t input = builder.AddTensor(region::kInput, region::kInt8, 8, 6, 5);
+    const uint16_t copy = builder.AddTensor(region::kScratch, region::kInt8, 8, 6, 5);
+    builder.AddOp(region::kCopy, 1, {input}, copy);
+    const uint16_t decoded = test::AddCoders(&random, &builder, copy, 3);
+    builder.AddOp(region::kCopy, 1, {decoded}, builder.AddTensor(region::kOutput, region::kInt8, 8, 6, 5));
+    bytes = builder.Finish();
+    const auto* header = reinterpret_cast<const region::Header*>(bytes.data());
+    tensors = reinterpret_cast<region::TensorRecord*>(bytes.data() + header->tensors_offset);
+    ops = reinterpret_cast<region::OpRecord*>(bytes.data() + header->ops_offset);
+  }
+
+  region::EncodeParameters* parameters() {
+    return reinterpret_cast<region::EncodeParameters*>(bytes.data() + ops[1].parameters_offset);
+  }
+};
+
+void TestCodersAreChecked() {
+  const auto status_with = [](auto change) {
+    Coders coders;
+    change(&coders);
+    test::RepairChecksum(&coders.bytes);
+    return OwnedRegion(coders.bytes).status();
+  };
+  EXPECT(status_with([](Coders*) {}) == Status::kOk);
+  EXPECT(status_with([](Coders* c) { c->ops[1].rule = 2; }) == Status::kProgramUnsupported);
+  EXPECT(status_with([](Coders* c) { --c->tensors[2].channels; }) == Status::kOk);  // there is a little more room
+  EXPECT(status_with([](Coders* c) { c->tensors[2].channels = 3 * 6 * 5 + 3; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->tensors[2].type = region::kInt8; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->tensors[2].height = 9; }) != Status::kOk);
+  EXPECT(status_with([](Coders* c) { c->ops[1].memory_bytes = 16; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->ops[2].memory_bytes = 16; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->parameters()->side_info_bytes -= 16; }) == Status::kProgramUnsupported ||
+         status_with([](Coders* c) { c->parameters()->side_info_bytes -= 16; }) == Status::kSideInfoTruncated);
+  EXPECT(status_with([](Coders* c) { c->parameters()->side_info_offset += 16; }) != Status::kOk);
+  EXPECT(status_with([](Coders* c) { c->parameters()->side_info_offset += 4; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->parameters()->reserved[1] = 1; }) == Status::kProgramInvalid);
+  // A map that is not the one that was encoded.
+  EXPECT(status_with([](Coders* c) { std::swap(c->tensors[3].width, c->tensors[3].height); }) != Status::kOk);
+}
+
+// A program that puts something over its segments gets a status, and nothing else happens.
+void TestDamagedSegmentsAreFound() {
+  Coders coders;
+  // All segments are encoded first, and the first decoded row lies over the second one.
+  coders.tensors[2].depth = coders.tensors[2].height;
+  coders.tensors[3].offset = coders.tensors[2].offset + coders.tensors[2].row_bytes;
+  const std::vector<uint16_t> steps = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3};
+  const auto* header = reinterpret_cast<const region::Header*>(coders.bytes.data());
+  EXPECT(header->steps == steps.size());
+  std::memcpy(coders.bytes.data() + header->steps_offset, steps.data(), steps.size() * sizeof(uint16_t));
+  test::RepairChecksum(&coders.bytes);
+  OwnedRegion region(coders.bytes);
+  EXPECT(region.status() == Status::kOk);
+  const std::vector<Bytes> inputs = region.RandomInputs(2, 1);
+  region.Run(2, inputs, 0x00);
+  EXPECT(region.run_status() == Status::kStreamCorrupt);
+
+  Coders good;
+  test::RepairChecksum(&good.bytes);
+  OwnedRegion copies(good.bytes);
+  EXPECT(copies.Run(2, inputs, 0xFF) == inputs);
+  EXPECT(copies.run_status() == Status::kOk);
+}
+
 // A 2x2 convolution between copies, in two strips, with one of its records or parameters changed.
 struct Parts {
   region::Header* header;
@@ -247,6 +321,8 @@ int main() {
   fmtc::TestRandomProgramsRun();
   fmtc::TestSecondOperandsAreChecked();
   fmtc::TestHeaderIsChecked();
+  fmtc::TestCodersAreChecked();
+  fmtc::TestDamagedSegmentsAreFound();
   fmtc::TestScheduleIsPlayed();
   fmtc::TestUnknownIsRefused();
   fmtc::TestContradictionsAreRefused();

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "codec/kernels/dispatch.h"
+#include "region/coders.h"
 #include "region/kernels/dispatch.h"
 #include "region/region.h"
 #include "region/team.h"
@@ -117,6 +118,7 @@ TfLiteStatus LoadProgram(TfLiteContext* context, const TfLiteNode& node, RegionS
   }
   if (status == Status::kOk && !AllocateState(state)) status = Status::kOutOfMemory;
   if (status == Status::kOk) status = region::CheckProgram(state->program, &state->state);
+  if (status == Status::kOk) region::UseCodecKernels(state->program, *kernels, &state->state);
   if (status != Status::kOk) return Fail(context, node, "%s", StatusMessage(status));
   const region::Header& header = *state->program.header;
   if (header.inputs != node.inputs->size - 1 || header.outputs != node.outputs->size) {
@@ -290,19 +292,21 @@ TfLiteStatus CheckMemory(TfLiteContext* context, const TfLiteNode& node, const R
 }
 
 // On as many threads as are of use: where a region is small or the processors are busy, one is faster than several.
-void RunOrShare(const region::RunArguments& arguments, RegionState* state) {
+Status RunOrShare(const region::RunArguments& arguments, RegionState* state) {
   const region::RowKernels& kernels = region::ChosenRowKernels();
   if (state->team == nullptr) return region::Run(state->program, kernels, arguments, &state->state);
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const int way = state->pace.Choose();
+  Status status;
   if (way == 0) {
-    region::Run(state->program, kernels, arguments, &state->state);
+    status = region::Run(state->program, kernels, arguments, &state->state);
   } else {
-    region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
+    status = region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
   }
   const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
   state->pace.Note(way, static_cast<uint64_t>(took.count()));
+  return status;
 }
 
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
@@ -316,8 +320,8 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   arguments.outputs = state->outputs;
   arguments.batch = state->batch;
   if (state->scratch >= 0) arguments.scratch = context->tensors[state->scratch].data.uint8;
-  RunOrShare(arguments, state);
-  return kTfLiteOk;
+  const Status status = RunOrShare(arguments, state);
+  return status == Status::kOk ? kTfLiteOk : Fail(context, *node, "%s", StatusMessage(status));
 }
 
 TfLiteRegistration MakeRegistration() {

@@ -31,6 +31,7 @@ from fmtc_tflite.errors import UsageError
 from fmtc_tflite.regions.time_costs import known_cpus
 from fmtc_tflite.types import (
     DEFAULT_CPU,
+    DEFAULT_MAX_ARENA,
     DEFAULT_MAX_EXTRA_MACS,
     DEFAULT_MAX_EXTRA_TIME,
     DEFAULT_MAX_KL,
@@ -86,8 +87,9 @@ flags.DEFINE_enum(
     "objective",
     None,
     ["traffic", "arena"],
-    "traffic codes every feature map that gets smaller; arena lowers the planned peak memory, with regions or, where "
-    "maps are coded, with those maps that lower it (default: arena for regions, traffic for ops).",
+    "traffic codes every feature map that gets smaller, with --execution regions those between stages, so that the "
+    "fewest bytes are stored; arena lowers the planned peak memory, with regions or, where maps are coded, with those "
+    "maps that lower it (default: arena for regions, traffic for ops).",
 )
 flags.DEFINE_enum(
     "execution",
@@ -121,6 +123,12 @@ flags.DEFINE_float(
     None,
     "For regions: the share of their time that column strips may add, as it is predicted for --cpu (0 to 1; "
     f"default: {DEFAULT_MAX_EXTRA_TIME:g}, or 1 where --max_extra_macs is given).",
+)
+flags.DEFINE_float(
+    "max_arena",
+    None,
+    "For regions with --objective traffic: how many times the arena of --objective arena they may need (at least 1; "
+    f"default: {DEFAULT_MAX_ARENA:g}).",
 )
 flags.DEFINE_enum(
     "cpu",
@@ -233,6 +241,7 @@ def _options() -> ConvertOptions:
         max_extra_macs=FLAGS.max_extra_macs,
         max_extra_time=FLAGS.max_extra_time,
         cpu=FLAGS.cpu,
+        max_arena=FLAGS.max_arena,
         input_shapes=data_flags.input_shapes(),
     )
 

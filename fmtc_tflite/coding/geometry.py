@@ -11,7 +11,7 @@ SEGMENT_TABLE_BYTES = 4
 SEGMENT_HEADER_BYTES = 53
 
 
-def _shares(total: int, parts: int) -> list[int]:
+def shares(total: int, parts: int) -> list[int]:
     """`total` cut into `parts` shares that differ by at most one, larger ones first."""
     return [total // parts + (i < total % parts) for i in range(parts)]
 
@@ -65,6 +65,6 @@ def geometry(height: int, width: int, components: int, segment_rows: int = 0) ->
     return Geometry(
         height,
         row_values,
-        tuple(_shares(height, segments)),
-        tuple(_shares(segments, segments // least_segments)),
+        tuple(shares(height, segments)),
+        tuple(shares(segments, segments // least_segments)),
     )

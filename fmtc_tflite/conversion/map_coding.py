@@ -125,7 +125,7 @@ def _quantization(
     site, treatment = treated.site, treated.treatment
     channels = site.tensor.shape[3]
     if treatment.transform == "lossless":
-        return _with_flat_table(channels, channels)
+        return lossless_information(channels)
     values, covariance = statistics[site]
     lo, hi = site.activation_range
     if treatment.transform == "klt":
@@ -173,6 +173,11 @@ def _following(site: Site, source: SideInformation) -> SideInformation:
     lo, hi = site.activation_range
     synthesis, compact = folding.synthesis(site, source.centres, source.steps, RESERVED_LEVEL)
     return replace(source, channels=site.tensor.shape[3], lo=lo, hi=hi, synthesis=synthesis, compact=compact)
+
+
+def lossless_information(channels: int, checksum: bool = True) -> SideInformation:
+    """Of a map that keeps every bit, with a placeholder table."""
+    return _with_flat_table(channels, channels, checksum=checksum)
 
 
 def _klt(site: Site, statistics: CovarianceStatistics | None, components: int, step: float) -> SideInformation:

@@ -67,13 +67,13 @@ def _within(
     """Plans for an arena within a limit whose strips cost least, as far as the budget allows."""
     found = []
     for number, choice in enumerate(choices):
-        planned = replan(choice, budget, _most_scratch(limit, number, choices, arena))
+        planned = replan(choice, budget, most_scratch(limit, number, choices, arena))
         budget = budget.without(planned.plan.extra)
         found.append(planned)
     return found
 
 
-def _most_scratch(limit: int, number: int, choices: Sequence[Choice], arena: Arena[Choice]) -> int:
+def most_scratch(limit: int, number: int, choices: Sequence[Choice], arena: Arena[Choice]) -> int:
     """The most scratch memory with which a region, were it the only one that needs some, keeps the arena in a limit."""
     sizes, low, high = [0] * len(choices), 0, limit
     while low < high:

@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from fmtc_tflite.conversion.coded_cuts import measure_coded_cuts
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.region_document import extra_report, region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, PlanOptions, plan_regions, whole_cost
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
 from fmtc_tflite.conversion.region_verification import verify_regions
 from fmtc_tflite.conversion.result import ConversionResult
+from fmtc_tflite.conversion.traffic_objective import TrafficGoal, measure_rates
 from fmtc_tflite.conversion.treatment import choose_treatments
 from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import NothingToDoError, VerificationError
 from fmtc_tflite.graph.convertible import check_convertible, check_rewritable, check_shapes_known
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
-from fmtc_tflite.graph.model import Buffer, Model
+from fmtc_tflite.graph.model import Buffer, Model, Subgraph
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
-from fmtc_tflite.regions.candidates import find_candidates, is_reshape
+from fmtc_tflite.regions.candidates import Candidates, find_candidates, is_reshape
 from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
@@ -68,7 +70,7 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     whole = whole_cost(found, cpu)
     budget = Extra(int(options.effective_max_extra_macs * whole.macs), int(options.effective_max_extra_time * whole.ns))
-    plan_options = PlanOptions(cpu, budget, wanted.cuts)
+    plan_options = PlanOptions(cpu, budget, wanted.cuts, _traffic_goal(content, subgraph, found, options))
     regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, plan_options)
     if not regions:
         raise NothingToDoError(
@@ -80,11 +82,18 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     verification = verify_regions(content, converted, regions, (runtime, kernels), options, own)
-    report = region_report((content, converted), regions, left_out, verification, arenas, options)
+    coded = measure_coded_cuts(content, converted, regions, options, runtime)
+    report = region_report((content, converted), regions, left_out, verification, arenas, coded, options)
     report |= extra_report(regions, whole, options)
     report["recipe"] = recipe
     report |= entry_fidelities(model, {0: report["fidelity"]})  # regions are made in the first subgraph alone
     return ConversionResult(converted, report, (*warnings, *wanted.warnings))
+
+
+def _traffic_goal(content: bytes, subgraph: Subgraph, found: Candidates, options: ConvertOptions) -> TrafficGoal | None:
+    if options.objective != "traffic" or not found.groups:
+        return None
+    return TrafficGoal(options.effective_max_arena, measure_rates(content, subgraph, found.groups, options))
 
 
 def _hint_to_coding(model: Model, options: ConvertOptions) -> str:

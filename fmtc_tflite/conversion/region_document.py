@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
+from fmtc_tflite.conversion.coded_cuts import CodedSizes
 from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
-from fmtc_tflite.memory.arena import ArenaPlan
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.memory.arena import ArenaPlan, tensor_bytes
+from fmtc_tflite.memory.traffic import as_executed
 from fmtc_tflite.regions.extra import Extra, total
+from fmtc_tflite.regions.ops import RegionTensor
 from fmtc_tflite.regions.program_format import VERSION
 from fmtc_tflite.rendering import distinct_names, shorten
 from fmtc_tflite.types import ConvertOptions
@@ -31,6 +36,7 @@ def region_report(
     left_out: Mapping[Op, str],
     verification: RegionVerification,
     arenas: tuple[ArenaPlan, ArenaPlan],
+    coded: CodedSizes,
     options: ConvertOptions,
 ) -> dict[str, Any]:
     """The report as JSON-serialisable data, without paths.
@@ -39,6 +45,7 @@ def region_report(
       contents: original and converted file.
       left_out: ops outside regions, with reasons.
       arenas: planned, of both.
+      coded: what was measured of coded cuts.
     """
     original, converted = contents
     return {
@@ -52,7 +59,8 @@ def region_report(
             "converted_size_bytes": len(converted),
         },
         "data": "synthetic" if options.calibration.data is None else "calibration",
-        "regions": [_region(each) for each in regions],
+        "regions": [_region(each, coded) for each in regions],
+        "stored": _stored(original, regions, left_out, coded),
         "left_out": [{"op": op.opcode, "tensor": _written(op), "reason": reason} for op, reason in left_out.items()],
         "fidelity": {"bit_exact": True, "num_samples": verification.num_samples},
         "arena": {
@@ -83,7 +91,38 @@ def _written(op: Op) -> str:
     return next((tensor.name for tensor in op.outputs if tensor is not None), "")
 
 
-def _region(region: PlannedRegion) -> dict[str, Any]:
+def _stored(
+    original: bytes, regions: Sequence[PlannedRegion], left_out: Iterable[Op], coded: CodedSizes
+) -> dict[str, Any]:
+    """What is written whole in an inference, inside and outside of regions, of all that the original writes."""
+    graph = load_model(original).subgraphs[0]
+    maps = dict.fromkeys(a.tensor for op in as_executed(graph, [], {}).ops for a in op.accesses if a.is_write)
+    written, values = {tensor.name: tensor_bytes(tensor) for tensor in maps}, sum(prod(t.shape) for t in maps)
+    batch = graph.inputs[0].shape[0]
+    outside = sum(written.get(tensor.name, 0) for op in left_out for tensor in op.outputs if tensor is not None)
+    raw = outside + batch * sum(region.plan.raw_bytes for region in regions)
+    saved = batch * sum(tensor.bytes - size for tensor, size in coded.bytes.items())
+    whole = sum(written.values())
+    return {
+        "feature_map_bytes": whole,
+        "raw_bytes": raw,
+        "bytes": raw - saved,
+        "share": (raw - saved) / whole if whole else 0.0,
+        "bits_per_original_value": 8 * (raw - saved) / values if values else 0.0,
+        "coded_cuts": len(coded.bytes),
+        "num_samples": coded.num_samples,
+    }
+
+
+def _cut(cut: RegionTensor, region: PlannedRegion, coded: CodedSizes) -> dict[str, Any]:
+    found = {"tensor": cut.source.name, "bytes": cut.bytes}
+    if cut not in coded.bytes:
+        return found
+    form = region.plan.coded[cut].coded
+    return found | {"coded_bytes": coded.bytes[cut], "segments": form.height, "slot_bytes": form.channels}
+
+
+def _region(region: PlannedRegion, coded: CodedSizes) -> dict[str, Any]:
     plan = region.plan
     numbers = iter(region.op_numbers)
     last_ops = [max(next(numbers) for _ in stage.ops) for stage in plan.stages]
@@ -93,10 +132,11 @@ def _region(region: PlannedRegion) -> dict[str, Any]:
         "outputs": [tensor.name for tensor in region.group.outputs],
         "scratch_bytes": plan.scratch_bytes,
         "program_bytes": len(region.program.content),
-        "stored_bytes": plan.stored_bytes,
+        "stored_bytes": plan.raw_bytes - sum(cut.bytes - coded.bytes[cut] for cut in plan.cuts if cut in coded.bytes),
+        "raw_stored_bytes": plan.raw_bytes,
         "original_arena_bytes": region.original_arena_bytes,
         "arena_bytes": region.arena_bytes,
-        "cuts": [{"tensor": cut.source.name, "bytes": cut.bytes} for cut in plan.cuts],
+        "cuts": [_cut(cut, region, coded) for cut in plan.cuts],
         "stages": [
             {
                 "ops": sum(op.source is not None for op in stage.ops),
@@ -122,7 +162,7 @@ def format_region_report(document: dict[str, Any]) -> str:
     for number, region in enumerate(document["regions"]):
         lines.append(
             f"region {number}: {len(region['ops'])} ops in {len(region['stages'])} stages, {region['scratch_bytes']:,} "
-            f"bytes of scratch memory, {region['stored_bytes']:,} bytes stored"
+            f"bytes of scratch memory, {region['stored_bytes']:,.0f} bytes stored"
         )
         lines.append(
             f"  {'op':>4} {'stage ends at':{_NAME_WIDTH}} {'ops':>4} {'strips':>6} {'extra MACs':>10} "
@@ -152,6 +192,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
     return [
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
         *outside,
+        *_stored_lines(document["stored"]),
         f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",
         _extra("MACs", macs, f"{macs['total']:,}"),
         _extra("time", time, f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"),
@@ -162,6 +203,18 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"data            {_DATA[document['data']]}, as no output changes",
         f"other uses      {_OPS}",
     ]
+
+
+def _stored_lines(stored: dict[str, Any]) -> list[str]:
+    line = f"stored whole    {stored['bytes']:,.0f} of {stored['feature_map_bytes']:,} feature-map bytes"
+    found = [f"{line}, {100 * stored['share']:.2f} %, {stored['bits_per_original_value']:.3f} bits per original value"]
+    if stored["coded_cuts"]:
+        cuts = f"{stored['coded_cuts']} cut{'s' if stored['coded_cuts'] > 1 else ''}"
+        found.append(
+            f"  coded         {cuts}, without which it would be {stored['raw_bytes']:,}; measured on "
+            f"{stored['num_samples']} inputs"
+        )
+    return found
 
 
 def _extra(what: str, part: dict[str, Any], whole: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from fmtc_tflite.conversion.region_budget import share_budget
+from fmtc_tflite.conversion.traffic_objective import TrafficGoal, store_least
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
 from fmtc_tflite.memory.arena import ALIGNMENT_BYTES, no_scratch, plan_arena, tensor_bytes
 from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
+from fmtc_tflite.regions.coded_cuts import Rate
 from fmtc_tflite.regions.extra import NOTHING, Extra
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
@@ -56,11 +58,13 @@ class PlanOptions:
       cpu: what tells times.
       budget: what strips of all regions together may cost.
       forced_cuts: tensors that regions which make and read them store whole.
+      traffic: what is to store the fewest bytes; None for the least memory.
     """
 
     cpu: CpuCosts
     budget: Extra = NOTHING
     forced_cuts: Collection[Tensor] = ()
+    traffic: TrafficGoal | None = None
 
 
 @dataclass(eq=False)
@@ -85,6 +89,15 @@ class _Choice:
         """With strips; see RegionPlanner."""
         choice = _Choice(self.group, self.planner)
         choice.plan = self.planner.plan(budget, enough_bytes)
+        return choice
+
+    def storing_least(self, limit: int, budget: Extra, rates: Mapping[Tensor, Rate]) -> _Choice | None:
+        """See RegionPlanner."""
+        plan = self.planner.plan_to_store_least(limit, budget, rates)
+        if plan is None:
+            return None
+        choice = _Choice(self.group, self.planner)
+        choice.plan = plan
         return choice
 
 
@@ -120,6 +133,8 @@ def plan_regions(
     choices = _split(subgraph, choices, build, wanted)
     if not wanted.budget.is_nothing and choices:
         choices = share_budget(choices, wanted.budget, _Choice.replanned, partial(_whole_arena, subgraph))
+    if wanted.traffic is not None:
+        choices = store_least(choices, wanted.traffic, wanted.budget, partial(_whole_arena, subgraph))
     return [planned_region(subgraph, choice.group, choice.plan, kernel_set) for choice in choices], left_out
 
 

@@ -130,7 +130,7 @@ def _open_source(file: ModelFile, index: int, maps: Sequence[TreatedMap], option
     if index:
         file, options = ModelFile.parse(with_first(file.content, index)), _of_another_entry(options)
         maps = _moved(maps, file.model, options)
-    samples = _open_samples(file.model, options)
+    samples = open_samples(file.model, options)
     identity = calibration_identity(file.content, options.calibration, samples.build)
     store = CalibrationStore(options.calibration.store, identity)
     return Source(file, tuple(maps), samples, store, options, index)
@@ -155,7 +155,8 @@ def _moved(maps: Sequence[TreatedMap], model: Model, options: ConvertOptions) ->
     return [replace(m, treatment=LOSSLESS) if options.is_lossless and m.is_searched else m for m in moved]
 
 
-def _open_samples(model: Model, options: ConvertOptions) -> Samples:
+def open_samples(model: Model, options: ConvertOptions) -> Samples:
+    """The user's samples, or synthetic inputs where there are none."""
     wanted = options.calibration
     if wanted.data is None:
         specs = input_specs_from_model(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -10,7 +10,7 @@ from math import prod
 from fmtc_tflite.graph.model import Model, Subgraph, Tensor
 from fmtc_tflite.graph.region_ops import region_ops, scratch_bytes
 from fmtc_tflite.memory.arena import ArenaPlan, no_scratch, plan_arena, tensor_bytes
-from fmtc_tflite.memory.region_traffic import fused_regions
+from fmtc_tflite.memory.region_traffic import CodedMap, fused_regions
 from fmtc_tflite.memory.traffic import Traffic, as_executed
 from fmtc_tflite.regions.layout import Block, RegionLayout, RunOp, region_layout
 from fmtc_tflite.regions.restoration import original_ops
@@ -46,14 +46,19 @@ class Inside:
       layout: its ops in the order in which they run, and what lies in scratch memory.
     """
 
-    def __init__(self, converted: Model, plan: ArenaPlan) -> None:
-        """Args: plan: of the converted model's arena.
+    def __init__(self, converted: Model, plan: ArenaPlan, written_bytes: Sequence[Sequence[int]] | None = None) -> None:
+        """Looks into the model.
+
+        Args:
+          plan: of the converted model's arena.
+          written_bytes: by each op of each region's program; None where nobody measured them, so that coded cuts count
+            as if they were not.
 
         Raises:
           UnsupportedModelError, ModelFormatError: see original_ops.
         """
         found = original_ops(converted)
-        self._graph, self._plan = converted.subgraphs[0], plan
+        self._graph, self._plan, self._written_bytes = converted.subgraphs[0], plan, written_bytes
         self.original: Subgraph = found.model.subgraphs[0]
         self.model: Model = found.model
         self.layout: RegionLayout = region_layout(converted, found)
@@ -66,7 +71,19 @@ class Inside:
         """What crosses memory, and what stays in rings, op by op of the original as they run."""
         order = [each.op for each in self.layout.ops]
         ring_bytes = [self._union(each, ("ring", "working")) for each in self.layout.ops]
-        return fused_regions(self.original, order, self.layout.rings, self.layout.gone, ring_bytes)
+        stages = [(each.region, each.stage) for each in self.layout.ops]
+        return fused_regions(
+            self.original, order, self.layout.rings, self.layout.gone, ring_bytes, stages, self.coded_maps
+        )
+
+    @cached_property
+    def coded_maps(self) -> dict[Tensor, CodedMap]:
+        """Cuts that are stored coded."""
+        written = self._written_bytes
+        if written is None:
+            return {}
+        coded = self.layout.coded.items()
+        return {t: CodedMap(written[at.region][at.op], at.side_information_bytes) for t, at in coded}
 
     @cached_property
     def original_traffic(self) -> Traffic:
@@ -83,6 +100,16 @@ class Inside:
     def stored_bytes(self) -> float:
         """Of the maps that are written whole: by regions, and outside of them."""
         return self.traffic.total("feature_map", True)
+
+    @property
+    def raw_stored_bytes(self) -> float:
+        """The same, were nothing coded."""
+        return self.stored_bytes + sum(tensor_bytes(t) - m.stored_bytes for t, m in self.coded_maps.items())
+
+    @property
+    def original_bytes(self) -> float:
+        """Of all maps that the original's ops write."""
+        return self.original_traffic.total("feature_map", True)
 
     # --- memory -------------------------------------------------------------------------------------------------------
 

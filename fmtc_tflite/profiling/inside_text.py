@@ -21,6 +21,7 @@ def format_inside(inside: dict[str, Any]) -> list[str]:
     rows = [
         f"stored whole    {inside['stored_bytes']:,.0f} bytes of the original's {inside['original_values']:,} values"
         + ("" if bits is None else f", {bits:.3f} bits per original value"),
+        *_shares(inside),
         "",
         f"{head:40} {'op':>4} {'':20} {'stage':>6} {'is a':>7} {'rows':>9} {'memory':>10} {'live':>11}",
     ]
@@ -33,6 +34,14 @@ def format_inside(inside: dict[str, Any]) -> list[str]:
         )
     left = len(ops) - len(shown)
     return rows + ([f"  ... and {left} smaller ones; --csv and --json have all of them"] if left else [])
+
+
+def _shares(inside: dict[str, Any]) -> list[str]:
+    if inside["stored_share"] is None:
+        return []
+    coded, raw = inside["stored_bytes"], inside["raw_stored_bytes"]
+    line = f"                {100 * inside['stored_share']:.2f} % of all feature-map bytes"
+    return [line + (f"; without coding {raw:,.0f} bytes" if raw != coded else "")]
 
 
 def _kept_bytes(op: dict[str, Any]) -> float:

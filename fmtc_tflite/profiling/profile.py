@@ -172,7 +172,8 @@ class ModelProfile:
         if not self.has_regions:
             return None
         try:
-            return Inside(self.model, self.plan)
+            written = [[op["written_bytes"] for op in region["ops"]] for region in self.regions]
+            return Inside(self.model, self.plan, written or None)
         except UnsupportedModelError as error:
             self.notes.append(f"what is inside regions is not counted: {' '.join(str(error).split())}")
             return None

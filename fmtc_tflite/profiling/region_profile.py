@@ -8,14 +8,12 @@ import numpy as np
 
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.synthetic import SyntheticDataset
-from fmtc_tflite.graph.model import Model, Op, Tensor
-from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.region_ops import kernel_set_of, program_bytes, region_ops
-from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.regions.program import Program, stored_bytes
+from fmtc_tflite.graph.region_ops import program_bytes, region_ops
+from fmtc_tflite.inference.region_inputs import region_inputs
+from fmtc_tflite.regions.program import Program, stored_tensors
 from fmtc_tflite.regions.restoration import region_op_names
-from fmtc_tflite.runtime.region import RegionProgram
+from fmtc_tflite.runtime.region import RegionProgram, RegionTrace
 
 _RUNS = 5
 
@@ -34,7 +32,8 @@ def profile_regions(content: bytes) -> list[dict[str, Any]]:
     if not ops:
         return []
     programs = [Program.from_bytes(program_bytes(op)) for op in ops]
-    names, inputs = region_op_names(model), _inputs(model, ops)
+    names, samples = region_op_names(model), SyntheticDataset(input_specs_from_model(model), 1)
+    (inputs,) = region_inputs(model, ops, samples)
     found = []
     for program, own_names, arrays in zip(programs, names, inputs, strict=True):
         with RegionProgram(program.content) as executor:
@@ -43,7 +42,7 @@ def profile_regions(content: bytes) -> list[dict[str, Any]]:
         found.append(
             {
                 "scratch_bytes": program.scratch_bytes,
-                "stored_bytes": stored_bytes(program),
+                "stored_bytes": _stored_bytes(program, traces[0]),
                 "ops": [
                     {"op": opcode, "tensor": tensor, "nanoseconds": int(time), "written_bytes": int(written)}
                     for (opcode, tensor), time, written in zip(own_names, times, traces[0].bytes_written, strict=True)
@@ -53,14 +52,7 @@ def profile_regions(content: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def _inputs(model: Model, ops: list[Op]) -> list[list[np.ndarray]]:
-    """What each region reads when the model runs on a synthetic input."""
-    graph = model.subgraphs[0]
-    sources: list[list[Tensor]] = [[t for t in op.inputs[:-1] if t is not None] for op in ops]
-    known = {*graph.inputs, *graph.outputs}
-    wanted = dict.fromkeys(tensor for own in sources for tensor in own if tensor not in known)
-    graph.outputs = [*graph.outputs, *wanted]
-    (sample,) = SyntheticDataset(input_specs_from_model(model), 1)
-    runner = ModelRunner(ModelFile.of(model), kernels=kernel_set_of(model))
-    runner.run(sample)
-    return [[runner.read(tensor) for tensor in own] for own in sources]
+def _stored_bytes(program: Program, trace: RegionTrace) -> int:
+    """What an item's run writes to cuts and outputs; of coded ones, their segments."""
+    stored = stored_tensors(program)
+    return sum(int(trace.bytes_written[number]) for number, op in enumerate(program.ops) if op.output in stored)

@@ -11,6 +11,7 @@ from typing import Literal
 from fmtc_tflite.graph.model import Model, Op, Tensor
 from fmtc_tflite.graph.region_ops import is_region, program_bytes
 from fmtc_tflite.regions.candidates import is_reshape
+from fmtc_tflite.regions.coders import DECODE, ENCODE, side_information_bytes
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT, SCRATCH
 from fmtc_tflite.regions.restoration import OriginalOps
@@ -72,16 +73,27 @@ class Block:
 
 
 @dataclass(frozen=True)
+class CodedPlace:
+    """Where a cut is coded: the region, and the number of the ENCODE in its program."""
+
+    region: int
+    op: int
+    side_information_bytes: int
+
+
+@dataclass(frozen=True)
 class RegionLayout:
     """All regions of a model.
 
     Attributes:
       ops: those of the original, in the order in which the converted model runs them.
       blocks: what lies in scratch memory.
+      coded: cuts that are stored coded.
     """
 
     ops: tuple[RunOp, ...]
     blocks: tuple[Block, ...]
+    coded: Mapping[Tensor, CodedPlace]
 
     @property
     def rings(self) -> set[Tensor]:
@@ -110,18 +122,20 @@ def region_layout(converted: Model, original: OriginalOps) -> RegionLayout:
     waiting = [op for op in there.ops if op not in fused]
     ops: list[RunOp] = []
     blocks: list[Block] = []
+    coded: dict[Tensor, CodedPlace] = {}
     for position, op in enumerate(graph.ops):
         if is_region(op):
             index, (own, results) = next(inside)
             region = _Region(op, index, results, [None if n < 0 else there.ops[n] for n in own])
             ops += region.ops(position, numbers)
             blocks += region.blocks()
+            coded |= dict(region.coded())
         else:
             same = next((o for o in waiting if (o.opcode, _names(o)) == (op.opcode, _names(op))), None)
             if same is not None:
                 waiting.remove(same)
                 ops.append(RunOp(same, numbers[same], position, None, None, "outside", 0, 0, 0))
-    return RegionLayout(tuple(_with_reshapes(ops, waiting, numbers)), tuple(blocks))
+    return RegionLayout(tuple(_with_reshapes(ops, waiting, numbers)), tuple(blocks), coded)
 
 
 def _names(op: Op) -> list[str]:
@@ -183,7 +197,20 @@ class _Region:
         tensors = self._program.tensors
         found = {index for index, tensor in enumerate(tensors) if tensor.place == OUTPUT}
         copies = (op for op, source in zip(self._program.ops, self._ops, strict=True) if source is None)
+        # What encodes or decodes does not write outputs.
         return found | {index for op in copies if op.output in found for index in op.inputs}
+
+    @cached_property
+    def _encoded(self) -> dict[int, int]:
+        """Tensors that are stored coded, and what holds their segments."""
+        return {op.inputs[0]: op.output for op in self._program.ops if op.kind == ENCODE}
+
+    def coded(self) -> Iterator[tuple[Tensor, CodedPlace]]:
+        """Tensors of the original that are stored coded."""
+        for number, op in enumerate(self._program.ops):
+            tensor = self._results[self._writers[op.inputs[0]]] if op.kind == ENCODE else None
+            if tensor is not None:
+                yield tensor, CodedPlace(self._index, number, side_information_bytes(op))
 
     def ops(self, position: int, numbers: Mapping[Op, int]) -> Iterator[RunOp]:
         """Those of the original, in the order of the program."""
@@ -195,7 +222,8 @@ class _Region:
             indices = [self._program.ops[number].output for number in own]
             forms = {self._results[number]: self._form(index) for number, index in zip(own, indices, strict=True)}
             index = min(indices, key=lambda index: _STORED_FIRST.index(self._form(index)))
-            tensors = [self._program.tensors[each] for each in indices]
+            tensors = [self._program.tensors[self._encoded.get(each, each)] for each in indices]
+            stored = self._program.tensors[index]
             yield RunOp(
                 source,
                 numbers[source],
@@ -203,8 +231,8 @@ class _Region:
                 self._index,
                 self._stage(own[-1]),
                 self._form(index),
-                min(self._program.tensors[index].depth, self._program.tensors[index].height),
-                self._program.tensors[index].height,
+                stored.height if index in self._encoded else min(stored.depth, stored.height),
+                stored.height,
                 sum(tensor.memory_bytes for tensor in tensors if tensor.place == SCRATCH),
                 tuple(t for t in source.outputs if t is not None and forms.get(t, "ring") == "ring"),
             )
@@ -212,7 +240,7 @@ class _Region:
     def _form(self, index: int) -> Form:
         if index in self._given_out:
             return "output"
-        return "cut" if self._is_cut(index) else "ring"
+        return "cut" if self._is_cut(index) or index in self._encoded else "ring"
 
     def blocks(self) -> Iterator[Block]:
         """Rings, cuts and working memory."""
@@ -241,9 +269,10 @@ class _Region:
         result = self._results[number]
         if result is not None:
             return result.name
-        source = self._program.ops[number].inputs[0]
-        tensor = self._program.tensors[source]
+        op = self._program.ops[number]
+        tensor = self._program.tensors[op.inputs[0]]
         if tensor.place == INPUT:
             read = self._op.inputs[tensor.index]
             return f"copy of {'' if read is None else read.name}"
-        return f"copy of {self._name(self._writers[source])}"
+        made = {ENCODE: "segments of ", DECODE: "rows of "}.get(op.kind, "copy of ")
+        return f"{made}{self._name(self._writers[op.inputs[0]])}"

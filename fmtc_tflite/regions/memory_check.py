@@ -60,7 +60,7 @@ class _TagMemory:
         record, op = self._program.ops[number], self._ops[number]
         if record.memory_bytes:
             own = self._units(record.memory_offset, record.memory_bytes)
-            if op.accumulates and step:
+            if op.keeps_memory and step:
                 self._expect(
                     own, self._own_tags + number, f"op {number} finds its own memory overwritten in its step {step}"
                 )

@@ -84,6 +84,11 @@ class RegionOp(ABC):
         """Whether step y adds row y of the only input and the last step writes the output's only row."""
         return False
 
+    @property
+    def keeps_memory(self) -> bool:
+        """Whether a step finds in the op's own memory what the step before left there."""
+        return self.accumulates
+
     @abstractmethod
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         """First and last row of an input that a step reads, clipped to the tensor (both inclusive)."""
@@ -113,7 +118,7 @@ class RegionOp(ABC):
     def own_memory_bytes(self) -> int:
         """Scratch memory of its own: accumulators or a row of padding (for all columns).
 
-        Kept from step to step only where the op accumulates; other ops of a pass share theirs.
+        Kept from step to step only where `keeps_memory` says so; other ops of a pass share theirs.
         """
         return 0
 

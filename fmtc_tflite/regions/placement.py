@@ -184,7 +184,7 @@ def _ring_bodies(stages: Sequence[Stage]) -> list[_Body]:
             size = stage.pull.depths[tensor] * form.row_bytes
             bodies.append(_Body([_Part(0, size, number, number, tensor)]))
         for op in stage.ops:
-            if op.accumulates and op.own_memory_bytes:
+            if op.keeps_memory and op.own_memory_bytes:
                 size = align(op.own_memory_bytes, ROW_ALIGNMENT)
                 bodies.append(_Body([_Part(0, size, number, number, op)]))
         if shared := own_memory(stage.ops)[1]:
@@ -253,5 +253,5 @@ def _placement(spans: RegionSpans, circles: list[_Circle], places: _Places, stag
             tensors[tensor] = Memory(form, places.start_of[tensor], stage.pull.depths[tensor], form.row_bytes, 0)
         for op in stage.ops:
             if op.own_memory_bytes:
-                own[op] = places.start_of[op if op.accumulates else number], op.own_memory_bytes
+                own[op] = places.start_of[op if op.keeps_memory else number], op.own_memory_bytes
     return Placement(align(places.extent, SCRATCH_ALIGNMENT), tensors, own)

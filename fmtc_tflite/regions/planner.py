@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.regions.coded_cuts import CodedCut, Rate, fewest_stored_bytes
 from fmtc_tflite.regions.extra import NOTHING, Extra, total
 from fmtc_tflite.regions.memory_check import check_memory
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -36,12 +37,14 @@ class RegionPlan:
       stages: in order; one pass each, or one for each of its strips.
       cuts: tensors that are stored whole.
       placement: where everything lies in scratch memory.
+      coded: cuts that are stored coded; the region then has ops that encode and decode them.
     """
 
     region: Region
     stages: tuple[Stage, ...]
     cuts: tuple[RegionTensor, ...]
     placement: Placement
+    coded: Mapping[RegionTensor, CodedCut] = field(default_factory=dict)
 
     @property
     def scratch_bytes(self) -> int:
@@ -49,7 +52,13 @@ class RegionPlan:
 
     @property
     def stored_bytes(self) -> int:
-        """Written to cuts and outputs, per item."""
+        """Written to cuts and outputs, per item; expected, where cuts are coded."""
+        outputs = sum(tensor.bytes for tensor in self.region.outputs)
+        return outputs + sum(c.expected_bytes if (c := self.coded.get(cut)) else cut.bytes for cut in self.cuts)
+
+    @property
+    def raw_bytes(self) -> int:
+        """The same, were nothing coded."""
         return sum(tensor.bytes for tensor in (*self.cuts, *self.region.outputs))
 
     @property
@@ -105,6 +114,18 @@ class RegionPlanner:
                 least = max(least_scratch(costs, budget), enough_bytes)
                 plans.append(_plan(costs, least, budget))
         return min(plans, key=_scratch_bytes)
+
+    def plan_to_store_least(self, limit: int, budget: Extra, rates: Mapping[Tensor, Rate]) -> RegionPlan | None:
+        """A plan that stores the fewest bytes; None if there is none within the limit. `plan` must have been called.
+
+        Args:
+          limit: of scratch memory.
+          budget: what strips may cost, of what the plans so far were allowed.
+          rates: of tensors of the graph that may be stored coded.
+        """
+        found = [fewest_stored_bytes(costs, limit, budget, rates) for costs in self._costs]
+        plans = [RegionPlan(f.region, f.stages, f.cuts, f.placement, f.coded) for f in found if f is not None]
+        return min(plans, key=lambda plan: (plan.stored_bytes, plan.scratch_bytes), default=None)
 
 
 def _scratch_bytes(plan: RegionPlan) -> int:

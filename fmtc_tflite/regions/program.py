@@ -243,8 +243,8 @@ class ProgramWriter:
         return OP.pack(*head, op.memory_offset, op.memory_bytes, 0)
 
 
-def stored_bytes(program: Program) -> int:
-    """Bytes of an item that go to memory whole: cuts, which a later pass reads, and outputs."""
+def stored_tensors(program: Program) -> set[int]:
+    """Those that go to memory whole: cuts, which a later pass reads, and outputs."""
     pass_of = {
         op: number
         for number, part in enumerate(program.passes)
@@ -258,7 +258,7 @@ def stored_bytes(program: Program) -> int:
         if index in writers and pass_of[number] != pass_of[writers[index]]
     }
     outputs = {index for index, tensor in enumerate(program.tensors) if tensor.place == OUTPUT}
-    return sum(program.tensors[index].item_bytes for index in cuts | outputs)
+    return cuts | outputs
 
 
 class _Reader:

@@ -22,10 +22,13 @@ from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
+from fmtc_tflite.regions.coders import DECODE, ENCODE
+from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.dilations import find_dilations
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
+MADE_UP = {Copy.kind: "COPY", ENCODE: "ENCODE", DECODE: "DECODE"}  # names of kinds that the planner adds
 _VERSION = 1
 _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory
@@ -144,14 +147,19 @@ def original_ops(converted: Model) -> OriginalOps:
 
 
 def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
-    """(operator, tensor that it writes) of each op of each region's program; ('COPY', '') for what the planner made up.
+    """(operator, tensor that it writes) of each op of each region's program; ('COPY', '') and the like for what the
+    planner made up.
 
     Raises:
       UnsupportedModelError, ModelFormatError: see restore_regions.
     """
     original = original_ops(converted)
     ops = original.model.subgraphs[0].ops
-    return [[("COPY", "") if n < 0 else _name(ops[n]) for n in numbers] for numbers in original.numbers]
+    programs = [Program.from_bytes(program_bytes(op)) for op in region_ops(converted)]
+    return [
+        [_name(ops[n]) if n >= 0 else (MADE_UP[op.kind], "") for n, op in zip(numbers, program.ops, strict=True)]
+        for numbers, program in zip(original.numbers, programs, strict=True)
+    ]
 
 
 def _name(op: Op) -> tuple[str, str]:

@@ -15,8 +15,10 @@ from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.stage_costs import INFINITE, StageCosts
 from fmtc_tflite.regions.stages import Stage
 
-_Way = tuple[int, int, int]  # a stage's first and end op, and which of its alternatives
+Way = tuple[int, int, int]  # a stage's first and end op, and which of its alternatives
 _MOST_STAGES = 1 << 16
+_PRICE_WEIGHT, _PRICE_RATIO, _BISECTIONS = 1e3, 1e12, 24  # of bytes a multiply-add
+_STAGE = 1e-3  # bytes: so much a stage is worth where paths store the same
 
 
 def least_scratch(costs: StageCosts, budget: Extra) -> int:
@@ -27,7 +29,7 @@ def least_scratch(costs: StageCosts, budget: Extra) -> int:
     """
     limit = 0
 
-    def path() -> list[_Way] | None:
+    def path() -> list[Way] | None:
         nonlocal limit
         limit = least_bound(costs, budget)
         return _path(costs, limit, budget)
@@ -46,7 +48,59 @@ def cheapest_stages(costs: StageCosts, limit: int, budget: Extra) -> list[Stage]
     return None if path is None else [costs.stage(*way) for way in path]
 
 
-def _exact_path(costs: StageCosts, find: Callable[[], list[_Way] | None]) -> list[_Way] | None:
+def fewest_stored(costs: StageCosts, limit: int, budget: Extra, weights: np.ndarray) -> list[Way] | None:
+    """The stages within a limit of memory and a budget of strips that store least; None if there are none.
+
+    A Lagrangian weight of what strips cost is found by bisection: what it gives is best among all that cost as little.
+
+    Args:
+      weights: what each stage stores, int64 [first, end].
+    """
+
+    def path(price_weight: float) -> list[Way] | None:
+        return _exact_path(costs, lambda: _weighted_path(costs, limit, budget, weights, price_weight))
+
+    def price(ways: list[Way]) -> int:
+        prices = costs.prices(budget)
+        return int(sum(prices[alternative, first, end] for first, end, alternative in ways))
+
+    best = path(0.0)
+    if best is None or price(best) <= budget.macs:
+        return best
+    low, high, best = 0.0, _PRICE_WEIGHT, path(_PRICE_WEIGHT)
+    if best is None or price(best) > budget.macs:
+        return None
+    for _ in range(_BISECTIONS):
+        middle = (low * high) ** 0.5 if low else high / _PRICE_RATIO
+        found = path(middle)
+        if found is not None and price(found) <= budget.macs:
+            best, high = found, middle
+        else:
+            low = middle
+    return best
+
+
+def _weighted_path(
+    costs: StageCosts, limit: int, budget: Extra, weights: np.ndarray, price_weight: float
+) -> list[Way] | None:
+    """The path of the least sum of what is stored and of prices times a weight; of equal ones that of fewest stages."""
+    prices = costs.prices(budget)
+    allowed = (costs.needs <= limit) & (prices <= budget.macs)
+    lengths = np.where(allowed, weights + price_weight * prices + _STAGE, np.inf)
+    to, best = np.ascontiguousarray(lengths.min(axis=0).T), np.zeros(len(weights) + 1)
+    for end in range(1, len(best)):
+        best[end] = (best[:end] + to[end, :end]).min()
+    if not np.isfinite(best[-1]):
+        return None
+    path, end = [], len(weights)
+    while end:
+        first = int(np.argmin(best[:end] + to[end, :end]))
+        path.append((first, end, int(np.argmin(lengths[:, first, end]))))
+        end = first
+    return path[::-1]
+
+
+def _exact_path(costs: StageCosts, find: Callable[[], list[Way] | None]) -> list[Way] | None:
     """The first path found whose needs are no mere bounds."""
     while True:
         path = find()
@@ -94,7 +148,7 @@ def _distances(weights: np.ndarray) -> np.ndarray:
     return best
 
 
-def _path(costs: StageCosts, limit: int, budget: Extra) -> list[_Way] | None:
+def _path(costs: StageCosts, limit: int, budget: Extra) -> list[Way] | None:
     prices = costs.prices(budget)
     lowest = _lowest(costs, prices, limit)
     to = _distances(lowest)

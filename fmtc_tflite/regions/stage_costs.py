@@ -6,7 +6,7 @@ rows are a lower bound that mostly holds with equality, and cheap. Columns, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -37,15 +37,25 @@ class StageCosts:
         self._divisions: list[Division | None] = [None]
         self._most = NOTHING  # of alternatives in strips
         count = spans.op_count
-        self.stored_bytes = np.zeros((count, count + 1), np.int64)
+        self.stored_bytes = self.written({tensor: spans.cut_bytes(tensor) for tensor in spans.inner})
         self.needs = np.full((1, count, count + 1), INFINITE, np.int64)
         self.extra_macs = self.extra_ns = np.zeros((1, count, count + 1), np.int64)
         self._is_exact = np.zeros((count, count + 1), bool)
         self._copies: dict[RegionTensor, Copy] = {}
         for first in range(count):
-            self.stored_bytes[first, first + 1 :] = self._stored_from(first)
             self.needs[0, first, first + 1 :] = self._whole_rows_from(first)
             self.needs[0, first, spans.last_ends[first] + 1 :] = INFINITE
+
+    def written(self, weights: Mapping[RegionTensor, int]) -> np.ndarray:
+        """The sum of the weights of the cuts that each stage writes, int64 [first, end].
+
+        Args:
+          weights: of each inner tensor.
+        """
+        sums = np.zeros((self.spans.op_count, self.spans.op_count + 1), np.int64)
+        for first in range(self.spans.op_count):
+            sums[first, first + 1 :] = self._written_from(first, weights)
+        return sums
 
     def add_strips(self, divisions: Sequence[Division], most_bytes: int, most: Extra) -> None:
         """Puts alternatives beside whole rows: what stages need in strips.
@@ -90,7 +100,11 @@ class StageCosts:
 
     def stage(self, first: int, end: int, alternative: int) -> Stage:
         """The stage executed in one of the ways that are possible for it."""
-        stage = self.spans.stage(first, end, self._divisions[alternative])
+        return self.in_way(self.spans, first, end, alternative)
+
+    def in_way(self, spans: RegionSpans, first: int, end: int, alternative: int) -> Stage:
+        """A stage of the region, or of one that has other ops beside its own, executed in one of these ways."""
+        stage = spans.stage(first, end, self._divisions[alternative])
         assert stage is not None
         return stage
 
@@ -101,13 +115,12 @@ class StageCosts:
 
     # --- bounds -------------------------------------------------------------------------------------------------------
 
-    def _stored_from(self, first: int) -> list[int]:
+    def _written_from(self, first: int, weights: Mapping[RegionTensor, int]) -> list[int]:
         spans = self.spans
         stored, row = 0, []
         for number in range(first, spans.op_count):
-            output = spans.region.ops[number].output
-            stored += spans.cut_bytes(output) if output in spans.last_read else 0
-            stored -= sum(spans.cut_bytes(t) for t in self._last_reads[number] if spans.producer[t] >= first)
+            stored += weights.get(spans.region.ops[number].output, 0)
+            stored -= sum(weights[t] for t in self._last_reads[number] if spans.producer[t] >= first)
             row.append(stored)
         return row
 
@@ -169,7 +182,7 @@ class StageCosts:
                     size = self._depth(op, operand) * form_of(tensor, [(op, operand)]).row_bytes
                     copies[tensor] = max(copies.get(tensor, 0), size)
             own = align(op.own_memory_bytes, ROW_ALIGNMENT)
-            kept, shared = (kept + own, shared) if op.accumulates else (kept, max(shared, own))
+            kept, shared = (kept + own, shared) if op.keeps_memory else (kept, max(shared, own))
             bounds.append(live + stored - min(stored, dying) + rings + sum(copies.values()) + kept + shared)
         return bounds
 

@@ -62,6 +62,7 @@ class RegionSpans:
       producer, last_read: for each tensor that ops write, and for each of them that is no output of the region.
       inner: the latter.
       forms: of inner tensors as cuts.
+      cpu: what tells the time that strips cost.
       last_ends: for each first op, where a stage must end at the latest, so that forced cuts are cuts.
     """
 
@@ -74,7 +75,7 @@ class RegionSpans:
     ) -> None:
         self.region = region
         self.table = table or RowTable()
-        self._cpu = cpu or load_cpu()
+        self.cpu = cpu or load_cpu()
         self._row_ns: dict[tuple[RegionOp, int], float] = {}
         self.producer = {op.output: number for number, op in enumerate(region.ops)}
         self.reads: dict[RegionTensor, list[tuple[int, Read]]] = {}
@@ -120,7 +121,7 @@ class RegionSpans:
     def _ns(self, op: RegionOp, columns: int) -> float:
         """A step of so many columns."""
         if (op, columns) not in self._row_ns:
-            self._row_ns[op, columns] = self._cpu.row_ns(op, columns)
+            self._row_ns[op, columns] = self.cpu.row_ns(op, columns)
         return self._row_ns[op, columns]
 
     def stage(self, first: int, end: int, division: Division | None = None) -> Stage | None:
@@ -203,6 +204,6 @@ class RegionSpans:
 
 def own_memory(ops: tuple[RegionOp, ...]) -> tuple[list[int], int]:
     """Bytes of each op that keeps its own memory from step to step, and of what the others share."""
-    kept = [align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if op.accumulates]
-    shared = max((align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if not op.accumulates), default=0)
+    kept = [align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if op.keeps_memory]
+    shared = max((align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if not op.keeps_memory), default=0)
     return kept, shared

@@ -107,6 +107,29 @@ def test_forms_and_memory_are_those_of_the_plan(demo: tuple[bytes, dict[str, Any
         assert len(union) == op["live_bytes"], op["index"]
 
 
+def test_coded_cuts_count_as_their_segments() -> None:
+    content, report = converted(objective="traffic", max_arena=1.3)
+    (model,) = profile(content)["models"]
+    inside, region = model["inside"], model["regions"][0]
+    cuts = {cut["tensor"]: cut for cut in report["regions"][0]["cuts"]}
+    coded = {name for name, cut in cuts.items() if "coded_bytes" in cut}
+    assert coded
+    assert inside["stored_bytes"] < inside["raw_stored_bytes"]
+    assert inside["stored_share"] == pytest.approx(report["stored"]["share"], rel=0.1)  # another sample's
+    names = [op["op"] for op in region["ops"]]
+    assert names.count("ENCODE") == len(coded) <= names.count("DECODE")
+    written = [op["written_bytes"] for op in region["ops"] if op["op"] == "ENCODE"]
+    by_map = {op["outputs"][0]: op["fused_regions"] for op in inside["ops"] if op["outputs"][0] in coded}
+    assert sorted(moved["feature_map_written_bytes"] for moved in by_map.values()) == sorted(written)
+    for op in inside["ops"]:
+        assert (op["form"] == "cut") == (op["outputs"][0] in cuts)
+    reads = sum(op["fused_regions"]["feature_map_read_bytes"] for op in inside["ops"])
+    assert reads == model["totals"]["fused_regions"]["feature_map_read_bytes"]
+    assert all(moved["energy"]["codec"]["total_pj"] > 0 for moved in by_map.values())
+    ends = [band["offset_bytes"] + band["size_bytes"] for band in inside["memory"]]
+    assert max(ends) <= model["arena"]["planned_bytes"]
+
+
 def test_rings_cost_what_their_level_costs(demo: tuple[bytes, dict[str, Any]]) -> None:
     def totals(system: str, **options: Any) -> dict[str, Any]:
         return profile(DEMO, demo[0], memory_system=system, **options)["models"][1]["totals"]["fused_regions"]

@@ -194,7 +194,11 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
     [
         (["--execution", "regions", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
         (["--execution", "regions", "--max_bits_per_value", "2"], ["bit-exact", "--max_bits_per_value"]),
-        (["--execution", "regions", "--objective", "traffic"], ["--objective traffic"]),
+        (["--execution", "regions", "--objective", "traffic", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
+        (["--execution", "regions", "--max_arena", "1.5"], ["--max_arena", "--objective traffic"]),
+        (["--execution", "regions", "--objective", "traffic", "--max_arena", "0.9"], ["--max_arena 0.9", "at least 1"]),
+        (["--execution", "regions", "--objective", "traffic", "--max_arena", "nan"], ["--max_arena nan", "at least 1"]),
+        (["--execution", "ops", "--max_arena", "1.5"], ["--execution regions"]),
         (["--execution", "regions", "--preset", "paper"], ["--preset paper"]),
         (["--execution", "ops", "--kernels", "builtin"], ["--execution regions"]),
         (["--execution", "ops", "--runtime", "ai_edge_litert"], ["--execution regions"]),
@@ -373,3 +377,27 @@ def test_pose_network(tmp_path: Path, kernels: str, limit: float, outside: dict[
     for opcode in ("LOGISTIC", "SQRT"):
         assert (opcode in reasons) == (opcode in outside)
         assert outside.get(opcode, "") in reasons.get(opcode, "")
+
+
+def test_traffic_stores_less_for_a_little_more_memory() -> None:
+    arena = convert_content(DEMO, ConvertOptions(execution="regions")).report
+    traffic = convert_content(DEMO, ConvertOptions(execution="regions", objective="traffic", max_arena=1.3))
+    report, stored = traffic.report, traffic.report["stored"]
+    jsonschema.validate(report, SCHEMA)
+    assert report["fidelity"]["bit_exact"]
+    most = 1.3 * arena["arena"]["converted_planned_bytes"]
+    assert report["arena"]["converted_planned_bytes"] <= most
+    assert measure_arena(ModelFile.parse(traffic.content)).extent_bytes <= most
+    assert stored["bytes"] < arena["stored"]["bytes"] == arena["stored"]["raw_bytes"]
+    coded = [cut for region in report["regions"] for cut in region["cuts"] if "coded_bytes" in cut]
+    assert len(coded) == stored["coded_cuts"] > 0
+    assert all(cut["coded_bytes"] < cut["bytes"] <= cut["segments"] * cut["slot_bytes"] for cut in coded)
+    assert stored["num_samples"] > 0
+
+
+@pytest.mark.parametrize("kernels", [kernels for kernels in KERNEL_SETS if kernels != "xnnpack"])
+def test_traffic_is_exact_under_other_kernels(kernels: str) -> None:
+    options = ConvertOptions(execution="regions", objective="traffic", max_arena=2.0, kernels=cast(Kernels, kernels))
+    report = convert_content(DEMO, options).report
+    assert report["fidelity"]["bit_exact"]
+    assert report["kernels"] == kernels

@@ -14,7 +14,7 @@ ROOMS: dict[str, set[str]] = {
     "simd": {"base", "cpu"},
     "codec": {"base", "cpu", "simd"},
     "codec/kernels": {"base", "cpu", "simd", "codec"},
-    "region": {"base"},
+    "region": {"base", "codec"},
     "region/kernels": {"base", "cpu", "region"},
     "c_api": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
     "tflite": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},

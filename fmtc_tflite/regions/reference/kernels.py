@@ -60,6 +60,7 @@ def make_kernel(program: Program, number: int) -> Kernel:
     """
     from fmtc_tflite.regions.reference import (
         arg_max,
+        coders,
         floats,
         moves,
         pairs,
@@ -70,7 +71,7 @@ def make_kernel(program: Program, number: int) -> Kernel:
     )
 
     op = program.ops[number]
-    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats, transpose_conv):
+    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats, transpose_conv, coders):
         if op.kind in module.KERNELS:
             try:
                 return module.KERNELS[op.kind](program, op)

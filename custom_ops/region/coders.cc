@@ -1,0 +1,264 @@
+// ENCODE and DECODE: rows of a map become segments of the bitstream (FORMAT.md section 7), and rows again.
+#include "region/coders.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "codec/entropy.h"
+#include "codec/geometry.h"
+#include "region/kind.h"
+
+namespace fmtc::region {
+namespace {
+
+// REGION.md section 6, so that what codecs take is bounded by a program's bytes.
+constexpr uint32_t kMaxCodecs = 4096;
+constexpr uint32_t kMaxComponents = 1u << 20;  // of all codecs
+constexpr uint64_t kMaxSegmentValues = (uint64_t{1} << 28) - 1;
+
+constexpr size_t kSegmentSlack = 128;
+static_assert(kSegmentSlack >= kValueSlack && kSegmentSlack >= kReadSlack);
+constexpr size_t kRowSlack = 64;
+static_assert(kRowSlack >= kValueSlack && kSegmentSlack >= kRowSlack);
+
+// Null unless the op's parameters and side information lie in the program.
+const EncodeParameters* FindParameters(const Program& program, const OpRecord& op) {
+  if (op.parameter_bytes != sizeof(EncodeParameters)) return nullptr;
+  if (!program.Has(op.parameters_offset, sizeof(EncodeParameters), 1, 4)) return nullptr;
+  const auto* p = program.At<EncodeParameters>(op.parameters_offset);
+  return program.Has(p->side_info_offset, p->side_info_bytes, 1, kProgramAlignment) ? p : nullptr;
+}
+
+// What InitCodec takes; nothing for side information that is refused, or of more than so many components.
+size_t CodecBytes(const Program& program, const OpRecord& op, uint32_t* components_left) {
+  const EncodeParameters* p = FindParameters(program, op);
+  if (p == nullptr) return 0;
+  SideInfoSizes sizes;
+  const uint8_t* info = program.bytes + p->side_info_offset;
+  if (ReadSideInfoSizes(info, p->side_info_bytes, &sizes) != Status::kOk) return 0;
+  if (sizes.has_analysis() || sizes.has_synthesis() || sizes.components > *components_left) return 0;
+  size_t bytes = 0;
+  if (CodecMemorySize(info, p->side_info_bytes, &bytes) != Status::kOk) return 0;
+  *components_left -= sizes.components;
+  return RoundUp(bytes, Layout::kAlignment);
+}
+
+bool IsLossless(const SideInfo& info) {
+  if (info.version != 1 || info.has_analysis || info.has_synthesis || info.has_checksum || info.max_level != 0)
+    return false;
+  if (info.components != info.channels || info.lo != -128 || info.hi != 127) return false;
+  for (uint32_t j = 0; j < info.components; ++j) {
+    if (info.ComponentStep(j) != kLosslessStep || info.ComponentCentre(j) != 0) return false;
+  }
+  return true;
+}
+
+// Rows of segments are what ENCODE writes and DECODE reads.
+Status CheckCoder(const OpView& op, const TensorRecord& map, const TensorRecord& coded) {
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  const bool fits = IsScratch8Bit(map) && IsScratch8Bit(coded) && coded.type == kUInt8 && coded.width == 1 &&
+                    coded.left == 0 && coded.right == 0 && coded.height <= map.height;
+  if (!fits) return Status::kProgramInvalid;
+  const Segments segments(map, coded);
+  return ValidIf(segments.row_values <= kMaxSegmentValues && segments.MostValues() <= kMaxSegmentValues &&
+                 coded.channels >= segments.MostValues() + kSlotHeaderBytes &&
+                 op.op->memory_bytes >= OwnMemoryBytes(segments));
+}
+
+Status CheckEncode(const OpView& op) { return CheckCoder(op, op.input(0), op.output()); }
+Status CheckDecode(const OpView& op) { return CheckCoder(op, op.output(), op.input(0)); }
+
+Status BindEncode(const OpView& op, const State&, CodecBuilder* builder, OpFacts* facts) {
+  const EncodeParameters* p = FindParameters(*op.program, *op.op);
+  if (p == nullptr || !AreZero(p->reserved) || builder->codecs_left == 0) return Status::kProgramInvalid;
+  const size_t bytes = CodecBytes(*op.program, *op.op, &builder->components_left);
+  Codec* const codec = builder->codec;
+  if (bytes == 0) return Status::kProgramUnsupported;
+  const Status status =
+      InitCodec(op.program->bytes + p->side_info_offset, p->side_info_bytes, builder->memory, bytes, codec);
+  if (status != Status::kOk) return status;
+  const SideInfo& info = codec->side_info;
+  if (!IsLossless(info)) return Status::kProgramUnsupported;
+  if (info.channels != op.input(0).channels) return Status::kProgramInvalid;
+  builder->memory += bytes;
+  --builder->codecs_left;
+  ++builder->codec;
+  facts->codec = codec;
+  return Status::kOk;
+}
+
+// Its map is that of the op that writes what it reads.
+Status BindDecode(const OpView& op, const State& state, CodecBuilder*, OpFacts* facts) {
+  const uint16_t writer = state.tensors[&op.input(0) - op.program->tensors].writer;
+  if (state.ops[writer].codec == nullptr) return Status::kProgramInvalid;
+  const OpView encode{op.program, &op.program->ops[writer]};
+  if (encode.op->kind != kEncode || !HasShape(encode.input(0), op.output())) return Status::kProgramInvalid;
+  facts->codec = state.ops[writer].codec;
+  return Status::kOk;
+}
+
+Range EncodeRows(const OpView& op, int, int32_t step) {
+  const Segments segments(op.input(0), op.output());
+  const uint32_t begin = segments.Begin(static_cast<uint32_t>(step));
+  const uint32_t end = begin + segments.Rows(static_cast<uint32_t>(step));
+  return {static_cast<int32_t>(begin > 0 ? begin - 1 : 0), static_cast<int32_t>(end)};
+}
+
+Range DecodeRows(const OpView& op, int, int32_t step) {
+  const auto segment = static_cast<int32_t>(Segments(op.output(), op.input(0)).Of(static_cast<uint32_t>(step)));
+  return {segment, segment + 1};
+}
+
+// Values in the unsigned domain are indices of a lossless map but for their top bit.
+constexpr uint8_t kFlip = 0x80;
+
+void FlipPixels(const uint8_t* in, size_t in_bytes, uint8_t* out, size_t out_bytes, size_t channels, size_t columns) {
+  if (in_bytes == channels && out_bytes == channels) {
+    for (size_t i = 0; i < channels * columns; ++i) out[i] = in[i] ^ kFlip;
+    return;
+  }
+  for (; columns > 0; --columns, in += in_bytes, out += out_bytes) {
+    for (size_t c = 0; c < channels; ++c) out[c] = in[c] ^ kFlip;
+  }
+}
+
+void RunEncode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Codec& codec = *access.FactsOf(op).codec;
+  const TensorRecord& map = op.input(0);
+  const Segments segments(map, op.output());
+  const RowShape shape{map.width, map.channels, 0};
+  uint8_t* const pixels = access.OwnMemory(op);
+  uint8_t* const planes = pixels + segments.MostValues() + kSegmentSlack;
+  // Rows of indices are where the planes will be.
+  uint8_t* const indices[2] = {planes, planes + segments.row_values + kRowSlack};
+  const Range rows = EncodeRows(op, 0, step);
+  const auto first = static_cast<int32_t>(segments.Begin(static_cast<uint32_t>(step)));
+  uint8_t* residuals = pixels;
+  for (int32_t y = rows.first; y < rows.end; ++y) {
+    uint8_t* const row = codec.has_prediction ? indices[y % 2] : residuals;
+    FlipPixels(access.Read(map, y, 0), map.pixel_bytes, row, map.channels, map.channels, map.width);
+    if (y < first) continue;
+    if (codec.has_prediction) {
+      const uint8_t* const above = y == 0 ? nullptr : indices[(y + 1) % 2];
+      codec.kernels->residuals_of_row(shape, codec.side_info.component_codes, above, row, residuals);
+    }
+    residuals += segments.row_values;
+  }
+  const SegmentShape segment{&codec, size_t{static_cast<uint32_t>(rows.end - first)} * map.width};
+  codec.kernels->pixels_to_planes({map.channels, segment.plane_bytes}, codec.place, pixels, planes);
+  uint8_t* const slot = access.Write(op.output(), step, 0);
+  const size_t bytes = EncodeSegment(segment, planes, pixels, slot + kSlotHeaderBytes, segment.num_values());
+  Store(slot, static_cast<uint32_t>(bytes));
+}
+
+// A segment's residuals, pixel by pixel. False if it is damaged, as the slots of a hostile program are.
+bool ReadSegment(const Codec& codec, size_t plane_bytes, const uint8_t* slot, uint8_t* planes, uint8_t* pixels) {
+  const SegmentShape shape{&codec, plane_bytes};
+  const size_t bytes = LoadOnce<uint32_t>(slot);
+  if (bytes < 1 || bytes > shape.num_values()) return false;
+  MoveBytes(pixels, slot + kSlotHeaderBytes, bytes);  // behind them the decoder reads
+  memset(pixels + bytes, 0, kReadSlack);
+  const CodedSegment segment{pixels, bytes, planes};
+  if (!DecodeSegments(shape, &segment, 1)) return false;
+  codec.kernels->planes_to_pixels({codec.side_info.components, plane_bytes}, codec.place, planes, pixels);
+  return true;
+}
+
+void RunDecode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Codec& codec = *access.FactsOf(op).codec;
+  const TensorRecord& map = op.output();
+  const Segments segments(map, op.input(0));
+  uint8_t* const pixels = access.OwnMemory(op);
+  uint8_t* const planes = pixels + segments.MostValues() + kSegmentSlack;
+  uint8_t* const last = planes + segments.MostValues() + kSegmentSlack;  // row of the segment before
+  const auto y = static_cast<uint32_t>(step);
+  const uint32_t number = segments.Of(y), first = segments.Begin(number);
+  if (y == first) {
+    const size_t plane_bytes = size_t{segments.Rows(number)} * map.width;
+    if (y > 0) MoveBytes(last, planes + (segments.Rows(number - 1) - 1) * segments.row_values, segments.row_values);
+    const uint8_t* const slot = access.Read(op.input(0), static_cast<int32_t>(number), 0);
+    if (!ReadSegment(codec, plane_bytes, slot, planes, pixels)) {
+      *access.damaged = true;
+      memset(pixels, 0, plane_bytes * map.channels);
+    }
+  }
+  const uint8_t* row = pixels + (y - first) * segments.row_values;
+  if (codec.has_prediction) {
+    // Rows of indices take the place of the planes.
+    uint8_t* const indices = planes + (y - first) * segments.row_values;
+    const uint8_t* const above = y == 0 ? nullptr : y == first ? last : indices - segments.row_values;
+    codec.kernels->indices_of_row({map.width, map.channels, 0}, codec.side_info.component_codes, above, row, indices);
+    row = indices;
+  }
+  const Range columns = access.Window(op);
+  FlipPixels(row + static_cast<size_t>(columns.first) * map.channels, map.channels,
+             access.Write(map, step, columns.first), map.pixel_bytes, map.channels,
+             static_cast<size_t>(columns.end - columns.first));
+}
+
+Range OnlyColumn(const OpView&, int, Range) { return {0, 1}; }
+
+size_t SlotBytes(const uint8_t* slot) { return kSlotHeaderBytes + Load<uint32_t>(slot); }
+
+constexpr Kind MakeEncode() {
+  Kind kind;
+  kind.parameter_bytes = sizeof(EncodeParameters);
+  kind.check = CheckEncode;
+  kind.bind = BindEncode;
+  kind.rows = EncodeRows;
+  kind.columns = AllColumns;
+  kind.run = RunEncode;
+  kind.row_bytes = SlotBytes;
+  return kind;
+}
+
+constexpr Kind MakeDecode() {
+  Kind kind;
+  kind.check = CheckDecode;
+  kind.bind = BindDecode;
+  kind.rows = DecodeRows;
+  kind.columns = OnlyColumn;
+  kind.keeps_memory = Always;
+  kind.run = RunDecode;
+  return kind;
+}
+
+}  // namespace
+
+const Kind kEncodeKind = MakeEncode();
+const Kind kDecodeKind = MakeDecode();
+
+uint32_t Segments::Begin(uint32_t segment) const { return ShareBegin(height, count, segment); }
+uint32_t Segments::Rows(uint32_t segment) const { return ShareOf(height, count, segment); }
+
+uint32_t Segments::Of(uint32_t row) const {
+  const uint32_t least = height / count, larger = height % count;
+  const uint32_t in_larger = larger * (least + 1);
+  return row < in_larger ? row / (least + 1) : larger + (row - in_larger) / least;
+}
+
+uint64_t OwnMemoryBytes(const Segments& segments) {
+  return 2 * (segments.MostValues() + kSegmentSlack) + segments.row_values + kRowSlack;
+}
+
+CodecRoom CodecRoomOf(const Program& program) {
+  CodecRoom room{0, 0};
+  uint32_t components_left = kMaxComponents;
+  for (int i = 0; i < program.header->ops && room.codecs < kMaxCodecs; ++i) {
+    if (program.ops[i].kind != kEncode) continue;
+    ++room.codecs;
+    room.bytes += CodecBytes(program, program.ops[i], &components_left);
+  }
+  return room;
+}
+
+CodecBuilder MakeCodecBuilder(const Program& program, const State& state) {
+  return {state.codecs, state.codec_memory, CodecRoomOf(program).codecs, kMaxComponents};
+}
+
+void UseCodecKernels(const Program& program, const Kernels& kernels, State* state) {
+  for (uint32_t i = 0; i < CodecRoomOf(program).codecs; ++i) state->codecs[i].kernels = &kernels;
+}
+
+}  // namespace fmtc::region

@@ -1,0 +1,18 @@
+// ENCODE and DECODE for random programs.
+#ifndef FMTC_TESTS_RANDOM_CODERS_H_
+#define FMTC_TESTS_RANDOM_CODERS_H_
+
+#include "tests/program_builder.h"
+#include "tests/random_inputs.h"
+
+namespace fmtc::test {
+
+// Adds an op that encodes a tensor of 8 bits in scratch memory in so many segments, and one that decodes them.
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, uint32_t segments);
+
+// In a random number of them.
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from);
+
+}  // namespace fmtc::test
+
+#endif  // FMTC_TESTS_RANDOM_CODERS_H_

@@ -1,0 +1,106 @@
+"""Cuts stored coded: what is stored, what it needs, and that programs with segments are right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmtc_tflite.conversion.map_coding import lossless_information
+from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.graph.model import Tensor
+from fmtc_tflite.regions.coded_cuts import Rate, code_cuts, fewest_stored_bytes
+from fmtc_tflite.regions.coders import Segments
+from fmtc_tflite.regions.extra import NOTHING
+from fmtc_tflite.regions.memory_check import check_memory
+from fmtc_tflite.regions.planner import RegionPlan, write_program
+from fmtc_tflite.regions.program import Program
+from fmtc_tflite.regions.region import Region
+from fmtc_tflite.regions.search import Way, fewest_stored, least_scratch
+from fmtc_tflite.regions.stage_costs import StageCosts
+from fmtc_tflite.regions.stages import RegionSpans
+from region_doubles import random_region
+
+
+def rates(region: Region, share: float) -> dict[Tensor, Rate]:
+    """Of all tensors that ops write, as if each value took `share` of its 8 bits."""
+    infos = {op.output: lossless_information(op.output.channels, checksum=False) for op in region.ops}
+    return {tensor.source: Rate(info.to_bytes(), 8 * share * tensor.bytes) for tensor, info in infos.items()}
+
+
+def path_of(costs: StageCosts) -> list[Way]:
+    path = fewest_stored(costs, least_scratch(costs, NOTHING), NOTHING, costs.stored_bytes)
+    assert path is not None
+    return path
+
+
+@given(st.integers(1, 300), st.data())
+def test_segments_are_shares_of_the_rows(height: int, data: st.DataObject) -> None:
+    segments = Segments(height, data.draw(st.integers(1, height)), 5)
+    spans = [segments.rows(number) for number in range(segments.count)]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == height - 1
+    assert all(b[0] == a[1] + 1 for a, b in pairwise(spans))
+    for row in range(height):
+        first, last = spans[segments.segment_of(row)]
+        assert first <= row <= last
+    sizes = [last - first + 1 for first, last in spans]
+    assert max(sizes) - min(sizes) <= 1
+    assert segments.most_values == 5 * max(sizes)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_coding_stores_less_within_the_limit(seed: int) -> None:
+    region = random_region(np.random.default_rng(seed), 8)
+    costs = StageCosts(RegionSpans(region))
+    limit = int(1.5 * least_scratch(costs, NOTHING))
+    raw = fewest_stored_bytes(costs, limit, NOTHING, {})
+    coded = fewest_stored_bytes(costs, limit, NOTHING, rates(region, 0.3))
+    assert raw is not None
+    assert coded is not None
+    assert not raw.coded
+    assert coded.placement.scratch_bytes <= limit
+    assert coded.stored_bytes <= raw.stored_bytes
+    assert all(cut.expected_bytes < tensor.bytes for tensor, cut in coded.coded.items())
+    assert fewest_stored_bytes(costs, 0, NOTHING, {}) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_programs_with_segments_are_right(seed: int) -> None:
+    """The memory check follows each row and segment, and notices where one lies over another."""
+    rng = np.random.default_rng([seed, 1])
+    region = random_region(rng, 8)
+    costs = StageCosts(RegionSpans(region))
+    path = path_of(costs)
+    own = {t: rate for t in costs.spans.inner for source, rate in rates(region, 0.0).items() if source is t.source}
+    found = code_cuts(costs, path, 1 << 40, own)
+    assert set(found.coded) == {cut for cut in found.cuts if cut.bytes > 57}
+    plan = RegionPlan(found.region, found.stages, found.cuts, found.placement, found.coded)
+    program = write_program(plan, 0)
+    assert Program.from_bytes(program.content) == program
+    ops = [op for stage in found.stages for op in stage.ops]
+    tensors = [*region.inputs, *region.outputs, *found.placement.tensors]
+    for cut in found.coded.values():
+        coded, map_ = (next(i for i, t in enumerate(tensors) if t is each) for each in (cut.coded, cut.tensor))
+        moved = list(program.tensors)
+        moved[coded] = replace(moved[coded], offset=moved[map_].offset)  # segments over the rows that they are made of
+        with pytest.raises(ModelFormatError):
+            check_memory(replace(program, tensors=tuple(moved), scratch_bytes=2 * program.scratch_bytes), ops)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_fewest_stored_keeps_limit_and_budget(seed: int) -> None:
+    region = random_region(np.random.default_rng([seed, 2]), 7)
+    costs = StageCosts(RegionSpans(region))
+    stored = [
+        sum(int(costs.stored_bytes[first, end]) for first, end, _ in path)
+        for factor in (1.0, 1.3, 2.0, 10.0)
+        if (path := fewest_stored(costs, int(factor * least_scratch(costs, NOTHING)), NOTHING, costs.stored_bytes))
+    ]
+    assert len(stored) == 4
+    assert stored == sorted(stored, reverse=True)
+    assert stored[-1] == 0  # one stage, if there is room for it
