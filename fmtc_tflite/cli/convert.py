@@ -197,7 +197,7 @@ FLAG_GROUPS = (
             *("output_kind", "preset", "paper_bits"),
         ),
     ),
-    ("Regions", ("kernels", "runtime", "cpu", "max_extra_macs", "max_extra_time")),
+    ("Regions", ("kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
     ("What is converted", ("objective", "include", "exclude", "recipe")),
     (
         "Calibration data",
