@@ -263,6 +263,7 @@ def _partition(p: np.ndarray) -> list[list[int]]:
     costs = [_token_cost(cumulative[:, 1 << w : end + (1 << w)] - cumulative[:, :end], w) for w in _LOG2_WIDTHS]
     best = np.full((batch, end + 1), np.inf)
     best[:, 0] = 0
+    rows = np.arange(batch)
     totals, choices, last_starts = [], [], []
     for _ in range(MAX_TOKENS):
         candidates = np.full((len(costs), batch, end + 1), np.inf)
@@ -271,12 +272,12 @@ def _partition(p: np.ndarray) -> list[list[int]]:
             width, total = 1 << w, best[:, :end] + cost
             candidates[w, :, width:] = total[:, : end + 1 - width]
             closing[w] = total[:, end - width :].argmin(1) + end - width
-            candidates[w, :, end] = np.take_along_axis(total, closing[w][:, None], 1)[:, 0]
+            candidates[w, :, end] = total[rows, closing[w]]
         choice = candidates.argmin(0)
-        best = np.take_along_axis(candidates, choice[None], 0)[0]
+        best = candidates.min(0)
         totals.append(best[:, end])
         choices.append(choice)
-        last_starts.append(np.take_along_axis(closing, choice[None, :, end], 0)[0])
+        last_starts.append(closing[choice[:, end], rows])
     return [_trace([t[b] for t in totals], [c[b] for c in choices], [s[b] for s in last_starts]) for b in range(batch)]
 
 
