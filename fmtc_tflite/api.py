@@ -22,6 +22,7 @@ from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.files import beside, check_writable, in_folder, write_all
 from fmtc_tflite.graph.model_io import load_model, read_content
+from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.supervision import note_model
@@ -115,7 +116,7 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     """
     from fmtc_tflite.graph.edits.restore import restore as remove_codec
     from fmtc_tflite.graph.region_ops import region_ops
-    from fmtc_tflite.regions.restoration import restore_regions
+    from fmtc_tflite.regions.restoration import restore_original
 
     source = Path(model)
     content = read_model_file(source)
@@ -123,8 +124,8 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
     target = default if output is None else in_folder(output, default.name)
     check_writable([target], overwrite, [source])
     restored = load_model(content)
-    if region_ops(restored):
-        restored = restore_regions(restored)
+    if region_ops(restored) or RESTORE_METADATA_NAME in restored.metadata:
+        restored = restore_original(restored)
     else:
         remove_codec(restored)
     write_all([(target, restored.to_bytes())], overwrite)

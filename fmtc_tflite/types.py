@@ -124,7 +124,7 @@ class ConvertOptions:
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
         for the least peak arena, bit-exact; auto = regions without ops that would make them clearly slower, unless
         another option asks for traffic or loss.
-      kernels: whose results regions give; auto = what the runtime does by default.
+      kernels: whose results regions and folded maps give; auto = what the runtime does by default.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       extensions: what runs ops that the runtime lacks.
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
@@ -265,7 +265,6 @@ class ConvertOptions:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
             for name, value, default in (
-                ("kernels", self.kernels, "auto"),
                 ("runtime", self.runtime, None),
                 ("max_extra_macs", self.max_extra_macs, None),
                 ("max_extra_time", self.max_extra_time, None),

@@ -18,6 +18,8 @@ from absl import flags
 
 from fmtc_tflite.cli import common
 from fmtc_tflite.coding import reference
+from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.coding.side_info import (
     CODED_STEPS,
     NUM_CONTEXTS,
@@ -29,6 +31,7 @@ from fmtc_tflite.coding.side_info import (
 )
 from fmtc_tflite.errors import UsageError, VerificationError
 from fmtc_tflite.files import write_all
+from fmtc_tflite.graph.operators.multipliers import quantize_multipliers
 
 _OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
@@ -84,6 +87,21 @@ def _matrix_in_bytes(channels: int, steps: np.ndarray) -> tuple[AffineTransform,
     return AffineTransform(compact.expand(steps).astype(np.int16), bias, 12), compact
 
 
+def _convolution(rule: Rule, steps: np.ndarray) -> tuple[str, SideInformation, np.ndarray, int | None]:
+    """From 5 components to 19 channels, whose sums reach over all decoded values and round in every way."""
+    i, j = np.arange(19)[:, None], np.arange(5)[None, :]
+    weights = ((i * 37 + j * 61) % 255 - 127).astype(np.int8)
+    factors = (0.003 + np.arange(19) * 0.0005).astype(np.float32)
+    scales, shifts = quantize_multipliers(factors)
+    if rule.in_floats:
+        scales = factors.astype(SCALE_TYPES[rule])
+    how = Requantization(rule, scales, None if rule.in_floats else shifts.astype(np.int8), 120, 9, 250)
+    synthesis = Convolution(weights, 3, (np.arange(19) * 900 - 9000).astype(np.int32), how)
+    info = _side_information(19, 4, components=5, step=steps, centre=-7, lo=-90, hi=101, convolution=synthesis)
+    x = _map((1, 16, 16, 5), 70, 20 + rule)
+    return f"convolution_{rule.name.lower()}", info, x.view(np.uint8) if rule is Rule.HALF_UP else x, None
+
+
 def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
     """Name, side information, map, and capacity (None = what always suffices)."""
     step = {"centre": -20, "step": 40, "lo": -100, "hi": 90}
@@ -113,6 +131,8 @@ def cases() -> Iterator[tuple[str, SideInformation, np.ndarray, int | None]]:
         _map((1, 16, 16, 5), 4, 12),
         None,
     )
+    for rule in SCALE_TYPES:
+        yield _convolution(rule, own_steps)
     one_row = _side_information(8, 3, **step, segment_rows=1)
     yield "rows_1", one_row, _map((2, 5, 40, 8), 9, 13), None
     yield "rows_7", _side_information(4, 4, segment_rows=7), _map((1, 24, 40, 4), 1, 14), None

@@ -17,7 +17,13 @@ struct Memory {
   StepTables steps;
   PackedMatrix analysis, synthesis;
   int16_t* expansion;  // of a synthesis matrix in bytes
+  // Of a convolution, [outputs].
+  uint64_t* multipliers;
+  int8_t* shifts;
 };
+
+// Outputs of the synthesis, in whole groups.
+size_t GroupedOutputs(uint32_t channels) { return RoundUp(size_t{channels}, size_t{kMatrixGroup}); }
 
 void LayOutMemory(const SideInfoSizes& sizes, Layout* layout, Memory* memory) {
   memory->tables = layout->Take<ClassTables>(sizes.num_tables());
@@ -29,6 +35,10 @@ void LayOutMemory(const SideInfoSizes& sizes, Layout* layout, Memory* memory) {
   if (sizes.has_compact_synthesis())
     memory->expansion = layout->Take<int16_t>(size_t{sizes.channels} * sizes.components);
   if (sizes.has_synthesis()) LayOutMatrix(sizes.channels, sizes.components, layout, &memory->synthesis);
+  if (sizes.requantization_rule != 0) {
+    memory->multipliers = layout->Take<uint64_t>(GroupedOutputs(sizes.channels));
+    memory->shifts = layout->Take<int8_t>(GroupedOutputs(sizes.channels));
+  }
 }
 
 size_t MemoryBytes(const SideInfoSizes& sizes) {
@@ -75,6 +85,19 @@ void ExpandSynthesis(int16_t* matrix, SideInfo* info) {
   }
 }
 
+// The convolution's parameters in memory of the codec's own: what the checks have seen stays so.
+void BuildRequantization(const Memory& memory, const SideInfo& info, Requantization* requantization) {
+  const ConvolutionInfo& convolution = info.convolution;
+  const size_t outputs = GroupedOutputs(info.channels);
+  memset(memory.multipliers, 0, outputs * sizeof(uint64_t));
+  memset(memory.shifts, 0, outputs);
+  memcpy(memory.multipliers, convolution.multipliers, convolution.MultiplierBytes() * info.channels);
+  if (convolution.HasShifts()) memcpy(memory.shifts, convolution.shifts, info.channels);
+  requantization->multipliers = reinterpret_cast<const uint8_t*>(memory.multipliers);
+  requantization->shifts = memory.shifts;
+  requantization->range = {convolution.zero, convolution.low, convolution.high};
+}
+
 void BuildTransforms(const Memory& memory, Codec* codec) {
   const SideInfo& info = codec->side_info;
   codec->steps = {};
@@ -88,6 +111,8 @@ void BuildTransforms(const Memory& memory, Codec* codec) {
     PackMatrix(info.analysis, info.analysis_bias, &codec->analysis);
   }
   if (info.compact_synthesis != nullptr) ExpandSynthesis(memory.expansion, &codec->side_info);
+  codec->requantization = {};
+  if (info.is_convolution()) BuildRequantization(memory, info, &codec->requantization);
   if (info.has_synthesis) {
     codec->synthesis = memory.synthesis;
     PackMatrix(info.synthesis, info.synthesis_bias, &codec->synthesis);

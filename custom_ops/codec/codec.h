@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/rounding.h"
 #include "base/status.h"
 #include "base/workers.h"
 #include "codec/kernels.h"
@@ -33,6 +34,7 @@ struct Codec {
   bool has_unit_steps;               // no analysis matrix, and step 1 everywhere
   StepTables steps;                  // at level 0; null if only centres are added there
   PackedMatrix analysis, synthesis;  // if the side information has them
+  Requantization requantization;     // of a convolution; its arrays are filled up to whole groups of outputs
   // PlainKernels() after InitCodec; others give the same results faster (codec/kernels/dispatch.h).
   const Kernels* kernels;
 };

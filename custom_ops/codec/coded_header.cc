@@ -19,7 +19,7 @@ uint32_t PayloadCrc(const Kernels& kernels, const uint8_t* payload, size_t bytes
 void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out) {
   const bool has_checksum = codec.side_info.has_checksum;
   Store(out, kMagic);
-  out[4] = static_cast<uint8_t>(codec.side_info.version);
+  out[4] = static_cast<uint8_t>(codec.side_info.StreamVersion());
   out[5] = has_checksum;
   out[6] = static_cast<uint8_t>(header.level);
   out[7] = 0;
@@ -33,7 +33,7 @@ Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, Code
   if (in[4] > kFormatVersion) return Status::kStreamVersion;
   header->level = LoadOnce<uint8_t>(in + 6);
   header->payload_bytes = LoadOnce<uint32_t>(in + 8);
-  if (in[4] != info.version || in[5] != info.has_checksum || header->level > info.max_level || in[7] != 0) {
+  if (in[4] != info.StreamVersion() || in[5] != info.has_checksum || header->level > info.max_level || in[7] != 0) {
     return Status::kStreamCorrupt;
   }
   if (header->payload_bytes < kCodedHeaderBytes) return Status::kStreamCorrupt;

@@ -1,5 +1,7 @@
 #include "codec/side_info.h"
 
+#include <cfloat>
+
 #include "base/crc32c.h"
 #include "base/features.h"
 #include "codec/tables.h"
@@ -11,8 +13,11 @@ constexpr uint32_t kMagic = 0x49534D46;  // "FMSI"
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kExtensionBytes = 16;
 constexpr size_t kContextTablesAt = 34;
+constexpr size_t kRequantizationRuleAt = 35;
+constexpr size_t kConvolutionBytes = 16;
+constexpr size_t kConvolutionFields = 4;
 constexpr size_t kSectionAlignment = 16;
-constexpr uint32_t kMaxShift = 30;
+constexpr uint32_t kMaxMatrixShift = 30;
 constexpr uint32_t kMaxExpansionShift = 40;
 constexpr uint8_t kAllFlags = kHasMatrices ? 63 : 31;
 
@@ -129,12 +134,13 @@ bool AreMatricesBounded(const SideInfo& info) {
                                            uint64_t{1} << (info.analysis_shift + info.max_level))) {
     return false;
   }
-  return !info.has_synthesis || AreSumsBounded(synthesis, info.synthesis_bias, info.channels, info.components,
-                                               uint64_t{255} << info.max_level, uint64_t{1} << info.synthesis_shift);
+  return !info.has_synthesis || info.is_convolution() ||  // whose sums wrap around
+         AreSumsBounded(synthesis, info.synthesis_bias, info.channels, info.components, uint64_t{255} << info.max_level,
+                        uint64_t{1} << info.synthesis_shift);
 }
 
 bool IsShiftValid(bool has_matrix, uint32_t shift, uint32_t level) {
-  return has_matrix ? shift >= 1 && shift + level <= kMaxShift : shift == 0;
+  return has_matrix ? shift >= 1 && shift + level <= kMaxMatrixShift : shift == 0;
 }
 
 bool AreFixedFieldsValid(uint8_t flags, const SideInfo& info) {
@@ -144,6 +150,10 @@ bool AreFixedFieldsValid(uint8_t flags, const SideInfo& info) {
   }
   const bool is_compact = (flags & kCompactSynthesis) != 0;
   if (is_compact && info.has_analysis) return false;
+  if (info.is_convolution()) {
+    const bool no_shifts = (info.synthesis_shift | info.expansion_shift | info.analysis_shift) == 0;
+    return is_compact && no_shifts && info.convolution.rule <= kRndnu;
+  }
   if (is_compact ? info.expansion_shift < 1 || info.expansion_shift > kMaxExpansionShift : info.expansion_shift != 0) {
     return false;
   }
@@ -171,6 +181,7 @@ void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* 
   info->step = Load<uint16_t>(data + 28);
   info->synthesis_shift = data[30];
   info->expansion_shift = data[31];  // 0 without kCompactSynthesis
+  info->convolution.rule = sizes.requantization_rule;
 }
 
 // The fields that version 2 added. False: one is unknown to this version.
@@ -181,7 +192,8 @@ bool ReadExtension(Cursor* cursor, SideInfo* info) {
   if (extension == nullptr) return false;
   info->segment_rows = Load<uint16_t>(extension);
   for (size_t i = kContextTablesAt + 1 - kHeaderBytes; i < kExtensionBytes; ++i) {
-    if (extension[i] != 0) return false;
+    const bool is_rule = kHasMatrices && i + kHeaderBytes == kRequantizationRuleAt;
+    if (extension[i] != 0 && !is_rule) return false;
   }
   return true;
 }
@@ -197,10 +209,41 @@ bool ReadMatrix(Cursor* cursor, uint64_t elements, uint32_t biases, const uint8_
 bool ReadCompactMatrix(Cursor* cursor, uint64_t elements, SideInfo* info) {
   info->compact_synthesis = cursor->Take(elements < SIZE_MAX ? static_cast<size_t>(elements) : SIZE_MAX);
   if (!cursor->SkipPadding()) return false;
-  info->multipliers = cursor->Take(2 * size_t{info->channels});
+  if (!info->is_convolution()) info->multipliers = cursor->Take(2 * size_t{info->channels});
   if (!cursor->SkipPadding()) return false;
   info->synthesis_bias = cursor->Take(4 * size_t{info->channels});
   return cursor->SkipPadding();
+}
+
+bool IsMultiplierValid(const ConvolutionInfo& info, size_t channel) {
+  const uint8_t* const multiplier = info.multipliers + info.MultiplierBytes() * channel;
+  if (info.rule == kFloat32Rule) return Load<float>(multiplier) > 0 && Load<float>(multiplier) <= FLT_MAX;
+  if (info.rule == kFloat64Rule) return Load<double>(multiplier) > 0 && Load<double>(multiplier) <= DBL_MAX;
+  const int32_t value = Load<int32_t>(multiplier);
+  const int32_t shift = static_cast<int8_t>(info.shifts[channel]);
+  return (value == 0 || value >= 1 << 30) && shift >= kMinShift && shift <= kMaxShift;
+}
+
+// What follows everything else in the side information of a convolution.
+bool ReadConvolution(Cursor* cursor, SideInfo* info) {
+  ConvolutionInfo* const convolution = &info->convolution;
+  const uint8_t* const fields = cursor->Take(kConvolutionBytes);
+  if (fields == nullptr) return false;
+  convolution->weight_zero = static_cast<int8_t>(fields[0]);
+  convolution->zero = fields[1];
+  convolution->low = fields[2];
+  convolution->high = fields[3];
+  for (size_t i = kConvolutionFields; i < kConvolutionBytes; ++i) {
+    if (fields[i] != 0) return false;
+  }
+  convolution->multipliers = cursor->Take(convolution->MultiplierBytes() * info->channels);
+  if (!cursor->SkipPadding()) return false;
+  convolution->shifts = convolution->HasShifts() ? cursor->Take(info->channels) : nullptr;
+  if (!cursor->SkipPadding() || cursor->overrun()) return false;
+  for (size_t i = 0; i < info->channels; ++i) {
+    if (!IsMultiplierValid(*convolution, i)) return false;
+  }
+  return true;
 }
 
 // False: a field, a class record or padding is invalid. Running over the end is the cursor's to tell.
@@ -225,7 +268,9 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
   if (info->has_analysis && !ReadMatrix(cursor, elements, components, &info->analysis, &info->analysis_bias)) {
     return false;
   }
-  if ((flags & kCompactSynthesis) != 0) return ReadCompactMatrix(cursor, elements, info);
+  if ((flags & kCompactSynthesis) != 0) {
+    return ReadCompactMatrix(cursor, elements, info) && (!info->is_convolution() || ReadConvolution(cursor, info));
+  }
   return !info->has_synthesis || ReadMatrix(cursor, elements, info->channels, &info->synthesis, &info->synthesis_bias);
 }
 
@@ -250,6 +295,9 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->num_classes = LoadOnce<uint8_t>(data + 6);
   sizes->components = LoadOnce<uint32_t>(data + 20);
   sizes->channels = LoadOnce<uint32_t>(data + 16);
+  if (sizes->version >= 2 && bytes < kHeaderBytes + kExtensionBytes) return Status::kSideInfoTruncated;
+  const bool may_convolve = kHasMatrices && sizes->version >= 2;
+  sizes->requantization_rule = may_convolve ? LoadOnce<uint8_t>(data + kRequantizationRuleAt) : 0;
   if (!kHasMatrices && (sizes->flags & (kAnalysisMatrix | kSynthesisMatrix)) != 0) return Status::kSideInfoUnsupported;
   if (!ReadContextTables(data, bytes, sizes)) return Status::kSideInfoTruncated;
   const bool valid = sizes->num_context_tables <= kMaxClasses && sizes->num_classes >= 1 &&

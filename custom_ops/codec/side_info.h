@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/features.h"
+#include "base/rounding.h"
 #include "base/status.h"
 #include "codec/tables.h"
 
@@ -52,9 +53,21 @@ struct ClassRecord {
 // A step per component is stored in one byte: four bits of mantissa and three of exponent.
 inline uint32_t StepOfCode(uint8_t code) { return (16u + (code & 15u)) << (code >> 4); }
 
+// How a synthesis that is a convolution brings its sums to 8 bits; zero, low and high in the unsigned domain.
+struct ConvolutionInfo {
+  uint8_t rule;  // of base/rounding.h, kDoubleRounding ... kRndnu; 0: the synthesis is none, or a matrix in fixed point
+  int8_t weight_zero;
+  uint8_t zero, low, high;
+  const uint8_t* multipliers;  // [channels] i32, or f32 or f64 of the rules in floating point
+  const uint8_t* shifts;       // [channels] i8; null for the rules in floating point
+
+  size_t MultiplierBytes() const { return rule == kFloat64Rule ? 8 : 4; }
+  bool HasShifts() const { return rule != kFloat32Rule && rule != kFloat64Rule; }
+};
+
 // A checked view of side information; the pointers point into it and may be unaligned.
 struct SideInfo {
-  uint32_t version;     // that coded tensors have, too
+  uint32_t version;
   uint32_t channels;    // of the feature map
   uint32_t components;  // that are coded
   uint32_t num_classes;
@@ -79,9 +92,13 @@ struct SideInfo {
   const uint8_t* synthesis_bias;     // [channels] i32, or null
   // A synthesis matrix in bytes: [channels][components] i8, or null. InitCodec points `synthesis` to its expansion.
   const uint8_t* compact_synthesis;
-  const uint8_t* multipliers;  // [channels] u16, with compact_synthesis
+  const uint8_t* multipliers;  // [channels] u16, with compact_synthesis that is no convolution
   uint8_t expansion_shift;
+  ConvolutionInfo convolution;  // its weights are compact_synthesis, its biases synthesis_bias
 
+  // That coded tensors have: what only decoders read does not change them.
+  uint32_t StreamVersion() const { return segment_rows > 0 || has_contexts() ? 2 : 1; }
+  bool is_convolution() const { return kHasMatrices && convolution.rule != 0; }
   uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & kClassMask; }
   bool has_contexts() const { return num_context_tables > 0; }
   uint32_t num_tables() const { return has_contexts() ? num_context_tables : num_classes; }
@@ -94,6 +111,7 @@ struct SideInfo {
   // Element (i, j) of the expansion of `compact_synthesis`.
   int64_t ExpandedSynthesis(uint32_t i, uint32_t j) const {
     const int64_t weight = static_cast<int8_t>(compact_synthesis[size_t{i} * components + j]);
+    if (is_convolution()) return weight - convolution.weight_zero;
     const int64_t scaled = weight * Load<uint16_t>(multipliers + 2 * size_t{i}) * ComponentStep(j);
     return (scaled + (int64_t{1} << (expansion_shift - 1))) >> expansion_shift;
   }
@@ -109,6 +127,7 @@ struct SideInfoSizes {
   uint32_t num_classes;
   uint8_t version;
   uint8_t num_context_tables;
+  uint8_t requantization_rule;
   uint8_t flags;
 
   uint32_t num_tables() const { return num_context_tables > 0 ? num_context_tables : num_classes; }

@@ -139,7 +139,7 @@ FuzzCase::~FuzzCase() {
 
 void FuzzCase::PlanShape(Random* random) {
   const int32_t components = static_cast<int32_t>(spec_.classes_of.size());
-  const bool has_matrix = !spec_.synthesis.matrix.empty();
+  const bool has_matrix = !spec_.synthesis.matrix.empty() || spec_.convolution.rule != 0;
   const int32_t pixel_work = has_matrix ? components * static_cast<int32_t>(spec_.channels) : components;
   // Operations: a segment begins at 8192 values, a group at 65536.
   const int32_t work = IsLarge(number_) ? (OneIn(random, 4) ? 150000 : 40000) : OneIn(random, 12) ? 4000 : 500;

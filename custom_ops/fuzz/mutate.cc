@@ -52,7 +52,7 @@ class CodedMutator {
   void Repair() {
     if (coded_.size() < kCodedHeaderBytes) return;
     memcpy(coded_.data(), "FMTC", 4);
-    coded_[4] = case_.side_info()[4];
+    coded_[4] = static_cast<uint8_t>(case_.codec().side_info.StreamVersion());
     coded_[5] = case_.spec().checksum;
     coded_[7] = 0;
     if (!choices_.OneIn(16)) Store(coded_.data() + 8, static_cast<uint32_t>(coded_.size()));

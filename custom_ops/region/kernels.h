@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/rounding.h"
 #include "region/parameters.h"
-#include "region/rounding.h"
 
 namespace fmtc::region {
 

@@ -44,6 +44,10 @@ struct Sums8 : LimitedBytes {
     sums->low = _mm256_add_epi32(sums->low, _mm256_madd_epi16(pairs.low, input));
     sums->high = _mm256_add_epi32(sums->high, _mm256_madd_epi16(pairs.high, input));
   }
+  static FMTC_INLINE void StoreSums(int32_t* p, const Group& sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums.low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), sums.high);
+  }
   static FMTC_INLINE Bytes Finish(const Group& sums, const Rounding& rounding) {
     const __m128i count = _mm_cvtsi32_si128(static_cast<int>(rounding.shift));
     const __m256i words = _mm256_packs_epi32(_mm256_sra_epi32(sums.low, count), _mm256_sra_epi32(sums.high, count));

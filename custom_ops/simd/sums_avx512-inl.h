@@ -28,6 +28,7 @@ struct Sums16 : LimitedBytes {
   static FMTC_INLINE void AddProducts(Pairs pairs, Input input, Group* sums) {
     *sums = _mm512_dpwssd_epi32(*sums, pairs, input);
   }
+  static FMTC_INLINE void StoreSums(int32_t* p, Group sums) { _mm512_storeu_si512(p, sums); }
   static FMTC_INLINE Bytes Finish(Group sums, const Rounding& rounding) {
     const __m128i count = _mm_cvtsi32_si128(static_cast<int>(rounding.shift));
     return Limit(_mm512_cvtsepi32_epi8(_mm512_sra_epi32(sums, count)), rounding);

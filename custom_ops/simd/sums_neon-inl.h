@@ -43,6 +43,9 @@ struct Sums4 {
       part[1] = vmlal_high_lane_s16(part[1], half.val[1], input, 1);
     }
   }
+  static FMTC_INLINE void StoreSums(int32_t* p, const Group& sums) {
+    for (size_t i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, sums.part[i]);
+  }
   static FMTC_INLINE Bytes Finish(const Group& sums, const Rounding& rounding) {
     const int32x4_t right = vdupq_n_s32(-static_cast<int32_t>(rounding.shift));
     int16x4_t words[4];

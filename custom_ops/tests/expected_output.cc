@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/bytes.h"
+#include "base/rounding.h"
+
 namespace fmtc::test {
 namespace {
 
@@ -37,8 +40,31 @@ Pixel Analyze(const SideInfoSpec& spec, uint32_t level, const Pixel& q) {
   return k;
 }
 
+int64_t Requantized(const ConvolutionSpec& spec, int32_t sum, size_t i) {
+  const uint8_t* const multiplier = spec.multipliers.data() + i * (spec.rule == kFloat64Rule ? 8 : 4);
+  if (spec.rule == kFloat32Rule) return MultiplyFloat32(sum, Load<float>(multiplier));
+  if (spec.rule == kFloat64Rule) return MultiplyFloat64(sum, Load<double>(multiplier));
+  const auto multiply = spec.rule == kDoubleRounding ? MultiplyDoubleRounding
+                        : spec.rule == kHalfUp       ? MultiplyHalfUp
+                                                     : MultiplyRndnu;
+  return multiply(sum, Load<int32_t>(multiplier), spec.shifts[i]);
+}
+
+// FORMAT.md section 4.4, on the rules that rounding_test holds against REGION.md.
+Pixel Convolve(const ConvolutionSpec& spec, const Pixel& q) {
+  Pixel made(spec.biases.size());
+  for (size_t i = 0; i < made.size(); ++i) {
+    int64_t sum = spec.biases[i];
+    for (size_t j = 0; j < q.size(); ++j) sum += (q[j] + 128) * (spec.weights[i * q.size() + j] - spec.weight_zero);
+    const int64_t r = Requantized(spec, static_cast<int32_t>(static_cast<uint32_t>(sum)), i);
+    made[i] = std::min<int64_t>(std::max<int64_t>(r + spec.zero, spec.low), spec.high) - 128;
+  }
+  return made;
+}
+
 Pixel Synthesize(const SideInfoSpec& spec, uint32_t level, Pixel k) {
-  Pixel q(spec.channels);
+  const bool is_convolution = spec.convolution.rule != 0;
+  Pixel q(is_convolution ? k.size() : spec.channels);
   for (int64_t& index : k) index *= spec.synthesis.matrix.empty() ? 1 : 1 << level;
   for (size_t i = 0; i < q.size(); ++i) {
     if (spec.synthesis.matrix.empty()) {
@@ -49,7 +75,7 @@ Pixel Synthesize(const SideInfoSpec& spec, uint32_t level, Pixel k) {
     }
     q[i] = std::clamp<int64_t>(q[i], spec.lo, spec.hi);
   }
-  return q;
+  return is_convolution ? Convolve(spec.convolution, q) : q;
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "tests/random_inputs.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/bytes.h"
 #include "base/features.h"
+#include "base/rounding.h"
 
 namespace fmtc::test {
 namespace {
@@ -94,6 +97,40 @@ void AddContexts(Random* random, int32_t num_classes, int32_t num_tables, SideIn
   }
 }
 
+template <typename T>
+void AppendBytes(T value, std::vector<uint8_t>* bytes) {
+  bytes->resize(bytes->size() + sizeof(T));
+  Store(bytes->data() + bytes->size() - sizeof(T), value);
+}
+
+// Puts a convolution in the place of the synthesis matrix, by any rule.
+void MakeConvolution(Random* random, SideInfoSpec* spec) {
+  ConvolutionSpec& made = spec->convolution;
+  made.rule = static_cast<uint8_t>(Draw(random, kDoubleRounding, kRndnu));
+  made.weight_zero = static_cast<int8_t>(Draw(random, 0, 1) * Draw(random, -128, 127));
+  made.zero = static_cast<uint8_t>(Draw(random, 0, 255));
+  made.low = static_cast<uint8_t>(Draw(random, 0, 100));
+  made.high = static_cast<uint8_t>(Draw(random, 50, 255));
+  for (size_t i = 0; i < spec->synthesis.matrix.size(); ++i) {
+    made.weights.push_back(static_cast<int8_t>(Draw(random, -128, 127)));
+  }
+  for (uint32_t i = 0; i < spec->channels; ++i) {
+    made.biases.push_back(Draw(random, 0, 15) == 0 ? Draw(random, -INT32_MAX, INT32_MAX) : Draw(random, -50000, 50000));
+    const int32_t exponent = Draw(random, 0, 15) == 0 ? Draw(random, kMinShift, kMaxShift) : Draw(random, -12, -3);
+    const int32_t mantissa = Draw(random, 1 << 30, INT32_MAX);
+    const double factor = std::ldexp(mantissa, exponent - 31);
+    if (made.rule == kFloat32Rule) {
+      AppendBytes(static_cast<float>(factor), &made.multipliers);
+    } else if (made.rule == kFloat64Rule) {
+      AppendBytes(factor, &made.multipliers);
+    } else {
+      AppendBytes(Draw(random, 0, 15) == 0 ? 0 : mantissa, &made.multipliers);
+      made.shifts.push_back(static_cast<int8_t>(exponent));
+    }
+  }
+  spec->synthesis = {};
+}
+
 SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, uint8_t max_level) {
   if (kSmall && (transform == Transform::kKlt || transform == Transform::kFolded)) transform = Transform::kStep;
   const bool is_matrix = transform == Transform::kKlt || transform == Transform::kFolded;
@@ -118,7 +155,9 @@ SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, 
   if (transform == Transform::kStep || transform == Transform::kFolded) AddSteps(random, &spec);
   if (transform == Transform::kKlt) spec.analysis = RandomMatrix(random, components, channels);
   if (is_matrix) spec.synthesis = RandomMatrix(random, channels, components);
-  if (transform == Transform::kFolded && Draw(random, 0, 1) != 0) MakeCompact(random, &spec);
+  const int32_t form = transform == Transform::kFolded ? Draw(random, 0, 3) : 0;
+  if (form == 1) MakeCompact(random, &spec);
+  if (form > 1) MakeConvolution(random, &spec);
   if (transform != Transform::kLossless && Draw(random, 0, 1) != 0) {
     spec.lo = static_cast<int8_t>(Draw(random, -128, 0));
     spec.hi = static_cast<int8_t>(Draw(random, 0, 127));

@@ -1,5 +1,5 @@
 // The rules of REGION.md section 4, word for word, against those of rounding.h.
-#include "region/rounding.h"
+#include "base/rounding.h"
 
 #include <algorithm>
 #include <cmath>

@@ -53,13 +53,31 @@ void AppendCompact(const SideInfoSpec& spec, Bytes* bytes) {
 
 constexpr size_t kContexts = kNoRowAbove + 1;
 
+void AppendPadded(const Bytes& part, Bytes* bytes) {
+  Append(part, bytes);
+  Pad(bytes);
+}
+
+void AppendConvolution(const ConvolutionSpec& spec, Bytes* bytes) {
+  Append(spec.weights, bytes);
+  Pad(bytes);
+  Append(spec.biases, bytes);
+  Pad(bytes);
+  AppendPadded({static_cast<uint8_t>(spec.weight_zero), spec.zero, spec.low, spec.high}, bytes);
+  AppendPadded(spec.multipliers, bytes);
+  Append(spec.shifts, bytes);
+  Pad(bytes);
+}
+
 bool HasContexts(const SideInfoSpec& spec) { return !spec.contexts.tables.empty(); }
-bool IsVersion2(const SideInfoSpec& spec) { return spec.segment_rows > 0 || HasContexts(spec); }
+bool IsVersion2(const SideInfoSpec& spec) {
+  return spec.segment_rows > 0 || HasContexts(spec) || spec.convolution.rule != 0;
+}
 
 void AppendExtension(const SideInfoSpec& spec, Bytes* bytes) {
   Append(std::vector<uint16_t>{spec.segment_rows}, bytes);
-  bytes->push_back(static_cast<uint8_t>(HasContexts(spec) ? spec.classes.size() : 0));
-  Pad(bytes);
+  const uint8_t num_tables = static_cast<uint8_t>(HasContexts(spec) ? spec.classes.size() : 0);
+  AppendPadded({num_tables, spec.convolution.rule}, bytes);
 }
 
 void AppendContextMap(const ContextSpec& spec, Bytes* bytes) {
@@ -75,9 +93,10 @@ void WriteHeader(const SideInfoSpec& spec, Bytes* bytes) {
   uint8_t* out = bytes->data();
   memcpy(out, "FMSI", 4);
   out[4] = IsVersion2(spec) ? 2 : 1;
-  const bool is_compact = !spec.compact.weights.empty();
+  const bool is_convolution = spec.convolution.rule != 0;
+  const bool is_compact = !spec.compact.weights.empty() || is_convolution;
   const bool flags[] = {!spec.analysis.matrix.empty(),
-                        !spec.synthesis.matrix.empty(),
+                        !spec.synthesis.matrix.empty() || is_convolution,
                         !spec.centres.empty(),
                         !spec.steps.empty(),
                         spec.checksum,
@@ -188,7 +207,9 @@ Bytes BuildSideInfo(const SideInfoSpec& spec) {
   for (const ClassSpec& class_spec : spec.classes) AppendClass(class_spec, &bytes);
   Pad(&bytes);
   AppendMatrix(spec.analysis, &bytes);
-  if (spec.compact.weights.empty()) {
+  if (spec.convolution.rule != 0) {
+    AppendConvolution(spec.convolution, &bytes);
+  } else if (spec.compact.weights.empty()) {
     AppendMatrix(spec.synthesis, &bytes);
   } else {
     AppendCompact(spec, &bytes);

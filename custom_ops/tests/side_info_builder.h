@@ -35,6 +35,17 @@ struct ContextSpec {
   std::vector<uint8_t> tables;     // [classes][kNoRowAbove + 1]
 };
 
+// A synthesis that is a convolution; absent if the rule is 0.
+struct ConvolutionSpec {
+  uint8_t rule = 0;
+  int8_t weight_zero = 0;
+  uint8_t zero = 128, low = 0, high = 255;
+  std::vector<int8_t> weights;  // [channels][components]
+  std::vector<int32_t> biases;
+  std::vector<uint8_t> multipliers;  // bytes of the rule's type
+  std::vector<int8_t> shifts;        // empty for the rules in floating point
+};
+
 struct SideInfoSpec {
   uint32_t channels = 1;
   uint8_t max_level = 0;
@@ -51,6 +62,7 @@ struct SideInfoSpec {
   std::vector<ClassSpec> classes;  // or, with contexts, the tables
   MatrixSpec analysis, synthesis;  // absent if the matrix is empty
   CompactSpec compact;             // absent if there are no weights
+  ConvolutionSpec convolution;     // version 2
 };
 
 std::vector<uint8_t> BuildSideInfo(const SideInfoSpec& spec);

@@ -128,6 +128,41 @@ void TestExtensionIsChecked() {
   ExpectRefused(spec, kMap + 15, 1 | 1 << 4);  // of a context that there is not
 }
 
+// What only decoders read is version 2 of side information alone; coded tensors stay as they are.
+void TestConvolutionsAreChecked() {
+  if (kSmall) return;
+  SideInfoSpec spec = SmallSpec();
+  spec.convolution.rule = kHalfUp;
+  spec.convolution.weight_zero = -3;
+  spec.convolution.weights.assign(25, 1);
+  spec.convolution.biases.assign(5, 1000);
+  for (int i = 0; i < 5; ++i) spec.convolution.multipliers.insert(spec.convolution.multipliers.end(), {0, 0, 0, 64});
+  spec.convolution.shifts.assign(5, -31);
+  const Bytes bytes = BuildSideInfo(spec);
+  SideInfo info;
+  SideInfoSizes sizes;
+  EXPECT(ParseSideInfo(bytes.data(), bytes.size(), &sizes, &info) == Status::kOk);
+  EXPECT(info.version == 2 && info.StreamVersion() == 1 && info.is_convolution() && info.has_synthesis);
+  EXPECT(info.convolution.weight_zero == -3 && info.ExpandedSynthesis(4, 4) == 4 && info.EncoderChannels() == 5);
+  ExpectRefused(spec, 5, 16);      // no synthesis
+  ExpectRefused(spec, 5, 16 | 2);  // not in bytes
+  ExpectRefused(spec, 30, 1);      // shifts of other syntheses
+  ExpectRefused(spec, 31, 1);
+  ExpectRefused(spec, 35, 6);  // no such rule here
+  const size_t shifts = bytes.size() - 16;
+  const size_t multipliers = shifts - 32;
+  ExpectRefused(spec, multipliers - 12, 1);    // behind the fields
+  ExpectRefused(spec, multipliers + 3, 63);    // below 2^30
+  ExpectRefused(spec, multipliers + 3, 0xC0);  // below 0
+  ExpectRefused(spec, multipliers + 20, 1);    // padding
+  ExpectRefused(spec, shifts, 0xE0);           // -32
+  ExpectRefused(spec, shifts, 31);
+  spec.convolution.rule = kFloat32Rule;  // of 2.0
+  spec.convolution.shifts.clear();
+  ExpectRefused(spec, multipliers + 3, 0x80);  // -0
+  ExpectRefused(spec, multipliers + 3, 0xC0);  // -2
+}
+
 void TestComponentsAndClassesAreChecked() {
   const SideInfoSpec spec = SmallSpec();
   ExpectRefused(spec, 32, 2);         // class 2 of 2
@@ -243,6 +278,7 @@ int main() {
   fmtc::TestEveryByteMatters();
   fmtc::TestHeaderIsChecked();
   fmtc::TestExtensionIsChecked();
+  fmtc::TestConvolutionsAreChecked();
   fmtc::TestComponentsAndClassesAreChecked();
   fmtc::TestCompactSynthesis();
   fmtc::TestSumsAreBounded();

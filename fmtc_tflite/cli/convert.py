@@ -104,7 +104,7 @@ flags.DEFINE_enum(
     "kernels",
     "auto",
     ["auto", "xnnpack", "builtin", "reference"],
-    "For regions: whose results to equal; auto is what the runtime uses by default.",
+    "For regions and folded maps: whose results to equal; auto is what the runtime uses by default.",
 )
 flags.DEFINE_string(
     "runtime",

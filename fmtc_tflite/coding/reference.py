@@ -47,7 +47,8 @@ def synthesise(info: SideInformation, k: np.ndarray, level: int) -> np.ndarray:
     else:
         matrix, shift = info.synthesis.matrix.T.astype(np.int64), info.synthesis.shift
         value = ((index << level) @ matrix + info.synthesis.bias + (1 << shift - 1)) >> shift
-    return np.clip(value, info.lo, info.hi).astype(np.int8)
+    value = np.clip(value, info.lo, info.hi)
+    return (value if info.convolution is None else info.convolution.apply(value)).astype(np.int8)
 
 
 # --- Section 5: prediction -------------------------------------------------------------------------------------------
@@ -360,7 +361,7 @@ def _encode_level(info: SideInformation, q: np.ndarray, level: int, g: Geometry)
 
 
 def _wrap(info: SideInformation, level: int, body: bytes) -> bytes:
-    head = struct.pack("<4sBBBBI", b"FMTC", info.version, info.checksum, level, 0, HEADER_BYTES + len(body))
+    head = struct.pack("<4sBBBBI", b"FMTC", info.stream_version, info.checksum, level, 0, HEADER_BYTES + len(body))
     return head + struct.pack("<I", crc32c(head, body) if info.checksum else 0) + body
 
 
@@ -391,7 +392,8 @@ def _unwrap(info: SideInformation, coded: bytes) -> tuple[int, bytes]:
     magic, version, flags, level, zero, payload, crc = struct.unpack_from("<4sBBBBII", coded)
     if version > FORMAT_VERSION:
         raise BitstreamError(f"coded tensor has format {version}, this version reads 1..{FORMAT_VERSION}")
-    if magic != b"FMTC" or version != info.version or flags != info.checksum or level > info.constant_level or zero:
+    expected = (b"FMTC", info.stream_version, info.checksum, 0)
+    if (magic, version, flags, zero) != expected or level > info.constant_level:
         raise BitstreamError("coded tensor has a damaged header")
     if not HEADER_BYTES <= payload <= len(coded):
         raise BitstreamError(f"coded tensor names {payload} bytes and has {len(coded)}")

@@ -8,8 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
+from fmtc_tflite.coding import convolution as convolutions
+from fmtc_tflite.coding.convolution import Convolution
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.coding.geometry import Geometry, geometry
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 FORMAT_VERSION = 2  # the newest one
@@ -26,7 +29,7 @@ CODED_STEPS = np.array([(16 + code % 16) << code // 16 for code in range(128)])
 MAX_LEVELS = 5
 
 _HEADER = struct.Struct("<4sBBBBIIIIbbbBHBB")
-_EXTENSION = struct.Struct("<HB13s")  # of version 2
+_EXTENSION = struct.Struct("<HBB12s")  # of version 2
 _MAP_BYTES = 8  # of a class, a nibble for each context
 _CLASS_MASK = 7
 _ONE_SIDED = 8  # in the code of a component
@@ -173,6 +176,7 @@ class SideInformation:
       checksum: coded tensors carry a CRC-32C.
       segment_rows: rows in a segment, at most; 0 for as many as version 1 has.
       contexts: how tables follow from contexts; None if each class has its own.
+      convolution: the synthesis in the place of a matrix; lo and hi then limit what it reads.
     """
 
     channels: int
@@ -190,11 +194,22 @@ class SideInformation:
     checksum: bool = True
     segment_rows: int = 0
     contexts: Contexts | None = None
+    convolution: Convolution | None = None
 
     @property
     def version(self) -> int:
         """Of the format: 1 where nothing that version 2 added is used."""
+        return 2 if self.convolution is not None else self.stream_version
+
+    @property
+    def stream_version(self) -> int:
+        """Of coded tensors: what only decoders read does not change them."""
         return 2 if self.segment_rows or self.contexts is not None else 1
+
+    @property
+    def has_synthesis(self) -> bool:
+        """Whether decoded values are computed from all components of a pixel."""
+        return self.synthesis is not None or self.convolution is not None
 
     def geometry(self, height: int, width: int) -> Geometry:
         """How a batch item of `height` x `width` pixels is cut."""
@@ -228,7 +243,7 @@ class SideInformation:
     @property
     def input_channels(self) -> int:
         """Channels of the tensor that is encoded: C, or r where the producer emits components."""
-        return self.channels if self.analysis is not None or self.synthesis is None else self.components
+        return self.channels if self.analysis is not None or not self.has_synthesis else self.components
 
     @property
     def weight_bytes(self) -> int:
@@ -257,6 +272,12 @@ class SideInformation:
 
     def _check_matrices(self) -> None:
         r, c = self.components, self.channels
+        if self.convolution is not None:
+            matrices = (self.analysis, self.synthesis, self.compact)
+            if r > c or self.convolution.weights.shape != (c, r) or any(each is not None for each in matrices):
+                raise CodingError(f"a convolution of {self.convolution.weights.shape}, expected {(c, r)} and no matrix")
+            self.convolution.check()
+            return
         if self.synthesis is None:
             if self.analysis is not None or r != c:
                 raise CodingError(f"{r} components for {c} channels need a synthesis matrix")
@@ -283,7 +304,8 @@ class SideInformation:
         per_centre, per_step = np.ndim(self.centre) > 0, np.ndim(self.step) > 0
         num_tables = 0 if self.contexts is None else len(self.classes)
         one_sided = 0 if self.contexts is None else self.contexts.one_sided
-        body = b"" if self.version == 1 else _EXTENSION.pack(self.segment_rows, num_tables, bytes(13))
+        rule = 0 if self.convolution is None else self.convolution.requantization.rule
+        body = b"" if self.version == 1 else _EXTENSION.pack(self.segment_rows, num_tables, rule, bytes(12))
         body += (self.component_class | one_sided * _ONE_SIDED | self.predictor << 4).astype(np.uint8).tobytes()
         body += np.asarray(self.centre, np.int8).tobytes() if per_centre else b""
         body += np.searchsorted(CODED_STEPS, self.step).astype(np.uint8).tobytes() if per_step else b""
@@ -297,13 +319,15 @@ class SideInformation:
                 else:
                     body += _pad16(transform.matrix.astype("<i2").tobytes())
                 body += _pad16(transform.bias.astype("<i4").tobytes())
+        if self.convolution is not None:
+            body += b"".join(map(_pad16, self.convolution.sections()))
         flags = (
             _HAS_ANALYSIS * (self.analysis is not None)
-            | _HAS_SYNTHESIS * (self.synthesis is not None)
+            | _HAS_SYNTHESIS * self.has_synthesis
             | _HAS_CENTRES * per_centre
             | _HAS_STEPS * per_step
             | _HAS_CHECKSUM * self.checksum
-            | _IS_COMPACT * (self.compact is not None)
+            | _IS_COMPACT * (self.compact is not None or self.convolution is not None)
         )
         header = _HEADER.pack(
             b"FMSI",
@@ -342,7 +366,7 @@ class SideInformation:
             raise BitstreamError("side information is damaged (length or checksum); convert the model again")
         try:
             return _parse(data, version, flags, classes, level, channels, r)
-        except (CodingError, ValueError, IndexError, struct.error) as e:
+        except (CodingError, ValueError, IndexError, KeyError, struct.error) as e:
             raise BitstreamError(f"side information is inconsistent: {e}; convert the model again") from e
 
 
@@ -362,13 +386,13 @@ class _Reader:
     def align16(self) -> None:
         self.position += -self.position % 16
 
-    def take_extension(self) -> tuple[int, int]:
-        """Rows in a segment, and the number of context tables."""
-        segment_rows, num_tables, unknown = _EXTENSION.unpack_from(self.data, self.position)
+    def take_extension(self) -> tuple[int, int, int]:
+        """Rows in a segment, the number of context tables, and the requantization rule of a convolution."""
+        segment_rows, num_tables, rule, unknown = _EXTENSION.unpack_from(self.data, self.position)
         self.position += _EXTENSION.size
         if any(unknown):
             raise ValueError("a field that this version does not know is in use")
-        return int(segment_rows), int(num_tables)
+        return int(segment_rows), int(num_tables), int(rule)
 
     def take_contexts(self, classes: int, one_sided: np.ndarray) -> Contexts:
         nibbles = self.take("u1", classes * _MAP_BYTES).reshape(classes, _MAP_BYTES)
@@ -376,6 +400,20 @@ class _Reader:
         if tables[:, NUM_CONTEXTS:].any():
             raise ValueError("a context that there is not has a table")
         return Contexts(one_sided, tables[:, :NUM_CONTEXTS])
+
+    def take_convolution(self, rows: int, columns: int, rule: Rule) -> Convolution:
+        weights = self.take("i1", rows * columns).reshape(rows, columns)
+        self.align16()
+        biases = self.take_bias(rows)
+        weight_zero, zero, low, high, unknown = convolutions.FIELDS.unpack_from(self.data, self.position)
+        self.position += convolutions.FIELDS.size
+        if any(unknown):
+            raise ValueError("a field of the convolution is in use that this version does not know")
+        scales = self.take(convolutions.SCALE_TYPES[rule], rows)
+        self.align16()
+        shifts = None if rule.in_floats else self.take("i1", rows)
+        self.align16()
+        return Convolution(weights, weight_zero, biases, Requantization(rule, scales, shifts, zero, low, high))
 
     def take_class(self) -> TokenClass:
         offset, constant, tokens = self.take("u1", 3).tolist()
@@ -404,7 +442,7 @@ class _Reader:
 def _parse(data: bytes, version: int, flags: int, classes: int, level: int, channels: int, r: int) -> SideInformation:
     lo, hi, centre, analysis_shift, step, synthesis_shift, expansion_shift = _HEADER.unpack_from(data)[9:]
     reader = _Reader(data, _HEADER.size)
-    segment_rows, num_tables = (0, 0) if version == 1 else reader.take_extension()
+    segment_rows, num_tables, rule = (0, 0, 0) if version == 1 else reader.take_extension()
     info = reader.take("u1", r)
     centres = reader.take("i1", r) if flags & _HAS_CENTRES else centre
     steps = CODED_STEPS[reader.take("u1", r)].astype(np.uint16) if flags & _HAS_STEPS else step
@@ -415,8 +453,12 @@ def _parse(data: bytes, version: int, flags: int, classes: int, level: int, chan
     token_classes = tuple(reader.take_class() for _ in range(num_tables or classes))
     reader.align16()
     analysis = reader.take_affine(r, channels, analysis_shift) if flags & _HAS_ANALYSIS else None
-    synthesis, compact = None, None
-    if flags & _IS_COMPACT:
+    synthesis, compact, convolution = None, None, None
+    if rule:
+        if not flags & _IS_COMPACT or not flags & _HAS_SYNTHESIS or analysis_shift | synthesis_shift | expansion_shift:
+            raise ValueError("a convolution whose matrix is not in bytes, or with shifts of another synthesis")
+        convolution = reader.take_convolution(channels, r, Rule(rule))
+    elif flags & _IS_COMPACT:
         compact = reader.take_compact(channels, r, expansion_shift)
         matrix = compact.expand(np.broadcast_to(np.asarray(steps, np.int64), (r,)))
         if np.abs(matrix).max() > 32768 or matrix.max() == 32768 or not flags & _HAS_SYNTHESIS:
@@ -442,4 +484,5 @@ def _parse(data: bytes, version: int, flags: int, classes: int, level: int, chan
         checksum=bool(flags & _HAS_CHECKSUM),
         segment_rows=segment_rows,
         contexts=contexts,
+        convolution=convolution,
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteCopy, SiteInsertion, insert_codec
+from fmtc_tflite.graph.model import Buffer
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
+from fmtc_tflite.regions.restoration import FoldedOp, with_original
 
 
 def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
@@ -18,6 +21,12 @@ def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
       codings: one per candidate of some subgraphs, in the order in which find_sites gives them.
     """
     model = load_model(content)
+    insert_into(model, codings)
+    return model
+
+
+def insert_into(model: Model, codings: Sequence[MapCoding]) -> None:
+    """The same in place, in a copy of the model that nothing was done to."""
     subgraphs = {c.site.subgraph.index for c in codings}
     sites = [site for site in find_sites(model) if site.subgraph.index in subgraphs]
     copies: dict[Site, list[SiteCopy]] = {}
@@ -25,12 +34,39 @@ def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
         if c.treated.copy is not None and c.treated.copy.site is not None:
             copies.setdefault(c.treated.copy.site, []).append(SiteCopy(site, c.treated.copy.view))
     insertions = [
-        SiteInsertion(site, c.info.to_bytes(), c.item_capacity, c.folded, c.rotated, copies.get(c.site, ()))
+        SiteInsertion(
+            site,
+            c.info.to_bytes(),
+            c.item_capacity,
+            c.folded,
+            c.treated.kernels if c.folded else None,
+            c.rotated,
+            copies.get(c.site, ()),
+        )
         for site, c in zip(sites, codings, strict=True)
         if c.coded and c.info is not None
     ]
     insert_codec(model, insertions)
-    return model
+
+
+def finished_file(content: bytes, converted: Model, buffers: Sequence[Buffer], codings: Sequence[MapCoding]) -> bytes:
+    """The file of a finished model, with what the original comes back from where ops have left the graph.
+
+    Args:
+      content: the original model.
+      buffers: those of `converted` before it was edited, in the file's order.
+
+    Raises:
+      VerificationError: the original does not come back.
+    """
+    ops = {
+        (c.site.subgraph.index, c.site.name): c.site.subgraph.ops.index(c.site.producer) for c in codings if c.folded
+    }
+    if not ops:
+        return converted.to_bytes()
+    maps = [(subgraph.index, m) for subgraph in converted.subgraphs for m in coded_maps(subgraph) if m.is_folded]
+    folded = [FoldedOp(index, ops[index, m.name], m.side.buffer) for index, m in maps]
+    return with_original(content, converted, buffers, folded=folded)
 
 
 def only(codings: Sequence[MapCoding], chosen: Collection[Site]) -> list[MapCoding]:

@@ -52,6 +52,7 @@ def conversion_report(
         "sites": [_site(coding, comparisons.get(coding.site.subgraph.index)) for coding in codings],
         "skipped_subgraphs": [{"subgraph": name, "reason": reason} for name, reason in skipped_subgraphs(file.model)],
         "totals": totals(codings, list(comparisons.values())),
+        **_kernels(codings),
         "multiply_accumulates": _multiply_accumulates(file.model, converted),
         "fidelity": next(iter(fidelities.values())),
         **entry_fidelities(file.model, fidelities),
@@ -60,6 +61,12 @@ def conversion_report(
             "converted_planned_bytes": plan_arena(converted, scratch_bytes=no_scratch).capacity_bytes,
         },
     }
+
+
+def _kernels(codings: Sequence[MapCoding]) -> dict[str, str | None]:
+    """Whose results folded maps give; nothing where no map is folded."""
+    names = [c.treated.kernels for c in codings if c.folded]
+    return {"kernels": names[0]} if names else {}
 
 
 def _multiply_accumulates(original: Model, converted: Model) -> dict[str, int]:

@@ -17,7 +17,6 @@ from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import best_pick
 from fmtc_tflite.conversion.treatment import TreatedMap
-from fmtc_tflite.errors import CodingError
 from fmtc_tflite.graph.edits.rotate import RotatedConvolution
 from fmtc_tflite.graph.sites import Site
 
@@ -74,6 +73,11 @@ class MapCoding:
         return self.item_capacity * self.site.tensor.shape[0]
 
 
+def lossy_maps(codings: Sequence[MapCoding]) -> list[MapCoding]:
+    """Those whose decoded values may differ, as they were coded in the end."""
+    return [c for c in codings if c.info is not None and c.info.is_lossy]
+
+
 def raw_capacity(site: Site, info: SideInformation) -> int:
     """Bytes per batch item that always suffice for a map's coded tensor."""
     return info.geometry(*site.grid[1:]).item_capacity_bytes
@@ -113,8 +117,10 @@ def _saved_by_folding(maps: Sequence[TreatedMap], weight: float) -> dict[Site, f
     """
     found = {}
     for m in maps:
-        if m.fold_source is not None and m.is_searched and m.choices:
-            found[m.site] = best_pick(m.choices, weight).total - folding.net_side_information_bits(m.site)
+        if m.convolution is None or not (m.is_lossless or (m.is_searched and m.choices)):
+            continue
+        stored = folding.lossless_bits(m.site) if m.is_lossless else best_pick(m.choices, weight).total
+        found[m.site] = stored - folding.net_side_information_bits(m.convolution)
     return {site: saved for site, saved in found.items() if saved > 0}
 
 
@@ -148,12 +154,11 @@ def _quantization(
 
 def _folded(treated: TreatedMap, source: MapCoding | None) -> MapCoding | None:
     """The map computed in the decoder from its source's coded form; None where that is not possible."""
-    if source is None or source.info is None or not source.stored or source.info.synthesis is not None:
+    if source is None or source.info is None or not source.stored or source.info.has_synthesis:
         return None
-    try:
-        return MapCoding(treated, _following(treated.site, source.info), folded=True)
-    except CodingError:  # weights so uneven that no matrix of 16 bits holds them
+    if treated.is_lossless and source.info.is_lossy:
         return None
+    return MapCoding(treated, _following(treated, source.info), folded=True)
 
 
 def follow_sources(codings: Sequence[MapCoding]) -> list[MapCoding]:
@@ -163,16 +168,14 @@ def follow_sources(codings: Sequence[MapCoding]) -> list[MapCoding]:
     def followed(coding: MapCoding) -> MapCoding:
         source = coding.treated.fold_source
         info = None if source is None or not coding.folded else infos[source]
-        return coding if info is None else replace(coding, info=_following(coding.site, info))
+        return coding if info is None else replace(coding, info=_following(coding.treated, info))
 
     return [followed(c) for c in codings]
 
 
-def _following(site: Site, source: SideInformation) -> SideInformation:
+def _following(treated: TreatedMap, source: SideInformation) -> SideInformation:
     """The source's quantization and tables, with the map's producer as the decoder's synthesis."""
-    lo, hi = site.activation_range
-    synthesis, compact = folding.synthesis(site, source.centres, source.steps, RESERVED_LEVEL)
-    return replace(source, channels=site.tensor.shape[3], lo=lo, hi=hi, synthesis=synthesis, compact=compact)
+    return replace(source, channels=treated.site.tensor.shape[3], convolution=treated.convolution)
 
 
 def lossless_information(channels: int, checksum: bool = True) -> SideInformation:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from fmtc_tflite.conversion.coded_cuts import measure_coded_cuts
 from fmtc_tflite.conversion.entry_points import entry_fidelities
+from fmtc_tflite.conversion.folding import chosen_kernels
 from fmtc_tflite.conversion.region_document import extra_report, region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, PlanOptions, plan_regions, whole_cost
 from fmtc_tflite.conversion.region_recipe import read_region_recipe, recipe_of
@@ -17,23 +17,21 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.conversion.traffic_objective import TrafficGoal, measure_rates
 from fmtc_tflite.conversion.treatment import choose_treatments
 from fmtc_tflite.data.opening import open_data
-from fmtc_tflite.errors import NothingToDoError, VerificationError
+from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.convertible import check_convertible, check_rewritable, check_shapes_known
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model, Subgraph
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.regions.candidates import Candidates, find_candidates, is_reshape
 from fmtc_tflite.regions.extra import Extra
-from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
-from fmtc_tflite.regions.restoration import ProgramOps, restore_data, restore_regions
+from fmtc_tflite.regions.restoration import ProgramOps, with_original
 from fmtc_tflite.regions.slower import without_slower
 from fmtc_tflite.regions.time_costs import load_cpu
-from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
+from fmtc_tflite.runtime.interpreter import chosen_runtime
 from fmtc_tflite.types import ConvertOptions
 
 
@@ -52,8 +50,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     """
     options.check()
     cpu = load_cpu(options.effective_cpu)
-    runtime = chosen_runtime(options.runtime)
-    kernels = default_kernels(runtime) if options.kernels == "auto" else options.kernels
+    runtime, kernel_set = chosen_runtime(options.runtime), chosen_kernels(options)
+    kernels = kernel_set.name
     model = load_model(content)
     check_rewritable(model)
     check_shapes_known(model)
@@ -61,7 +59,6 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     own = () if options.calibration.data is None else open_data(model, options.calibration)
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
-    kernel_set = KernelSet(kernels, _target(), has_vectors(runtime))
     build = op_builder(kernel_set)
     wanted = read_region_recipe(options.recipe, subgraph)
     outside = dict.fromkeys(wanted.outside, "left outside by the recipe")
@@ -112,10 +109,6 @@ def _hint_to_coding(model: Model, options: ConvertOptions) -> str:
     return f"; --execution ops codes feature maps where that makes them smaller: {candidates}" if count else ""
 
 
-def _target() -> str:
-    return "aarch64" if platform.machine().lower() in ("aarch64", "arm64") else "x86_64"
-
-
 def _fusion(region: PlannedRegion) -> Fusion:
     group = region.group
     return Fusion(group.ops, group.inputs, group.outputs, region.program.content)
@@ -126,17 +119,7 @@ def _finish(content: bytes, model: Model, buffers: Sequence[Buffer], regions: Se
     by_output = {region.group.outputs[0]: region for region in regions}
     order = [by_output[op.outputs[0]] for op in model.subgraphs[0].ops if op.outputs and op.outputs[0] in by_output]
     programs = [ProgramOps(region.program, region.op_numbers, region.op_outputs) for region in order]
-    model.metadata[RESTORE_METADATA_NAME] = restore_data(content, model, buffers, programs)
-    for entry in model.metadata_entries:
-        # Runtimes copy metadata into their memory, all but what lies behind the flatbuffer.
-        entry.buffer.in_tail |= entry.name == RESTORE_METADATA_NAME
-    converted = model.to_bytes()
-    if restore_regions(load_model(converted)).to_bytes() != load_model(content).to_bytes():
-        raise VerificationError(
-            "the converted model does not give the original back; nothing was written. Please report this with the "
-            "model"
-        )
-    return converted
+    return with_original(content, model, buffers, programs)
 
 
 def _reasons(reasons: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.build import finished_file, insert_into
 from fmtc_tflite.conversion.document import conversion_report, without_paths
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.conversion.source import OpenedModel, Source
@@ -16,6 +16,7 @@ from fmtc_tflite.errors import FmtcError, NothingToDoError, UnsupportedModelErro
 from fmtc_tflite.fidelity.judgement import change_warning
 from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import METADATA_NAME
 from fmtc_tflite.graph.sites import entry_name
 from fmtc_tflite.inference.model_runner import ModelRunner
@@ -84,12 +85,14 @@ def finish(opened: OpenedModel, parts: Sequence[Part]) -> ConversionResult:
     """The converted model with its report; the very bytes that will be written are parsed, and each part run once."""
     model = opened.file.model
     codings = _codings(opened, parts)
-    converted = build_converted(opened.file.content, codings)
+    converted = load_model(opened.file.content)
+    buffers = list(converted.buffers)
+    insert_into(converted, codings)
     comparisons = {part.source.subgraph_index: part.comparison for part in parts}
     kind = parts[0].source.samples.kind
     document = conversion_report(opened.file, converted, codings, comparisons, kind, opened.options)
     converted.metadata[METADATA_NAME] = json.dumps(without_paths(document), separators=(",", ":")).encode()
-    file = ModelFile.parse(converted.to_bytes())
+    file = ModelFile.parse(finished_file(opened.file.content, converted, buffers, codings))
     for part in parts:
         index = part.source.subgraph_index
         runner = ModelRunner(file, index, opened.options.num_threads, default_kernels=index > 0)

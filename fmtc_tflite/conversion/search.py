@@ -18,7 +18,7 @@ from fmtc_tflite.conversion.bounds import (
 from fmtc_tflite.conversion.build import build_converted
 from fmtc_tflite.conversion.coder import Coder
 from fmtc_tflite.conversion.document import totals
-from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.conversion.map_coding import MapCoding, lossy_maps
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.conversion.treatment import LOSSLESS, TreatedMap
 from fmtc_tflite.data.repeated import RepeatedSamples
@@ -139,4 +139,6 @@ def compare_converted(source: Source, codings: Sequence[MapCoding]) -> Compariso
     if options.max_accuracy_drop is not None:
         labels = find_labels(source.file.model, samples, options)
     converted = ModelFile.parse(build_converted(source.file.content, codings).to_bytes())
-    return compare(source.file, converted, samples, options.output_kind, options.num_threads, labels)
+    # Without loss, folded maps are those of their kernels; with it, how kernels round is not what counts.
+    kernels = None if lossy_maps(codings) else next((c.treated.kernels for c in codings if c.folded), None)
+    return compare(source.file, converted, samples, options.output_kind, options.num_threads, labels, kernels)

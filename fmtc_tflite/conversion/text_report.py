@@ -60,6 +60,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         *_contexts(document["sites"]),
         f"bits per value  {total['bits_per_value']:.3f} of 8 ({_side_information(total)}, once per inference)",
         *_multiply_accumulates(document["multiply_accumulates"]),
+        *([f"folded maps     as {document['kernels']} kernels compute them"] if "kernels" in document else []),
         *paper,
         *fidelity_lines(document, _fidelity_text),
         f"planned arena   {planned}{of_first_subgraph(document)}",

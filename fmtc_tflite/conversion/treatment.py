@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fmtc_tflite.coding.convolution import Convolution
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import Choice
 from fmtc_tflite.conversion.copies import Copy, find_copies
@@ -13,6 +14,7 @@ from fmtc_tflite.errors import NothingToDoError, RecipeError
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.graph.selection import Filter, Place, places
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.types import ConvertOptions, Treatment
 
 LOSSLESS = Treatment("lossless")
@@ -32,6 +34,8 @@ class TreatedMap:
       choices: ways to code it and what they cost, where the search may choose; the step quantizer first.
       fold_source: the map from whose coded form the decoder could compute this one; None if it cannot.
       copy: what the map only says again, so that it is not stored at all; None if it is a map of its own.
+      convolution: how it would.
+      kernels: whose results that gives.
     """
 
     site: Site
@@ -41,6 +45,8 @@ class TreatedMap:
     choices: tuple[Choice, ...] = ()
     fold_source: Site | None = None
     copy: Copy | None = None
+    convolution: Convolution | None = None
+    kernels: str | None = None
 
     def skipped(self, reason: str) -> TreatedMap:
         """The map left alone."""
@@ -72,6 +78,11 @@ class TreatedMap:
         is_linear = self.site.activation_range == (-128, 127)
         small = self.site.tensor.shape[3] <= _LARGEST_SEARCHED_KLT
         return self.is_searched and is_linear and small and "klt" not in options.disable
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether decoded values have to be the same."""
+        return self.coded and self.treatment.transform == "lossless"
 
     @property
     def is_searched(self) -> bool:
@@ -107,17 +118,25 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[l
         copies = find_copies(sites)
         maps = [replace(m, treatment=_SKIP, reason=None, copy=copies[m.site]) if m.site in copies else m for m in maps]
     if options.objective != "arena" and "klt" not in options.disable:
-        by_tensor: dict[Tensor | None, Site] = {site.tensor: site for site in sites}
-        maps = [
-            replace(m, fold_source=by_tensor.get(m.site.producer.inputs[0])) if folding.can_fold(m.site) else m
-            for m in maps
-        ]
+        maps = _with_fold_sources(maps, folding.chosen_kernels(options))
     if recipe.unused():
         raise RecipeError(
             f"recipe {options.recipe}: no feature map's name matches {', '.join(recipe.unused())}; "
             "--dry_run lists the names"
         )
     return maps, [*filter_.warnings(where), *recipe.warnings()]
+
+
+def _with_fold_sources(maps: Sequence[TreatedMap], kernels: KernelSet) -> list[TreatedMap]:
+    by_tensor: dict[Tensor | None, Site] = {m.site.tensor: m.site for m in maps}
+    found = []
+    for m in maps:
+        source = by_tensor.get(m.site.producer.inputs[0]) if m.coded and m.site.producer.inputs else None
+        convolution = None if source is None else folding.folded_convolution(m.site, kernels)
+        found.append(
+            m if convolution is None else replace(m, fold_source=source, convolution=convolution, kernels=kernels.name)
+        )
+    return found
 
 
 def place_sites(sites: Sequence[Site]) -> list[Place]:

@@ -6,15 +6,10 @@ from collections.abc import Sequence
 
 from fmtc_tflite.conversion.bounds import Constraint
 from fmtc_tflite.conversion.document import totals
-from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.conversion.map_coding import MapCoding, lossy_maps
 from fmtc_tflite.fidelity.judgement import uncertainty_warning
 from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.types import ConvertOptions
-
-
-def lossy_maps(codings: Sequence[MapCoding]) -> list[MapCoding]:
-    """Those whose decoded values may differ, as they were coded in the end."""
-    return [c for c in codings if c.folded or (c.info is not None and c.info.is_lossy)]
 
 
 def judge(

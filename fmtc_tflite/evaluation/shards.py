@@ -16,10 +16,10 @@ from fmtc_tflite.errors import UsageError
 from fmtc_tflite.evaluation.measurement import Layout, Measurement, Outputs
 from fmtc_tflite.fidelity.metrics import State
 from fmtc_tflite.fidelity.task import Task
-from fmtc_tflite.graph.coded_maps import is_converted
+from fmtc_tflite.graph.coded_maps import is_converted, named_kernels
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor, load_model
-from fmtc_tflite.graph.region_ops import kernel_set_of, region_inputs
+from fmtc_tflite.graph.region_ops import region_inputs
 from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.runtime.checked import CheckedInterpreter
@@ -174,7 +174,7 @@ def kernels_of(contents: Sequence[bytes]) -> str | None:
     Raises:
       UsageError: the models name different ones.
     """
-    named = {kernels for content in contents if (kernels := kernel_set_of(load_model(content))) is not None}
+    named = {kernels for content in contents if (kernels := named_kernels(load_model(content))) is not None}
     if len(named) > 1:
         raise UsageError(f"the models' regions give the results of the kernels {' and '.join(sorted(named))}: "
                          "evaluate models of one kind together")  # fmt: skip

@@ -157,6 +157,7 @@ def compare(
     output_kind: str = "auto",
     num_threads: int | None = None,
     labels: Labels | None = None,
+    kernels: str | None = None,
 ) -> Comparison:
     """Runs original and converted model side by side on every sample.
 
@@ -166,12 +167,13 @@ def compare(
       samples: inputs by tensor name; at least one.
       output_kind: see find_fidelity_source.
       labels: of the samples, to measure accuracy as well.
+      kernels: to run both with, of runtime.interpreter.KERNEL_SETS; None for the built-in ones.
 
     Raises:
       VerificationError: outputs that are not finite.
     """
-    first = _Side(original, output_kind, num_threads)
-    sides = [first, _Side(converted, output_kind, num_threads, first)]
+    first = _Side(original, output_kind, num_threads, kernels)
+    sides = [first, _Side(converted, output_kind, num_threads, kernels, first)]
     meter, exact = FidelityMeter(*(side.sources for side in sides)), True
     sizes, ranks = (
         CodedMeter(list(sides[1].coded)),
@@ -227,12 +229,19 @@ class _Side:
     beside a run.
     """
 
-    def __init__(self, file: ModelFile, output_kind: str, num_threads: int | None, like: _Side | None = None) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        output_kind: str,
+        num_threads: int | None,
+        kernels: str | None,
+        like: _Side | None = None,
+    ) -> None:
         self.sources = fidelity_sources(file.model, output_kind)
         self.coded = coded_tensors(file.model.subgraphs[0])
-        self._file, self._num_threads, self._like = file, num_threads, like
+        self._file, self._num_threads, self._like, self._kernels = file, num_threads, like, kernels
         read = [*_tensors(self.sources), *file.model.subgraphs[0].outputs, *self.coded.values()]
-        self._readable = read if outgrows_builtin_kernels(file.model) else None
+        self._readable = read if kernels is not None or outgrows_builtin_kernels(file.model) else None
         self._stays_open = not is_large(file.model) or keeps_state(file.model)
         self._runner = self._open()
         if not self._stays_open:
@@ -240,7 +249,14 @@ class _Side:
 
     def _open(self) -> ModelRunner:
         like = None if self._like is None else self._like._runner
-        return ModelRunner(self._file, num_threads=self._num_threads, like=like, readable=self._readable)
+        return ModelRunner(
+            self._file,
+            num_threads=self._num_threads,
+            kernels=self._kernels,
+            exposed=self._kernels is not None,
+            like=like,
+            readable=self._readable,
+        )
 
     def run(self, sample: Sample) -> _Reading:
         """Runs the model on one sample."""

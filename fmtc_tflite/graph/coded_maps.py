@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+
+from flatbuffers import flexbuffers
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Model, Op, Subgraph, Tensor
@@ -15,7 +18,7 @@ from fmtc_tflite.graph.names import (
     SIDE_INFORMATION_SUFFIX,
 )
 from fmtc_tflite.graph.operators.views import says_again_of
-from fmtc_tflite.graph.region_ops import is_region
+from fmtc_tflite.graph.region_ops import is_region, kernel_set_of
 from fmtc_tflite.graph.removed_ops import removed_ops
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.graph.view_options import writes_view
@@ -115,6 +118,32 @@ def coded_maps(subgraph: Subgraph) -> list[CodedMap]:
         )
         for (coded, side), results in decoded.items()
     ]
+
+
+def folded_kernels(model: Model) -> str | None:
+    """The kernels whose results a model's folded maps give; None where none is folded, or not in such a way.
+
+    Raises:
+      ModelFormatError: options that cannot be read, or maps of several sets of kernels.
+    """
+    decodes = [op for subgraph in model.subgraphs for op in subgraph.ops if op.opcode == DECODE]
+    try:
+        options = [flexbuffers.Loads(op.custom_options) for op in decodes]
+        named = {str(each["kernels"]) for each in options if "kernels" in each}
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError, struct.error, AssertionError) as error:
+        raise ModelFormatError(f"inconsistent TFLite model: options of a {DECODE} cannot be read: {error}") from error
+    if len(named) > 1:
+        raise ModelFormatError(f"the model's folded maps are of the kernel sets {sorted(named)}, expected one")
+    return named.pop() if named else None
+
+
+def named_kernels(model: Model) -> str | None:
+    """The kernels whose results a model's regions or folded maps give; None where it has neither.
+
+    Raises:
+      ModelFormatError: see kernel_set_of and folded_kernels.
+    """
+    return kernel_set_of(model) or folded_kernels(model)
 
 
 def coded_tensors(subgraph: Subgraph) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ VIEW_FORMAT_VERSION = 2  # of FORMAT.md: at least that, in the options of a DECO
 
 METADATA_NAME = "fmtc_conversion"  # the report of a conversion
 REMOVED_METADATA_NAME = "fmtc_removed_ops"  # ops that decoders do the work of, as they were
-RESTORE_METADATA_NAME = "fmtc_regions"  # what the graph before its regions comes back from
+RESTORE_METADATA_NAME = "fmtc_regions"  # what the graph before its regions or folded maps comes back from
 
 # Tensors of a feature map have its name and one of these.
 CODED_SUFFIX = "/fmtc_coded"

@@ -43,6 +43,7 @@ class ModelRunner:
         runtime: str | None = None,
         default_kernels: bool = False,
         kernels: str | None = None,
+        exposed: bool = False,
         like: ModelRunner | None = None,
         readable: Collection[Tensor] | None = None,
     ) -> None:
@@ -55,6 +56,7 @@ class ModelRunner:
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
           kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
+          exposed: make all tensors graph outputs, so that they can be read with any kernels.
           like: run with the kernels that this runner has ended up with, to compare the two.
           readable: all that will be read. The runtime's default kernels then run the model, several times as fast, and
             the other tensors share their memory; the built-in kernels only where these refuse it.
@@ -76,7 +78,8 @@ class ModelRunner:
         # Who reads inner tensors, by default with the built-in kernels, may be served by others.
         self._may_fall_back = not default_kernels and kernels is None and not subgraph_index
         self._interpreter: CheckedInterpreter | PiecewiseInterpreter
-        self._exposed = self._may_fall_back and (self._prefers_exposed() if like is None else like.fell_back)
+        prefers = self._may_fall_back and (self._prefers_exposed() if like is None else like.fell_back)
+        self._exposed = exposed or prefers
         try:
             self._open_exposed() if self._exposed else self._open()
         except RefusedModelError as refusal:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, get_args
 
-from fmtc_tflite.coding.side_info import STEP_ONE, AffineTransform, SideInformation
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.errors import BitstreamError, ModelFormatError
 from fmtc_tflite.graph.coded_maps import CodedMap, is_codec_op
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
@@ -123,12 +123,13 @@ def codec_work(m: CodedMap) -> MapWork:
     info = _side_information(m)
     indices = prod(m.source.shape[:3]) * info.components
 
-    def work(pixels: int, matrix: AffineTransform | None) -> CodecWork:
-        if matrix is not None:
+    def work(pixels: int, has_matrix: bool) -> CodecWork:
+        if has_matrix:
             return CodecWork(pixels * info.components * info.channels, 2 * indices)
         return CodecWork(0, indices * (3 if (info.steps > STEP_ONE).any() else 2))
 
-    return MapWork(work(prod(m.source.shape[:3]), info.analysis), work(prod(m.feature_map.shape[:3]), info.synthesis))
+    decoded = prod(m.feature_map.shape[:3])
+    return MapWork(work(prod(m.source.shape[:3]), info.analysis is not None), work(decoded, info.has_synthesis))
 
 
 def total_work(m: CodedMap) -> CodecWork:

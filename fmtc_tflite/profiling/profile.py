@@ -30,7 +30,7 @@ from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import MeasuredSizes
 from fmtc_tflite.profiling.region_profile import profile_regions
-from fmtc_tflite.regions.restoration import restore_regions
+from fmtc_tflite.regions.restoration import restore_original
 
 AGREEMENT = 0.02  # planned and live arena
 
@@ -252,7 +252,7 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
     try:
         restored = load_model(converted.file.content)
         if converted.has_regions:
-            restored = restore_regions(restored)
+            restored = restore_original(restored)
         else:
             restore(restored)
         if restored.to_bytes() == original.model.to_bytes():

@@ -15,12 +15,12 @@ from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.fidelity.region_sources import same_tensor
-from fmtc_tflite.graph.coded_maps import coded_maps, is_converted
+from fmtc_tflite.graph.coded_maps import coded_maps, is_converted, named_kernels
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.graph.region_ops import InnerTensor, kernel_set_of, region_inputs, region_ops
+from fmtc_tflite.graph.region_ops import InnerTensor, region_inputs, region_ops
 from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.options import ProfileOptions
@@ -123,7 +123,7 @@ class TensorDumper:
         if not self.tensors:
             return []
         sample = self._sample()
-        kernels = None if self._converted is None else kernel_set_of(load_model(self._converted))
+        kernels = None if self._converted is None else named_kernels(load_model(self._converted))
         originals = self._read_original(sample, kernels)
         found = [] if self._converted is None else self._read_converted(sample, kernels)
         dumps = []

@@ -7,15 +7,14 @@ kernels. XNNPACK leaves some ops to the built-in kernels; what it takes is the d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, constants, multipliers
 from fmtc_tflite.graph.operators.constants import Scales
 from fmtc_tflite.graph.operators.window import pads_same
-from fmtc_tflite.regions.rounding import Rule
 
 NAMES = ("xnnpack", "builtin", "reference")  # by their number in a program
 TARGETS = ("x86_64", "aarch64")
@@ -44,24 +43,6 @@ class KernelSet:
     def runs(self, op: Op) -> str:
         """Whose arithmetic an op has: its own name, or 'builtin' where XNNPACK leaves the op alone."""
         return "builtin" if self.name == "xnnpack" and not xnnpack_takes(op) else self.name
-
-
-class Requantization(NamedTuple):
-    """From accumulators to the unsigned domain.
-
-    Attributes:
-      rule: of REGION.md section 4.
-      scales: m, int32 [C], or f, float32 or float64 [C].
-      shifts: s, int8 [C], None for rules in floating point.
-      zero, low, high: unsigned domain.
-    """
-
-    rule: Rule
-    scales: np.ndarray
-    shifts: np.ndarray | None
-    zero: int
-    low: int
-    high: int
 
 
 def unsigned(tensor: Tensor, value: int) -> int:
@@ -108,7 +89,7 @@ def requantization(op: Op, channels: int, kernels: KernelSet) -> Requantization:
     reals = _effective_scales(op, rule, quantized.per_channel(channels), quantized.is_per_channel)
     low, high = clamp(op, kernels)
     zero = unsigned(result, result.zero_point)
-    if rule in (Rule.FLOAT32, Rule.FLOAT64):
+    if rule.in_floats:
         return Requantization(rule, reals, None, zero, low, high)
     if rule is Rule.RNDNU:
         m, s = rndnu_multipliers(reals)

@@ -1,8 +1,8 @@
-"""The original graph of a model with regions: what is kept of it in the file, and how it comes back.
+"""The original graph of a model with regions or folded maps: what is kept of it in the file, and how it comes back.
 
-Kept is the original file without the constants that the converted one still has or that lie packed in programs, and
-without scales of biases that are products of others; deflated, as one metadata entry. What a program does not give back
-bit for bit is kept as it was.
+Kept is the original file without the constants that the converted one still has, that lie packed in programs or in the
+side information of folded maps, and without scales of biases that are products of others; deflated, as one metadata
+entry. What a program or a decoder does not give back bit for bit is kept as it was.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
+from fmtc_tflite.coding import rounding
+from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.errors import BitstreamError, ModelFormatError, UnsupportedModelError, VerificationError
 from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
@@ -25,6 +27,7 @@ from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.coders import DECODE, ENCODE
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.dilations import find_dilations
+from fmtc_tflite.regions.kernel_sets import unsigned
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
@@ -34,7 +37,7 @@ _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory
 _LEAST_LIMIT, _MOST_INFLATION = 1 << 24, 400  # of an inflated entry: bytes, and times the file's
 _CONSTANTS = (1, 2)  # inputs that are weights and biases
-_DAMAGED = (zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError)
+_DAMAGED = (BitstreamError, zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,54 @@ class ProgramOps:
     outputs: tuple[int, ...]
 
 
-def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], programs: Sequence[ProgramOps]) -> bytes:
+@dataclass(frozen=True)
+class FoldedOp:
+    """An op of the original whose work decoders do.
+
+    Attributes:
+      subgraph, number: where it is in the original.
+      side: constant of the converted model with the side information.
+    """
+
+    subgraph: int
+    number: int
+    side: Buffer
+
+
+def with_original(
+    content: bytes,
+    converted: Model,
+    buffers: Sequence[Buffer],
+    programs: Sequence[ProgramOps] = (),
+    folded: Sequence[FoldedOp] = (),
+) -> bytes:
+    """A finished model's file, with what its original comes back from; that it does is tried at once.
+
+    Args: as those of restore_data.
+
+    Raises:
+      VerificationError: it does not.
+    """
+    converted.metadata[RESTORE_METADATA_NAME] = restore_data(content, converted, buffers, programs, folded)
+    for entry in converted.metadata_entries:
+        # Runtimes copy metadata into their memory, all but what lies behind the flatbuffer.
+        entry.buffer.in_tail |= entry.name == RESTORE_METADATA_NAME
+    file = converted.to_bytes()
+    if restore_original(load_model(file)).to_bytes() != load_model(content).to_bytes():
+        raise VerificationError(
+            "the converted model does not give the original back; nothing was written. Please report this with the "
+            "model"
+        )
+    return file
+
+
+def restore_data(
+    content: bytes,
+    converted: Model,
+    buffers: Sequence[Buffer],
+    programs: Sequence[ProgramOps],
+    folded: Sequence[FoldedOp] = (),
+) -> bytes:
     """The metadata entry.
 
     Args:
@@ -59,22 +109,25 @@ def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], pr
       converted: the finished model, but for this entry.
       buffers: those of `converted` before it was edited, in the file's order.
       programs: of its regions, in the order of the FMTC_REGION ops.
+      folded: ops whose work its decoders do.
     """
     original = load_model(content)
     places = {id(buffer): index for index, buffer in enumerate(converted.buffers)}
     kept = {i: places[id(b)] for i, b in enumerate(buffers) if id(b) in places and b.size >= _LEAST_BYTES}
     packed = _packed_constants(original, programs)
+    in_side = _constants_in_side_information(original, places, folded)
     products = [[s, *triple] for s, triple in _product_scales(original)]
     directory = {
         "sha256": _digest(original),
         "kept": sorted(kept.items()),
         "packed": sorted((index, *place) for index, place in packed.items() if index not in kept),
+        "folded": sorted((index, *place) for index, place in in_side.items() if index not in kept),
         "products": products,
         "ops": [list(each.numbers) for each in programs],
         "outputs": [[[i, index] for i, index in enumerate(each.outputs) if index] for each in programs],
         "tail": [i for i, b in enumerate(original.buffers) if b.in_tail],
     }
-    for index in kept.keys() | packed.keys():
+    for index in kept.keys() | packed.keys() | in_side.keys():
         original.buffers[index].data = None
     for subgraph, bias, _, _ in products:
         original.subgraphs[subgraph].tensors[bias].quantization.scale = None
@@ -83,12 +136,12 @@ def restore_data(content: bytes, converted: Model, buffers: Sequence[Buffer], pr
     return _HEAD.pack(_VERSION, 0, len(head)) + zlib.compress(head + original.to_bytes(), 9)
 
 
-def restore_regions(converted: Model) -> Model:
+def restore_original(converted: Model) -> Model:
     """The original model.
 
     Raises:
-      UnsupportedModelError: no regions, or the file was converted for a target that keeps no restore data.
-      ModelFormatError: the restore data or a program is damaged, or was changed after conversion.
+      UnsupportedModelError: the file has no restore data.
+      ModelFormatError: the restore data, a program or side information is damaged, or was changed after conversion.
     """
     if RESTORE_METADATA_NAME not in converted.metadata:
         raise UnsupportedModelError(
@@ -124,9 +177,9 @@ def original_ops(converted: Model) -> OriginalOps:
     """The original of a model with regions, and which of its ops are in which region.
 
     Raises:
-      UnsupportedModelError, ModelFormatError: see restore_regions.
+      UnsupportedModelError, ModelFormatError: see restore_original.
     """
-    original = restore_regions(converted)
+    original = restore_original(converted)
     ops = original.subgraphs[0].ops
     sizes = [len(Program.from_bytes(program_bytes(op)).ops) for op in region_ops(converted)]
     try:
@@ -151,7 +204,7 @@ def region_op_names(converted: Model) -> list[list[tuple[str, str]]]:
     planner made up.
 
     Raises:
-      UnsupportedModelError, ModelFormatError: see restore_regions.
+      UnsupportedModelError, ModelFormatError: see restore_original.
     """
     original = original_ops(converted)
     ops = original.model.subgraphs[0].ops
@@ -189,6 +242,11 @@ def _restored(converted: Model, entry: bytes) -> Model:
         if constant is None:
             raise ValueError(f"op {op} of region {region} has no such constant")
         buffer.data = np.frombuffer(constant.tobytes(), np.uint8)
+    for index, side, *place in directory["folded"]:
+        constant = _unfolded(original, converted.buffers[side], *place)
+        if constant is None:
+            raise ValueError("side information of a folded map has no such constant")
+        original.buffers[index].data = np.frombuffer(constant.tobytes(), np.uint8)
     for index in directory["tail"]:
         original.buffers[index].in_tail = True
     for subgraph, bias, source, weights in directory["products"]:
@@ -226,6 +284,37 @@ def _packed_constants(original: Model, programs: Sequence[ProgramOps]) -> dict[i
                 if constant is not None and constant.tobytes() == tensor.data.tobytes():
                     found[numbers[id(tensor.buffer)]] = region, position, operand
     return found
+
+
+def _constants_in_side_information(
+    original: Model, places: Mapping[int, int], folded: Sequence[FoldedOp]
+) -> dict[int, tuple[int, int, int, int]]:
+    """Buffers that decoders give back exactly: index -> (buffer of the side information, subgraph, op, its input)."""
+    numbers = {id(buffer): index for index, buffer in enumerate(original.buffers)}
+    found: dict[int, tuple[int, int, int, int]] = {}
+    for each in folded:
+        inputs = original.subgraphs[each.subgraph].ops[each.number].inputs
+        for operand in _CONSTANTS:
+            tensor = inputs[operand] if operand < len(inputs) else None
+            if tensor is None or tensor.data is None or tensor.buffer.size < _LEAST_BYTES:
+                continue
+            constant = _unfolded(original, each.side, each.subgraph, each.number, operand)
+            if constant is not None and constant.tobytes() == tensor.data.tobytes():
+                found[numbers[id(tensor.buffer)]] = places[id(each.side)], each.subgraph, each.number, operand
+    return found
+
+
+def _unfolded(original: Model, side: Buffer, subgraph: int, number: int, operand: int) -> np.ndarray | None:
+    """Weights (operand 1) or biases (2) of a pointwise convolution from the side information of a folded map."""
+    info = SideInformation.from_bytes(b"" if side.data is None else side.data.tobytes())
+    source, weights = original.subgraphs[subgraph].ops[number].inputs[:2]
+    if info.convolution is None or source is None or weights is None or source.zero_point is None:
+        return None
+    convolution = info.convolution
+    if operand == 1:
+        return convolution.weights.view(np.uint8) ^ 0x80 if weights.dtype == np.uint8 else convolution.weights
+    sums = (convolution.weights.astype(np.int64) - convolution.weight_zero).sum(1)
+    return rounding.wrap(convolution.biases + unsigned(source, source.zero_point) * sums).astype(np.int32)
 
 
 def _product_scales(model: Model) -> Iterator[tuple[int, tuple[int, int, int]]]:

@@ -1,100 +1,13 @@
-"""Requantization of REGION.md section 4, rule by rule, in numpy. Normative: executors agree with this bit by bit.
-
-Integers are int64 arrays that hold what the text computes in 32 or 64 bits; float32 and float64 operations are numpy's
-own, each rounded to nearest even. Accumulators are int32 values (see `wrap`).
-"""
+"""The arithmetic of sums and means, REGION.md section 5, in numpy; see fmtc_tflite.coding.rounding."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 
-_MIN, _MAX = -(1 << 31), (1 << 31) - 1
+from fmtc_tflite.coding.rounding import INT32_MAX, INT32_MIN, double_high, double_rounding, half_away, shift_up
+
 _ADD_SHIFT = 20
 _ADD_SIGNS = {1: (1, 1), 5: (1, -1), 6: (-1, 1)}  # of both operands, by rule
-
-
-class Rule(IntEnum):
-    """Requantization of accumulators; the numbers of REGION.md."""
-
-    DOUBLE_ROUNDING = 1
-    HALF_UP = 2
-    FLOAT32 = 3
-    FLOAT64 = 4
-    RNDNU = 5
-    BLOCKS = 6
-
-
-def wrap(values: np.ndarray) -> np.ndarray:
-    """int64 values modulo 2^32, as int32 values."""
-    return ((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-
-
-def clamp(r: np.ndarray, zero: int, low: int, high: int) -> np.ndarray:
-    """What is stored for the results of a rule; if low > high it is high."""
-    return np.minimum(np.maximum(r + zero, low), high)
-
-
-def truncated(values: np.ndarray, divisor: np.ndarray | int) -> np.ndarray:
-    """Integer division that truncates towards zero, as C's."""
-    return np.sign(values) * (np.abs(values) // divisor)
-
-
-def double_high(a: np.ndarray, m: np.ndarray | int) -> np.ndarray:
-    """(2 a m + 2^31) / 2^32, halves away from zero: SaturatingRoundingDoublingHighMul."""
-    product = a * np.asarray(m, np.int64)
-    return truncated(product + np.where(product >= 0, 1 << 30, 1 - (1 << 30)), 1 << 31)
-
-
-def shift_away(a: np.ndarray, e: np.ndarray | int) -> np.ndarray:
-    """a / 2^e, halves away from zero: RoundingDivideByPOT."""
-    mask = (np.int64(1) << np.asarray(e, np.int64)) - 1
-    return (a >> np.asarray(e, np.int64)) + ((a & mask) > (mask >> 1) + (a < 0))
-
-
-def shift_up(a: np.ndarray, e: np.ndarray | int) -> np.ndarray:
-    """a / 2^e, halves up."""
-    e = np.asarray(e, np.int64)
-    return (a + ((np.int64(1) << e) >> 1)) >> e
-
-
-def double_rounding(acc: np.ndarray, m: np.ndarray | int, s: np.ndarray | int) -> np.ndarray:
-    """Rule 1: TFLite's MultiplyByQuantizedMultiplier."""
-    s = np.asarray(s, np.int64)
-    return shift_away(double_high(wrap(acc << np.maximum(s, 0)), m), np.maximum(-s, 0))
-
-
-def half_up(acc: np.ndarray, m: np.ndarray | int, s: np.ndarray | int) -> np.ndarray:
-    """Rule 2: ruy's kernels for x86."""
-    s = np.asarray(s, np.int64)
-    high = (wrap(acc << np.maximum(s, 0)) * np.asarray(m, np.int64) + (1 << 30)) >> 31
-    return shift_up(high, np.maximum(-s, 0))
-
-
-def float32(acc: np.ndarray, f: np.ndarray | np.float32) -> np.ndarray:
-    """Rule 3: XNNPACK's fp32 requantization."""
-    product = acc.astype(np.float32) * np.asarray(f, np.float32)
-    return np.clip(np.rint(product).astype(np.float64), _MIN, _MAX).astype(np.int64)
-
-
-def float64(acc: np.ndarray, f: np.ndarray | float) -> np.ndarray:
-    """Rule 4: FULLY_CONNECTED of LiteRT's reference kernels."""
-    product = np.clip(acc.astype(np.float64) * np.asarray(f, np.float64), _MIN, _MAX)
-    return half_away(product).astype(np.int64)
-
-
-def rndnu(acc: np.ndarray, m: np.ndarray | int, s: np.ndarray | int) -> np.ndarray:
-    """Rule 5: XNNPACK's rndnu requantization, uint8 on aarch64."""
-    e = np.maximum(-np.asarray(s, np.int64), 1)
-    left = np.clip(acc << (e + s), _MIN, _MAX)
-    return shift_up((2 * left * np.asarray(m, np.int64)) >> 32, e)
-
-
-def half_away(values: np.ndarray) -> np.ndarray:
-    """Floats to whole numbers, halves away from zero: C's round()."""
-    whole = np.trunc(values)
-    return whole + np.copysign(np.abs(values - whole) >= 0.5, values).astype(values.dtype)
 
 
 def add(rule: int, a: np.ndarray, b: np.ndarray, m: tuple[int, int, int], s: tuple[int, int, int]) -> np.ndarray:
@@ -121,30 +34,9 @@ def add_fixed_point(a: np.ndarray, b: np.ndarray, m: tuple[int, int], shift: int
 def mean_with_addend(acc: np.ndarray, f: np.float32, g: np.float32, away: bool) -> np.ndarray:
     """Rule 7 of MEAN, XNNPACK's, halves to even; rule 8, the built-in kernels' of sums, halves away from zero."""
     total = acc.astype(np.float32) * f + g
-    return np.clip((half_away(total) if away else np.rint(total)).astype(np.float64), _MIN, _MAX).astype(np.int64)
+    whole = (half_away(total) if away else np.rint(total)).astype(np.float64)
+    return np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64)
 
 
 def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
     return values << shift if shift >= 0 else values >> -shift
-
-
-def requantize(rule: Rule, acc: np.ndarray, scale: np.ndarray, shift: np.ndarray | None, block: int = 8) -> np.ndarray:
-    """A rule by its number.
-
-    Args:
-      acc: int32 values [..., channels].
-      scale: m or f, [channels].
-      shift: s, [channels]; None for the rules in floating point.
-      block: channels that rule 6 treats alike.
-    """
-    if rule is Rule.FLOAT32:
-        return float32(acc, scale)
-    if rule is Rule.FLOAT64:
-        return float64(acc, scale)
-    assert shift is not None
-    if rule is Rule.BLOCKS:
-        whole = acc.shape[-1] - acc.shape[-1] % block
-        in_block = np.arange(acc.shape[-1]) < whole
-        return np.where(in_block, half_up(acc, scale, shift), double_rounding(acc, scale, shift))
-    fixed = {Rule.DOUBLE_ROUNDING: double_rounding, Rule.HALF_UP: half_up, Rule.RNDNU: rndnu}
-    return fixed[rule](acc, scale, shift)

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmtc_tflite.coding import entropy_model, reference, transform
+from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.coding.side_info import CODED_STEPS, NUM_CONTEXTS, Contexts, SideInformation
 from fmtc_tflite.errors import BitstreamError
 from fmtc_tflite.runtime.library import NativeCodec
@@ -25,10 +27,25 @@ def coded_maps(draw: st.DrawFn) -> tuple[SideInformation, np.ndarray]:
         x = np.maximum(x, np.int8(-3))
     if draw(st.booleans()):
         x[..., 0] = 5
-    kind = draw(st.sampled_from(["lossless", "step", "klt"]))
+    kind = draw(st.sampled_from(["lossless", "step", "klt", "convolution"]))
     level = draw(st.sampled_from([0, 0, 1, 3, 5]))
     info = _side_information(rng, x, kind, level, draw(st.booleans()))
     return info, (x.view(np.uint8) ^ 0x80) if draw(st.booleans()) else x
+
+
+def _convolution(rng: np.random.Generator, inputs: int) -> Convolution:
+    """By any rule, with sums that wrap around among others."""
+    outputs = inputs + int(rng.integers(0, 20))
+    rule = Rule(int(rng.integers(1, 6)))
+    scales, shifts = rng.integers(1 << 30, 1 << 31, outputs).astype(np.int32), rng.integers(-14, -4, outputs)
+    shifts[rng.random(outputs) < 0.1] = rng.integers(-31, 31)
+    if rule.in_floats:
+        scales = np.ldexp(scales / 2.0**31, shifts).astype(SCALE_TYPES[rule])
+    low, high = np.sort(rng.integers(0, 256, 2)).tolist()
+    how = Requantization(rule, scales, None if rule.in_floats else shifts.astype(np.int8), 128, low, high)
+    biases = rng.integers(-(1 << 31), 1 << 31, outputs) >> rng.integers(0, 20, outputs)
+    weights = rng.integers(-128, 128, (outputs, inputs)).astype(np.int8)
+    return Convolution(weights, int(rng.choice([0, -5, 127])), biases.astype(np.int32), how)
 
 
 def _side_information(
@@ -48,13 +65,15 @@ def _side_information(
         covariance = pixels.T @ pixels / len(pixels) + np.eye(channels)
         analysis, synthesis = transform.klt(pixels.mean(0), covariance, components, 2.0, level)
         fields = {"analysis": analysis, "synthesis": synthesis}
+    elif kind == "convolution":
+        fields = {"convolution": _convolution(rng, channels), "step": int(rng.choice([16, 40])), "lo": -100}
     contexts, num_tables = None, num_classes
     if rng.integers(2):
         num_tables = int(rng.integers(1, 9))
         tables = rng.integers(0, num_tables, (num_classes, NUM_CONTEXTS)).astype(np.uint8)
         contexts = Contexts(rng.integers(0, 2, components).astype(bool), tables)
     return SideInformation(
-        channels,
+        len(fields["convolution"].weights) if "convolution" in fields else channels,  # type: ignore[attr-defined]
         rng.permutation(classes).astype(np.uint8),
         rng.integers(0, 5, components).astype(np.uint8),
         tuple(entropy_model.fit_classes(rng.gamma(0.3, 1, (num_tables, 256)) ** 2)[0]),
@@ -80,7 +99,7 @@ def test_native_equals_reference(case: tuple[SideInformation, np.ndarray], room:
         assert buffer[:payload].tobytes() == coded
         decoded = codec.decode(buffer)
         assert np.array_equal(decoded, reference.decode(info, coded, x.shape[:3], x.dtype))
-        lossless = info.analysis is None and info.lo == -128 and (info.steps == 16).all()
+        lossless = info.analysis is None and info.convolution is None and info.lo == -128 and (info.steps == 16).all()
         if lossless and coded[6] == 0:
             assert np.array_equal(decoded, x)
 

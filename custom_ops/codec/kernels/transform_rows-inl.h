@@ -32,17 +32,57 @@ struct LoadValues {
   }
 };
 
+struct LoadUnsigned {
+  const Synthesis& synthesis;
+  const uint8_t* indices;
+
+  FMTC_INLINE void operator()(uint32_t x, int16_t* pixel) const {
+    const uint32_t n = synthesis.codec->side_info.components;
+    UnsignedPixel(synthesis, n, indices + size_t{x} * n, pixel);
+  }
+};
+
+// What becomes of a convolution's sums, see MultiplyRow.
+template <typename V, typename Policy>
+struct RequantizedSums {
+  Requantization requantization;
+  uint8_t flip;
+
+  FMTC_INLINE int32_t Addend() const { return 0; }
+  FMTC_INLINE void Store(const typename V::Group& sums, uint32_t first, uint32_t outputs, uint8_t* out) const {
+    int32_t wide[kMatrixGroup];
+    uint8_t bytes[kMatrixGroup];
+    V::StoreSums(wide, sums);
+    for (uint32_t i = 0; i < kMatrixGroup; ++i) {
+      bytes[i] = Policy::Apply(wide[i], requantization, static_cast<int>(first + i)) ^ flip;
+    }
+    memcpy(out, bytes, outputs - first < kMatrixGroup ? outputs - first : kMatrixGroup);
+  }
+};
+
+template <typename V>
+FMTC_INLINE void SynthesizeByConvolution(const Synthesis& synthesis, uint32_t width, const uint8_t* indices,
+                                         uint8_t* row) {
+  const Codec& codec = *synthesis.codec;
+  const uint8_t flip = synthesis.flip ^ 0x80;
+  const LoadUnsigned load{synthesis, indices};
+  WithRule(codec.side_info.convolution.rule, [&](auto policy) {
+    const RequantizedSums<V, decltype(policy)> finish{codec.requantization, flip};
+    MultiplyRow<V>(codec.synthesis, finish, width, load, synthesis.pixels, row);
+  });
+}
+
 template <typename V>
 FMTC_INLINE void SynthesizeByMatrix(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
   const SideInfo& info = synthesis.codec->side_info;
-  const Rounding rounding{info.synthesis_shift, info.lo, info.hi, synthesis.flip};
-  MultiplyRow<V>(synthesis.codec->synthesis, rounding, width, LoadIndices{synthesis, indices}, synthesis.pixels, row);
+  const RoundedSums<V> finish{{info.synthesis_shift, info.lo, info.hi, synthesis.flip}};
+  MultiplyRow<V>(synthesis.codec->synthesis, finish, width, LoadIndices{synthesis, indices}, synthesis.pixels, row);
 }
 
 template <typename V>
 FMTC_INLINE void AnalyzeByMatrix(const Analysis& analysis, uint32_t width, const uint8_t* row, uint8_t* indices) {
-  const Rounding rounding{analysis.codec->side_info.analysis_shift + analysis.level, -128, 127, 0};
-  MultiplyRow<V>(analysis.codec->analysis, rounding, width, LoadValues{analysis, row}, analysis.pixels, indices);
+  const RoundedSums<V> finish{{analysis.codec->side_info.analysis_shift + analysis.level, -128, 127, 0}};
+  MultiplyRow<V>(analysis.codec->analysis, finish, width, LoadValues{analysis, row}, analysis.pixels, indices);
 }
 
 template <typename Bytes, typename HalfBytes, typename Sums>
@@ -57,6 +97,7 @@ FMTC_INLINE void AnalyzeRowWith(const Analysis& analysis, uint32_t width, const 
 template <typename Bytes, typename HalfBytes, typename Sums>
 FMTC_INLINE void SynthesizeRowWith(const Synthesis& synthesis, uint32_t width, const uint8_t* indices, uint8_t* row) {
   const Codec& codec = *synthesis.codec;
+  if (codec.side_info.is_convolution()) return SynthesizeByConvolution<Sums>(synthesis, width, indices, row);
   if (codec.side_info.has_synthesis) return SynthesizeByMatrix<Sums>(synthesis, width, indices, row);
   const bool adds_only = AddsCentresOnly(codec, synthesis.level);
   if (!adds_only && DequantizeRow<Bytes, HalfBytes>(synthesis, width, indices, row)) return;

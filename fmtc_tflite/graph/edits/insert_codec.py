@@ -60,6 +60,7 @@ class SiteInsertion:
       item_capacity: bytes of the coded tensor per batch item; its shape is [N, item_capacity].
       folded: the map is not stored. Its decoders read the coded form of what its producer reads, which an earlier
         insertion has, and the producer is taken out with its constants, since their synthesis does its work.
+      kernels: of a folded map, the kernels whose results its decoders give.
       rotated: the producer, a CONV_2D, gets these constants and no activation, and what it then writes is encoded.
       copies: maps that only say this one again.
     """
@@ -68,6 +69,7 @@ class SiteInsertion:
     side_information: bytes
     item_capacity: int
     folded: bool = False
+    kernels: str | None = None
     rotated: RotatedConvolution | None = None
     copies: Sequence[SiteCopy] = ()
 
@@ -210,6 +212,8 @@ def _options(insertion: SiteInsertion, copy: SiteCopy | None = None) -> bytes:
         "type": str(tensor.dtype),
         "tensor": name.encode("utf-8", "replace").decode("utf-8"),
     }
+    if insertion.kernels is not None:
+        options["kernels"] = insertion.kernels
     if stored.shape[1:3] != tensor.shape[1:3]:
         strides = site.producer.options
         options |= {"stride_height": strides.strideH, "stride_width": strides.strideW}

@@ -10,14 +10,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from fmtc_tflite.coding import rounding
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import multipliers
 from fmtc_tflite.graph.operators.window import operand, result_of
-from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, unsigned
 from fmtc_tflite.regions.kinds.facts import known_activation, quantized, require, scale_of, zero_point_of
 from fmtc_tflite.regions.kinds.operands import Operands, operands_of, stored_constants
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.rounding import add as add_by_rule
 
 AddArray = Callable[[bytes, int], int]
 
@@ -188,7 +189,7 @@ def _rule_of_vectors(add: Add) -> int:
         b = operands.constants.astype(np.int64)
     distances = a[:, None] - operands.zeros[0], b[None] - operands.zeros[1]
     rules = (1, 3, 4) if run is None else (1, own)
-    sums = [rounding.add(rule, *distances, add.terms.multipliers, add.terms.shifts) for rule in rules]
+    sums = [add_by_rule(rule, *distances, add.terms.multipliers, add.terms.shifts) for rule in rules]
     first, *others = (rounding.clamp(r, add.output.zero_point, add.low, add.high) for r in sums)
     if all((other == first).all() for other in others):
         return _DOUBLE_ROUNDING

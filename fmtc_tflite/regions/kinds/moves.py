@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from fmtc_tflite.coding import rounding
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import operand, result_of
-from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds.elementwise import Table
 from fmtc_tflite.regions.kinds.facts import (

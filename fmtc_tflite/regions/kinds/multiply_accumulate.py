@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from fmtc_tflite.coding.rounding import Requantization
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import op_window, operand
-from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantization, unsigned
+from fmtc_tflite.regions.kernel_sets import KernelSet, requantization, unsigned
 from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
@@ -185,6 +186,20 @@ def build_conv(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: Ker
     check_window(window)
     require(window.rows.kernel <= _MAX_KERNEL_ROWS, "its kernel has too many rows")
     return Conv(op, (tensor_of(source),), tensor_of(result), weights.requantization.rule, window, weights)
+
+
+def pointwise_weights(op: Op, kernels: KernelSet) -> Weights:
+    """Of a CONV_2D whose outputs see one pixel of all input channels each.
+
+    Raises:
+      OpRefusedError: another op, or one whose arithmetic is not known.
+    """
+    source, result = _checked(op, channel_axis=0)
+    values, zero = stored_weights(op)
+    channels, inputs = values.shape[0], values.shape[3]
+    fits = op.opcode == "CONV_2D" and inputs == source.shape[3] and channels == result.shape[3]
+    require(fits and op_window(op).is_pointwise, "it is no pointwise convolution of one group")
+    return _weights(op, values, zero, channels, kernels)
 
 
 def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:

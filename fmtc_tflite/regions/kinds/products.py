@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fmtc_tflite.coding.rounding import Rule
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators.window import operand, result_of
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, rndnu_multipliers
@@ -17,7 +18,6 @@ from fmtc_tflite.regions.kinds.facts import known_activation, multiplier_of, req
 from fmtc_tflite.regions.kinds.operands import Operands, operands_of, stored_constants
 from fmtc_tflite.regions.kinds.tables import build_square
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.rounding import Rule
 
 _MULTIPLY = struct.Struct("<5Bb2x4sI")
 _EXTREMUM = struct.Struct("<I12x")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fmtc_tflite.coding import rounding
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import activation, multipliers
-from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.kernel_sets import KernelSet, clamp, unsigned
 from fmtc_tflite.regions.kinds.elementwise import Table
 from fmtc_tflite.regions.kinds.facts import alike, multiplier_of, require, scale_of, zero_point_of

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import operand, result_of, window_axis
-from fmtc_tflite.regions.kernel_sets import KernelSet, Requantization, requantization
+from fmtc_tflite.regions.kernel_sets import KernelSet, requantization
 from fmtc_tflite.regions.kinds.facts import is_4d, known_activation, quantized, require
 from fmtc_tflite.regions.kinds.multiply_accumulate import dot_blocks, padded, per_channel, stored_weights
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
-from fmtc_tflite.regions.rounding import Rule
 
 _STRUCT = struct.Struct("<8HIHBbBBBBIIIIIII8x")
 _STEP = 4  # values of a k-step

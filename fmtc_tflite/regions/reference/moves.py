@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmtc_tflite.regions import rounding
+from fmtc_tflite.coding import rounding
 from fmtc_tflite.regions.reference.kernels import Kernel
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmtc_tflite.regions import rounding
+from fmtc_tflite.coding import rounding
+from fmtc_tflite.coding.rounding import Rule
 from fmtc_tflite.regions.reference.kernels import Kernel
-from fmtc_tflite.regions.rounding import Rule
+from fmtc_tflite.regions.rounding import add, add_fixed_point
 
 if TYPE_CHECKING:
     from fmtc_tflite.regions.reference.machine import StepRows
@@ -65,9 +66,9 @@ class Add(Pair):
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, b = a - self.zeros[0], b - self.zeros[1]
         if self.rule == _FIXED_POINT_ADD:
-            r = rounding.add_fixed_point(a, b, self.multipliers[:2], self.shift)
+            r = add_fixed_point(a, b, self.multipliers[:2], self.shift)
         else:
-            r = rounding.add(self.rule, a, b, self.multipliers, self.shifts)
+            r = add(self.rule, a, b, self.multipliers, self.shifts)
         return rounding.clamp(r, self.zero, self.low, self.high)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmtc_tflite.regions import rounding
+from fmtc_tflite.coding import rounding
 from fmtc_tflite.regions.program import ProgramTensor
 from fmtc_tflite.regions.program_format import SCRATCH
 from fmtc_tflite.regions.reference.floats import in_vectors

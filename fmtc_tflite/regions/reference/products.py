@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmtc_tflite.coding import rounding
+from fmtc_tflite.coding.rounding import Rule
 from fmtc_tflite.errors import ModelFormatError
-from fmtc_tflite.regions import rounding
 from fmtc_tflite.regions.reference.kernels import Kernel
-from fmtc_tflite.regions.rounding import Rule
 
 if TYPE_CHECKING:
     from fmtc_tflite.regions.reference.machine import StepRows

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmtc_tflite.regions import rounding
+from fmtc_tflite.coding import rounding
+from fmtc_tflite.coding.rounding import Rule
 from fmtc_tflite.regions.reference.kernels import Kernel
 from fmtc_tflite.regions.reference.products import Taps
-from fmtc_tflite.regions.rounding import Rule
+from fmtc_tflite.regions.rounding import mean_with_addend
 
 if TYPE_CHECKING:
     from fmtc_tflite.regions.reference.machine import StepRows
@@ -44,7 +45,7 @@ class Mean(Kernel):
 
     def _means(self, sums: np.ndarray) -> np.ndarray:
         if self.rule in (_FLOAT_WITH_ADDEND, _FLOAT_WITH_ADDEND_AWAY):
-            return rounding.mean_with_addend(sums, self.f, self.g, self.rule == _FLOAT_WITH_ADDEND_AWAY)
+            return mean_with_addend(sums, self.f, self.g, self.rule == _FLOAT_WITH_ADDEND_AWAY)
         floating, channels = self.rule == Rule.FLOAT32, sums.shape[1]
         scale = np.full(channels, self.f) if floating else np.full(channels, self.m, np.int64)
         shift = None if floating else np.full(channels, self.s, np.int64)

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation, TokenClass
 from fmtc_tflite.errors import BitstreamError, CodingError
 
@@ -27,6 +29,15 @@ def matrices(channels: int, components: int) -> dict[str, AffineTransform]:
     }
 
 
+def convolution(channels: int, components: int, rule: Rule = Rule.HALF_UP, **changes: object) -> Convolution:
+    weights = np.arange(channels * components).reshape(channels, components).astype(np.int8)
+    scales: np.ndarray = np.full(channels, 1 << 30, np.int32)
+    if rule.in_floats:
+        scales = np.full(channels, 0.01, SCALE_TYPES[rule])
+    how = Requantization(rule, scales, None if rule.in_floats else np.full(channels, -5, np.int8), 7, 8, 250)
+    return Convolution(weights, -3, np.arange(channels, dtype=np.int32), how._replace(**changes))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "info",
     [
@@ -35,8 +46,9 @@ def matrices(channels: int, components: int) -> dict[str, AffineTransform]:
         information(7, centre=np.arange(-3, 4, dtype=np.int8), step=CODED_STEPS[::20].astype(np.uint16)),
         information(5, **matrices(5, 5)),
         information(4, segment_rows=300),
+        *(replace(information(4), channels=9, convolution=convolution(9, 4, rule)) for rule in SCALE_TYPES),
     ],
-    ids=["lossless", "scalars", "arrays", "matrices", "rows"],
+    ids=["lossless", "scalars", "arrays", "matrices", "rows", *(rule.name for rule in SCALE_TYPES)],
 )
 def test_round_trip(info: SideInformation) -> None:
     data = info.to_bytes()
@@ -103,3 +115,29 @@ def test_matrices_that_could_overflow_are_refused() -> None:
     index = np.zeros(600, np.uint8)
     with pytest.raises(CodingError, match="overflow"):
         SideInformation(600, index, index, (CLASS,), analysis=large, synthesis=large)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (convolution(9, 5), r"convolution of \(9, 5\), expected \(9, 4\)"),
+        (convolution(9, 4, rule=Rule.BLOCKS), "rule BLOCKS"),
+        (convolution(9, 4, shifts=np.full(9, -32, np.int8)), "limits"),
+        (convolution(9, 4, shifts=None), "limits"),
+        (convolution(9, 4, scales=np.full(9, 1 << 29, np.int32)), "limits"),
+        (convolution(9, 4, scales=np.full(8, 1 << 30, np.int32)), "8 scales"),
+        (convolution(9, 4, Rule.FLOAT32, scales=np.full(9, np.nan, np.float32)), "limits"),
+        (convolution(9, 4, Rule.FLOAT64, scales=np.zeros(9)), "limits"),
+    ],
+)
+def test_convolutions_that_no_reader_takes(made: Convolution, message: str) -> None:
+    with pytest.raises(CodingError, match=message):
+        replace(information(4), channels=9, convolution=made)
+
+
+def test_what_a_convolution_gives() -> None:
+    """Sums wrap around; the clamp is that of the unsigned domain."""
+    made = replace(convolution(9, 4), biases=np.full(9, -(1 << 31), np.int32))
+    sums = (np.int64(128) * (made.weights.astype(np.int64) + 3)).sum(1) - (1 << 31)
+    expected = np.clip(((sums + 1) >> 1) + 16 >> 5, 1, 243) + 7 - 128
+    assert made.apply(np.zeros((2, 4), np.int8)).tolist() == [expected.tolist()] * 2

@@ -65,9 +65,9 @@ def test_regions_refuse_what_has_no_meaning_for_them(name: str) -> None:
         convert_content(model_builder.chain(), ConvertOptions(execution="regions", **CODES[name]))
 
 
-def test_kernels_and_a_bound_contradict_each_other() -> None:
-    options = ConvertOptions(calibration=CalibrationOptions(data=DATA), kernels="builtin", max_kl=0.1)
-    with pytest.raises(UsageError, match="--kernels builtin belongs to --execution regions"):
+def test_a_runtime_and_a_bound_contradict_each_other() -> None:
+    options = ConvertOptions(calibration=CalibrationOptions(data=DATA), runtime="ai_edge_litert", max_kl=0.1)
+    with pytest.raises(UsageError, match="--runtime ai_edge_litert belongs to --execution regions"):
         convert_content(model_builder.chain(), options)
 
 

@@ -14,63 +14,78 @@ from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import STEP_CODES, Choice
 from fmtc_tflite.conversion.map_coding import quantize
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.treatment import TreatedMap
-from fmtc_tflite.errors import UnsupportedModelError
-from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, coded_tensors
+from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
+from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, coded_tensors, folded_kernels
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.types import Treatment
+from fmtc_tflite.regions.kernel_sets import NAMES, KernelSet
+from fmtc_tflite.regions.restoration import restore_original
+from fmtc_tflite.runtime.interpreter import chosen_runtime, has_vectors
+from fmtc_tflite.types import ConvertOptions, Kernels, Treatment
 from model_builder import ModelBuilder
 
+XNNPACK = KernelSet("xnnpack")
 IMAGE = np.random.default_rng(0).integers(-128, 128, (1, 10, 13, 3)).astype(np.int8)
 
 
-def expansion(channels: int, stride: int, activation: str) -> bytes:
+def expansion(channels: int, stride: int, activation: str, dtype: str = "INT8") -> bytes:
     """narrow -> wide (1x1) -> end, and narrow again for its own sake."""
     builder = ModelBuilder(seed=2)
     graph = builder.graph()
-    x = graph.input("image", IMAGE.shape, scale=1 / 32)
-    narrow = graph.conv(x, 6, kernel=3, name="narrow", scale=0.5, zero_point=3)
-    wide = graph.conv(narrow, channels, stride=stride, activation=activation, name="wide", scale=0.7, zero_point=-20)
-    graph.output(graph.conv(wide, 4, name="end", scale=5.0))
-    graph.output(graph.conv(narrow, 2, name="skip", scale=5.0))
+    zero = 128 if dtype == "UINT8" else 0
+    x = graph.input("image", IMAGE.shape, dtype, scale=1 / 32, zero_point=zero)
+    narrow = graph.conv(x, 6, kernel=3, name="narrow", scale=0.5, zero_point=3 + zero)
+    wide = graph.conv(
+        narrow, channels, stride=stride, activation=activation, name="wide", scale=0.7, zero_point=zero - 20
+    )
+    graph.output(graph.conv(wide, 4, name="end", scale=5.0, zero_point=zero))
+    graph.output(graph.conv(narrow, 2, name="skip", scale=5.0, zero_point=zero))
     return builder.build()
 
 
-def folded(content: bytes) -> tuple[Model, Site]:
+def folded(content: bytes, kernels: KernelSet = XNNPACK) -> tuple[Model, Site]:
     """The model with `wide` folded into a decoder of `narrow`, which is coded losslessly."""
     model = load_model(content)
     sites = {site.name: site for site in find_sites(model)}
     narrow, wide = coded_models.insertion(sites["narrow"]), sites["wide"]
-    lo, hi = wide.activation_range
-    matrix, compact = folding.synthesis(wide, np.zeros(6, np.int64), np.full(6, 16), level=4)
-    channels = wide.tensor.shape[3]
-    info = replace(coded_models.lossless(6), channels=channels, lo=lo, hi=hi, synthesis=matrix, compact=compact)
-    assert compact is not None
+    convolution = folding.folded_convolution(wide, kernels)
+    info = replace(coded_models.lossless(6), channels=wide.tensor.shape[3], convolution=convolution)
     assert SideInformation.from_bytes(info.to_bytes()).to_bytes() == info.to_bytes()
-    insert_codec(model, [narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True)])
+    assert (info.version, info.stream_version) == (2, 1)
+    insert_codec(model, [narrow, SiteInsertion(wide, info.to_bytes(), 0, folded=True, kernels=kernels.name)])
     return load_model(model.to_bytes()), wide
 
 
 @pytest.mark.parametrize("channels", [6, 24])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["NONE", "RELU"])
-def test_the_decoder_does_the_convolution(channels: int, stride: int, activation: str) -> None:
-    content = expansion(channels, stride, activation)
-    converted, site = folded(content)
+@pytest.mark.parametrize("dtype", ["INT8", "UINT8"])
+@pytest.mark.parametrize("kernels", NAMES)
+def test_the_decoder_does_the_convolution(
+    channels: int, stride: int, activation: str, dtype: str, kernels: str
+) -> None:
+    """To the last bit, under the kernels that are named."""
+    content = expansion(channels, stride, activation, dtype)
+    kernel_set = KernelSet(kernels, vectors=has_vectors(chosen_runtime()))
+    converted, site = folded(content, kernel_set)
     original = load_model(content)
-    before, after = ModelRunner(ModelFile(original, content)), ModelRunner(ModelFile.of(converted))
-    before.run({"image": IMAGE})
-    after.run({"image": IMAGE})
-    wide = next(s.tensor for s in find_sites(original) if s.name == "wide")
-    difference = after.read(candidate_maps(converted)["wide"]).astype(int) - before.read(wide)
-    assert difference.shape == site.tensor.shape
-    assert np.abs(difference).max() <= 1
-    assert (difference != 0).mean() < 0.02
+    sides = [ModelFile(original, content), ModelFile.of(converted)]
+    before, after = (ModelRunner(file, kernels=kernels, exposed=True) for file in sides)
+    for image in (IMAGE, np.full_like(IMAGE, 127), np.full_like(IMAGE, -128)):
+        sample = {"image": image if dtype == "INT8" else image.view(np.uint8) ^ 0x80}
+        before.run(sample)
+        after.run(sample)
+        wide = next(s.tensor for s in find_sites(original) if s.name == "wide")
+        values = after.read(candidate_maps(converted)["wide"])
+        assert values.shape == site.tensor.shape
+        np.testing.assert_array_equal(values, before.read(wide))
+    assert folded_kernels(converted) == kernels
 
 
 def test_what_a_folded_model_holds() -> None:
@@ -93,7 +108,7 @@ def test_what_a_folded_model_holds() -> None:
     shapes = {name: tensor.shape for name, tensor in candidate_maps(converted).items()}
     assert shapes == {site.name: site.tensor.shape for site in find_sites(load_model(content))}
     with pytest.raises(UnsupportedModelError, match="folded into the decoder"):
-        restore(converted)
+        restore(converted)  # without what a conversion keeps of the original
 
 
 @pytest.mark.parametrize(
@@ -101,8 +116,8 @@ def test_what_a_folded_model_holds() -> None:
 )
 def test_what_can_be_folded(channels: int, stride: int, foldable: bool) -> None:
     sites = {site.name: site for site in find_sites(load_model(expansion(channels, stride, "NONE")))}
-    assert folding.can_fold(sites["wide"]) is foldable
-    assert not folding.can_fold(sites["narrow"])
+    assert (folding.folded_convolution(sites["wide"], XNNPACK) is not None) is foldable
+    assert folding.folded_convolution(sites["narrow"], XNNPACK) is None
 
 
 def choice(transform: Literal["step", "klt"], channels: int, bits: float) -> Choice:
@@ -111,15 +126,22 @@ def choice(transform: Literal["step", "klt"], channels: int, bits: float) -> Cho
     return Choice(np.full(shape, bits / shape[1]), np.zeros(shape), transform, np.full(shape[0], 3))
 
 
-@pytest.mark.parametrize(("stored_bits", "is_folded"), [(5_000, True), (400, False)])
+@pytest.mark.parametrize(("stored_bits", "is_folded"), [(5_000, True), (700, False)])
 def test_a_map_is_folded_where_storing_costs_more_than_what_is_not_weights(stored_bits: float, is_folded: bool) -> None:
     """The matrix, 24 x 6 bytes, is no cost; the rest is; and what folding saves speaks against a KLT of the source."""
     sites = {site.name: site for site in find_sites(load_model(expansion(24, 1, "NONE")))}
-    narrow = TreatedMap(sites["narrow"], Treatment("step"), choices=(choice("step", 6, 2_000), choice("klt", 6, 1_000)))
+    convolution = folding.folded_convolution(sites["wide"], XNNPACK)
+    assert convolution is not None
+    assert 400 < folding.net_side_information_bits(convolution) < 8 * 24 * 6
+    step = Treatment("step")
+    narrow = TreatedMap(sites["narrow"], step, choices=(choice("step", 6, 2_000), choice("klt", 6, 1_000)))
     wide = TreatedMap(
-        sites["wide"], Treatment("step"), choices=(choice("step", 24, stored_bits),), fold_source=sites["narrow"]
+        sites["wide"],
+        step,
+        choices=(choice("step", 24, stored_bits),),
+        fold_source=sites["narrow"],
+        convolution=convolution,
     )
-    assert 400 < folding.net_side_information_bits(sites["wide"]) < 8 * 24 * 6
     values, pixels = ValueStatistics(6), CovarianceStatistics(6)
     for statistics in (values, pixels):
         statistics.add(np.random.default_rng(3).integers(-128, 128, (1, 40, 40, 6)).astype(np.int8))
@@ -128,3 +150,27 @@ def test_a_map_is_folded_where_storing_costs_more_than_what_is_not_weights(store
     assert codings[0].info is not None
     assert (codings[0].info.analysis is None) is is_folded
     assert codings[1].replaced_weight_bytes == (24 * (6 + 4) if is_folded else 0)
+
+
+@pytest.mark.parametrize("kernels", NAMES)
+@pytest.mark.parametrize("dtype", ["INT8", "UINT8"])
+def test_a_lossless_conversion_folds_and_gives_the_original_back(kernels: Kernels, dtype: str) -> None:
+    content = expansion(24, 2, "RELU", dtype)
+    result = convert_content(content, ConvertOptions(execution="ops", kernels=kernels, include="narrow|wide"))
+    assert result.report["kernels"] == kernels
+    assert result.report["fidelity"]["bit_exact"]
+    assert {s["tensor"]: s["transform"] for s in result.report["sites"]} == {"narrow": "lossless", "wide": "folded_klt"}
+    assert restore_original(load_model(result.content)).to_bytes() == load_model(content).to_bytes()
+
+
+def test_restore_data_of_another_model() -> None:
+    """What a decoder gives back is what the original had, or nothing is."""
+    options = ConvertOptions(execution="ops", include="narrow|wide")
+    model = load_model(convert_content(expansion(24, 1, "RELU"), options).content)
+    side = next(m.side for m in coded_maps(model.subgraphs[0]) if m.is_folded)
+    info = SideInformation.from_bytes(side.buffer.data.tobytes())
+    assert info.convolution is not None
+    changed = replace(info, convolution=replace(info.convolution, weights=-info.convolution.weights.clip(-127)))
+    side.buffer.data = np.frombuffer(changed.to_bytes(), np.uint8)
+    with pytest.raises(ModelFormatError, match="changed after its conversion"):
+        restore_original(model)

@@ -15,7 +15,7 @@ from fmtc_tflite.regions.candidates import Candidates, find_candidates
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.kinds.multiply_accumulate import Conv
-from fmtc_tflite.regions.restoration import restore_regions
+from fmtc_tflite.regions.restoration import restore_original
 from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder
 
@@ -79,7 +79,7 @@ def test_all_three_come_back_and_weights_are_stored_once() -> None:
     converted = convert_content(content, ConvertOptions(execution="regions", kernels="builtin")).content
     model, original = load_model(converted), load_model(content)
     assert [op.opcode for op in model.subgraphs[0].ops] == ["FMTC_REGION"]
-    assert restore_regions(model).to_bytes() == original.to_bytes()
+    assert restore_original(model).to_bytes() == original.to_bytes()
     filters = next(t for t in original.subgraphs[0].tensors if t.name == "filters")
     assert filters.data is not None
     assert filters.data.tobytes() not in zlib.decompress(model.metadata[RESTORE_METADATA_NAME][8:])

@@ -17,7 +17,7 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.names import REGION, RESTORE_METADATA_NAME
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.regions.program import Program
-from fmtc_tflite.regions.restoration import region_op_names, restore_regions
+from fmtc_tflite.regions.restoration import region_op_names, restore_original
 from fmtc_tflite.types import ConvertOptions
 from model_builder import ModelBuilder, residual
 from random_networks import random_network
@@ -34,7 +34,7 @@ def test_random_networks_come_back(seed: int) -> None:
         model = fused(content)
     except NothingToDoError:
         pytest.skip("nothing is worth fusing")
-    assert restore_regions(model).to_bytes() == load_model(content).to_bytes()
+    assert restore_original(model).to_bytes() == load_model(content).to_bytes()
 
 
 def network() -> bytes:
@@ -53,7 +53,7 @@ def test_weights_are_stored_once() -> None:
     content = network()
     model = fused(content)
     original = load_model(content)
-    assert restore_regions(model).to_bytes() == original.to_bytes()
+    assert restore_original(model).to_bytes() == original.to_bytes()
     weights = sum(t.buffer.size for t in original.subgraphs[0].tensors if t.data is not None)
     kept = model.metadata[RESTORE_METADATA_NAME]
     assert len(kept) < weights / 4
@@ -78,7 +78,7 @@ def test_weights_of_a_transposed_convolution_are_stored_once(kernel: tuple[int, 
     graph.output(graph.conv(y, 4, 3))
     content = builder.build()
     model = fused(content)
-    assert restore_regions(model).to_bytes() == load_model(content).to_bytes()
+    assert restore_original(model).to_bytes() == load_model(content).to_bytes()
     assert values.tobytes() not in zlib.decompress(model.metadata[RESTORE_METADATA_NAME][8:])
 
 
@@ -93,7 +93,7 @@ def test_alignment_of_programs_and_weights() -> None:
 def test_what_stays_outside_is_not_touched() -> None:
     content = residual()
     model, original = fused(content), load_model(content)
-    assert restore_regions(model).to_bytes() == original.to_bytes()
+    assert restore_original(model).to_bytes() == original.to_bytes()
     assert any(op.opcode == REGION for op in model.subgraphs[0].ops)
     assert {t.name for t in model.subgraphs[0].inputs} == {t.name for t in original.subgraphs[0].inputs}
     assert [s.key for s in model.signatures] == [s.key for s in original.signatures]
@@ -115,14 +115,14 @@ def test_damaged_entries() -> None:
     for bad in wrong:
         model.metadata[RESTORE_METADATA_NAME] = bad
         with pytest.raises(ModelFormatError, match=RESTORE_METADATA_NAME + "|restore data"):
-            restore_regions(model)
+            restore_original(model)
     for ops in ([], [[0]], [["x"] * 9], 5, [[99999] * len(directory["ops"][0])]):
         model.metadata[RESTORE_METADATA_NAME] = replaced(ops=ops)
         with pytest.raises(ModelFormatError, match=RESTORE_METADATA_NAME):
             region_op_names(model)
     del model.metadata[RESTORE_METADATA_NAME]
     with pytest.raises(UnsupportedModelError, match="use the original model"):
-        restore_regions(model)
+        restore_original(model)
 
 
 def test_random_damage_raises_nothing_else() -> None:
@@ -134,7 +134,7 @@ def test_random_damage_raises_nothing_else() -> None:
         damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
         model.metadata[RESTORE_METADATA_NAME] = bytes(damaged)
         with pytest.raises(ModelFormatError):
-            restore_regions(model)
+            restore_original(model)
 
 
 @pytest.mark.slow
@@ -143,4 +143,4 @@ def test_real_models(real_data: Path) -> None:
         if path.name.startswith(("autoencoder", "deeplab", "tinyengine_mcunet")):
             continue
         content = path.read_bytes()
-        assert restore_regions(fused(content)).to_bytes() == load_model(content).to_bytes(), path.name
+        assert restore_original(fused(content)).to_bytes() == load_model(content).to_bytes(), path.name

@@ -1,12 +1,13 @@
-// The ways in which runtimes bring an accumulator to 8 bits (REGION.md section 4): each a policy for row functions.
-#ifndef FMTC_REGION_ROUNDING_H_
-#define FMTC_REGION_ROUNDING_H_
+// The ways in which runtimes bring an accumulator to 8 bits (REGION.md section 4): each a policy for row functions, of
+// regions and of decoders that do a convolution.
+#ifndef FMTC_BASE_ROUNDING_H_
+#define FMTC_BASE_ROUNDING_H_
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-namespace fmtc::region {
+namespace fmtc {
 
 // Numbers of the rules of section 4; other kinds number theirs likewise, from 1 on.
 enum Rule : uint8_t {
@@ -179,6 +180,6 @@ struct Float64 {
   }
 };
 
-}  // namespace fmtc::region
+}  // namespace fmtc
 
-#endif  // FMTC_REGION_ROUNDING_H_
+#endif  // FMTC_BASE_ROUNDING_H_
