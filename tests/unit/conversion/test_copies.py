@@ -12,9 +12,9 @@ import pytest
 
 import coded_models
 import copy_networks
-from fmtc_tflite.api import convert_content
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.copies import find_copies, requantization_table
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import ModelFormatError, UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import candidate_maps, coded_maps, computed_maps, copied_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteCopy, SiteInsertion, insert_codec

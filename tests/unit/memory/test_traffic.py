@@ -10,8 +10,8 @@ import pytest
 import coded_models
 import copy_networks
 import model_builder
-from fmtc_tflite.api import convert_content
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
+from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
