@@ -4,7 +4,7 @@
 # $1: scratch folder.
 set -euo pipefail
 
-readonly MAX_BYTES=6144 # code and constants of encoder and decoder with all that they call, without the KLT
+readonly MAX_BYTES=6400 # code and constants of encoder and decoder with all that they call, without the KLT
 
 # $1: FMTC_SMALL.
 run_on_board() {

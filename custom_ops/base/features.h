@@ -12,6 +12,7 @@ constexpr bool kSmall = false;
 
 // What a small build leaves out, by the names under which code asks for it.
 constexpr bool kHasMatrices = !kSmall;         // without them, side information of a KLT or a folded map is refused
+constexpr bool kHasVersion2 = !kSmall;         // of the format; side information of it is refused as too new
 constexpr bool kHasStride = !kSmall;           // of DECODE
 constexpr bool kHasViews = !kSmall;            // of DECODE
 constexpr bool kHasWorkers = !kSmall;          // which begin at other groups than the first one

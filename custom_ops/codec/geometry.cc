@@ -24,8 +24,9 @@ bool MapBytes(uint32_t batch, uint32_t height, uint32_t width, uint32_t channels
 // Divisions are of 32 bits, since those of 64 bits are a large function on small processors.
 bool DivideRows(uint32_t row_values, uint32_t segment_rows, MapPlan* plan) {
   const uint32_t height = plan->height;
-  const uint32_t segments = segment_rows > 0 ? DivideRoundUp(height, segment_rows)
-                                             : height / Min(height, DivideRoundUp(kMinSegmentValues, row_values));
+  const uint32_t segments = kHasVersion2 && segment_rows > 0
+                                ? DivideRoundUp(height, segment_rows)
+                                : height / Min(height, DivideRoundUp(kMinSegmentValues, row_values));
   const uint64_t segment_values = uint64_t{height / segments} * row_values;
   const uint32_t min_segments =
       segment_values >= kMinGroupValues ? 1 : DivideRoundUp(kMinGroupValues, static_cast<uint32_t>(segment_values));

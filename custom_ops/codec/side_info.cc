@@ -187,7 +187,7 @@ void ReadFixedFields(const uint8_t* data, const SideInfoSizes& sizes, SideInfo* 
 // The fields that version 2 added. False: one is unknown to this version.
 bool ReadExtension(Cursor* cursor, SideInfo* info) {
   info->segment_rows = 0;
-  if (info->version < 2) return true;
+  if (!kHasVersion2 || info->version < 2) return true;
   const uint8_t* const extension = cursor->Take(kExtensionBytes);
   if (extension == nullptr) return false;
   info->segment_rows = Load<uint16_t>(extension);
@@ -276,7 +276,7 @@ bool ReadVariableFields(uint8_t flags, Cursor* cursor, SideInfo* info) {
 
 bool ReadContextTables(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
   sizes->num_context_tables = 0;
-  if (sizes->version < 2) return true;
+  if (!kHasVersion2 || sizes->version < 2) return true;
   if (bytes < kHeaderBytes + kExtensionBytes) return false;
   sizes->num_context_tables = LoadOnce<uint8_t>(data + kContextTablesAt);
   return true;
@@ -295,8 +295,8 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   sizes->num_classes = LoadOnce<uint8_t>(data + 6);
   sizes->components = LoadOnce<uint32_t>(data + 20);
   sizes->channels = LoadOnce<uint32_t>(data + 16);
-  if (sizes->version >= 2 && bytes < kHeaderBytes + kExtensionBytes) return Status::kSideInfoTruncated;
-  const bool may_convolve = kHasMatrices && sizes->version >= 2;
+  if (kHasVersion2 && sizes->version >= 2 && bytes < kHeaderBytes + kExtensionBytes) return Status::kSideInfoTruncated;
+  const bool may_convolve = kHasMatrices && kHasVersion2 && sizes->version >= 2;
   sizes->requantization_rule = may_convolve ? LoadOnce<uint8_t>(data + kRequantizationRuleAt) : 0;
   if (!kHasMatrices && (sizes->flags & (kAnalysisMatrix | kSynthesisMatrix)) != 0) return Status::kSideInfoUnsupported;
   if (!ReadContextTables(data, bytes, sizes)) return Status::kSideInfoTruncated;

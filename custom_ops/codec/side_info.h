@@ -13,7 +13,7 @@
 
 namespace fmtc {
 
-constexpr int kFormatVersion = 2;  // the newest one
+constexpr int kFormatVersion = kHasVersion2 ? 2 : 1;  // the newest one
 constexpr uint32_t kMaxClasses = 8;
 constexpr uint32_t kNoRowAbove = 14;  // the context of values that have no row above; others are smaller
 constexpr uint32_t kNumContexts = kNoRowAbove + 1;
@@ -97,10 +97,10 @@ struct SideInfo {
   ConvolutionInfo convolution;  // its weights are compact_synthesis, its biases synthesis_bias
 
   // That coded tensors have: what only decoders read does not change them.
-  uint32_t StreamVersion() const { return segment_rows > 0 || has_contexts() ? 2 : 1; }
+  uint32_t StreamVersion() const { return kHasVersion2 && (segment_rows > 0 || has_contexts()) ? 2 : 1; }
   bool is_convolution() const { return kHasMatrices && convolution.rule != 0; }
   uint32_t ComponentClass(uint32_t j) const { return component_codes[j] & kClassMask; }
-  bool has_contexts() const { return num_context_tables > 0; }
+  bool has_contexts() const { return kHasVersion2 && num_context_tables > 0; }
   uint32_t num_tables() const { return has_contexts() ? num_context_tables : num_classes; }
   // Of a class in a context.
   uint32_t TableOf(uint32_t j, uint32_t context) const {

@@ -169,9 +169,9 @@ constexpr Kernels MakeSmallKernels() {
   kernels.pixels_to_planes = PixelsToPlanesSmall;
   kernels.residuals_of_row = ResidualsOfRowSmall;
   kernels.indices_of_row = IndicesOfRowSmall;
-  kernels.tables_of_row = TablesOfRowPlain;
-  kernels.sort_row = SortRowPlain;
-  kernels.unsort_row = UnsortRowPlain;
+  kernels.tables_of_row = kHasVersion2 ? TablesOfRowPlain : nullptr;
+  kernels.sort_row = kHasVersion2 ? SortRowPlain : nullptr;
+  kernels.unsort_row = kHasVersion2 ? UnsortRowPlain : nullptr;
   kernels.extend_crc32c = ExtendCrc32c;
   return kernels;
 }

@@ -141,13 +141,13 @@ SideInfoSpec RandomSpec(Random* random, uint32_t channels, Transform transform, 
   spec.channels = channels;
   spec.max_level = max_level;
   spec.checksum = Draw(random, 0, 1) != 0;
-  if (Draw(random, 0, 3) == 0) spec.segment_rows = static_cast<uint16_t>(Draw(random, 1, 9));
+  if (kHasVersion2 && Draw(random, 0, 3) == 0) spec.segment_rows = static_cast<uint16_t>(Draw(random, 1, 9));
   const bool predicts = Draw(random, 0, 3) != 0;
   for (int32_t j = 0; j < static_cast<int32_t>(components); ++j) {
     spec.classes_of.push_back(static_cast<uint8_t>(j < num_classes ? j : Draw(random, 0, num_classes - 1)));
     spec.predictors.push_back(static_cast<uint8_t>(predicts ? Draw(random, 0, kNumPredictors - 1) : 0));
   }
-  const bool has_contexts = Draw(random, 0, 2) == 0;
+  const bool has_contexts = kHasVersion2 && Draw(random, 0, 2) == 0;
   const int32_t num_tables = has_contexts ? Draw(random, 1, kMaxClasses) : num_classes;
   for (int32_t t = 0; t < num_tables; ++t) spec.classes.push_back(RandomClass(random));
   if (has_contexts) AddContexts(random, num_classes, num_tables, &spec);

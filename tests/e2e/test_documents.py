@@ -16,12 +16,12 @@ BLOCKS = documents.blocks()
 SHELL = [b for b in BLOCKS if b.is_program and b.language == "sh"]
 PYTHON = sorted({b.page for b in BLOCKS if b.is_program and b.language == "python"})
 SHOWN = [b for b in BLOCKS if b.kind == "shows"]
-# Flags of other programs: TFLite's tools, Apache Beam, CMake, CTest, pip, codec_bench.
+# Flags of other programs: TFLite's tools, Apache Beam, CMake, CTest, pip, pkg-config, codec_bench.
 FOREIGN_FLAGS = {
     *("--external_delegate_path", "--runner", "--direct_running_mode", "--direct_num_workers", "--flink_master"),
     *("--spark_master_url", "--parallelism", "--environment_type", "--environment_config", "--temp_location"),
     *("--project", "--region", "--sdk_container_image", "--requirements_file", "--build", "--test-dir", "--verbose"),
-    *("--no-deps", "--help", "--raw", "--network", "--target", "--only"),
+    *("--no-deps", "--help", "--raw", "--network", "--target", "--only", "--install", "--prefix", "--cflags", "--libs"),
 }
 TOOLS = (
     "fmtc-convert",

@@ -59,7 +59,7 @@ def test_all_others_get_regions(name: str) -> None:
     assert with_execution(ConvertOptions(execution="ops", **FUSES[name])).execution == "ops"
 
 
-@pytest.mark.parametrize("name", ["max_kl", "max_bits_per_value", "max_accuracy_drop", "objective", "preset", "store"])
+@pytest.mark.parametrize("name", ["max_kl", "max_bits_per_value", "max_accuracy_drop", "preset", "store"])
 def test_regions_refuse_what_has_no_meaning_for_them(name: str) -> None:
     with pytest.raises(UsageError, match=r"--execution regions"):
         convert_content(model_builder.chain(), ConvertOptions(execution="regions", **CODES[name]))

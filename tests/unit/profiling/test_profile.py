@@ -289,7 +289,7 @@ def test_plots(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_plots_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"needs matplotlib.*pip install 'fmtc-tflite\[plots\]'"):
+    with pytest.raises(UsageError, match=r"needs matplotlib.*pip install matplotlib"):
         check_available()
 
 
