@@ -22,7 +22,6 @@ from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.errors import ModelFormatError, UsageError
 from fmtc_tflite.files import beside, check_writable, in_folder, write_all
 from fmtc_tflite.graph.model_io import load_model, read_content
-from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
 from fmtc_tflite.graph.repair import repaired
 from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.supervision import note_model
@@ -114,20 +113,14 @@ def restore(model: str | Path, output: str | Path | None = None, *, overwrite: b
       UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or it keeps no
         data to restore its regions from.
     """
-    from fmtc_tflite.graph.edits.restore import restore as remove_codec
-    from fmtc_tflite.graph.region_ops import region_ops
-    from fmtc_tflite.regions.restoration import restore_original
+    from fmtc_tflite.regions.restoration import without_our_ops
 
     source = Path(model)
     content = read_model_file(source)
     default = beside(source, f"{source.stem}_restored.tflite")
     target = default if output is None else in_folder(output, default.name)
     check_writable([target], overwrite, [source])
-    restored = load_model(content)
-    if region_ops(restored) or RESTORE_METADATA_NAME in restored.metadata:
-        restored = restore_original(restored)
-    else:
-        remove_codec(restored)
+    restored = without_our_ops(load_model(content))
     write_all([(target, restored.to_bytes())], overwrite)
     return target
 

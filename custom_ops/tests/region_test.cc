@@ -95,7 +95,6 @@ Status StatusOfProduct(uint32_t height, uint32_t width, uint32_t channels, uint8
 }
 
 void TestSecondOperandsAreChecked() {
-  using region::kDoubleRounding;
   EXPECT(StatusOfProduct(4, 6, 8, kDoubleRounding, -8) == Status::kOk);
   EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, -8) == Status::kOk);
   EXPECT(StatusOfProduct(4, 6, 1, kDoubleRounding, -8) == Status::kOk);
@@ -103,8 +102,8 @@ void TestSecondOperandsAreChecked() {
   EXPECT(StatusOfProduct(4, 3, 8, kDoubleRounding, -8) == Status::kProgramInvalid);
   EXPECT(StatusOfProduct(4, 6, 16, kDoubleRounding, -8) == Status::kProgramInvalid);
   EXPECT(StatusOfProduct(1, 1, 8, kDoubleRounding, 31) == Status::kProgramInvalid);
-  EXPECT(StatusOfProduct(1, 1, 8, region::kFloat32Rule, -8) == Status::kProgramInvalid);
-  EXPECT(StatusOfProduct(1, 1, 8, region::kHalfUp, -8) == Status::kProgramUnsupported);
+  EXPECT(StatusOfProduct(1, 1, 8, kFloat32Rule, -8) == Status::kProgramInvalid);
+  EXPECT(StatusOfProduct(1, 1, 8, kHalfUp, -8) == Status::kProgramUnsupported);
 }
 
 // Two copies through a ring of one row.

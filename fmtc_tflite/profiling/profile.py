@@ -10,7 +10,6 @@ from fmtc_tflite.errors import FmtcError, RuntimeLibraryError, UnsupportedModelE
 from fmtc_tflite.fidelity.metrics import ByteStatistics
 from fmtc_tflite.graph.coded_maps import CodedMap, candidate_maps, coded_maps, copied_maps
 from fmtc_tflite.graph.convertible import check_shapes_known, compiled_op
-from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor, load_model
 from fmtc_tflite.graph.region_ops import is_region
@@ -30,7 +29,7 @@ from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import MeasuredSizes
 from fmtc_tflite.profiling.region_profile import profile_regions
-from fmtc_tflite.regions.restoration import restore_original
+from fmtc_tflite.regions.restoration import without_our_ops
 
 AGREEMENT = 0.02  # planned and live arena
 
@@ -250,11 +249,7 @@ def recognise(original: ModelProfile, converted: ModelProfile) -> str:
     if recorded == original.file.sha256:
         return "sha256 of the original in the converted model's fmtc_conversion metadata"
     try:
-        restored = load_model(converted.file.content)
-        if converted.has_regions:
-            restored = restore_original(restored)
-        else:
-            restore(restored)
+        restored = without_our_ops(load_model(converted.file.content))
         if restored.to_bytes() == original.model.to_bytes():
             return "equal graph and constants after taking the codec's ops out"
         why = "without the codec's ops it is another model"

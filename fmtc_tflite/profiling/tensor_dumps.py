@@ -16,7 +16,6 @@ from fmtc_tflite.errors import UnsupportedModelError, UsageError
 from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.fidelity.region_sources import same_tensor
 from fmtc_tflite.graph.coded_maps import coded_maps, is_converted, named_kernels
-from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
@@ -26,7 +25,7 @@ from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.regions.candidates import is_reshape
 from fmtc_tflite.regions.inner_tensors import inner_tensors
-from fmtc_tflite.regions.restoration import original_ops
+from fmtc_tflite.regions.restoration import original_ops, without_our_ops
 from fmtc_tflite.text import near_names
 
 _NUMBERED = re.compile(r"op:(\d+)")
@@ -169,12 +168,9 @@ def _original_of(model: Model) -> Model:
     if not is_converted(model):
         return model
     try:
-        if region_ops(model):
-            return original_ops(model).model
-        restore(model)
+        return without_our_ops(model)
     except UnsupportedModelError as e:
         raise UsageError(f"--tensor: the file does not give its original back ({e}); name both with --compare") from e
-    return model
 
 
 def _activations(model: Model) -> list[Tensor]:

@@ -20,6 +20,7 @@ import numpy as np
 from fmtc_tflite.coding import rounding
 from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.errors import BitstreamError, ModelFormatError, UnsupportedModelError, VerificationError
+from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Buffer, Model, Op, Tensor
 from fmtc_tflite.graph.model_io import load_fragment, load_model
 from fmtc_tflite.graph.names import RESTORE_METADATA_NAME
@@ -134,6 +135,18 @@ def restore_data(
     original.associated_files = []
     head = json.dumps(directory, separators=(",", ":")).encode()
     return _HEAD.pack(_VERSION, 0, len(head)) + zlib.compress(head + original.to_bytes(), 9)
+
+
+def without_our_ops(model: Model) -> Model:
+    """The original graph of any converted model, by what the file keeps of it or by taking the codec's ops out of it.
+
+    Raises:
+      UnsupportedModelError: the file does not give it back.
+    """
+    if region_ops(model) or RESTORE_METADATA_NAME in model.metadata:
+        return restore_original(model)
+    restore(model)
+    return model
 
 
 def restore_original(converted: Model) -> Model:

@@ -142,7 +142,6 @@ def test_bad_names(folder: Path, tmp_path: Path) -> None:
     model = folder / "model.tflite"
     assert_fails(model, "--tensor", "conv2d_99", texts=("'conv2d_99'", "no such tensor; the nearest are 'demo/"))
     assert_fails(model, "--tensor", "op:22", texts=("op:22: the original's ops are op:0 to op:21",))
-    assert_fails(model, "--tensor", "op:1", "--tensor_folder", "absent", texts=("absent",))
     folded = load_model((folder / "regions.tflite").read_bytes())
     del folded.metadata["fmtc_regions"]
     (tmp_path / "bare.tflite").write_bytes(folded.to_bytes())
