@@ -50,6 +50,9 @@ static int CreateBuffers(void* environment, void* subgraph, void* compiled, cons
     snprintf(name, sizeof(name), "LiteRtGetSubgraph%s", kind);
     CALL(name, (void*, size_t, void**), subgraph, i, &tensor);
     CALL("LiteRtGetRankedTensorType", (void*, TensorType*), tensor, &type);
+    for (unsigned axis = 0; axis < type.layout.rank; ++axis) {
+      if (type.layout.dimensions[axis] < 0) type.layout.dimensions[axis] = 1;  /* a batch that is left open */
+    }
     snprintf(name, sizeof(name), "LiteRtGetCompiledModel%sBufferRequirements", kind);
     CALL(name, (void*, size_t, size_t, void**), compiled, 0, i, &requirements);
     CALL("LiteRtCreateManagedTensorBufferFromRequirements", (void*, const TensorType*, void*, void**), environment, &type,

@@ -282,5 +282,5 @@ def test_beam_with_options_that_exclude_it(data: Path, tmp_path: Path) -> None:
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     monkeypatch.delitem(sys.modules, "fmtc_tflite.beam")
-    with pytest.raises(UsageError, match=r"run `pip install 'fmtc-tflite\[beam\]'`"):
+    with pytest.raises(UsageError, match=r"run `pip install 'apache-beam>=2.60'`"):
         importlib.import_module("fmtc_tflite.beam")
