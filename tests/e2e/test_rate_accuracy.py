@@ -51,7 +51,7 @@ def test_two_curves_and_their_files(base: list[str], tmp_path: Path) -> None:
 
 def test_bad_flags(base: list[str]) -> None:
     pytest.importorskip("matplotlib")
-    assert_fails(run(base[:2]), 2, "--model_file and --calibration_data and --data and --output not given")
+    assert_fails(run(base[:2]), 2, "got models: none; --calibration_data and --data and --output not given")
     assert_fails(run(base, "--max_kl=x"), 2, "--max_kl x: expected numbers")
     assert_fails(run(base, "--paper_bits=1"), 2, "--paper_bits 1: expected 2 to 10")
     assert_fails(run(base, "--data=nowhere.npz"), 2, "nowhere.npz")
