@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,17 @@ def _run(tool: str) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored
         signal.signal(signal.SIGINT, _leave)  # an exception would not do: imported modules make other errors of it
     importlib.import_module("fmtc_tflite.cli.streams").prepare()
-    importlib.import_module(f"fmtc_tflite.cli.{tool}").console_main()
+    errors = importlib.import_module("fmtc_tflite.errors")
+    try:
+        module = importlib.import_module(f"fmtc_tflite.cli.{tool}")
+    except errors.RuntimeLibraryError as error:  # something of other packages is not where it was
+        sys.exit(_complain(error))
+    module.console_main()
+
+
+def _complain(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 5
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

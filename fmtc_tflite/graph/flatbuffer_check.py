@@ -14,9 +14,9 @@ import struct
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.graph.schema import schema
 from fmtc_tflite.text import GIT_LFS_POINTER, is_git_lfs_pointer
 
 FILE_IDENTIFIER = b"TFL3"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph import writer
 from fmtc_tflite.graph.associated_files import AssociatedFile
+from fmtc_tflite.graph.schema import schema
 
 CUSTOM_CODE: int = schema.BuiltinOperator.CUSTOM
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.associated_files import read_associated_files
@@ -28,6 +27,7 @@ from fmtc_tflite.graph.model import (
     decode_text,
 )
 from fmtc_tflite.graph.model_check import check_model
+from fmtc_tflite.graph.schema import schema
 
 __all__ = ["Buffer", "MetadataEntry", "Model", "Op", "Signature", "Subgraph", "Tensor", "load_model"]
 

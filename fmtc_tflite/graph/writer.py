@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.associated_files import append_associated_files
 from fmtc_tflite.graph.flatbuffer_check import FILE_IDENTIFIER
+from fmtc_tflite.graph.schema import schema
 
 if TYPE_CHECKING:
     from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph, Tensor

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.edits.unused import drop_unused
 from fmtc_tflite.graph.model import CUSTOM_CODE, Buffer, Model, Op, Subgraph, Tensor
 from fmtc_tflite.graph.names import PROGRAM_SUFFIX, REGION, REGION_VERSION
+from fmtc_tflite.graph.schema import schema
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from fmtc_tflite.graph.convertible import check_rewritable
@@ -31,6 +30,7 @@ from fmtc_tflite.graph.names import (
 )
 from fmtc_tflite.graph.operators.views import View
 from fmtc_tflite.graph.removed_ops import RemovedOp, record_removed
+from fmtc_tflite.graph.schema import schema
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.graph.view_options import view_options
 

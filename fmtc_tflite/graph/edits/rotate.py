@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import Buffer, Model, Tensor
 from fmtc_tflite.graph.names import BIAS_SUFFIX, COEFFICIENTS_SUFFIX, WEIGHTS_SUFFIX
+from fmtc_tflite.graph.schema import schema
 from fmtc_tflite.graph.sites import Site
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.schema import schema
 
 _TYPES = schema.ActivationFunctionType
 REAL_RANGES: dict[int, tuple[float, float]] = {

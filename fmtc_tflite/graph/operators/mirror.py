@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ai_edge_litert import schema_py_generated as schema
-
 from fmtc_tflite.graph.model import Op
+from fmtc_tflite.graph.schema import schema
 
 
 def leaves_out_edge(op: Op) -> bool:

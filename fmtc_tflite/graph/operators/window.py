@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_edge_litert import schema_py_generated as schema
-
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.schema import schema
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _POOLINGS = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")
