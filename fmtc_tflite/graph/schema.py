@@ -8,13 +8,31 @@ from typing import TYPE_CHECKING
 
 from fmtc_tflite.errors import RuntimeLibraryError
 
+__all__ = ["load_schema", "schema"]
+
 TESTED_VERSIONS = "2.0 to 2.3"  # of ai-edge-litert
 _MODULE = "ai_edge_litert.schema_py_generated"
 _NEEDED = (
-    *("ActivationFunctionType", "BufferT", "BuiltinOperator", "BuiltinOptions", "BuiltinOptions2", "MetadataT"),
-    *("MirrorPadMode", "Model", "ModelT", "OperatorCodeT", "OperatorT", "Padding", "QuantizationDetails"),
-    *("QuantizationParametersT", "SignatureDefT", "SparseIndexVector", "SubGraphT", "TensorMapT", "TensorT"),
-    *("TensorType"),
+    "ActivationFunctionType",
+    "BufferT",
+    "BuiltinOperator",
+    "BuiltinOptions",
+    "BuiltinOptions2",
+    "MetadataT",
+    "MirrorPadMode",
+    "Model",
+    "ModelT",
+    "OperatorCodeT",
+    "OperatorT",
+    "Padding",
+    "QuantizationDetails",
+    "QuantizationParametersT",
+    "SignatureDefT",
+    "SparseIndexVector",
+    "SubGraphT",
+    "TensorMapT",
+    "TensorT",
+    "TensorType",
 )
 
 
