@@ -8,13 +8,13 @@ import importlib.resources
 import os
 import pathlib
 import struct
-import types
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fmtc_tflite.errors import BitstreamError, CodingError, RuntimeLibraryError
+from fmtc_tflite.runtime.native_handle import NativeHandle
 
 _ABI_VERSION = 1
 _LIBRARY_NAME = "libfmtc_tflite.so"
@@ -117,7 +117,7 @@ def _declare_functions(library: ctypes.CDLL) -> None:
         function.argtypes = argtypes
 
 
-class NativeCodec:
+class NativeCodec(NativeHandle):
     """Encoder and decoder of feature maps of one shape, in native code. Use it from one thread at a time.
 
     The maps that are encoded and decoded are [N, H, W, channels]; the number of channels differs between the two when
@@ -136,7 +136,6 @@ class NativeCodec:
     """
 
     def __init__(self, side_information: bytes, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
-        self._handle: ctypes.c_void_p | None = None
         self._dtype: np.dtype[Any] = np.dtype(dtype)
         if self._dtype not in (np.dtype(np.int8), np.dtype(np.uint8)):
             raise CodingError(f"feature map codec: got dtype {self._dtype}, expected int8 or uint8")
@@ -145,13 +144,14 @@ class NativeCodec:
         self._shape = tuple(int(dimension) for dimension in shape)
         self._side_information = bytes(side_information)
         self._library = load_library()
+        super().__init__("feature map codec", self._library.fmtc_codec_destroy)
         handle = ctypes.c_void_p()
         is_uint8 = int(self._dtype == np.uint8)
         status = self._library.fmtc_codec_create(
             self._side_information, len(self._side_information), *self._shape, is_uint8, ctypes.byref(handle)
         )
         self._check(status, f"side information for {list(self._shape)}")
-        self._handle = handle
+        self._own(handle)
         # Offsets of FORMAT.md section 2; the native library has checked the fields.
         has_analysis = self._side_information[5] & 1
         channels, self._components = struct.unpack_from("<2I", self._side_information, 16)
@@ -159,31 +159,10 @@ class NativeCodec:
         self._input_shape = (*self._shape, channels if has_analysis else self._components)
         self._output_shape = (*self._shape, channels)
 
-    def close(self) -> None:
-        """Frees the native memory. The codec cannot be used afterwards."""
-        if self._handle is not None:
-            self._library.fmtc_codec_destroy(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> NativeCodec:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None) is not None:
-            self.close()
-
     @property
     def capacity_bytes(self) -> int:
         """Bytes that always suffice for a coded map of this shape."""
-        return int(self._library.fmtc_codec_capacity(self._open_handle()))
+        return int(self._library.fmtc_codec_capacity(self._handle))
 
     def encode(self, feature_map: FeatureMap) -> UInt8Array:
         """Encodes a map of the constructor's shape and dtype; returns the payload, uint8 [payload bytes]."""
@@ -201,7 +180,7 @@ class NativeCodec:
             raise CodingError("encode: the output must be a writeable contiguous uint8 array")
         payload_bytes = ctypes.c_size_t()
         status = self._library.fmtc_encode(
-            self._open_handle(),
+            self._handle,
             source.ctypes.data,
             source.nbytes,
             coded.ctypes.data,
@@ -222,7 +201,7 @@ class NativeCodec:
         source = np.ascontiguousarray(coded)
         feature_map = np.empty(self._output_shape, self._dtype)
         status = self._library.fmtc_decode(
-            self._open_handle(), source.ctypes.data, source.nbytes, feature_map.ctypes.data, feature_map.nbytes
+            self._handle, source.ctypes.data, source.nbytes, feature_map.ctypes.data, feature_map.nbytes
         )
         self._check(status, f"decode {source.nbytes} bytes")
         return feature_map
@@ -255,13 +234,8 @@ class NativeCodec:
                 f"uint32 {list(expected)}"
             )
         add = getattr(self._library, f"fmtc_{kind}_histograms")
-        status = add(self._open_handle(), source.ctypes.data, source.nbytes, histograms.ctypes.data, histograms.size)
+        status = add(self._handle, source.ctypes.data, source.nbytes, histograms.ctypes.data, histograms.size)
         self._check(status, f"{kind} histograms")
-
-    def _open_handle(self) -> ctypes.c_void_p:
-        if self._handle is None:
-            raise CodingError("feature map codec: used after close(); make a new one")
-        return self._handle
 
     def _checked_map(self, feature_map: FeatureMap) -> FeatureMap:
         if feature_map.dtype != self._dtype or feature_map.shape != self._input_shape:

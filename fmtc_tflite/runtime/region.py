@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from fmtc_tflite.errors import ModelFormatError, RuntimeLibraryError, UsageError
 from fmtc_tflite.runtime.library import load_library
+from fmtc_tflite.runtime.native_handle import NativeHandle
 
 _ALIGNMENT = 64
 _CPU_LEVEL_STATUS = 11
@@ -64,7 +64,7 @@ class RegionTrace:
     bytes_written: npt.NDArray[np.uint64]
 
 
-class RegionProgram:
+class RegionProgram(NativeHandle):
     """A checked program. Use it from one thread at a time.
 
     Args:
@@ -77,41 +77,20 @@ class RegionProgram:
     """
 
     def __init__(self, program: bytes) -> None:
-        self._handle: ctypes.c_void_p | None = None
         self._library = load_library()
+        super().__init__("region", self._library.fmtc_region_destroy)
         self._program = _aligned_copy(program)
         handle = ctypes.c_void_p()
         self._check(
             self._library.fmtc_region_create(self._program.ctypes.data, self._program.nbytes, ctypes.byref(handle))
         )
-        self._handle = handle
+        self._own(handle)
         tensors, self._num_ops, _, inputs, outputs = _COUNTS.unpack_from(program, 16)
         self.tensors = tuple(_tensors(program, tensors))
         self.inputs = self._placed(_INPUT, inputs)
         self.outputs = self._placed(_OUTPUT, outputs)
         self.scratch_bytes: int = self._library.fmtc_region_scratch_bytes(handle)
         self._scratch = _aligned(self.scratch_bytes)
-
-    def close(self) -> None:
-        """Frees the native memory. The program cannot be run afterwards."""
-        if self._handle is not None:
-            self._library.fmtc_region_destroy(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> RegionProgram:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None) is not None:
-            self.close()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Runs the region.
@@ -141,8 +120,6 @@ class RegionProgram:
         return RegionTrace(outputs, inner, nanoseconds, bytes_written)
 
     def _run(self, inputs: list[Array], trace: _Trace | None) -> list[Array]:
-        if self._handle is None:
-            raise UsageError("region: used after close(); make a new one")
         batch = len(inputs[0])
         outputs = [np.empty((batch, *tensor.shape), tensor.dtype) for tensor in self.outputs]
         self._check(

@@ -14,7 +14,7 @@ import fmtc_tflite
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.geometry import geometry
 from fmtc_tflite.coding.side_info import AffineTransform, SideInformation, TokenClass
-from fmtc_tflite.errors import BitstreamError, CodingError, RuntimeLibraryError
+from fmtc_tflite.errors import BitstreamError, CodingError, RuntimeLibraryError, UsageError
 from fmtc_tflite.runtime.library import NativeCodec, library_path, load_library
 
 SHAPE = (2, 9, 7)
@@ -150,7 +150,7 @@ def test_wrong_arguments() -> None:
         codec.add_residual_histograms(feature_map(), np.zeros((5, 5, 255), np.uint32))
     codec.close()
     codec.close()
-    with pytest.raises(CodingError, match="after close"):
+    with pytest.raises(UsageError, match="after close"):
         codec.encode(feature_map())
 
 
