@@ -164,9 +164,7 @@ def _entropy(histograms: np.ndarray) -> np.ndarray:
 
 def _class_histograms(histograms: np.ndarray, assignment: np.ndarray, predictor: np.ndarray) -> np.ndarray:
     chosen = histograms[np.arange(len(histograms)), predictor]
-    out = np.zeros((assignment.max() + 1, 256))
-    np.add.at(out, assignment, chosen)
-    return out
+    return np.equal.outer(np.arange(assignment.max() + 1), assignment) @ chosen  # exact: whole numbers
 
 
 def _smooth(histograms: np.ndarray) -> np.ndarray:
@@ -266,19 +264,26 @@ def _partition(p: np.ndarray) -> list[list[int]]:
     rows = np.arange(batch)
     totals, choices, last_starts = [], [], []
     for _ in range(MAX_TOKENS):
-        candidates = np.full((len(costs), batch, end + 1), np.inf)
-        closing = np.empty((len(costs), batch), np.int64)  # where the run that reaches the end starts
+        shortest, choice = np.full((batch, end + 1), np.inf), np.zeros((batch, end + 1), np.uint8)
+        last_start = np.zeros(batch, np.int64)  # of the run that reaches the end
         for w, cost in zip(_LOG2_WIDTHS, costs, strict=True):
             width, total = 1 << w, best[:, :end] + cost
-            candidates[w, :, width:] = total[:, : end + 1 - width]
-            closing[w] = total[:, end - width :].argmin(1) + end - width
-            candidates[w, :, end] = total[rows, closing[w]]
-        choice = candidates.argmin(0)
-        best = candidates.min(0)
+            inner = slice(width, end)
+            _keep_less(shortest[:, inner], choice[:, inner], total[:, : end - width], w)
+            closing = total[:, end - width :].argmin(1) + end - width
+            last_start = np.where(total[rows, closing] < shortest[:, end], closing, last_start)
+            _keep_less(shortest[:, end], choice[:, end], total[rows, closing], w)
+        best = shortest
         totals.append(best[:, end])
         choices.append(choice)
-        last_starts.append(closing[choice[:, end], rows])
+        last_starts.append(last_start)
     return [_trace([t[b] for t in totals], [c[b] for c in choices], [s[b] for s in last_starts]) for b in range(batch)]
+
+
+def _keep_less(least: np.ndarray, choice: np.ndarray, candidate: np.ndarray, number: int) -> None:
+    """Puts a candidate's number where it is less than what there is, and its value."""
+    np.copyto(choice, number, where=candidate < least)
+    np.minimum(least, candidate, out=least)
 
 
 def _trace(totals: list[float], choices: list[np.ndarray], last_starts: list[int]) -> list[int]:

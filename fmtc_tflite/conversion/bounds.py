@@ -27,7 +27,14 @@ Convert = Callable[[float], Model]  # the converted model at a coarseness, with 
 
 
 class Constraint(ABC):
-    """Attributes: text: as a user would write it."""
+    """A bound, and how to come near it.
+
+    Attributes:
+      text: as a user would write it.
+      is_of_rate: it bounds coded bits; else outputs, which entropy tables do not change.
+    """
+
+    is_of_rate = False
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -38,7 +45,7 @@ class Constraint(ABC):
 
     @abstractmethod
     def holds(self, comparison: Comparison, bits_per_value: float) -> bool:
-        """Whether a finished conversion keeps it."""
+        """Whether a conversion keeps it; `bits_per_value` counts where it is of the rate."""
 
     @abstractmethod
     def correction(self, comparison: Comparison, bits_per_value: float) -> float:
@@ -94,6 +101,8 @@ class AccuracyBound(Constraint):
 
 class RateBound(Constraint):
     """--max_bits_per_value: payload over the values of all candidates."""
+
+    is_of_rate = True
 
     def __init__(self, text: str, bound: float, bits: Callable[[float], float]) -> None:
         """Args: bits: expected bits per value at a coarseness."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -116,20 +117,38 @@ def meet_constraint(coder: Coder, found: Found) -> Outcome:
     """
     source, options = coder.source, coder.source.options
     constraint = constraint_of(coder, found.maps)
-    maps, coarseness = found.maps, found.coarseness
+    maps, coarseness = found.maps, _corrected(coder, constraint, found)
     for _ in range(_CORRECTIONS):
         codings = coder.finished(maps, coarseness)
         comparison = compare_converted(source, codings)
         bits = totals(codings, [comparison])["bits_per_value"]
         if coarseness is None or constraint.holds(comparison, bits):
             return Outcome(codings, comparison)
-        coarseness *= constraint.correction(comparison, bits)
+        coarseness = _after_miss(coarseness, constraint, comparison, bits)
         maps = [c.treated for c in codings]  # what was skipped remains so
-        logging.info("constraint missed on all held-back samples; coarseness now %.4f", coarseness)
     raise NothingToDoError(
         f"{options.constraint} is not met on the held-back samples ({comparison.measure} "
         f"{comparison.fidelity.mean:.4g}, {bits:.3f} bits/value); relax it"
     )
+
+
+def _corrected(coder: Coder, constraint: Constraint, found: Found) -> float | None:
+    """The coarseness, corrected by runs without entropy tables: they take longest to make, and change no output."""
+    coarseness = found.coarseness
+    if coarseness is None or constraint.is_of_rate:
+        return coarseness
+    for _ in range(_CORRECTIONS):
+        comparison = compare_converted(coder.source, coder.quantized(found.maps, coarseness))
+        if constraint.holds(comparison, math.nan):
+            break
+        coarseness = _after_miss(coarseness, constraint, comparison, math.nan)
+    return coarseness
+
+
+def _after_miss(coarseness: float, constraint: Constraint, comparison: Comparison, bits: float) -> float:
+    coarseness *= constraint.correction(comparison, bits)
+    logging.info("constraint missed on all held-back samples; coarseness now %.4f", coarseness)
+    return coarseness
 
 
 def compare_converted(source: Source, codings: Sequence[MapCoding]) -> Comparison:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fmtc_tflite.calibration import passes
+from fmtc_tflite.conversion.bounds import FidelityBound
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import CalibrationError, NothingToDoError, UsageError
@@ -56,6 +58,18 @@ def test_an_accuracy_drop_needs_labels(
     np.savez(tmp_path / "wrong.npz", x=samples["x"], y=samples["y"] + 1000)
     with pytest.raises(CalibrationError, match="expected a class of 0 to"):
         convert(content, replace(calibration, data=tmp_path / "wrong.npz"), max_accuracy_drop=0.01)
+
+
+def test_tables_are_fitted_once_the_bound_is_kept(
+    content: bytes, calibration: CalibrationOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    fitted = passes.residual_histograms
+    monkeypatch.setattr(passes, "residual_histograms", lambda *args: made.append(1) or fitted(*args))
+    monkeypatch.setattr(FidelityBound, "search", lambda self: 4.0)  # beyond the bound
+    report = convert(content, calibration, max_kl=0.05).report
+    assert report["fidelity"]["kl_mean"] <= 0.05
+    assert len(made) == 1
 
 
 def test_budgets_are_kept_and_their_use_is_told(content: bytes, calibration: CalibrationOptions) -> None:
