@@ -1,4 +1,5 @@
-// The one build option of the codec: FMTC_SMALL, code size before speed, for microcontrollers. Bytes are the same.
+// The build options. FMTC_SMALL: the codec with code size before speed, for microcontrollers; bytes are the same.
+// FMTC_MICRO, beside it: the region executor for them, one thread and the reference kernels' rounding.
 #ifndef FMTC_BASE_FEATURES_H_
 #define FMTC_BASE_FEATURES_H_
 
@@ -22,6 +23,18 @@ constexpr bool kHasStepTables = !kSmall;       // of the quantizer; all kernels 
 constexpr bool kHasValuePrediction = !kSmall;  // Kernels::predicts_values
 constexpr bool kHasCrcTables = !kSmall;
 constexpr bool kHasLibrary = !kSmall;  // more of the C library than memcpy and memset
+
+#if defined(FMTC_MICRO)
+constexpr bool kMicro = true;
+#else
+constexpr bool kMicro = false;
+#endif
+
+// What a micro build of the region executor leaves out.
+constexpr bool kHasTeams = !kMicro;         // parts of a run, for several threads
+constexpr bool kHasRegionFacts = !kMicro;   // of ops and tensors, kept in memory from the check on
+constexpr bool kHasRegionCoders = !kMicro;  // ENCODE and DECODE inside
+constexpr bool kHasAllRules = !kMicro;      // of kinds; without them rule 1 only, the reference kernels'
 
 }  // namespace fmtc
 

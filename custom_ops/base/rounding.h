@@ -94,6 +94,16 @@ inline float RoundTiesToEven(float value) {
   return std::nearbyint(value);
 }
 
+// As std::round does, but for the sign of zero, and without a call.
+inline float RoundHalfAway(float value) {
+  constexpr float kWholeFrom = 8388608.0f;
+  if (!(value > -kWholeFrom && value < kWholeFrom)) return value;
+  const float whole = static_cast<float>(static_cast<int32_t>(value));
+  const float rest = value - whole;
+  if (rest >= 0.5f) return whole + 1.0f;
+  return rest <= -0.5f ? whole - 1.0f : whole;
+}
+
 // Clamped to 32 bits.
 template <float (*kRound)(float) = RoundTiesToEven>
 int32_t RoundFloat32(float value) {

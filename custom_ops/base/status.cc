@@ -47,6 +47,10 @@ const char* StatusMessage(Status status) {
       return "region's program is not valid: a step reads what is not there, or a tensor stays incomplete";
     case Status::kProgramUnaligned:
       return "region's program must begin at a multiple of 16 bytes; align the model's constants in memory";
+    case Status::kRowTooMany:
+      return "a row was pushed after the last one of the region's input";
+    case Status::kNotByRows:
+      return "region's program cannot take its input by rows: it reads some again, or has several inputs";
   }
   return "unknown status";
 }

@@ -26,6 +26,8 @@ enum class Status : int {
   kProgramInvalid = 18,       // tensor, op or parameters that contradict each other or leave the program or scratch
   kProgramSchedule = 19,      // steps that read what has not been written or lies no longer in memory
   kProgramUnaligned = 20,     // program not at a multiple of 16
+  kRowTooMany = 21,           // pushed after the last one of the input
+  kNotByRows = 22,            // program that reads rows of its input again, or has several
 };
 
 // One line without a full stop, for error messages. Never null.

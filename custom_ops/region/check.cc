@@ -102,7 +102,7 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
 
 Status CheckOps(const Program& program, State* state) {
   MacRow* row = state->rows;
-  CodecBuilder codecs = MakeCodecBuilder(program, *state);
+  CodecBuilder codecs = kHasRegionCoders ? MakeCodecBuilder(program, *state) : CodecBuilder{};
   for (uint16_t i = 0; i < program.header->ops; ++i) {
     const OpRecord& record = program.ops[i];
     const Kind* kind = FindKind(record.kind);
@@ -117,11 +117,12 @@ Status CheckOps(const Program& program, State* state) {
     OpFacts& facts = state->ops[i];
     facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op), KeepsMemory(op, *kind), nullptr};
     if (facts.accumulates && op.output().height != 1) return Status::kProgramInvalid;
-    if (kind->prepare != nullptr) {
+    if (kHasRegionFacts && kind->prepare != nullptr) {
       facts.row = row++;
       kind->prepare(op, facts.row);
     }
-    const Status bound = kind->bind == nullptr ? Status::kOk : kind->bind(op, *state, &codecs, &facts);
+    const Status bound =
+        !kHasRegionCoders || kind->bind == nullptr ? Status::kOk : kind->bind(op, *state, &codecs, &facts);
     if (bound != Status::kOk) return bound;
   }
   for (int i = 0; i < program.header->tensors; ++i) {

@@ -8,9 +8,6 @@ namespace fmtc::region {
 
 inline int32_t NumColumns(const Range& columns) { return columns.end - columns.first; }
 
-// Whether the op's rule is one of 1 to `last`.
-inline bool IsRule(const OpView& op, uint8_t last) { return op.op->rule >= 1 && op.op->rule <= last; }
-
 // Values of a step as one run, if nothing lies between the pixels of either tensor; else a pixel at a time.
 template <class Function>
 void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const Function& function) {

@@ -175,7 +175,7 @@ PixelRun OfTensor(const OpView& op, const RowAccess& access, int operand, int32_
 
 PixelRun OfConstants(const OpView& op, const RowAccess& access, int32_t step) {
   const BinaryParameters& p = op.parameters<BinaryParameters>();
-  const ptrdiff_t pixel = ptrdiff_t{p.channels} * kFloatBytes;
+  const ptrdiff_t pixel = static_cast<ptrdiff_t>(p.channels) * kFloatBytes;
   const ptrdiff_t row = p.height == 1 ? 0 : step * static_cast<ptrdiff_t>(p.width) * pixel;
   const ptrdiff_t column = p.width == 1 ? 0 : access.Window(op).first * pixel;
   const uint8_t* constants = op.program->At<uint8_t>(p.constants_offset);

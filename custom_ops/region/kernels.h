@@ -9,13 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/features.h"
 #include "base/rounding.h"
 #include "region/parameters.h"
 
 namespace fmtc::region {
 
 // More than this a kernel cannot reach over: the rows' pointers are on the stack.
-constexpr int kMaxKernelRows = 256;
+constexpr int kMaxKernelRows = kMicro ? 32 : 256;
 
 // Output channels whose weights stand together, and values of k that do.
 constexpr int kChannelBlock = 16;

@@ -114,6 +114,11 @@ bool AreZero(const T (&values)[kCount]) {
 
 inline bool IsRuleOne(const OpView& op) { return op.op->rule == 1; }
 
+// Whether the op's rule is one of 1 to `last` and this build has it.
+inline bool IsRule(const OpView& op, uint8_t last) {
+  return kHasAllRules ? op.op->rule >= 1 && op.op->rule <= last : IsRuleOne(op);
+}
+
 // Clipped to an axis of so many rows or columns; where nothing is left, its nearest row or column.
 inline Range NearestInside(int64_t first, int64_t end, uint32_t size) {
   const int64_t last = int64_t{size} - 1;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bytes.h"
 #include "region/kind.h"
 #include "region/pixel_bytes.h"
 
@@ -13,9 +14,9 @@ void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t c
                 ptrdiff_t out_bytes) {
   const size_t row = static_cast<size_t>(columns - 1) * channels;
   const ptrdiff_t pixel = static_cast<ptrdiff_t>(channels);
-  if (in_bytes == pixel && out_bytes == pixel) return static_cast<void>(memmove(out, in, row + channels));
+  if (in_bytes == pixel && out_bytes == pixel) return MoveBytes(out, in, row + channels);
   WithPixelBytes(channels, [=](auto bytes) {
-    for (int32_t i = 0; i < columns; ++i) memmove(out + i * out_bytes, in + i * in_bytes, bytes);
+    for (int32_t i = 0; i < columns; ++i) MoveBytes(out + i * out_bytes, in + i * in_bytes, bytes);
   });
 }
 
@@ -68,10 +69,10 @@ void RunPad(const OpView& op, const RowAccess& access, const RowKernels& kernels
   const uint8_t* from = access.Read(in, static_cast<int32_t>(row), static_cast<int32_t>(first - p.left));
   uint8_t* to = access.Write(out, step, static_cast<int32_t>(first)) + p.channels_before;
   if (has_all_channels && in.pixel_bytes == out.pixel_bytes) {
-    memmove(to, from, RunBytes(in, end - first));
+    MoveBytes(to, from, RunBytes(in, end - first));
   } else if (has_all_channels) {
-    kernels.move_pixels({from, in.pixel_bytes, to, out.pixel_bytes, static_cast<int32_t>(in.channels),
-                         static_cast<int32_t>(end - first)});
+    kernels.move_pixels({from, static_cast<ptrdiff_t>(in.pixel_bytes), to, static_cast<ptrdiff_t>(out.pixel_bytes),
+                         static_cast<int32_t>(in.channels), static_cast<int32_t>(end - first)});
   } else {
     CopyPixels(from, in.pixel_bytes, static_cast<int32_t>(end - first), in.channels, to, out.pixel_bytes);
   }

@@ -58,8 +58,7 @@ bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
 
 Status CheckMac(const OpView& op, const MacShape& shape) {
   const MacParameters& p = op.parameters<MacParameters>();
-  const uint8_t rule = op.op->rule;
-  if (rule < kDoubleRounding || rule > shape.last_rule || p.layout != shape.layout) return Status::kProgramUnsupported;
+  if (!IsRule(op, shape.last_rule) || p.layout != shape.layout) return Status::kProgramUnsupported;
   if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
   const TensorRecord& input = op.input(0);
   if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
@@ -235,7 +234,7 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   for (; i < w.kernel_rows && row < 0; ++i, row += w.row_dilation) rows[i] = {access.OwnMemory(op), 0};
   const int32_t above = i;
   // The rows that are there lie in memory one behind another, from its end on from its beginning.
-  const uint8_t* memory = access.Read(input, 0, first_column) - ptrdiff_t{SlotOf(input, 0)} * input.row_bytes;
+  const uint8_t* memory = access.Read(input, 0, first_column) - size_t{SlotOf(input, 0)} * input.row_bytes;
   const uint32_t between = w.row_dilation < input.depth ? w.row_dilation : w.row_dilation % input.depth;
   uint32_t slot = row < height ? SlotOf(input, row) : 0;
   for (; i < w.kernel_rows && row < height; ++i, row += w.row_dilation) {
@@ -278,7 +277,15 @@ bool TakesAllChannels(const OpView& op, const RowAccess& access) {
   return channels.first == 0 && channels.end == static_cast<int32_t>(op.output().channels);
 }
 
+// Where nothing is kept from the check on and nothing is shared among threads.
+void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction function, int32_t step) {
+  MacRow row;
+  (op.op->kind == kConv ? PrepareConv : PrepareDepthwise)(op, &row);
+  RunWindows(op, access, function, step, &row);
+}
+
 void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
   MacRow* row = access.FactsOf(op).row;
   const auto function = kernels.conv[op.op->rule];
   if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
@@ -288,6 +295,7 @@ void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernel
 }
 
 void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.depthwise[op.op->rule], step);
   MacRow* row = access.FactsOf(op).row;
   const auto function = kernels.depthwise[op.op->rule];
   if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
@@ -302,7 +310,12 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
   const uint64_t k = input.width * PaddedTo4(input.channels);
-  MacRow row = *access.FactsOf(op).row;
+  MacRow row;
+  if (kHasRegionFacts) {
+    row = *access.FactsOf(op).row;
+  } else {
+    PrepareFullyConnected(op, &row);
+  }
   TakeChannels(channels, k, op.op->rule, &row);
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;
   const uint64_t entries = PaddedTo16(static_cast<uint64_t>(row.out_channels));

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "base/features.h"
+
 namespace fmtc::region {
 
 // Calls function(bytes) with a number that the compiler knows where many networks have it.
 template <class Function>
 void WithPixelBytes(size_t bytes, const Function& function) {
+  if (kSmall) return function(bytes);
   switch (bytes) {
     case 4:
       return function(std::integral_constant<size_t, 4>());

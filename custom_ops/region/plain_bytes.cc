@@ -17,7 +17,7 @@ uint8_t RoundedOrOutside(T product, T (*round)(T), const QuantizeParameters& p) 
   return AddZeroAndClamp(static_cast<int32_t>(rounded), {p.zero, p.low, p.high});
 }
 
-uint8_t Divided(const QuantizeParameters& p, float x) { return RoundedOrOutside<float>(x / p.scale, std::round, p); }
+uint8_t Divided(const QuantizeParameters& p, float x) { return RoundedOrOutside<float>(x / p.scale, RoundHalfAway, p); }
 
 uint8_t Multiplied(const QuantizeParameters& p, float x) {
   return RoundedOrOutside<float>(x * p.inverse, RoundTiesToEven, p);
@@ -65,7 +65,7 @@ void PlainQuantizeVectors(const QuantizeRun& run) {
 void PlainMovePixels(const PixelRow& row) {
   WithPixelBytes(static_cast<size_t>(row.channels), [&row](auto bytes) {
     for (int32_t column = 0; column < row.columns; ++column) {
-      memmove(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes, bytes);
+      MoveBytes(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes, bytes);
     }
   });
 }

@@ -27,6 +27,7 @@ bool HasRecords(const Program& program, uint32_t offset, uint32_t count) {
 }
 
 size_t NumMacRows(const Program& program) {
+  if (!kHasRegionFacts) return 0;
   size_t count = 0;
   for (int i = 0; i < program.header->ops; ++i) count += IsMacKind(program.ops[i].kind);
   return count;
@@ -76,7 +77,7 @@ Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction exten
 
 size_t StateBytes(const Program& program) {
   const Header& header = *program.header;
-  const CodecRoom room = CodecRoomOf(program);
+  const CodecRoom room = kHasRegionCoders ? CodecRoomOf(program) : CodecRoom{};
   const size_t codecs = room.codecs > 0 ? PieceBytes(room.codecs, sizeof(Codec)) + room.bytes + kCodecAlignment : 0;
   return codecs + PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(OpFacts)) +
          PieceBytes(NumMacRows(program), sizeof(MacRow)) + PieceBytes(header.ops, sizeof(int32_t)) +
@@ -96,7 +97,7 @@ State CarveState(const Program& program, uint8_t* memory) {
   take(header.ops, &state.next_step);
   take(header.inputs, &state.input_tensors);
   take(header.outputs, &state.output_tensors);
-  take(CodecRoomOf(program).codecs, &state.codecs);
+  take(kHasRegionCoders ? CodecRoomOf(program).codecs : 0, &state.codecs);
   state.codec_memory = memory + -reinterpret_cast<uintptr_t>(memory) % kCodecAlignment;
   return state;
 }

@@ -125,6 +125,13 @@ constexpr uint32_t ElementBytes(uint8_t type) {
   }
 }
 
+// Columns that an op of a pass writes.
+inline Range WindowInPass(const Program& program, const PassRecord& pass, int op) {
+  if (pass.windows_offset == 0) return {0, static_cast<int32_t>(program.tensors[program.ops[op].output].width)};
+  const Window& window = program.At<Window>(pass.windows_offset)[op - pass.first_op];
+  return {window.first, window.end};
+}
+
 inline bool Is8Bit(const TensorRecord& tensor) { return tensor.type == kUInt8 || tensor.type == kInt8; }
 
 // Bytes of one item of an input or output of the region.

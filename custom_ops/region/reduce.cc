@@ -31,7 +31,7 @@ Status CheckMean(const OpView& op) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const uint8_t rule = op.op->rule;
   const bool is_float = rule == kFloat32Rule || rule == kFloatWithAddend || rule == kFloatWithAddendAway;
-  if (rule != kDoubleRounding && rule != kHalfUp && rule != kBlocksRule && !is_float) {
+  if (!IsRuleOne(op) && (!kHasAllRules || (rule != kHalfUp && rule != kBlocksRule && !is_float))) {
     return Status::kProgramUnsupported;
   }
   const TensorRecord& output = op.output();
@@ -49,6 +49,7 @@ Status CheckMean(const OpView& op) {
 }
 
 int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
+  if (!kHasAllRules) return MultiplyDoubleRounding(acc, p.multiplier, p.shift);
   if (rule == kFloat32Rule) return MultiplyFloat32(acc, p.factor);
   if (rule == kFloatWithAddend) return MultiplyAddFloat32<RoundTiesToEven>(acc, p.factor, p.addend);
   if (rule == kFloatWithAddendAway) return MultiplyAddFloat32<std::round>(acc, p.factor, p.addend);

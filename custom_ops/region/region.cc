@@ -9,21 +9,6 @@
 #include "region/steps.h"
 
 namespace fmtc::region {
-
-void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end) {
-  const Range channels = access.share.channels;
-  const bool is_last = channels.end == static_cast<int32_t>(tensor.channels);
-  const size_t pixel = tensor.pixel_bytes, element = ElementBytes(tensor.type);
-  const size_t begin = static_cast<size_t>(channels.first) * element;
-  const size_t bytes = (is_last ? pixel : static_cast<size_t>(channels.end) * element) - begin;
-  uint8_t* at = access.Write(tensor, row, first) + begin;
-  if (bytes == pixel) {
-    memset(at, tensor.padding, pixel * static_cast<size_t>(end - first));
-    return;
-  }
-  for (int32_t column = first; column < end; ++column, at += pixel) memset(at, tensor.padding, bytes);
-}
-
 namespace {
 
 void CopyRow(const RowAccess& access, const TensorRecord& tensor, Range window, int32_t row, uint8_t* dense) {
@@ -49,21 +34,6 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
   if (kind.row_bytes != nullptr) bytes = kind.row_bytes(access.Write(tensor, row, window.first));
   trace.bytes_written[op.op - op.program->ops] += bytes;
 }
-
-}  // namespace
-
-RowAccess MakeAccess(const Program& program, const RunArguments& arguments, const State* state) {
-  RowAccess access{};
-  access.program = &program;
-  access.state = state;
-  access.scratch = access.private_scratch = arguments.scratch;
-  access.inputs = arguments.inputs;
-  access.outputs = arguments.outputs;
-  access.batch = arguments.batch;
-  return access;
-}
-
-namespace {
 
 void RunStep(uint16_t index, const RowKernels& kernels, const Trace* trace, RowAccess* access, State* state) {
   const Turn turn = NextTurn({}, index, *access, state);

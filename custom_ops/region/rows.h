@@ -2,6 +2,7 @@
 #ifndef FMTC_REGION_ROWS_H_
 #define FMTC_REGION_ROWS_H_
 
+#include "base/features.h"
 #include "region/program.h"
 
 namespace fmtc::region {
@@ -22,11 +23,13 @@ inline uint32_t SlotOf(const TensorRecord& tensor, int32_t row) {
 
 struct RowAccess {
   const Program* program;
-  const State* state;
+  const State* state;  // or, where no facts are kept:
+  const PassRecord* pass;
   uint8_t* scratch;
   uint8_t* private_scratch;  // of the tensors that are private
   const uint8_t* const* inputs;
   uint8_t* const* outputs;
+  int32_t inputs_row;  // of the region, which its inputs begin with
   int32_t item;
   int32_t batch;
   Share share;          // of the step at hand
@@ -40,9 +43,17 @@ struct RowAccess {
   // Columns that the step writes.
   Range Window(const OpView&) const { return share.columns; }
 
+  // Columns of a windowed tensor that the pass at hand writes.
+  Range WindowOf(const TensorRecord& tensor) const {
+    if (kHasRegionFacts) return StateOf(tensor).window;
+    int op = pass->first_op;
+    while (&program->tensors[program->ops[op].output] != &tensor) ++op;
+    return WindowInPass(*program, *pass, op);
+  }
+
   // Bytes from the start of a row's memory to a column. A window that does not begin the row has no padding before it.
   ptrdiff_t ColumnOffset(const TensorRecord& tensor, int32_t column) const {
-    const int32_t window_first = tensor.windowed ? StateOf(tensor).window.first : 0;
+    const int32_t window_first = tensor.windowed ? WindowOf(tensor).first : 0;
     const int32_t origin = window_first > 0 ? window_first : -static_cast<int32_t>(tensor.left);
     return ptrdiff_t{column - origin} * static_cast<ptrdiff_t>(tensor.pixel_bytes);
   }
@@ -53,13 +64,12 @@ struct RowAccess {
   }
 
   uint8_t* ScratchOf(const TensorRecord& tensor) const {
-    return (StateOf(tensor).is_private ? private_scratch : scratch) + tensor.offset;
+    return (kHasTeams && StateOf(tensor).is_private ? private_scratch : scratch) + tensor.offset;
   }
 
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    const uint8_t* base = ScratchOf(tensor);
-    if (tensor.place == kInput) base = inputs[tensor.number] + ItemOffset(tensor);
-    return base + PixelOffset(tensor, row, column);
+    if (tensor.place != kInput) return ScratchOf(tensor) + PixelOffset(tensor, row, column);
+    return inputs[tensor.number] + ItemOffset(tensor) + PixelOffset(tensor, row - inputs_row, column);
   }
 
   uint8_t* Write(const TensorRecord& tensor, int32_t row, int32_t column) const {

@@ -98,15 +98,13 @@ Status PlaySteps(const Program& program, const PassRecord& pass, State* state) {
 }  // namespace
 
 void BeginPass(const Program& program, const PassRecord& pass, State* state) {
-  const Window* windows = pass.windows_offset == 0 ? nullptr : program.At<Window>(pass.windows_offset);
   for (int i = 0; i < pass.ops; ++i) {
-    const OpRecord& op = program.ops[pass.first_op + i];
-    TensorState& tensor = state->tensors[op.output];
+    const int index = pass.first_op + i;
+    TensorState& tensor = state->tensors[program.ops[index].output];
     tensor.in_pass = true;
     tensor.rows_written = 0;
-    tensor.window = {0, static_cast<int32_t>(program.tensors[op.output].width)};
-    if (windows != nullptr) tensor.window = {windows[i].first, windows[i].end};
-    state->next_step[pass.first_op + i] = 0;
+    tensor.window = WindowInPass(program, pass, index);
+    state->next_step[index] = 0;
   }
 }
 

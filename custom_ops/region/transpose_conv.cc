@@ -92,7 +92,7 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t first_row, int3
     const int32_t from = first_row + i;
     const bool is_inside = from >= 0 && from < static_cast<int32_t>(input.height);
     if (is_inside) {
-      rows[i] = {access.Read(input, from, first_column), input.pixel_bytes};
+      rows[i] = {access.Read(input, from, first_column), static_cast<ptrdiff_t>(input.pixel_bytes)};
     } else {
       rows[i] = {access.OwnMemory(op), 0};
     }
