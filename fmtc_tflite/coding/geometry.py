@@ -51,6 +51,12 @@ class Geometry:
         return -(-used // 8) * 8
 
 
+def rows_of_groups(height: int, width: int, components: int) -> int:
+    """Rows in a segment, at most, with which each group of a map is one segment, of at least GROUP_VALUES indices."""
+    least_rows = min(height, -(-GROUP_VALUES // (width * components)))
+    return -(-height // (height // least_rows))
+
+
 def geometry(height: int, width: int, components: int, segment_rows: int = 0) -> Geometry:
     """Cuts a map of `height` x `width` x `components` indices (each at least 1).
 

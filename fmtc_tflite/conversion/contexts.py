@@ -10,8 +10,9 @@ import numpy as np
 from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.coding import entropy_model
-from fmtc_tflite.coding.side_info import NUM_CONTEXTS, Contexts, SideInformation
-from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.coding.geometry import rows_of_groups
+from fmtc_tflite.coding.side_info import MAX_SEGMENT_ROWS, NUM_CONTEXTS, Contexts, SideInformation
+from fmtc_tflite.conversion.map_coding import MapCoding, raw_capacity
 from fmtc_tflite.conversion.source import Source
 
 # The histograms of contexts are small: a few samples fill them.
@@ -38,7 +39,8 @@ class Candidate:
 def candidate(coding: MapCoding, bits: float, histogram: np.ndarray, count: int, predictors: bool) -> Candidate:
     """What `choose` needs to know of a map.
 
-    A map of integers gets the zero point as its centre: it stays lossless, and magnitudes say more.
+    A map of integers gets the zero point as its centre: it stays lossless, and magnitudes say more. Segments are as
+    large as groups: with contexts those of a group are decoded one after another anyway, and each costs a header.
 
     Args:
       coding: with tables that fit.
@@ -67,7 +69,9 @@ def candidate(coding: MapCoding, bits: float, histogram: np.ndarray, count: int,
     lo, _ = coding.site.activation_range
     one_sided = (info.predictor == 0) & np.equal(info.centre, lo) & (info.analysis is None)
     contexts = Contexts(one_sided, np.zeros((info.num_classes, NUM_CONTEXTS), np.uint8))
-    return Candidate(coding, bits, replace(info, classes=info.classes[:1], contexts=contexts), info_bits)
+    rows = min(rows_of_groups(*coding.site.grid[1:], info.components), MAX_SEGMENT_ROWS)
+    info = replace(info, classes=info.classes[:1], contexts=contexts, segment_rows=rows)
+    return Candidate(coding, bits, info, info_bits)
 
 
 def choose(source: Source, candidates: Sequence[Candidate]) -> list[tuple[MapCoding, float]]:
@@ -93,6 +97,14 @@ def _best(candidate: Candidate, histogram: np.ndarray, count: int) -> tuple[MapC
     info = replace(candidate.info, classes=model.classes, contexts=contexts)
     # Of the tables' samples there are more, so that they tell the level, and these the ratio.
     bits = candidate.info_bits * model.bits / without
-    if candidate.bits - bits <= 8 * (len(info.to_bytes()) - len(plain.to_bytes())):
+    batch, *grid = candidate.coding.site.grid
+    saved = candidate.bits - bits + 8 * batch * (_overhead(plain, grid) - _overhead(info, grid))
+    if saved <= 8 * (len(info.to_bytes()) - len(plain.to_bytes())):
         return candidate.coding, candidate.bits
-    return replace(candidate.coding, info=info), bits
+    capacity = raw_capacity(candidate.coding.site, info)
+    return replace(candidate.coding, info=info, item_capacity=capacity), bits
+
+
+def _overhead(info: SideInformation, grid: Sequence[int]) -> int:
+    """Bytes that are no residuals, of one batch item."""
+    return info.geometry(*grid).overhead_bytes

@@ -42,9 +42,9 @@ constexpr Kernels MakeAvx512Kernels() {
   kernels.pixels_to_planes = PixelsToPlanesAvx512;
   kernels.residuals_of_row = ResidualsOfRowAvx512;
   kernels.indices_of_row = IndicesOfRowAvx512;
-  kernels.tables_of_row = TablesOfRowAvx2;
-  kernels.sort_row = SortRowAvx2;
-  kernels.unsort_row = UnsortRowAvx2;
+  kernels.tables_of_row = TablesOfRowAvx512;
+  kernels.sort_row = SortRowAvx512;
+  kernels.unsort_row = UnsortRowAvx512;
   kernels.extend_crc32c = ExtendCrc32cAvx512;
   kernels.predicts_values = true;
   return kernels;

@@ -36,6 +36,11 @@ void ResidualsOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* a
                           uint8_t* residuals);
 void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                         uint8_t* indices);
+void TablesOfRowAvx512(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
+                       uint32_t* counts);
+void SortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void UnsortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
+                     uint8_t* values);
 uint32_t ExtendCrc32cAvx512(uint32_t crc, const uint8_t* data, size_t bytes);
 
 // SSE4.2, PCLMULQDQ.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmtc_tflite.coding.crc32c import crc32c
-from fmtc_tflite.coding.geometry import GROUP_VALUES, SEGMENT_VALUES, geometry
+from fmtc_tflite.coding.geometry import GROUP_VALUES, SEGMENT_VALUES, geometry, rows_of_groups
 from fmtc_tflite.coding.tables import decode_table, encode_steps
 
 
@@ -70,6 +70,12 @@ def test_rows_of_a_segment(height: int, width: int, components: int, segment_row
     assert max(cut.segment_rows) <= segment_rows
     assert height % segment_rows or set(cut.segment_rows) == {segment_rows}
     assert min(cut.group_rows) * width * components >= min(GROUP_VALUES, height * width * components)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 1200))
+def test_segments_as_large_as_groups(height: int, width: int, components: int) -> None:
+    cut = geometry(height, width, components, rows_of_groups(height, width, components))
+    assert set(cut.group_segments) == {1}
 
 
 def test_geometry_of_a_typical_map() -> None:
