@@ -137,6 +137,7 @@ def test_needs_little(model_path: Path) -> None:
         "fmtc_tflite.runtime.extensions",
         "fmtc_tflite.runtime.interpreter",
         "fmtc_tflite.runtime.library",
+        "fmtc_tflite.runtime.native_handle",
         "fmtc_tflite.types",
     ]
 
