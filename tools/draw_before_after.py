@@ -19,7 +19,7 @@ from fmtc_tflite.demonstration import Demonstration, Figures, demonstrate
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.files import write_all
 
-_OUTPUT = flags.DEFINE_string("output", "docs/before_after.svg", "File to write.")
+_OUTPUT = flags.DEFINE_string("output", "docs/before_after.svg", "File to write.", short_name="o")
 
 _WIDTH, _HEIGHT = 860, 300
 _LEFT, _TOP, _BOTTOM = 16, 96, 40

@@ -25,6 +25,7 @@ from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
+from fmtc_tflite.progress import Stage, stage, stages
 from fmtc_tflite.regions.candidates import Candidates, find_candidates, is_reshape
 from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.kinds import op_builder
@@ -49,6 +50,17 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
       VerificationError: an output differs, or the graph does not come back.
     """
     options.check()
+    with stages(*_stages(options)):
+        return _convert(content, options, leaves_slower)
+
+
+def _stages(options: ConvertOptions) -> list[Stage]:
+    if options.objective == "traffic":
+        return [("rates", 1), ("planning", 3), ("verification", 2), ("coded sizes", 1)]
+    return [("planning", 3), ("verification", 2)]
+
+
+def _convert(content: bytes, options: ConvertOptions, leaves_slower: bool) -> ConversionResult:
     cpu = load_cpu(options.effective_cpu)
     runtime, kernel_set = chosen_runtime(options.runtime), chosen_kernels(options)
     kernels = kernel_set.name
@@ -67,7 +79,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     whole = whole_cost(found, cpu)
     budget = Extra(int(options.effective_max_extra_macs * whole.macs), int(options.effective_max_extra_time * whole.ns))
+    stage("rates")
     plan_options = PlanOptions(cpu, budget, wanted.cuts, _traffic_goal(content, subgraph, found, options))
+    stage("planning")
     regions, left_out = plan_regions(subgraph, found, build, kernel_set.number, plan_options)
     if not regions:
         raise NothingToDoError(
@@ -78,7 +92,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     fuse(model, subgraph, [_fusion(region) for region in regions], reshapes)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
+    stage("verification")
     verification = verify_regions(content, converted, regions, (runtime, kernels), options, own)
+    stage("coded sizes")
     coded = measure_coded_cuts(content, converted, regions, options, runtime)
     report = region_report((content, converted), regions, left_out, verification, arenas, coded, options)
     report |= extra_report(regions, whole, options)
