@@ -24,6 +24,7 @@ PAPER_BITS_RANGE = (2.0, 10.0)
 Objective = Literal["traffic", "arena"]
 Preset = Literal["default", "paper"]
 Execution = Literal["auto", "ops", "regions"]
+Target = Literal["tflite", "micro"]
 Kernels = Literal["auto", "xnnpack", "builtin", "reference"]
 TransformName = Literal["lossless", "step", "klt", "skip"]
 
@@ -124,7 +125,10 @@ class ConvertOptions:
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
         for the least peak arena, bit-exact; auto = regions without ops that would make them clearly slower, unless
         another option asks for traffic or loss.
-      kernels: whose results regions and folded maps give; auto = what the runtime does by default.
+      target: whose interpreter runs the model: tflite (LiteRT, TensorFlow) or micro (TensorFlow Lite Micro), for which
+        regions are planned otherwise.
+      kernels: whose results regions and folded maps give; auto = what the runtime does by default, for the target micro
+        reference.
       runtime: whose kernels, and where regions are verified (see load_interpreter); None = the first that is installed.
       extensions: what runs ops that the runtime lacks.
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
@@ -154,6 +158,7 @@ class ConvertOptions:
     preset: Preset = "default"
     paper_bits: float | None = None
     execution: Execution = "auto"
+    target: Target = "tflite"
     kernels: Kernels = "auto"
     runtime: str | None = None
     max_extra_macs: float | None = None
@@ -265,6 +270,7 @@ class ConvertOptions:
         """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
         if self.execution == "ops":
             for name, value, default in (
+                ("target", self.target, "tflite"),
                 ("runtime", self.runtime, None),
                 ("max_extra_macs", self.max_extra_macs, None),
                 ("max_extra_time", self.max_extra_time, None),
@@ -279,6 +285,8 @@ class ConvertOptions:
             raise UsageError(f"--max_extra_macs {self.max_extra_macs}: expected a share from 0 to 1, such as 0.05")
         if not 0 <= self.effective_max_extra_time <= 1:
             raise UsageError(f"--max_extra_time {self.max_extra_time}: expected a share from 0 to 1, such as 0.05")
+        if self.target == "micro":
+            self._check_micro()
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
@@ -293,6 +301,14 @@ class ConvertOptions:
             raise UsageError("--max_arena bounds what --objective traffic may need; pass both or neither")
         if not 1 <= self.effective_max_arena < math.inf:
             raise UsageError(f"--max_arena {self.max_arena}: expected a factor of at least 1, such as 1.1")
+
+    def _check_micro(self) -> None:
+        if self.kernels not in ("auto", "reference"):
+            raise UsageError(
+                f"--kernels {self.kernels}: TensorFlow Lite Micro rounds as the reference kernels; drop it"
+            )
+        if self.objective == "traffic":
+            raise UsageError("--objective traffic is not for --target micro, which needs the least memory; drop one")
 
     def _check_preset(self, bounds: list[str]) -> None:
         if self.preset == "default":

@@ -101,6 +101,13 @@ flags.DEFINE_enum(
     "loss.",
 )
 flags.DEFINE_enum(
+    "target",
+    "tflite",
+    ["tflite", "micro"],
+    "For regions: whose interpreter runs the model. micro is TensorFlow Lite Micro (docs/microcontrollers.md): planned "
+    "for its arena, with its rounding, and with nothing in the file that --restore would need.",
+)
+flags.DEFINE_enum(
     "kernels",
     "auto",
     ["auto", "xnnpack", "builtin", "reference"],
@@ -197,7 +204,7 @@ FLAG_GROUPS = (
             *("output_kind", "preset", "paper_bits"),
         ),
     ),
-    ("Regions", ("kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
+    ("Regions", ("target", "kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
     ("What is converted", ("objective", "include", "exclude", "recipe")),
     (
         "Calibration data",
@@ -235,6 +242,7 @@ def _options() -> ConvertOptions:
         preset=FLAGS.preset,
         paper_bits=FLAGS.paper_bits,
         execution=FLAGS.execution,
+        target=FLAGS.target,
         kernels=FLAGS.kernels,
         runtime=FLAGS.runtime,
         extensions=data_flags.extensions(),

@@ -12,10 +12,13 @@ from fmtc_tflite.types import ConvertOptions
 
 
 def with_execution(options: ConvertOptions) -> ConvertOptions:
-    """The same options with an execution that is not auto: ops for who asks for traffic or loss, else regions."""
+    """The same options with an execution that is not auto: ops for who asks for traffic or loss, else regions.
+
+    A target other than tflite has regions only.
+    """
     if options.execution != "auto":
         return options
-    codes = _asks_for_coding(options) or _is_codec_recipe(options.recipe)
+    codes = options.target == "tflite" and (_asks_for_coding(options) or _is_codec_recipe(options.recipe))
     return replace(options, execution="ops" if codes else "regions")
 
 

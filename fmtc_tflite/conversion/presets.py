@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.conversion.execution import with_execution
+from fmtc_tflite.conversion.micro_conversion import convert_to_micro
 from fmtc_tflite.conversion.paper_preset import convert_paper
 from fmtc_tflite.conversion.pipeline import convert_default
 from fmtc_tflite.conversion.region_conversion import convert_to_regions
@@ -23,6 +24,8 @@ def convert_content(content: bytes, options: ConvertOptions) -> ConversionResult
     is_auto = options.execution == "auto"
     options = with_execution(options)
     content = fix_input_shapes(content, options.input_shapes)
+    if options.target == "micro":
+        return convert_to_micro(content, options)
     if options.execution == "regions":
         return convert_to_regions(content, options, leaves_slower=is_auto and options.recipe is None)
     convert = convert_paper if options.preset == "paper" else convert_default

@@ -6,15 +6,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 from fmtc_tflite.conversion.coded_cuts import CodedSizes
 from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
+from fmtc_tflite.conversion.micro_document import micro_lines
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
 from fmtc_tflite.graph.model import Op
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.memory.arena import ArenaPlan, tensor_bytes
+from fmtc_tflite.memory.arena import tensor_bytes
 from fmtc_tflite.memory.traffic import as_executed
 from fmtc_tflite.regions.extra import Extra, total
 from fmtc_tflite.regions.ops import RegionTensor
@@ -30,12 +31,28 @@ _OPS = "--execution ops codes feature maps, for less traffic; with data, --max_k
 _DELEGATES = "delegates       GPU, NNAPI and Edge TPU delegates cannot take a region; XNNPACK takes the ops around it"
 
 
+class PlannedArena(Protocol):
+    """An arena as the target's interpreter plans it."""
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Its size."""
+
+    @property
+    def peak_op_name(self) -> str:
+        """The op while which most is live."""
+
+    @property
+    def holders(self) -> Sequence[tuple[str, int]]:
+        """(name, bytes) of what is live then, the largest first."""
+
+
 def region_report(
     contents: tuple[bytes, bytes],
     regions: Sequence[PlannedRegion],
     left_out: Mapping[Op, str],
     verification: RegionVerification,
-    arenas: tuple[ArenaPlan, ArenaPlan],
+    arenas: tuple[PlannedArena, PlannedArena],
     coded: CodedSizes,
     options: ConvertOptions,
 ) -> dict[str, Any]:
@@ -194,14 +211,15 @@ def _summary(document: dict[str, Any]) -> list[str]:
         *outside,
         *_stored_lines(document["stored"]),
         f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",
+        *micro_lines(document),
         _extra("MACs", macs, f"{macs['total']:,}"),
         _extra("time", time, f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"),
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         *fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs under {where}"),
-        _DELEGATES,
+        *([] if "micro" in document else [_DELEGATES]),
         f"data            {_DATA[document['data']]}, as no output changes",
-        f"other uses      {_OPS}",
+        *([] if "micro" in document else [f"other uses      {_OPS}"]),
     ]
 
 

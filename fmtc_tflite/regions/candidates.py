@@ -30,7 +30,7 @@ from fmtc_tflite.regions.stages import RegionSpans
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _READS_ANY_SHAPE = ("FULLY_CONNECTED", "ARG_MAX", "ARG_MIN", *_RESHAPES)
 _DTYPES = tuple(np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int64, np.int8))
-_LEAST_OPS = 2
+LEAST_OPS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ def find_candidates(
     include: str | None = None,
     exclude: str | None = None,
     outside: Mapping[Op, str] = MappingProxyType({}),
+    least_ops: int = LEAST_OPS,
 ) -> Candidates:
     """Finds the groups.
 
@@ -70,6 +71,7 @@ def find_candidates(
       build: makes an op's RegionOp.
       include, exclude: selectors of ops; see fmtc_tflite.graph.selection.
       outside: ops that are to stay outside, with reasons.
+      least_ops: that a group has.
 
     Raises:
       UsageError: one is no selector.
@@ -92,7 +94,7 @@ def find_candidates(
         except _RefusedInGroup as refused:
             left_out[refused.op] = refused.reason
             continue
-        large = tuple(group for group in groups if _fused_ops(group) >= _LEAST_OPS and group.outputs)
+        large = tuple(group for group in groups if _fused_ops(group) >= least_ops and group.outputs)
         for group in groups:
             if group not in large:
                 reason = "no supported op beside it to fuse it with" if group.outputs else "nobody reads what it makes"
@@ -102,7 +104,7 @@ def find_candidates(
 
 def whole_group(subgraph: Subgraph, build: OpBuilder) -> Group | None:
     """All ops of a subgraph as one group; None if they cannot be one."""
-    return _part(subgraph, Group((), (), (), Region((), (), ())), list(subgraph.ops), build)
+    return part_of(subgraph, Group((), (), (), Region((), (), ())), list(subgraph.ops), build)
 
 
 def is_reshape(op: Op) -> bool:
@@ -195,7 +197,7 @@ class _Grouping:
         position = {op: number for number, op in enumerate(self._subgraph.ops)}
         found = {id(self._group[op]): self._group[op] for op in self._members}
         groups = [sorted(group, key=position.__getitem__) for group in found.values()]
-        return [group for group in map(_without_leading_reshapes, groups) if group]
+        return [group for group in map(without_leading_reshapes, groups) if group]
 
     def _join(self, first: Op, second: Op) -> None:
         one, other = self._group[first], self._group[second]
@@ -223,7 +225,7 @@ class _Grouping:
         return False
 
 
-def _without_leading_reshapes(ops: list[Op]) -> list[Op]:
+def without_leading_reshapes(ops: list[Op]) -> list[Op]:
     """Leaves out RESHAPEs of what the group does not compute."""
     written: set[Tensor | None] = set()
     kept = []
@@ -239,8 +241,8 @@ def split_group(subgraph: Subgraph, group: Group, last: Op, build: OpBuilder) ->
     end = group.ops.index(last) + 1
     while end < len(group.ops) and group.ops[end].opcode in _RESHAPES:
         end += 1
-    parts = [list(group.ops[:end]), _without_leading_reshapes(list(group.ops[end:]))]
-    first, second = (_part(subgraph, group, ops, build) for ops in parts)
+    parts = [list(group.ops[:end]), without_leading_reshapes(list(group.ops[end:]))]
+    first, second = (part_of(subgraph, group, ops, build) for ops in parts)
     return None if first is None or second is None else (first, second)
 
 
@@ -252,7 +254,7 @@ def without_widening_ends(subgraph: Subgraph, group: Group, build: OpBuilder) ->
     ends = [op for op in group.ops if not is_reshape(op) and _widens(op) and set(op.outputs) <= set(group.outputs)]
     read = {tensor for op in group.ops for tensor in op.inputs}
     ends = [op for op in ends if not read & set(op.outputs)]
-    part = _part(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
+    part = part_of(subgraph, group, [op for op in group.ops if op not in ends], build) if ends else None
     return None if part is None else (part, ends)
 
 
@@ -265,8 +267,8 @@ def _widens(op: Op) -> bool:
     return sizes[0] < sizes[1]
 
 
-def _part(subgraph: Subgraph, group: Group, ops: list[Op], build: OpBuilder) -> Group | None:
-    """A group of some of a group's ops; None if they cannot be one."""
+def part_of(subgraph: Subgraph, group: Group, ops: list[Op], build: OpBuilder) -> Group | None:
+    """A group of some of a group's ops, in execution order; None if they cannot be one."""
     if not ops:
         return None
     kept = {*group.inputs, *(tensor for op in group.ops for tensor in op.outputs if tensor is not None)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -152,11 +152,14 @@ def _plan(costs: StageCosts, least: int, budget: Extra) -> RegionPlan:
     return best
 
 
-def write_program(plan: RegionPlan, kernel_set: int) -> Program:
+def write_program(
+    plan: RegionPlan, kernel_set: int, rounded: Callable[[RegionOp], RegionOp] = lambda op: op
+) -> Program:
     """The program of a plan, with its memory proven right.
 
     Args:
       kernel_set: number of the arithmetic, for the header.
+      rounded: gives an op another rounding than the planned one's.
     """
     writer = ProgramWriter()
     numbers, tensors = _tensor_records(plan)
@@ -165,7 +168,7 @@ def write_program(plan: RegionPlan, kernel_set: int) -> Program:
     for stage in plan.stages:
         passes += _passes(stage, len(ops))
         ops += stage.ops
-        records += [_op_record(op, numbers, plan, writer) for op in stage.ops]
+        records += [_op_record(op, rounded(op), numbers, plan, writer) for op in stage.ops]
     program = writer.finish(
         kernel_set=kernel_set, scratch_bytes=plan.scratch_bytes, tensors=tensors, ops=records, passes=passes
     )
@@ -204,7 +207,9 @@ def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
     return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, windowed=windowed, phase=memory.phase)
 
 
-def _op_record(op: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter) -> ProgramOp:
+def _op_record(
+    op: RegionOp, rounded: RegionOp, numbers: dict[RegionTensor, int], plan: RegionPlan, writer: ProgramWriter
+) -> ProgramOp:
     inputs = tuple(numbers[tensor] for tensor in op.inputs)
-    parameters = op.parameters(writer.add, {*plan.region.inputs, *plan.region.outputs})
-    return ProgramOp(op.kind, op.rule, inputs, numbers[op.output], parameters, *plan.placement.own.get(op, (0, 0)))
+    parameters = rounded.parameters(writer.add, {*plan.region.inputs, *plan.region.outputs})
+    return ProgramOp(op.kind, rounded.rule, inputs, numbers[op.output], parameters, *plan.placement.own.get(op, (0, 0)))

@@ -90,7 +90,6 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
                 "files",
                 "memory",
                 "profiling",
-                "progress",
                 "regions",
             ),
             "supervision",

@@ -16,7 +16,7 @@ ROOMS: dict[str, set[str]] = {
     "codec/kernels": {"base", "cpu", "simd", "codec"},
     "region": {"base", "codec"},
     "region/kernels": {"base", "cpu", "region"},
-    "micro": {"base", "codec", "region"},
+    "micro": {"base", "codec", "region", "tflite"},
     "c_api": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
     "tflite": {"base", "cpu", "codec", "codec/kernels", "region", "region/kernels"},
     "litert": set(),

@@ -27,6 +27,17 @@ def drop_unused(model: Model, subgraph: Subgraph, removed: Sequence[Op], kept: C
     model.operator_codes = [code for code in model.operator_codes if id(code) not in gone_codes]
 
 
+def drop_unreferenced(model: Model, subgraph: Subgraph) -> None:
+    """Takes out tensors of a subgraph that no op reads or writes, with their buffers."""
+    if any(_names_tensors(tensor) for tensor in subgraph.tensors):
+        return
+    used = {t for op in subgraph.ops for t in (*op.inputs, *op.outputs, *op.intermediates)}
+    used |= {*subgraph.inputs, *subgraph.outputs}
+    gone = [tensor for tensor in subgraph.tensors if tensor not in used]
+    subgraph.tensors = [tensor for tensor in subgraph.tensors if tensor in used]
+    model.drop_buffers(tensor.buffer for tensor in gone)
+
+
 def _names_tensors(tensor: Tensor) -> bool:
     """Whether quantization details hold the numbers of other tensors, which must then stay."""
     return tensor.quantization is not None and tensor.quantization.details is not None

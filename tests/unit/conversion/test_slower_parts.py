@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from fmtc_tflite.conversion import region_conversion
+from fmtc_tflite.conversion import region_task
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.model_io import load_model
@@ -41,7 +41,7 @@ def slow_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products of maps cost a region ten times what they cost the original, whatever was measured."""
     cpu = load_cpu()
     costs = {**cpu.region, "Multiply": (0.0, 2.0, 0.0, 0.0)}, {**cpu.original, "MUL": (0.0, 0.2, 0.0, 0.0)}
-    monkeypatch.setattr(region_conversion, "load_cpu", lambda name: CpuCosts(name, *costs))
+    monkeypatch.setattr(region_task, "load_cpu", lambda name: CpuCosts(name, *costs))
 
 
 def converted_ops(content: bytes, execution: Execution) -> tuple[list[str], dict[str, str]]:
