@@ -39,6 +39,7 @@ from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.errors import RuntimeLibraryError, UsageError
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.progress import progress, stage, stages
 
 ORIGINAL = "original"
 _LEVEL_VARIABLE = "FMTC_CPU_LEVEL"
@@ -50,6 +51,7 @@ flags.DEFINE_string(
     None,
     "Real inputs, as of fmtc-convert: for a lossy conversion beside the lossless one, and to time models on.",
 )
+flags.DEFINE_alias("data", "calibration_data")
 data_flags.define()
 flags.DEFINE_integer("num_samples", 512, "Calibrate with at most this many samples; 0 for all.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Seed of all random choices.")
@@ -57,7 +59,9 @@ flags.DEFINE_multi_enum("kernels", ["xnnpack", "builtin"], ["xnnpack", "builtin"
 flags.DEFINE_list("threads", ["1", "2"], "Numbers of threads.")
 flags.DEFINE_list("cpu_levels", [""], f"Instructions of our ops to force, as {_LEVEL_VARIABLE} does; empty: the best.")
 flags.DEFINE_integer("turns", 21, "Times that each combination is timed.", lower_bound=1)
-flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
+flags.DEFINE_string(
+    "json", None, "File for the JSON document; - is stdout, in the place of the Markdown table.", short_name="o"
+)
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
 
@@ -174,10 +178,12 @@ def measure(runs: Sequence[Run], files: dict[str, str], samples: list[dict[str, 
     with ExitStack() as stack:
         levels = dict.fromkeys(run.cpu_level for run in runs)
         clients = {level: stack.enter_context(_client(level, files, samples)) for level in levels}
-        for _ in range(min(turns, 7)):
+        stage("loading")
+        for _ in progress(range(min(turns, 7)), "loading"):
             for run in runs:
                 run.load.append(clients[run.cpu_level].call("load", *run.key))
-        for _ in range(turns):
+        stage("inferences")
+        for _ in progress(range(turns), "inferences"):
             for run in runs:
                 run.invoke.append(clients[run.cpu_level].call("invoke", *run.key))
         names = {level: client.call("level") for level, client in clients.items()}
@@ -269,11 +275,15 @@ def _converted_files() -> dict[str, str]:
     return files
 
 
+def _conversions() -> list[str]:
+    return ["lossless"] if FLAGS.calibration_data is None else ["lossless", "default"]
+
+
 def _convert(model: str, folder: str) -> dict[str, str]:
     """Converted files of the model, losslessly and, with real data, by default."""
     files = {}
-    for name in ["lossless"] if FLAGS.calibration_data is None else ["lossless", "default"]:
-        print(f"converting: {name}", file=sys.stderr)
+    for name in _conversions():
+        stage(f"conversion, {name}")
         options = ConvertOptions(calibration=_calibration(), lossless=name == "lossless", execution="ops")
         files[name] = str(Path(folder) / f"{name}.tflite")
         fmtc_tflite.convert(model, files[name], options=options)
@@ -312,18 +322,20 @@ def main(arguments: list[str]) -> None:
         raise UsageError(f"expected one model, got {', '.join(arguments) or 'none'}; see --help")
     model = arguments[0]
     threads = _threads()
-    json_file = Path(FLAGS.json) if FLAGS.json is not None else None
+    json_file = common.json_file()
     if json_file is not None:
-        check_writable([json_file], overwrite=FLAGS.overwrite)
+        check_writable([Path(json_file)], overwrite=FLAGS.overwrite)
     samples = _samples(model)
-    with tempfile.TemporaryDirectory() as folder:
-        files = {ORIGINAL: model} | (_converted_files() or _convert(model, folder))
+    own = _converted_files()
+    plan = [] if own else [(f"conversion, {name}", 4) for name in _conversions()]
+    with tempfile.TemporaryDirectory() as folder, stages(*plan, ("loading", 1), ("inferences", 4)):
+        files = {ORIGINAL: model} | (own or _convert(model, folder))
         runs = _runs(list(files), threads)
         measure(runs, files, samples, FLAGS.turns)
     result = document(Path(model).name, runs, FLAGS.turns)
-    common.show(table(result))
     if json_file is not None:
-        write_all([(json_file, json.dumps(result, indent=1).encode() + b"\n")], FLAGS.overwrite)
+        write_all([(Path(json_file), json.dumps(result, indent=1).encode() + b"\n")], FLAGS.overwrite)
+    common.show_document(result, table, [json_file])
 
 
 if __name__ == "__main__":

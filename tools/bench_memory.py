@@ -27,6 +27,7 @@ from fmtc_tflite import ConvertOptions, convert
 from fmtc_tflite.cli import common
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.files import check_writable, write_all
+from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.process_memory import growth_kb
 
 ORIGINAL = "original"
@@ -40,7 +41,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_multi_enum("kernels", ["xnnpack", "builtin"], ["xnnpack", "builtin"], "Kernels of the runtime.")
 flags.DEFINE_integer("turns", 3, "Processes for each figure.", lower_bound=1)
-flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
+flags.DEFINE_string(
+    "json", None, "File for the JSON document; - is stdout, in the place of the Markdown table.", short_name="o"
+)
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
 
@@ -59,20 +62,26 @@ def _models(original: str) -> dict[str, str]:
 
 def _measure(models: dict[str, str], warm: dict[bool, str]) -> list[dict[str, Any]]:
     rows = []
-    for kernels in sorted(set(FLAGS.kernels)):
-        for name, path in models.items():
-            converted = name != ORIGINAL
-            figures = [growth_kb(path, warm[converted], kernels, converted) for _ in range(FLAGS.turns)]
-            rows.append({"model": name, "kernels": kernels, "kb": statistics.median(figures), "all_kb": figures})
+    every = [(kernels, name) for kernels in sorted(set(FLAGS.kernels)) for name in models]
+    for kernels, name in progress(every, "processes"):
+        path, converted = models[name], name != ORIGINAL
+        figures = [growth_kb(path, warm[converted], kernels, converted) for _ in range(FLAGS.turns)]
+        rows.append({"model": name, "kernels": kernels, "kb": statistics.median(figures), "all_kb": figures})
     return rows
+
+
+def _table(document: dict[str, Any]) -> str:
+    rows = (f"| {row['model']} | {row['kernels']} | {row['kb']:,.0f} |" for row in document["memory"])
+    return "\n".join(["| model | kernels | KB |", "|---|---|---|", *rows])
 
 
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     if len(arguments) != 1:
         raise UsageError(f"expected one MODEL.tflite, got {' '.join(arguments) or 'none'}; see --help")
-    outputs = [Path(FLAGS.json)] if FLAGS.json else []
-    check_writable(outputs, FLAGS.overwrite)
+    json_file = common.json_file()
+    if json_file is not None:
+        check_writable([Path(json_file)], FLAGS.overwrite)
     models = _models(arguments[0])
     with tempfile.TemporaryDirectory() as folder:
         warm_converted = FLAGS.warm_converted
@@ -80,12 +89,10 @@ def main(arguments: list[str]) -> None:
             warm_converted = str(Path(folder) / "warm.tflite")
             convert(DEMO_MODEL, warm_converted, options=ConvertOptions(execution="regions"))
         rows = _measure(models, {False: FLAGS.warm or str(DEMO_MODEL), True: warm_converted})
-    common.show("| model | kernels | KB |\n|---|---|---|")
-    for row in rows:
-        common.show(f"| {row['model']} | {row['kernels']} | {row['kb']:,.0f} |")
-    for path in outputs:
-        write_all([(path, (json.dumps({"memory": rows}, indent=2) + "\n").encode())], FLAGS.overwrite)
-        common.show(f"\nwritten         {path}")
+    document = {"memory": rows}
+    if json_file is not None:
+        write_all([(Path(json_file), json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
+    common.show_document(document, _table, [json_file])
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.progress import progress, stage, stages
 from fmtc_tflite.runtime.interpreter import KERNEL_SETS
 
 _RUNS_A_TURN = 5
@@ -47,7 +48,9 @@ flags.DEFINE_integer("threads", 1, "Threads of each interpreter.", lower_bound=1
 flags.DEFINE_integer("loads", 11, "How often each model is loaded.", lower_bound=1)
 flags.DEFINE_enum("kernels", "xnnpack", list(KERNEL_SETS), "The runtime's kernels, whose results the regions have.")
 flags.DEFINE_string("cpu_level", None, "Instructions of our ops, as the variable FMTC_CPU_LEVEL; the best by default.")
-flags.DEFINE_string("json", None, "File for the JSON document; the Markdown tables go to stdout.")
+flags.DEFINE_string(
+    "json", None, "File for the JSON document; - is stdout, in the place of the Markdown tables.", short_name="o"
+)
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
 
@@ -187,9 +190,11 @@ def _check_same(pair: Pair) -> None:
 def measure(pairs: list[Pair], loads: int, seconds: float) -> None:
     """Fills in the times of all pairs, which take turns; `seconds` for each pair's inferences."""
     contenders = [each for pair in pairs for each in pair.both]
-    for _ in range(loads):
+    stage("loading")
+    for _ in progress(range(loads), "loading"):
         for contender in contenders:
             contender.time_load()
+    stage("inferences")
     end = time.monotonic() + seconds * len(pairs)
     while time.monotonic() < end or not contenders[0].run:
         for contender in contenders:
@@ -241,24 +246,31 @@ def tables(rows: list[dict[str, Any]], kernels: str) -> str:
     return "\n".join([*runs, "", *loads])
 
 
+def _text(document: dict[str, Any]) -> str:
+    return f"our instructions: {document['cpu_level']}\n\n{tables(document['models'], document['kernels'])}"
+
+
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
     if not arguments:
         raise UsageError("expected MODEL.tflite or MODEL.tflite=REGIONS.tflite, once or more; see --help")
-    json_file = Path(FLAGS.json) if FLAGS.json is not None else None
+    json_file = common.json_file()
     if json_file is not None:
-        check_writable([json_file], overwrite=FLAGS.overwrite)
+        check_writable([Path(json_file)], overwrite=FLAGS.overwrite)
     if FLAGS.cpu_level is not None:
         os.environ["FMTC_CPU_LEVEL"] = FLAGS.cpu_level
-    with tempfile.TemporaryDirectory() as folder:
-        pairs = [open_pair(argument, FLAGS.kernels, FLAGS.threads, folder) for argument in arguments]
+    plan = [("conversion", len(arguments)), ("loading", 1), ("inferences", 4)]
+    with tempfile.TemporaryDirectory() as folder, stages(*plan):
+        stage("conversion")
+        opened = progress(arguments, "conversion")
+        pairs = [open_pair(argument, FLAGS.kernels, FLAGS.threads, folder) for argument in opened]
         measure(pairs, FLAGS.loads, FLAGS.seconds)
     rows = [result(pair) for pair in pairs]
     level = runtime_info()["cpu_level"]
-    common.show(f"our instructions: {level}\n\n{tables(rows, FLAGS.kernels)}")
+    document = {"cpu_level": level, "kernels": FLAGS.kernels, "threads": FLAGS.threads, "models": rows}
     if json_file is not None:
-        document = {"cpu_level": level, "kernels": FLAGS.kernels, "threads": FLAGS.threads, "models": rows}
-        write_all([(json_file, json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
+        write_all([(Path(json_file), json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
+    common.show_document(document, _text, [json_file])
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("limits", None, "JSON file with the most spills that a loop may have, by object file and function.")
 flags.DEFINE_bool("write_limits", False, "Write that file with what is found, in the place of checking.")
 flags.DEFINE_string("objdump", "objdump", "Disassembler, such as aarch64-linux-gnu-objdump.")
-flags.DEFINE_string("json", None, "File for the JSON document; the Markdown table goes to stdout.")
+flags.DEFINE_string(
+    "json", None, "File for the JSON document; - is stdout, in the place of the Markdown table.", short_name="o"
+)
 flags.DEFINE_bool("overwrite", False, "Replace an existing JSON file.")
 
 _MOST_SHOWN = 5  # of what is wrong
@@ -307,16 +309,16 @@ def main(arguments: list[str]) -> None:
         raise UsageError("expected LIBRARY.a or OBJECT.o, once or more; see --help")
     if FLAGS.write_limits and FLAGS.limits is None:
         raise UsageError("--write_limits needs --limits FILE")
-    json_file = Path(FLAGS.json) if FLAGS.json is not None else None
+    json_file = common.json_file()
     if json_file is not None:
-        check_writable([json_file], overwrite=FLAGS.overwrite)
+        check_writable([Path(json_file)], overwrite=FLAGS.overwrite)
     rows = kernels(_disassembled(arguments))
     if not rows:
         raise UsageError(f"{' '.join(arguments)}: no function with a loop in it; expected compiled kernels")
-    common.show(table(rows))
+    document = {"kernels": [{"file": row.file, "function": row.name, **asdict(row.worst)} for row in rows]}
     if json_file is not None:
-        document = [{"file": row.file, "function": row.name, **asdict(row.worst)} for row in rows]
-        write_all([(json_file, json.dumps({"kernels": document}, indent=1).encode() + b"\n")], FLAGS.overwrite)
+        write_all([(Path(json_file), json.dumps(document, indent=1).encode() + b"\n")], FLAGS.overwrite)
+    common.show_document(document, lambda _: table(rows), [json_file])
     if FLAGS.write_limits:
         limits: dict[str, dict[str, int]] = {}
         for row in rows:

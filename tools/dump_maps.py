@@ -30,7 +30,8 @@ from fmtc_tflite.inference.model_runner import ModelRunner, signed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("calibration_data", None, "Real inputs, as of fmtc-convert.", required=True)
-flags.DEFINE_string("output", None, "Folder to write.", required=True)
+flags.DEFINE_alias("data", "calibration_data")
+flags.DEFINE_string("output", None, "Folder to write.", required=True, short_name="o")
 data_flags.define()
 flags.DEFINE_integer("seed", 0, "Which sample, of those that are there.")
 

@@ -33,7 +33,7 @@ from fmtc_tflite.errors import UsageError, VerificationError
 from fmtc_tflite.files import write_all
 from fmtc_tflite.graph.operators.multipliers import quantize_multipliers
 
-_OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.")
+_OUTPUT = flags.DEFINE_string("output", "tests/golden/vectors.bin", "File to write.", short_name="o")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
 
 # Two peaks of different width, a one-sided one, and a flat one.

@@ -26,7 +26,7 @@ from fmtc_tflite.regions.coders import ENCODE
 from fmtc_tflite.regions.program import INPUT, Program
 from fmtc_tflite.regions.reference.machine import run_program
 
-_OUTPUT = flags.DEFINE_string("output", "tests/golden/region_vectors.bin", "File to write.")
+_OUTPUT = flags.DEFINE_string("output", "tests/golden/region_vectors.bin", "File to write.", short_name="o")
 _PROGRAMS = flags.DEFINE_string("programs", None, "Add programs from this file.")
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the file is not what would be written.")
 

@@ -62,7 +62,7 @@ _Table = dict[str, Terms]
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("shapes", 16, "Shapes of each op; of convolutions eight times as many.", lower_bound=4)
 flags.DEFINE_string("cpu_level", None, "Instructions of our ops, as the variable FMTC_CPU_LEVEL; the best by default.")
-flags.DEFINE_string("output", None, "File to write (default: the package's own table of the level).")
+flags.DEFINE_string("output", None, "File to write (default: the package's own table of the level).", short_name="o")
 
 
 class _LargeMaker(Maker):

@@ -23,6 +23,7 @@ from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.profiling.live import measure_arena
+from fmtc_tflite.progress import progress
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("max_extra_macs", ["0", "0.02", "0.05"], "Shares of the multiply-adds.")
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> None:
         raise UsageError("expected MODEL.tflite... and at least one share; see --help")
     common.show(f"| model | original | {' | '.join(f'{100 * share:g} %' for share in shares)} |")
     common.show("|---" * (2 + len(shares)) + "|")
-    for path in arguments:
+    for path in progress(arguments, "models"):
         common.show(_row(path, shares))
 
 

@@ -191,5 +191,5 @@ int main() {
   PrintCount("of these by rows: ", counts.by_rows);
   PrintCount("refused: ", counts.refused);
   PrintCount("wrong: ", counts.wrong);
-  return counts.wrong == 0 && counts.run >= kLeastRuns && reader.next() == golden_end ? 0 : 1;
+  return counts.wrong == 0 && counts.run > 0 && reader.next() == golden_end ? 0 : 1;
 }

@@ -7,9 +7,22 @@ if(TARGET fmtc_litert_accelerator)
   list(APPEND shared_libraries fmtc_litert_accelerator)
 endif()
 
-# The Python package has the shared libraries alone, each under one name: wheels have no links.
+# The Python package has the shared libraries, each under one name, as wheels have no links, and the executor for
+# microcontrollers as sources, which --emit_c copies.
 if(SKBUILD)
   install(TARGETS ${shared_libraries} LIBRARY DESTINATION fmtc_tflite/_native)
+  set(micro fmtc_tflite/_native/micro)
+  foreach(source ${FMTC_BASE_SOURCES} ${FMTC_MICRO_REGION_SOURCES} ${FMTC_MICRO_SOURCES})
+    get_filename_component(room ${source} DIRECTORY)
+    install(FILES ${source} DESTINATION ${micro}/${room})
+  endforeach()
+  foreach(room base simd codec region micro)
+    install(DIRECTORY ${room}/ DESTINATION ${micro}/${room} FILES_MATCHING
+      PATTERN "*.h" PATTERN "*-inl.h" EXCLUDE PATTERN kernels EXCLUDE PATTERN "tflm_*" EXCLUDE)
+  endforeach()
+  install(FILES bare_metal/board.cc bare_metal/board.h bare_metal/mps2_an386.ld bare_metal/mps3_an547.ld
+    DESTINATION ${micro}/bare_metal)
+  install(FILES cmake/arm-none-eabi.cmake DESTINATION ${micro}/cmake)
   return()
 endif()
 

@@ -47,6 +47,8 @@ const Kind* FindKind(uint8_t number) {
       return KindIf<kCopy>(kCopyKind);
     case kDequantize:
       return KindIf<kDequantize>(kDequantizeKind);
+    case kSoftmax:
+      return KindIf<kSoftmax>(kSoftmaxKind);
     default:
       return nullptr;
   }

@@ -69,6 +69,7 @@ extern const Kind kResizeBilinearKind, kResizeNearestKind;
 extern const Kind kTransposeConvKind, kMirrorPadKind, kDepthToSpaceKind, kSpaceToDepthKind;
 extern const Kind kArgMaxKind, kArgMaxPlacesKind, kBinaryKind, kUnaryKind, kCastKind;
 extern const Kind kEncodeKind, kDecodeKind;
+extern const Kind kSoftmaxKind;
 
 // Null if there is none of this number.
 const Kind* FindKind(uint8_t number);

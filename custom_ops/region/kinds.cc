@@ -67,6 +67,8 @@ const Kind* FindKind(uint8_t number) {
       return &kEncodeKind;
     case kDecode:
       return &kDecodeKind;
+    case kSoftmax:
+      return &kSoftmaxKind;
     default:
       return nullptr;
   }

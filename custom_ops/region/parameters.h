@@ -39,6 +39,7 @@ enum KindNumber : uint8_t {
   kArgMaxPlaces = 34,
   kEncode = 35,
   kDecode = 36,
+  kSoftmax = 37,
 };
 
 // Kinds that multiply and add up.
@@ -237,6 +238,12 @@ struct EncodeParameters {
   uint32_t reserved[2];
 };
 static_assert(sizeof(EncodeParameters) == 16);
+
+struct SoftmaxParameters {
+  uint32_t exponentials_offset;  // i32 [256]
+  uint32_t reserved[3];
+};
+static_assert(sizeof(SoftmaxParameters) == 16);
 
 }  // namespace fmtc::region
 

@@ -35,6 +35,7 @@ from fmtc_tflite.errors import (
     VerificationError,
     reason,
 )
+from fmtc_tflite.progress import announce_stages
 from fmtc_tflite.supervision import open_to_signals, supervised
 from fmtc_tflite.text import printable, printable_lines
 
@@ -80,6 +81,7 @@ def run(main: Callable[[list[str]], None], module: ModuleType) -> None:
     sys.modules["__main__"].__doc__ = module.__doc__
 
     def work(arguments: list[str]) -> None:
+        announce_stages()
         open_to_signals(dict.fromkeys(_SIGNALS, _interrupt))
         main(arguments)
 

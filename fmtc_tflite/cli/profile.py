@@ -29,6 +29,7 @@ from fmtc_tflite.memory.traffic import TRAFFIC_MODELS
 from fmtc_tflite.profiling.changes import format_changes, is_profile_name
 from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
+from fmtc_tflite.profiling.rates import DEFAULT_MACS_PER_CYCLE
 from fmtc_tflite.profiling.text_report import format_profile
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
@@ -80,12 +81,25 @@ flags.DEFINE_integer(
     "num_threads", None, "Threads of the interpreter (default: the runtime's own choice).", lower_bound=1
 )
 flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
+flags.DEFINE_float("fps", None, "Inferences a second: turns traffic into GB/s, MACs/s, bytes a MAC and watts.")
+flags.DEFINE_float(
+    "clock_hz",
+    None,
+    "In the place of --fps: the clock of an accelerator whose multipliers never wait: they say how many inferences a "
+    "second there are, and traffic what its memory then has to move.",
+)
+flags.DEFINE_integer(
+    "macs_per_cycle",
+    None,
+    f"With --clock_hz: multiply-adds a cycle (default: {DEFAULT_MACS_PER_CYCLE}).",
+    lower_bound=1,
+)
 fail_if.define()
 
 FLAG_GROUPS = (
     ("Most used", ("compare", "html", "json", "data", "memory_system", "traffic_model", "overwrite")),
     ("More outputs", ("csv", "plots", "model_explorer", "tensor", "tensor_folder", "fail_if")),
-    ("Energy and baselines", ("on_chip_bytes", "codec_cost", "paper_bits")),
+    ("Energy, rates and baselines", ("on_chip_bytes", "codec_cost", "fps", "clock_hz", "macs_per_cycle", "paper_bits")),
     ("Data", (*data_flags.PREPROCESSING, "num_samples", "seed")),
     ("The model", (*data_flags.MODEL, "num_threads")),
 )
@@ -100,6 +114,9 @@ def _options() -> ProfileOptions:
         traffic_model=FLAGS.traffic_model,
         codec_cost=FLAGS.codec_cost,
         num_threads=FLAGS.num_threads,
+        fps=FLAGS.fps,
+        clock_hz=FLAGS.clock_hz,
+        macs_per_cycle=FLAGS.macs_per_cycle,
         paper_bits=FLAGS.paper_bits,
         tensors=tuple(FLAGS.tensor),
         extensions=data_flags.extensions(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import PurePath
 from typing import Any
 
 from fmtc_tflite.rendering import new_figure, png_bytes
@@ -25,7 +26,11 @@ _COLUMNS = (
 )
 _MEASURES = {"kl": "KL, nats", "disagreement": "disagreement", "relative_mse": "relative MSE"}
 _ACCURACIES = {"top1": "top-1", "mean_iou": "mean IoU"}
-_CURVES = {"fmtc": ("this codec", "#0e8f7e", "o"), "paper": ("paper's scheme", "#c2528b", "s")}
+# Label, colour, marker. Points are labelled with the bound that made them: --max_kl, or the paper's bits.
+_CURVES = {
+    "fmtc": ("this codec, at bounds of --max_kl", "#0e8f7e", "o"),
+    "paper": ("paper's scheme, at bits of --paper_bits", "#c2528b", "s"),
+}
 _LEVELS = {"zstd_19": ("zstd -19", "#8a94a3", ":"), "zero_value": ("zero-value compression", "#d98b2b", "-.")}
 
 
@@ -91,9 +96,9 @@ def _with_error(value: float, error: float | None, style: str) -> str:
 
 
 def draw_comparison(document: dict[str, Any]) -> bytes:
-    """PNG: bits per value against accuracy and against the loss."""
+    """PNG: bits per value against the loss, and against accuracy where it is known."""
     has_accuracy = document["accuracy_kind"] is not None
-    figure = new_figure(11 if has_accuracy else 6, 4.5)
+    figure = new_figure(12 if has_accuracy else 7, 5.6)
     panels = [("loss", _MEASURES.get(document["measure"], "loss"), 1.0)]
     if has_accuracy:
         panels.append(("accuracy", f"{_ACCURACIES[document['accuracy_kind']]}, %", 100.0))
@@ -102,9 +107,17 @@ def draw_comparison(document: dict[str, Any]) -> bytes:
         _draw_panel(axes, document, key, factor)
         axes.set_xlabel("bits per value")
         axes.set_ylabel(label)
+        axes.grid(color="#dde2e9", linewidth=0.6)
         if key == "loss":
             axes.set_yscale("log")
-            axes.legend(fontsize="small")
+    name = PurePath(document["model"]["path"] or "model").name
+    samples = "" if document["num_samples"] is None else f", {document['num_samples']:,} samples"
+    figure.suptitle(f"Rate and loss of {name}{samples}", parse_math=False)
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, fontsize="small")
     return png_bytes(figure)
 
 
@@ -112,14 +125,25 @@ def _draw_panel(axes: Any, document: dict[str, Any], key: str, factor: float) ->
     points = [p for p in document["points"] if p["failed"] is None and p[key] is not None]
     for scheme, (label, colour, marker) in _CURVES.items():
         chosen = [p for p in points if p["scheme"] == scheme and p["loss"] > 0]
-        own = sorted(((p["bits_per_value"], p) for p in chosen), key=lambda pair: pair[0])
-        bits, values = [b for b, _ in own], [factor * p[key] for _, p in own]
+        own = sorted(chosen, key=lambda point: float(point["bits_per_value"]))
+        bits, values = [p["bits_per_value"] for p in own], [factor * p[key] for p in own]
         error_key = "loss_std_error" if key == "loss" else "accuracy_difference_std_error"
-        errors = [factor * (p[error_key] or 0.0) for _, p in own]
+        errors = [factor * (p[error_key] or 0.0) for p in own]
         axes.errorbar(bits, values, errors, label=label, color=colour, marker=marker, capsize=2)
+        with_side = [p["bits_per_value_with_side_information"] for p in own]
+        side_label = f"{label}, with side information"
+        axes.plot(with_side, values, label=side_label, color=colour, linestyle="--", marker=marker, fillstyle="none")
+        for point, value in zip(own, values, strict=True):
+            text = point["point"].rpartition(" ")[2]
+            axes.annotate(
+                text, (point["bits_per_value"], value), (5, 5), textcoords="offset points", fontsize=8, color=colour
+            )
     for point in (p for p in points if p["scheme"] == "lossless"):
-        axes.axvline(point["bits_per_value"], label="this codec, lossless", color="#0e8f7e", linestyle="--")
+        axes.axvline(point["bits_per_value"], label="this codec, lossless", color="#0e8f7e", linestyle=(0, (1, 2)))
     for peer in document["peers"]:
         if peer["bits_per_value"] is not None and peer["scheme"] in _LEVELS:
             label, colour, line = _LEVELS[peer["scheme"]]
             axes.axvline(peer["bits_per_value"], label=label, color=colour, linestyle=line)
+    if key == "accuracy" and document["original_accuracy"] is not None:
+        accuracy = factor * document["original_accuracy"]
+        axes.axhline(accuracy, label=f"the original: {accuracy:.2f} %", color="#1b2330", linewidth=1)

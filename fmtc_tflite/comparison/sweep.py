@@ -22,7 +22,7 @@ from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.evaluation.document import evaluation_report
 from fmtc_tflite.evaluation.evaluation import Evaluation
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.progress import progress
+from fmtc_tflite.progress import stage, stages
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
 
@@ -142,12 +142,15 @@ def run_comparison(content: bytes, path: str, options: ComparisonOptions, keep: 
         if kept is not None:
             found = {task: _from_state(kept.read(task)) for task in sorted(kept.finished)}
         waiting = [task for task in tasks if task not in found]
-        with progress(None, "points", total=len(tasks), initial=len(found), leave=True) as bar:
-            for task, result in run_shards(work, waiting, options.evaluation.num_workers, work.describe):
+        names = [work.describe(task) for task in waiting]
+        with stages(*((name, 1) for name in names)):
+            stage(names[0] if names else "")
+            results = run_shards(work, waiting, options.evaluation.num_workers, work.describe)
+            for (task, result), following in zip(results, [*names[1:], ""], strict=False):
                 found[task] = result
                 if kept is not None:
                     kept.write(task, _to_state(result))
-                bar.update()
+                stage(following)
     return _document(path, identity, options, [found[task] for task in tasks])
 
 

@@ -30,7 +30,7 @@ from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
-from fmtc_tflite.progress import progress
+from fmtc_tflite.progress import progress, stage, stages
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
@@ -114,14 +114,19 @@ def convert_paper(source: Source) -> Part:
     """
     options, build = source.options, source.samples.build
     maps = [m for m in source.maps if m.coded]
-    components = measure_components(source.file, [m.site for m in maps], build, options.num_threads)
     bits = DEFAULT_PAPER_BITS if options.paper_bits is None else options.paper_bits
-    layers = [_layer(m, own, bits) for m, own in zip(maps, components, strict=True)]
-    codings = [_quantized(layer) for layer in layers]
-    stored = _stored_values(source, layers, codings)
-    codings = [_with_tables(*known) for known in zip(layers, codings, stored, strict=True)]
-    comparison = compare_converted(source, _with_skipped(source, codings))
-    histograms, count = _index_histograms(source, codings)
+    with stages(("bases and ranges", 2), ("coefficients", 1), ("verification", 2), ("rates", 1)):
+        stage("bases and ranges")
+        components = measure_components(source.file, [m.site for m in maps], build, options.num_threads)
+        layers = [_layer(m, own, bits) for m, own in zip(maps, components, strict=True)]
+        codings = [_quantized(layer) for layer in layers]
+        stage("coefficients")
+        stored = _stored_values(source, layers, codings)
+        codings = [_with_tables(*known) for known in zip(layers, codings, stored, strict=True)]
+        stage("verification")
+        comparison = compare_converted(source, _with_skipped(source, codings))
+        stage("rates")
+        histograms, count = _index_histograms(source, codings)
     codings = [_with_figures(*known, count) for known in zip(layers, codings, histograms, strict=True)]
     notes = [s.note for s in fidelity_sources(source.file.model, options.output_kind) if s.note]
     return Part(source, _with_skipped(source, codings), comparison, notes)  # fidelity is measured, not bounded

@@ -24,6 +24,7 @@ from fmtc_tflite.conversion.verdict import judge
 from fmtc_tflite.errors import VerificationError
 from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.graph.sites import Site
+from fmtc_tflite.progress import Stage, stage, stages
 from fmtc_tflite.types import Treatment
 
 
@@ -34,17 +35,28 @@ def convert_default(source: Source) -> Part:
       NothingToDoError: nothing can be coded, or a constraint cannot be met.
       VerificationError: a lossless conversion changed an output.
     """
-    with source.store:
-        statistics = _statistics(source)
-        maps, warnings = _without_unfounded_klts(source.maps, statistics)
-        maps, stops = with_choices(source, maps, statistics)
-    coder = Coder(source, statistics)
-    if source.options.objective == "arena":
-        maps = arena_objective.restrict(coder, maps)
-    found = search(coder, maps)
-    outcome = meet_constraint(coder, found)
+    with stages(*_stages(source)):
+        with source.store:
+            stage("statistics")
+            statistics = _statistics(source)
+            maps, warnings = _without_unfounded_klts(source.maps, statistics)
+            stage("sensitivities")
+            maps, stops = with_choices(source, maps, statistics)
+        coder = Coder(source, statistics)
+        stage("search")
+        if source.options.objective == "arena":
+            maps = arena_objective.restrict(coder, maps)
+        found = search(coder, maps)
+        outcome = meet_constraint(coder, found)
     verdict, own = _judge(coder, found, outcome)
     return Part(source, outcome.codings, outcome.comparison, [*warnings, *stops, *found.warnings, *own], verdict)
+
+
+def _stages(source: Source) -> list[Stage]:
+    """What there is to do; a search runs about ten candidates."""
+    lossy = any(m.is_lossy for m in source.maps)
+    searched: list[Stage] = [("sensitivities", 2), ("search", 10)] if any(m.is_searched for m in source.maps) else []
+    return [*([("statistics", 1)] if lossy else []), *searched, ("tables", 2), ("verification", 2)]
 
 
 def _statistics(source: Source) -> Mapping[Site, Statistics]:

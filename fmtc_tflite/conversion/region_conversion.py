@@ -21,6 +21,7 @@ from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model, Op
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
+from fmtc_tflite.progress import Stage, stage, stages
 from fmtc_tflite.regions.candidates import is_reshape
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.restoration import ProgramOps, with_original
@@ -44,11 +45,23 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
       VerificationError: an output differs, or the graph does not come back.
     """
     options.check()
+    with stages(*_stages(options)):
+        return _convert(content, options, leaves_slower)
+
+
+def _stages(options: ConvertOptions) -> list[Stage]:
+    if options.objective == "traffic":
+        return [("rates", 1), ("planning", 3), ("verification", 2), ("coded sizes", 1)]
+    return [("planning", 3), ("verification", 2)]
+
+
+def _convert(content: bytes, options: ConvertOptions, leaves_slower: bool) -> ConversionResult:
     runtime, kernel_set = chosen_runtime(options.runtime), chosen_kernels(options)
     kernels = kernel_set.name
     task = open_task(content, options, op_builder(kernel_set), leaves_slower and kernels == "xnnpack")
     model, buffers, subgraph = task.model, task.buffers, task.subgraph
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
+    stage("planning")
     regions, left_out = plan_regions(subgraph, task.found, task.build, kernel_set.number, task.wanted)
     if not regions:
         raise nothing_to_fuse(left_out, _hint_to_coding(model, options))
@@ -56,7 +69,9 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     fuse_regions(model, regions)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
+    stage("verification")
     verification = verify_regions(content, converted, regions, (runtime, kernels), options, task.samples)
+    stage("coded sizes")
     coded = measure_coded_cuts(content, converted, regions, options, runtime)
     report = region_report((content, converted), regions, left_out, verification, arenas, coded, options)
     report |= extra_report(regions, task.whole, options)

@@ -21,7 +21,6 @@ from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.time_costs import CpuCosts
 
-_BAR_AFTER_SECONDS = 2
 _WORTH_SPLITTING = 100  # an arena may be so many times the outputs that are in the way
 _MOST_BORDERS = 12  # of stages that a split is tried at: each means two more plans
 _NARROW_BORDERS = 4  # more, where the fewest bytes would lie between the two
@@ -118,7 +117,7 @@ def plan_regions(
       The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
-    for group in progress(found.groups, "planning", delay=_BAR_AFTER_SECONDS):
+    for group in progress(found.groups, "planning"):
         choice = _Choice.of(group, wanted)
         before, after = _arena_before(subgraph, group), _arena_after(subgraph, group, choice.plan)
         if after >= before:

@@ -16,6 +16,7 @@ from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
 from fmtc_tflite.graph.model import Buffer, Model, Subgraph
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.selection import Filter, places
+from fmtc_tflite.progress import stage
 from fmtc_tflite.regions.candidates import LEAST_OPS, Candidates, find_candidates
 from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.ops import OpBuilder
@@ -85,6 +86,7 @@ def open_task(
     warnings = Filter.parse(options.include, options.exclude).warnings(places(subgraph).values())
     whole = whole_cost(found, cpu)
     budget = Extra(int(options.effective_max_extra_macs * whole.macs), int(options.effective_max_extra_time * whole.ns))
+    stage("rates")
     wanted = PlanOptions(cpu, budget, recipe.cuts, _traffic_goal(content, subgraph, found, options))
     return RegionTask(model, buffers, own, found, build, recipe, whole, wanted, (*warnings, *recipe.warnings))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
@@ -11,6 +11,7 @@ import numpy as np
 
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.synthetic import SyntheticDataset
 from fmtc_tflite.errors import VerificationError
@@ -24,6 +25,9 @@ from fmtc_tflite.types import ConvertOptions
 
 _SYNTHETIC_SAMPLES = 8
 _LARGE_VALUES, _LARGE_SAMPLES = 1 << 18, 2  # inputs of so many values are run less often
+
+# Kinds of inputs that reach clamps and corners.
+_ADVERSARIAL = ("least", "greatest", "chessboard", "extremes", "noise", "noise")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def verify_regions(
     regions: Sequence[PlannedRegion],
     where: tuple[str, str],
     options: ConvertOptions,
-    own: Iterable[dict[str, np.ndarray]] = (),
+    own: Dataset | Sequence[dict[str, np.ndarray]] = (),
 ) -> RegionVerification:
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
 
@@ -61,7 +65,8 @@ def verify_regions(
     ]
     outputs = [model.subgraphs[0].outputs for model in models]
     count = 0
-    for sample in progress(chain(_samples(models[0], options), own), "verification"):
+    total = _num_samples(models[0]) + len(own)
+    for sample in progress(chain(_samples(models[0], options), own), "verification", total):
         for runner in runners:
             runner.run(sample)
         for expected, found in zip(*outputs, strict=True):
@@ -82,15 +87,18 @@ def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
 def _samples(model: Model, options: ConvertOptions) -> Iterator[dict[str, np.ndarray]]:
     specs, wanted = input_specs_from_model(model), options.calibration
     yield from adversarial_samples(model.subgraphs[0].inputs, wanted.seed)
+    yield from SyntheticDataset(specs, _num_samples(model) - len(_ADVERSARIAL), wanted.seed)
+
+
+def _num_samples(model: Model) -> int:
     values = sum(prod(tensor.shape) for tensor in model.subgraphs[0].inputs)
-    count = _LARGE_SAMPLES if values >= _LARGE_VALUES else _SYNTHETIC_SAMPLES
-    yield from SyntheticDataset(specs, count, wanted.seed)
+    return len(_ADVERSARIAL) + (_LARGE_SAMPLES if values >= _LARGE_VALUES else _SYNTHETIC_SAMPLES)
 
 
 def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[str, np.ndarray]]:
     """Inputs that reach clamps and corners: all least, all greatest, both in turn, noise over the whole range."""
     rng = np.random.default_rng(seed)
-    for kind in ("least", "greatest", "chessboard", "extremes", "noise", "noise"):
+    for kind in _ADVERSARIAL:
         yield {tensor.name: _adversarial(tensor, kind, rng) for tensor in inputs}
 
 

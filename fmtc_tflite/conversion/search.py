@@ -26,6 +26,7 @@ from fmtc_tflite.data.repeated import RepeatedSamples
 from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.fidelity.verify import AccuracyTrial, Comparison, compare
 from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.progress import stage
 
 _CORRECTIONS = 6
 
@@ -119,7 +120,9 @@ def meet_constraint(coder: Coder, found: Found) -> Outcome:
     constraint = constraint_of(coder, found.maps)
     maps, coarseness = found.maps, _corrected(coder, constraint, found)
     for _ in range(_CORRECTIONS):
+        stage("tables")
         codings = coder.finished(maps, coarseness)
+        stage("verification")
         comparison = compare_converted(source, codings)
         bits = totals(codings, [comparison])["bits_per_value"]
         if coarseness is None or constraint.holds(comparison, bits):

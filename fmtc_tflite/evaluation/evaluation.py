@@ -19,7 +19,7 @@ from fmtc_tflite.fidelity.task import LabelSet, Task, find_task
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.inference.input_shapes import with_input_shapes
-from fmtc_tflite.progress import progress
+from fmtc_tflite.progress import progress, stage, stages
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import PartialResults
 from fmtc_tflite.sharding.workers import run_shards
@@ -100,8 +100,12 @@ class Evaluation:
         """
         work = self.shard_work()
         start = time.monotonic()
-        count = self._run_shards(work, partial)
-        return self.finish((partial.read(shard) for shard in range(work.num_shards)), time.monotonic() - start, count)
+        with stages(("evaluation", 10), ("latency", 1)):
+            stage("evaluation")
+            count = self._run_shards(work, partial)
+            seconds = time.monotonic() - start
+            stage("latency")
+            return self.finish((partial.read(shard) for shard in range(work.num_shards)), seconds, count)
 
     def shard_work(self) -> shards.ShardWork:
         """The work of all shards."""
@@ -130,11 +134,10 @@ class Evaluation:
         waiting = [shard for shard in range(work.num_shards) if shard not in finished]
         count = sum(len(work.positions(shard)) for shard in waiting)
         total = len(self.dataset)
-        bars = {"total": total, "initial": total - count, "unit": " samples", "leave": True}
-        with progress(None, "evaluation", **bars) as bar:
+        with progress(None, "evaluation", total, total - count) as done:
             for shard, state in run_shards(work, waiting, self.options.num_workers, work.describe):
                 partial.write(shard, state)
-                bar.update(len(work.positions(shard)))
+                done.update(len(work.positions(shard)))
         return count
 
     def identity(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fmtc_tflite.graph.model_io import Tensor, load_model
 from fmtc_tflite.graph.region_ops import region_inputs
 from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.progress import progress
 from fmtc_tflite.runtime.checked import CheckedInterpreter
 from fmtc_tflite.runtime.extensions import attached
 from fmtc_tflite.types import NO_EXTENSIONS, Extensions
@@ -195,7 +196,7 @@ def measure_latency(
     runs = [_timed_run(content, num_threads, runtime, kernels) for content in contents]
     parts = [data.subset(np.arange(min(LATENCY_SAMPLES, len(data)))) for data in datasets]
     times: list[list[float]] = [[] for _ in runs]
-    for position, samples in enumerate(zip(*parts, strict=True)):
+    for position, samples in enumerate(progress(zip(*parts, strict=True), "latency", len(parts[0]))):
         for run, sample, own in zip(runs, samples, times, strict=True):
             for _ in range(_WARM_UP_RUNS if position == 0 else 0):
                 run(sample)

@@ -138,6 +138,20 @@ def total_work(m: CodedMap) -> CodecWork:
     return sum((work.decode for _ in (*m.decoded, *m.copies)), CodecWork() if m.is_folded else work.encode)
 
 
+def transform_of(m: CodedMap) -> str:
+    """How a map is coded: lossless, step, klt, or folded_klt where it is not stored as it is.
+
+    Raises:
+      ModelFormatError: see codec_work.
+    """
+    info = _side_information(m)
+    if m.is_folded or (not m.is_stored_as_it_is and m.decoded and info.analysis is None):
+        return "folded_klt"
+    if info.analysis is not None:
+        return "klt"
+    return "step" if (info.steps > STEP_ONE).any() else "lossless"
+
+
 def replaced_weight_bytes(m: CodedMap) -> int:
     """Of a map's side information, what stands for the weights and biases of a convolution that left the graph.
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from fmtc_tflite.profiling.html_parts import SCROLL
 from fmtc_tflite.rendering import shorten
 
 _WIDTH = 1120
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 14, 30
 _PLOT_WIDTH = _WIDTH - _LEFT - _RIGHT
+_BYTE_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+_ENERGY_UNITS = (("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3))
+_LABELLED = 5
 _BAND_ORDER = ("tensor", "cut", "ring", "working")  # those that others may lie on come first
 
 
@@ -22,29 +27,33 @@ class Part(NamedTuple):
     value: float
 
 
+def byte_unit(largest: float) -> tuple[str, float]:
+    """The unit of figures up to `largest` bytes, and how many bytes it has."""
+    return next(((unit, factor) for unit, factor in _BYTE_UNITS if largest >= factor), ("B", 1.0))
+
+
 def bytes_text(size: float) -> str:
     """A number of bytes for people."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size:.4g} B"
+    unit, factor = byte_unit(size)
+    return f"{size / factor:.4g} {unit}"
 
 
 def energy_text(energy_pj: float) -> str:
     """An energy for people."""
-    for unit, factor in (("mJ", 1e9), ("uJ", 1e6), ("nJ", 1e3)):
+    for unit, factor in _ENERGY_UNITS:
         if energy_pj >= factor:
             return f"{energy_pj / factor:.4g} {unit}"
     return f"{energy_pj:.4g} pJ"
 
 
-def arena_chart(model: dict[str, Any], largest_bytes: int) -> str:
-    """The planned arena over the ops: a bar for each tensor, from its first to its last op, at its place in memory.
+def arena_chart(model: dict[str, Any], largest_bytes: int, ops: int) -> str:
+    """The planned arena over the original's ops: a bar for each tensor, from its first to its last op, at its place.
 
     Args:
       largest_bytes: end of the memory axis, shared by charts that are compared.
+      ops: of the original, shared as well.
     """
-    ops, height = len(model["ops"]), 300
+    at, height = [op.get("original_op", i) for i, op in enumerate(model["ops"])], 300
     step = _PLOT_WIDTH / max(ops, 1)
     scale = (height - _TOP - _BOTTOM) / max(largest_bytes, 1)
     floor = height - _BOTTOM
@@ -52,7 +61,8 @@ def arena_chart(model: dict[str, Any], largest_bytes: int) -> str:
     for tensor in model["tensors"]:
         if not tensor["size_bytes"]:
             continue
-        width = (tensor["last_op"] - tensor["first_op"] + 1) * step
+        first, last = (at[tensor[key]] for key in ("first_op", "last_op"))
+        width = (last - first + 1) * step
         tall = tensor["size_bytes"] * scale
         text = (
             f"{tensor['tensor']}\n{tensor['size_bytes']:,} bytes at {tensor['offset_bytes']:,}, "
@@ -60,12 +70,23 @@ def arena_chart(model: dict[str, Any], largest_bytes: int) -> str:
         )
         css_class = "maps" if tensor["role"] == "feature_map" else tensor["role"]
         y = floor - tensor["offset_bytes"] * scale - tall
-        shapes.append(_bar(css_class, _LEFT + tensor["first_op"] * step, y, width, tall, text))
-    shapes += _live_line([op["live_bytes"] for op in model["ops"]], step, floor, scale)
+        shapes.append(_bar(css_class, _LEFT + first * step, y, width, tall, text))
+    shapes += _live_line(_live(model["ops"], at, ops), step, floor, scale)
     peak = model["arena"]["peak"]
     label = f"peak: op {peak['op_index']} {peak['opcode']}, {bytes_text(peak['live_bytes'])} live"
-    shapes += _peak_mark(peak["op_index"], step, floor, label)
-    return _svg(height, shapes, "The planned arena over the ops")
+    shapes += _peak_mark(at[peak["op_index"]] if at else 0, step, floor, label)
+    return _svg(height, shapes, "The planned arena over the original's ops")
+
+
+def _live(ops: Sequence[dict[str, Any]], at: Sequence[int], count: int) -> list[int]:
+    """The most that is live at each op of the original; where no op of the graph is, what is live before."""
+    found = [-1] * count
+    for op, position in zip(ops, at, strict=True):
+        found[position] = max(found[position], op["live_bytes"])
+    before = 0
+    for position, size in enumerate(found):
+        before = found[position] = before if size < 0 else size
+    return found
 
 
 def _live_line(live: Sequence[int], step: float, floor: float, scale: float) -> list[str]:
@@ -114,8 +135,14 @@ def inside_chart(inside: dict[str, Any], largest_bytes: int, height: int = 300) 
     return _svg(height, shapes, "The arena inside regions, over the original's ops")
 
 
+def largest_maps(maps: Sequence[dict[str, Any]]) -> list[int]:
+    """Numbers of the maps that move most in their raw form, which the picture of traffic labels 1, 2, ..."""
+    return sorted(range(len(maps)), key=lambda i: -_moved(maps[i]["raw"]))[:_LABELLED]
+
+
 def traffic_chart(maps: Sequence[dict[str, Any]]) -> str:
     """What each feature map moves, read and written together: raw behind, as it is coded in front."""
+    labels = {number: str(rank + 1) for rank, number in enumerate(largest_maps(maps))}
     height = 260
     sizes = [(_moved(m["raw"]), _moved(m["fused_codec"])) for m in maps]
     largest = max((raw for raw, _ in sizes), default=0)
@@ -125,10 +152,17 @@ def traffic_chart(maps: Sequence[dict[str, Any]]) -> str:
     for i, (row, (raw, coded)) in enumerate(zip(maps, sizes, strict=True)):
         text = f"{row['tensor']}\nraw {raw:,} bytes read and written"
         if row["is_coded"]:
-            text += f"\nas coded {coded:,.0f} bytes, {100 * coded / max(raw, 1):.1f} %"
+            text += "\nfolded: not stored" if row.get("is_folded") else f"\nas coded {coded:,.0f} bytes"
+            text += "" if row.get("is_folded") else f", {100 * coded / max(raw, 1):.1f} %"
         x, width = _LEFT + (i + 0.1) * step, 0.8 * step
         for css_class, size in (("raw", raw), ("coded" if row["is_coded"] else "raw", coded)):
             shapes.append(_bar(css_class, x, height - _BOTTOM - size * scale, width, size * scale, text))
+        middle = x + width / 2
+        if row.get("is_folded"):
+            shapes.append(_folded_mark(middle, height - _BOTTOM, text))
+        if i in labels:
+            y = height - _BOTTOM - max(raw, coded) * scale - 3
+            shapes.append(f'<text class="strong" x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{labels[i]}</text>')
     shapes.append(
         f'<text x="{_LEFT + _PLOT_WIDTH / 2}" y="{height - 6}" text-anchor="middle">'
         "feature maps in execution order</text>"
@@ -136,10 +170,49 @@ def traffic_chart(maps: Sequence[dict[str, Any]]) -> str:
     return _svg(height, shapes, "Traffic of each feature map")
 
 
+def _folded_mark(x: float, floor: float, text: str) -> str:
+    corners = f"{x - 4:.1f},{floor + 9:.1f} {x + 4:.1f},{floor + 9:.1f} {x:.1f},{floor + 2:.1f}"
+    return f'<polygon class="folded" points="{corners}"><title>{escape(text)}</title></polygon>'
+
+
+def bandwidth_chart(sides: Sequence[Sequence[tuple[int, Sequence[Part]]]], ops: int) -> str:
+    """What ops move, over the original's ops: a stack of parts for each, those of several models side by side.
+
+    Args:
+      sides: for each model its ops, as (position among the original's ops, parts in bytes); one position's add up.
+      ops: of the original.
+    """
+    height, stacks = 240, [_summed(side, ops) for side in sides]
+    largest = max((sum(part.value for part in stack) for side in stacks for stack in side), default=0.0)
+    scale, step = (height - _TOP - _BOTTOM) / max(largest, 1), _PLOT_WIDTH / max(ops, 1)
+    shapes, width = _byte_axis(largest, height) + _op_axis(ops, height), 0.84 * step / max(len(sides), 1)
+    for number, side in enumerate(stacks):
+        for position, stack in enumerate(side):
+            x, y = _LEFT + (position + 0.08) * step + number * width, float(height - _BOTTOM)
+            for part in stack:
+                tall = part.value * scale
+                y -= tall
+                text = f"op {position} of the original\n{part.label}: {part.value:,.0f} bytes"
+                shapes.append(_bar(part.css_class, x, y, width, tall, text))
+    return _svg(height, shapes, "What ops move")
+
+
+def _summed(side: Sequence[tuple[int, Sequence[Part]]], ops: int) -> list[list[Part]]:
+    found: list[dict[str, Part]] = [{} for _ in range(ops)]
+    for position, parts in side:
+        for part in parts:
+            if part.value > 0:
+                before = found[position].get(part.css_class)
+                value = part.value + (0.0 if before is None else before.value)
+                found[position][part.css_class] = part._replace(value=value)
+    return [list(each.values()) for each in found]
+
+
 def energy_chart(bars: Sequence[tuple[str, Sequence[Part]]]) -> str:
     """Stacked bars, one below the other."""
     left, pitch, thick = 205, 34, 22
     largest = max((sum(part.value for part in parts) for _, parts in bars), default=0.0)
+    unit, factor = next(((unit, factor) for unit, factor in _ENERGY_UNITS if largest >= factor), ("pJ", 1.0))
     scale = (_WIDTH - left - 110) / max(largest, 1e-9)
     shapes = []
     for i, (name, parts) in enumerate(bars):
@@ -150,7 +223,7 @@ def energy_chart(bars: Sequence[tuple[str, Sequence[Part]]]) -> str:
                 text = f"{name}\n{part.label}: {energy_text(part.value)}"
                 shapes.append(_bar(part.css_class, x, y, part.value * scale, thick, text))
                 x += part.value * scale
-        total = energy_text(sum(part.value for part in parts))
+        total = f"{sum(part.value for part in parts) / factor:.4g} {unit}"
         shapes.append(f'<text class="strong" x="{x + 7:.1f}" y="{y + 15}">{total}</text>')
     return _svg(12 + pitch * len(bars), shapes, "Energy by what it is spent on")
 
@@ -171,7 +244,7 @@ def _moved(sums: dict[str, Any]) -> float:
 
 def _svg(height: int, shapes: Sequence[str], label: str) -> str:
     box = f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}"'
-    return f'<div class="scroll"><svg {box}>{"".join(shapes)}</svg></div>'
+    return f"{SCROLL}<svg {box}>{''.join(shapes)}</svg></div>"
 
 
 def _bar(css_class: str, x: float, y: float, width: float, height: float, text: str) -> str:
@@ -183,19 +256,22 @@ def _bar(css_class: str, x: float, y: float, width: float, height: float, text: 
 def _byte_axis(largest: float, height: int) -> list[str]:
     floor = height - _BOTTOM
     scale = (floor - _TOP) / max(largest, 1)
-    shapes = []
-    for size in _ticks(largest):
+    (unit, factor), shapes = byte_unit(largest), []
+    shapes.append(f'<text x="{_LEFT - 6}" y="{_TOP - 4}" text-anchor="end">{unit}</text>')
+    for size in _ticks(largest / factor):
+        size *= factor
         y = floor - size * scale
         shapes.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        shapes.append(
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{bytes_text(size) if size else 0}</text>'
-        )
+        shapes.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{size / factor:g}</text>')
     return shapes
 
 
 def _op_axis(ops: int, height: int) -> list[str]:
-    shapes = [f'<text x="{_LEFT + _PLOT_WIDTH}" y="{height - 3}" text-anchor="end">ops in execution order</text>']
+    name = "the original's ops in execution order"
+    shapes = [f'<text x="{_LEFT + _PLOT_WIDTH}" y="{height - 3}" text-anchor="end">{name}</text>']
     for position in _ticks(max(ops - 1, 0)):
+        if position != int(position):
+            continue
         x = _LEFT + (position + 0.5) * _PLOT_WIDTH / max(ops, 1)
         shapes.append(f'<text x="{x:.1f}" y="{height - _BOTTOM + 14}" text-anchor="middle">{position:.0f}</text>')
     return shapes
@@ -205,8 +281,6 @@ def _ticks(largest: float) -> list[float]:
     """Round numbers from 0 to at most `largest`, five or so."""
     if largest <= 0:
         return [0.0]
-    step = 1.0
-    while step * 5 < largest:
-        step *= 10
-    step = next((s for s in (step / 5, step / 2, step) if s >= 1 and largest / s <= 6), step)
-    return [i * step for i in range(int(largest / step) + 1)]
+    power = 10.0 ** math.floor(math.log10(largest / 5))
+    step = next(power * factor for factor in (1, 2, 5, 10) if largest / (power * factor) <= 6)
+    return [i * step for i in range(int(largest / step + 1e-9) + 1)]

@@ -23,11 +23,31 @@ class ConversionRecord:
       sha256: of the original model; None if it is not recorded.
       coded_bytes: of each feature map of the subgraph whose coded size was measured, by its tensor's name.
       network_coded_bytes: of all of them together; None if it is not recorded.
+      fidelity: of the output; None if it is not recorded.
     """
 
     sha256: str | None
     coded_bytes: dict[str, ByteStatistics]
     network_coded_bytes: ByteStatistics | None
+    fidelity: Fidelity | None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How far the converted model's outputs were from the original's when it was converted.
+
+    Attributes:
+      measure: kl (in nats), disagreement or relative_mse; None where outputs were compared for equality alone.
+      mean, std_error: of the measure.
+      num_samples: held-back samples, or inputs for equality.
+    """
+
+    bit_exact: bool
+    num_samples: int
+    measure: str | None = None
+    mean: float | None = None
+    std_error: float | None = None
+    top1_agreement: float | None = None
 
 
 def read_conversion_record(model: Model, subgraph: int = 0) -> ConversionRecord | None:
@@ -67,7 +87,31 @@ def _record(report: dict[str, Any], subgraph: int) -> ConversionRecord:
         _typed(model["sha256"], str, "sha256") if "sha256" in model else None,
         measured,
         None if network is None else _statistics(network),
+        _fidelity(report, subgraph),
     )
+
+
+def _fidelity(report: dict[str, Any], subgraph: int) -> Fidelity | None:
+    found = report.get("fidelity")
+    for entry in report.get("signatures", []):
+        if entry["subgraph"] == subgraph:
+            found = entry["fidelity"]
+    if found is None:
+        return None
+    measure = _typed(found, dict, "fidelity").get("measure")
+    return Fidelity(
+        _typed(found["bit_exact"], bool, "bit_exact"),
+        int(_number(found["num_samples"], "num_samples")),
+        None if measure is None else _typed(measure, str, "measure"),
+        None if measure is None else _number(found[f"{measure}_mean"], f"{measure}_mean"),
+        *(None if found.get(key) is None else _number(found[key], key) for key in ("std_error", "top1_agreement")),
+    )
+
+
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"fidelity has {what} {value!r:.40}, expected a number of at least 0")
+    return value
 
 
 def _statistics(found: Any) -> ByteStatistics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from fmtc_tflite.graph.model_io import Op, Tensor
@@ -10,7 +11,7 @@ from fmtc_tflite.graph.operators.arithmetic import multiply_accumulates
 from fmtc_tflite.memory.arena import ArenaPlan, tensor_bytes
 from fmtc_tflite.memory.energy import Energy, EnergyProfile, energy_of, transfer_pj
 from fmtc_tflite.memory.memory_system import MemorySystem
-from fmtc_tflite.memory.traffic import ANY_GRAPH, KINDS, OpTraffic, Traffic, TrafficModel, coded_capacity
+from fmtc_tflite.memory.traffic import ANY_GRAPH, KINDS, OpTraffic, Traffic, TrafficModel, coded_capacity, transform_of
 from fmtc_tflite.profiling.baselines import SCHEMES
 from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.inside_document import inside_document, ring_bytes
@@ -66,6 +67,7 @@ def _model(profile: ModelProfile) -> dict[str, Any]:
         "sha256": profile.file.sha256,
         "size_bytes": len(profile.file.content),
         "is_converted": profile.is_converted,
+        "fidelity": None if profile.fidelity is None else asdict(profile.fidelity),
         "notes": profile.notes,
         "coded_sizes": {
             "basis": profile.coded_basis,
@@ -106,6 +108,7 @@ def _totals(profile: ModelProfile, name: TrafficModel) -> dict[str, Any]:
     work = [op.work for op in profile.traffic[name].ops]
     return {
         **_bytes(profile.traffic[name]),
+        "feature_map_moved_bytes": _number(_moved(profile.traffic[name])),
         **(ring_bytes(profile.traffic[name]) if name == "fused_regions" else {}),
         "graph_multiply_accumulates": multiply_accumulates(op.op for op in profile.traffic[name].ops),
         "codec_multiply_accumulates": sum(w.multiply_accumulates for w in work),
@@ -121,6 +124,7 @@ def _op(profile: ModelProfile, position: int, op: Op) -> dict[str, Any]:
         "opcode": op.opcode,
         "outputs": [tensor.name for tensor in op.outputs if tensor is not None],
         "live_bytes": profile.plan.live_bytes[position],
+        "original_op": profile.original_positions[position],
     }
     for name in ANY_GRAPH:
         energy: Energy = profile.energy[name].ops[position]
@@ -152,6 +156,7 @@ def _feature_maps(profile: ModelProfile) -> list[dict[str, Any]]:
                 "type": tensor.type_name,
                 "is_candidate": tensor in candidate,
                 "is_coded": m is not None,
+                "transform": None if m is None else transform_of(m),
                 "raw_bytes": raw_bytes,
                 "is_folded": m is not None and m.is_folded,
                 "coded_bytes": None if m is None or m.is_folded else profile.coded_statistics.get(m.coded),

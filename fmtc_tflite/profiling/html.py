@@ -6,7 +6,7 @@ Every figure that is shown carries the key of the JSON profile that it comes fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -14,9 +14,12 @@ from string import Template
 from typing import Any
 
 from fmtc_tflite.profiling import charts
+from fmtc_tflite.profiling.bandwidth_html import bandwidth_section
 from fmtc_tflite.profiling.charts import Part, bytes_text
-from fmtc_tflite.profiling.html_parts import name_cell, shape_cell, table_section
+from fmtc_tflite.profiling.html_parts import SCROLL, name_cell, shape_cell, table_section
 from fmtc_tflite.profiling.inside_html import arena_section, inside_table, stored_maps
+from fmtc_tflite.profiling.tiles_html import tiles
+from fmtc_tflite.rendering import distinct_names
 from fmtc_tflite.text import printable_document
 
 _MICRO = 1e6
@@ -44,6 +47,13 @@ _SCHEME_NAMES = {
     "fmtc": "this codec",
 }
 
+_ARENA_TEXT = (
+    "A bar is a tensor: from the op that writes it to the last that reads it, at its planned place in memory. The line "
+    "is what is live, without alignment and gaps. Kernels' own working memory is not drawn. From left to right are the "
+    "original's ops, in both pictures: encoders lie where the op is whose output they code, decoders where the op is "
+    "that reads it."
+)
+
 
 def profile_html(document: dict[str, Any]) -> str:
     """The page as text."""
@@ -52,6 +62,13 @@ def profile_html(document: dict[str, Any]) -> str:
     return Template(template).substitute(
         title=escape(f"Memory profile of {page.name}"), body="\n".join(page.sections())
     )
+
+
+def _unstored(row: dict[str, Any]) -> str:
+    """Why a map moves nothing; nothing for one that does."""
+    if row.get("is_folded"):
+        return "folded, not stored"
+    return "" if row.get("is_stored", True) else "not stored, a few rows in a region"
 
 
 class Page:
@@ -63,6 +80,7 @@ class Page:
         self._model: dict[str, Any] = document["models"][-1]
         self._traffic_model: str = document["traffic_model"]
         self._energy_key = "total_pj" if document["codec_cost_included"] else "total_without_codec_pj"
+        self._num_ops = max(max((op["original_op"] + 1 for op in m["ops"]), default=0) for m in document["models"])
         self.name = Path(self._model["path"] or "model").name
         totals = [total for model in document["models"] for total in model["totals"].values()]
         has_rings = any("rings_pj" in total["energy"] for total in totals)
@@ -71,9 +89,10 @@ class Page:
     def sections(self) -> Iterator[str]:
         """The parts of the page's body."""
         yield self._head()
-        yield self._tiles()
+        yield tiles(self, self._document, self._energy_key)
         yield self._arena() if "inside" not in self._model else arena_section(self, self._last, self._model)
         yield self._traffic()
+        yield bandwidth_section(self, self._document, self._rows(), self._num_ops)
         yield self._energy()
         if len(self._document["schemes"]) > 1:
             yield self._schemes()
@@ -129,41 +148,6 @@ class Page:
             "estimate: traffic times energy per bit.</p>" + (f'<ul class="small soft">{items}</ul>' if items else "")
         )
 
-    def _tiles(self) -> str:
-        total, arena = f"models.{self._last}.totals.{self._traffic_model}", f"models.{self._last}.arena"
-        spent = f"{total}.energy.{self._energy_key}"
-        tiles = [
-            ("feature maps read", self.figure(f"{total}.feature_map_read_bytes", ".3f", _MICRO), "MB", ""),
-            ("feature maps written", self.figure(f"{total}.feature_map_written_bytes", ".3f", _MICRO), "MB", ""),
-            ("memory energy", self.figure(spent, ",.1f", _MICRO), "µJ", self._saved()),
-            ("arena, planned", self.figure(f"{arena}.planned_bytes", ",.1f", 1e3), "kB", self._live()),
-        ]
-        last = len(self._document["schemes"]) - 1
-        if self._model["is_converted"]:
-            bits = self.figure(f"schemes.{last}.bits_per_value", ".3f")
-            tiles.insert(0, ("bits per value", bits, "of 8", "all feature maps that could be coded"))
-        if "inside" in self._model:
-            bits = self.figure(f"models.{self._last}.inside.bits_per_original_value", ".3f")
-            tiles.insert(0, ("bits per original value", bits, "stored", "all maps that the original's ops write"))
-        return '<div class="tiles">' + "".join(
-            f'<div class="tile"><div class="name">{name}</div><div class="figure">{figure} '
-            f'<span class="unit">{unit}</span></div><div class="beside">{beside}</div></div>'
-            for name, figure, unit, beside in tiles
-        ) + "</div>"  # fmt: skip
-
-    def _saved(self) -> str:
-        if self._document["comparison"] is None:
-            return "per inference"
-        suffix = "" if self._document["codec_cost_included"] else "_without_codec_cost"
-        key = f"comparison.{self._traffic_model}.total_energy_saved{suffix}"
-        return f"{self.figure(key, '.1f', 0.01)} % saved by conversion"
-
-    def _live(self) -> str:
-        key = f"models.{self._last}.arena.live_extent_bytes"
-        if self.value(key) is None:
-            return "live arena not measured"
-        return f"live, with kernel scratch: {self.figure(key, ',.1f', 1e3)} kB"
-
     # --- pictures ---------------------------------------------------------------------------------------------------
 
     def _arena(self) -> str:
@@ -172,16 +156,12 @@ class Page:
         entries = [("maps", "feature map")]
         if any(m["is_converted"] for m in models):
             entries += [("coded", "coded form (its capacity)"), ("decoded", "decoded copy")]
-        text = (
-            "A bar is a tensor: from the op that writes it to the last that reads it, at its planned place in memory. "
-            "The line is what is live, without alignment and gaps. Kernels' own working memory is not drawn."
-        )
-        parts = [f'<h2>Arena</h2><p class="soft small">{text}</p>', charts.legend(entries)]
+        parts = [f'<h2>Arena</h2><p class="soft small">{_ARENA_TEXT}</p>', charts.legend(entries)]
         for i, model in enumerate(models):
             if len(models) > 1:
                 kind = "converted" if model["is_converted"] else "original"
                 parts.append(f"<h3>{kind}: {escape(Path(model['path'] or '').name)}</h3>")
-            parts.append(charts.arena_chart(model, largest))
+            parts.append(charts.arena_chart(model, largest, self._num_ops))
             parts.append(self.arena_text(i, model["arena"]))
         return f"<section>{''.join(parts)}</section>"
 
@@ -208,6 +188,8 @@ class Page:
         entries = [("raw", "raw"), ("coded", "coded (fused codec)")] if coded else [("raw", "raw, read and written")]
         if self._traffic_model == "fused_regions":
             entries, maps = [("raw", "in the original"), ("coded", "stored")], stored_maps(self._model["inside"])
+        if any(row.get("is_folded") for row in maps):
+            entries.append(("folded", "folded: not stored, computed by the decoders of what reads it"))
         with_rings = "inside" in self._model
         rows = "".join(
             f'<tr><td class="text">{escape(kind + name)}</td>'
@@ -222,11 +204,34 @@ class Page:
         return (
             "<section><h2>Traffic</h2>"
             '<p class="soft small">Bytes that each feature map moves in one inference, read and written together.</p>'
-            f"{charts.legend(entries)}{charts.traffic_chart(maps)}"
-            '<div class="scroll"><table><thead><tr><th class="text">per inference, MB</th><th>maps read</th>'
+            f"{charts.legend(entries)}{charts.traffic_chart(maps)}{self._largest(maps)}"
+            f'{SCROLL}<table><thead><tr><th class="text">per inference, MB</th><th>maps read</th>'
             "<th>maps written</th><th>weights read</th><th>side information read</th>"
             f"{'<th>rings read</th><th>rings written</th>' if with_rings else ''}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div></section>"
+        )
+
+    def _largest(self, maps: Sequence[dict[str, Any]]) -> str:
+        """What the numbers in the picture of traffic stand for."""
+        where = "inside.feature_maps" if self._traffic_model == "fused_regions" else "feature_maps"
+        after = "fused_regions" if self._traffic_model == "fused_regions" else "fused_codec"
+        numbers = charts.largest_maps(maps)
+        names = distinct_names([row["tensor"] for row in maps], 60)
+        items = ""
+        for number in numbers:
+            key = f"models.{self._last}.{where}.{number}"
+            columns = [f"{key}.{form}.{way}_bytes" for form in ("raw", after) for way in ("written", "read")]
+            raw, now = (f"{self.figure(w)} + {self.figure(r)}" for w, r in (columns[:2], columns[2:]))
+            now = _unstored(maps[number]) or now
+            change = f" → {now}" if maps[number]["is_coded"] else ""
+            items += (
+                f'<li title="{escape(maps[number]["tensor"])}">{escape(names[number])}, '
+                f"{'×'.join(map(str, maps[number]['shape']))}: {raw}{change}</li>"
+            )
+        return (
+            f'<p class="small soft">The largest, bytes written + read:</p><ol class="small largest">{items}</ol>'
+            if items
+            else ""
         )
 
     def _rings_cells(self, total: str) -> str:
@@ -256,7 +261,7 @@ class Page:
             f'<p class="soft small">{escape(system["description"])}{missing} Transform, look-ups and side information '
             "are the codec's own cost.</p>"
             f"{charts.legend([(css, text) for css, text, _ in self._parts])}{charts.energy_chart(bars)}"
-            f'<div class="scroll"><table><thead><tr><th class="text">per inference, µJ</th>{head}'
+            f'{SCROLL}<table><thead><tr><th class="text">per inference, µJ</th>{head}'
             f"<th>without codec</th><th>total</th></tr></thead><tbody>{rows}</tbody></table></div>"
             f"{self._levels(system)}</section>"
         )
@@ -290,7 +295,7 @@ class Page:
             f"<li>{escape(name)}: {figure['value']:.4g} pJ. {escape(figure['source'])}</li>" for name, figure in figures
         )
         return (
-            '<div class="scroll"><table><thead><tr><th class="text">level</th><th>read, MB</th><th>written, MB</th>'
+            f'{SCROLL}<table><thead><tr><th class="text">level</th><th>read, MB</th><th>written, MB</th>'
             f"<th>energy, µJ</th><th>read, pJ/bit</th><th>write, pJ/bit</th></tr></thead><tbody>{rows}</tbody></table>"
             f'</div><details class="small"><summary>Where the figures come from</summary><ul>{sources}</ul></details>'
         )
@@ -316,7 +321,7 @@ class Page:
             "<section><h2>Other schemes on the same feature maps</h2>"
             '<p class="soft small">All as the fused codec moves them. Entropy and Huffman use one table per map, '
             f"made from the values that it then codes, which flatters them.{note}</p>"
-            '<div class="scroll"><table><thead><tr><th class="text">scheme</th><th>bits/value</th><th>read, MB</th>'
+            f'{SCROLL}<table><thead><tr><th class="text">scheme</th><th>bits/value</th><th>read, MB</th>'
             "<th>written, MB</th><th>maps, µJ</th><th>energy saved, %</th></tr></thead>"
             f"<tbody>{rows}</tbody></table></div></section>"
         )
@@ -331,16 +336,26 @@ class Page:
             ("fused_codec.energy_pj", "fused codec, µJ", ",.2f", _MICRO),
         )
         coded = ("mean", "p50", "p99", "max")
-        head = ["#", "feature map", "shape", "raw bytes", *(f"coded {c}" for c in coded), *(c[1] for c in columns[1:])]
+        head = [
+            "#",
+            "feature map",
+            "shape",
+            "transform",
+            "raw bytes",
+            *(f"coded {c}" for c in coded),
+            *(c[1] for c in columns[1:]),
+        ]
         head.append("level")
         rows = []
         for i, row in enumerate(self._model["feature_maps"]):
             key = f"models.{self._last}.feature_maps.{i}"
             cells = [f'<td data-value="{i}">{i}</td>', name_cell(row["tensor"]), shape_cell(row["shape"])]
+            cells.append(f'<td class="text">{escape(row["transform"] or "–")}</td>')
             cells.append(self.cell(f"{key}.raw_bytes"))
+            absent = '<td data-value="0">folded</td>' if row["is_folded"] else _NO_CELL
             for column in coded:
                 known = row["coded_bytes"] is not None
-                cells.append(self.cell(f"{key}.coded_bytes.{column}") if known else '<td data-value="-1">–</td>')
+                cells.append(self.cell(f"{key}.coded_bytes.{column}") if known else absent)
             cells += [self.cell(f"{key}.{path}", form, scale) for path, _, form, scale in columns[1:]]
             cells.append(f'<td class="text">{escape(row["fused_codec"]["level"])}</td>')
             rows.append(f"<tr>{''.join(cells)}</tr>")

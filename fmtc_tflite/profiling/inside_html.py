@@ -47,7 +47,7 @@ def arena_section(page: Figures, index: int, model: dict[str, Any]) -> str:
         f'<h2>Arena</h2><p class="soft small">{_ARENA_TEXT}</p>',
         charts.legend(_LEGEND),
         f"<h3>original: {page.figure(f'{key}.inside.original_arena.planned_bytes')} bytes planned</h3>",
-        charts.arena_chart(there, largest),
+        charts.arena_chart(there, largest, len(original["ops"])),
         f"<h3>with regions, same scale: {page.figure(f'{key}.arena.planned_bytes')} bytes planned, {share:.1f} %</h3>",
         charts.inside_chart(inside, largest),
         "<h3>with regions, enlarged</h3>",

@@ -15,7 +15,7 @@ from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.profiling.baselines import MapHistogram
 from fmtc_tflite.profiling.paper_baseline import PaperBaseline, measure_paper
-from fmtc_tflite.progress import progress
+from fmtc_tflite.progress import progress, stage
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 
@@ -72,6 +72,7 @@ def measure(
     stored = [m.coded for m in coded if not m.is_folded]
     meter = CodedMeter([str(i) for i in range(len(stored))])
     count = 0
+    stage("coded sizes")
     for sample in progress(samples, "profile"):
         runner.run(sample)
         meter.add({str(i): runner.read(tensor) for i, tensor in enumerate(stored)})
@@ -80,6 +81,7 @@ def measure(
         for tensor, histogram in histograms.items():
             histogram.add(base_runner.read(uncoded[tensor]))
         count += 1
+    stage("the paper's scheme")
     paper = measure_paper(base, list(uncoded.values()), samples, paper_bits, num_threads)
     return MeasuredSizes(
         count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
@@ -26,6 +27,9 @@ class ProfileOptions(DataOptions):
       tensors: names of the original's tensors whose values are wanted, or op:NUMBER; see tensor_dumps.
       extensions: what runs ops that the runtime lacks.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open.
+      fps: inferences a second, for rates.
+      clock_hz: in the place of fps, the clock of an accelerator whose multipliers never wait.
+      macs_per_cycle: how many of them it has; None = 256.
       paper_bits: for the range of a map's main component under the paper's scheme, one of the baselines.
     """
 
@@ -35,6 +39,9 @@ class ProfileOptions(DataOptions):
     traffic_model: TrafficModel | None = None
     codec_cost: bool = True
     num_threads: int | None = None
+    fps: float | None = None
+    clock_hz: float | None = None
+    macs_per_cycle: int | None = None
     paper_bits: float = DEFAULT_PAPER_BITS
     tensors: tuple[str, ...] = ()
     extensions: Extensions = NO_EXTENSIONS
@@ -45,9 +52,17 @@ class ProfileOptions(DataOptions):
         if self.traffic_model is not None and self.traffic_model not in TRAFFIC_MODELS:
             raise UsageError(f"--traffic_model: got {self.traffic_model}, expected one of {', '.join(TRAFFIC_MODELS)}")
         check_paper_bits(self.paper_bits)
+        if self.fps is not None and self.clock_hz is not None:
+            raise UsageError("--fps and --clock_hz: both say how many inferences a second there are; give one")
+        if self.macs_per_cycle is not None and self.clock_hz is None:
+            raise UsageError("--macs_per_cycle needs --clock_hz")
+        for name, rate in (("fps", self.fps), ("clock_hz", self.clock_hz)):
+            if rate is not None and not 0 < rate < inf:
+                raise UsageError(f"--{name}: got {rate:g}, expected a finite number above 0")
         for name, value, least in (
             ("num_samples", self.num_samples, 1),
             ("num_threads", self.num_threads, 1),
+            ("macs_per_cycle", self.macs_per_cycle, 1),
             ("seed", self.seed, 0),
             ("on_chip_bytes", self.on_chip_bytes, 0),
         ):

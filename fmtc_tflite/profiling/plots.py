@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fmtc_tflite.profiling.charts import byte_unit
 from fmtc_tflite.rendering import new_figure, png_bytes
 from fmtc_tflite.text import printable_document
 
 PICTURES = ("arena.png", "traffic.png", "energy.png")
 
 _MEGA = 1e6
+_LABELLED = 5
 _NOTHING = {"read_bytes": 0, "written_bytes": 0}
 _COLOURS = {"feature_map": "#1f77a8", "coded": "#0e8f7e", "decoded": "#d98b2b", "raw": "#b9c4d0"}
 _FORM_COLOURS = {"tensor": "#1f77a8", "cut": "#0e8f7e", "ring": "#e0a23c", "working": "#b9c4d0"}
@@ -29,33 +32,64 @@ def _name(model: dict[str, Any]) -> str:
 
 
 def _arena(document: dict[str, Any]) -> Any:
-    """Tensors over the ops at their place in the planned arena, one picture below the other."""
+    """Tensors over the original's ops at their place in the planned arena, one picture below the other."""
     models = document["models"]
     if "inside" in models[-1]:
         return _inside(models[-1])
-    figure = new_figure(11, 3.2 * len(models))
-    for i, model in enumerate(models):
-        axes = figure.add_subplot(len(models), 1, i + 1)
-        for role in ("feature_map", "coded", "decoded"):
-            tensors = [t for t in model["tensors"] if t["role"] == role and t["size_bytes"]]
-            if tensors:
+    pictures = []
+    for model in models:
+        at = [op["original_op"] for op in model["ops"]]
+        bands = [
+            {**t, "form": t["role"], "first_op": at[t["first_op"]], "last_op": at[t["last_op"]]}
+            for t in model["tensors"]
+            if at
+        ]
+        live: dict[int, int] = {}
+        for op in model["ops"]:
+            live[op["original_op"]] = max(live.get(op["original_op"], 0), op["live_bytes"])
+        pictures.append((_name(model), model["arena"]["planned_bytes"], bands, live))
+    return _arenas(pictures, _COLOURS)
+
+
+def _arenas(
+    pictures: Sequence[tuple[str, int, Sequence[dict[str, Any]], dict[int, int]]], colours: dict[str, str]
+) -> Any:
+    """Arenas on one scale.
+
+    Args:
+      pictures: name, planned bytes, tensors, and live bytes by op of the original.
+      colours: of the forms that tensors have.
+    """
+    figure, shared = new_figure(11, 3.2 * len(pictures)), None
+    unit, factor = byte_unit(max(planned for _, planned, _, _ in pictures))
+    ops = 1 + max((op for *_, live in pictures for op in live), default=0)
+    for i, (name, planned, bands, live) in enumerate(pictures):
+        shared = axes = figure.add_subplot(len(pictures), 1, i + 1, sharey=shared)
+        for form, colour in colours.items():
+            own = [band for band in bands if band["form"] == form and band["size_bytes"]]
+            if own:
                 axes.bar(
-                    [t["first_op"] for t in tensors],
-                    [t["size_bytes"] / _MEGA for t in tensors],
-                    width=[t["last_op"] - t["first_op"] + 1 for t in tensors],
-                    bottom=[t["offset_bytes"] / _MEGA for t in tensors],
+                    [band["first_op"] for band in own],
+                    [band["size_bytes"] / factor for band in own],
+                    width=[band["last_op"] - band["first_op"] + 1 for band in own],
+                    bottom=[band["offset_bytes"] / factor for band in own],
                     align="edge",
-                    color=_COLOURS[role],
+                    color=colour,
                     edgecolor="white",
                     linewidth=0.4,
-                    label=role.replace("_", " "),
+                    label=form.replace("_", " "),
                 )
-        live = [op["live_bytes"] / _MEGA for op in model["ops"]]
-        axes.stairs(live, range(len(live) + 1), color="black", linewidth=1, label="live")
-        axes.set_title(_name(model), parse_math=False)
-        axes.set(ylabel="planned arena, MB", xlim=(0, max(len(live), 1)))
+        lives, before = list[float](), 0.0
+        for op in range(ops):
+            before = live.get(op, before * factor) / factor
+            lives.append(before)
+        axes.stairs(lives, range(len(lives) + 1), color="black", linewidth=1, label="live")
+        most = max(live.values(), default=0)
+        axes.set_title(f"Arena of {name}: {planned:,} bytes planned, {most:,} live at most", parse_math=False)
+        axes.set(ylabel=f"planned arena, {unit}", xlim=(0, ops))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper right")
-    axes.set_xlabel("ops in execution order")
+    axes.set_xlabel("the original's ops in execution order")
     return figure
 
 
@@ -64,38 +98,14 @@ def _inside(model: dict[str, Any]) -> Any:
     inside = model["inside"]
     original = inside["original_arena"]
     tensors = [{**tensor, "form": "tensor"} for tensor in original["tensors"]]
-    pictures = (
-        ("original", original["planned_bytes"], tensors, original["ops"]),
-        (_name(model), model["arena"]["planned_bytes"], inside["memory"], inside["ops"]),
-    )
-    figure = new_figure(11, 6.4)
-    shared = None
-    for i, (name, planned, bands, ops) in enumerate(pictures):
-        axes = figure.add_subplot(2, 1, i + 1, sharey=shared)
-        shared = axes
-        for form, colour in _FORM_COLOURS.items():
-            own = [band for band in bands if band["form"] == form and band["size_bytes"]]
-            if own:
-                axes.bar(
-                    [band["first_op"] for band in own],
-                    [band["size_bytes"] / _MEGA for band in own],
-                    width=[band["last_op"] - band["first_op"] + 1 for band in own],
-                    bottom=[band["offset_bytes"] / _MEGA for band in own],
-                    align="edge",
-                    color=colour,
-                    edgecolor="white",
-                    linewidth=0.4,
-                    label=form,
-                )
-        live = [op["live_bytes"] / _MEGA for op in ops]
-        axes.stairs(live, range(len(live) + 1), color="black", linewidth=1, label="live")
-        axes.set_title(
-            f"{name}: {planned:,} bytes planned, {max(live, default=0):.4g} MB live at most", parse_math=False
+    pictures = [
+        (name, planned, bands, {i: op["live_bytes"] for i, op in enumerate(ops)})
+        for name, planned, bands, ops in (
+            ("the original", original["planned_bytes"], tensors, original["ops"]),
+            (_name(model), model["arena"]["planned_bytes"], inside["memory"], inside["ops"]),
         )
-        axes.set(ylabel="planned arena, MB", xlim=(0, max(len(live), 1)))
-        axes.legend(loc="upper right")
-    axes.set_xlabel("the original's ops in execution order")
-    return figure
+    ]
+    return _arenas(pictures, _FORM_COLOURS)
 
 
 def _traffic(document: dict[str, Any]) -> Any:
@@ -109,14 +119,30 @@ def _traffic(document: dict[str, Any]) -> Any:
         shown_as = [("raw", "raw"), ("fused_codec", "coded (fused_codec)")][: 1 + model["is_converted"]]
     figure = new_figure(11, 3.6)
     axes = figure.add_subplot()
-    for key, label in shown_as:
-        shown = [m[key] if key == "raw" or m.get("is_coded", True) else _NOTHING for m in maps]
-        moved = [(sums["read_bytes"] + sums["written_bytes"]) / _MEGA for sums in shown]
-        axes.bar(range(len(maps)), moved, color=_COLOURS["raw" if key == "raw" else "coded"], label=label)
-    axes.set_title(_name(model), parse_math=False)
-    axes.set(xlabel="feature maps in execution order", ylabel="read and written, MB (modelled)")
+    moved = {
+        label: [_moved(m[key] if key == "raw" or m.get("is_coded", True) else _NOTHING) for m in maps]
+        for key, label in shown_as
+    }
+    unit, factor = byte_unit(max((size for sizes in moved.values() for size in sizes), default=0))
+    for (key, _), (label, sizes) in zip(shown_as, moved.items(), strict=True):
+        bars = axes.bar(
+            range(len(maps)),
+            [size / factor for size in sizes],
+            color=_COLOURS["raw" if key == "raw" else "coded"],
+            label=f"{label}: {sum(_moved(m[key]) for m in maps):,.0f} bytes in all",
+        )
+        largest = sorted(range(len(maps)), key=lambda i: -_moved(maps[i]["raw"]))[:_LABELLED]
+        if key == "raw":
+            axes.bar_label(bars, [f"{sizes[i] / factor:.3g}" if i in largest else "" for i in range(len(maps))])
+    axes.set_title(f"Traffic of each feature map, {_name(model)}", parse_math=False)
+    axes.set(xlabel="feature maps in execution order", ylabel=f"read and written, {unit} (modelled)")
     axes.legend(loc="upper right")
+    axes.margins(y=0.12)
     return figure
+
+
+def _moved(sums: dict[str, Any]) -> float:
+    return float(sums["read_bytes"] + sums["written_bytes"])
 
 
 def _energy(document: dict[str, Any]) -> Any:
@@ -143,8 +169,12 @@ def _energy(document: dict[str, Any]) -> Any:
     for part, values in parts.items():
         axes.barh([name for name, _ in rows], values, left=ends, color=_ENERGY_COLOURS[part], label=part)
         ends = [end + value for end, value in zip(ends, values, strict=True)]
+    for i, end in enumerate(ends):
+        axes.annotate(f"{end:,.4g}", (end, i), xytext=(4, 0), textcoords="offset points", va="center")
+    axes.margins(x=0.1)
     axes.invert_yaxis()
-    axes.set_title(f"{_name(models[-1])}, {document['memory_system']['name']}", parse_math=False)
+    title = f"Memory energy of an inference, {_name(models[-1])}, {document['memory_system']['name']}"
+    axes.set_title(title, parse_math=False)
     axes.set(xlabel="energy, µJ (estimated)")
     figure.legend(loc="outside lower center", ncols=len(parts))
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,8 @@ from fmtc_tflite.memory.arena import (
 from fmtc_tflite.memory.energy import EnergyProfile, energy_of
 from fmtc_tflite.memory.memory_system import MemorySystem
 from fmtc_tflite.memory.traffic import Traffic, TrafficModel, as_executed, codec_work, fused_codec
-from fmtc_tflite.profiling.conversion_record import ConversionRecord, read_conversion_record
+from fmtc_tflite.profiling.alignment import original_positions
+from fmtc_tflite.profiling.conversion_record import ConversionRecord, Fidelity, read_conversion_record
 from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.live import LiveArena, measure_arena
 from fmtc_tflite.profiling.measured_sizes import MeasuredSizes
@@ -120,6 +122,20 @@ class ModelProfile:
                 "counts in fused_regions alone"
             )
         return found
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """What the converter measured at the outputs."""
+        return None if self.record is None else self.record.fidelity
+
+    @cached_property
+    def original_positions(self) -> list[int]:
+        """Of each op, a position among the original's ops; its own where the file does not give the original back."""
+        original = self.subgraph
+        if self.is_converted or self.has_regions:
+            with suppress(UnsupportedModelError):
+                original = without_our_ops(load_model(self.file.content)).subgraphs[0]
+        return original_positions(self.subgraph, original)
 
     # --- coded sizes --------------------------------------------------------------------------------------------------
 

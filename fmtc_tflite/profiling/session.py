@@ -19,6 +19,8 @@ from fmtc_tflite.profiling.document import profile_document
 from fmtc_tflite.profiling.measured_sizes import measure
 from fmtc_tflite.profiling.options import ProfileOptions
 from fmtc_tflite.profiling.profile import ModelProfile, recognise
+from fmtc_tflite.profiling.rates import with_rates
+from fmtc_tflite.progress import Stage, stage, stages
 
 
 def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) -> dict[str, Any]:
@@ -34,6 +36,12 @@ def run_profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) ->
       FmtcError: see fmtc_tflite.errors.
     """
     options.check()
+    runs: list[Stage] = [] if options.data is None else [("coded sizes", 4), ("the paper's scheme", 3)]
+    with stages(*runs, ("traffic, energy and arena", 1)):
+        return _profile(models, options)
+
+
+def _profile(models: Sequence[tuple[str, bytes]], options: ProfileOptions) -> dict[str, Any]:
     contents = [(path, with_input_shapes(content, options.input_shapes)) for path, content in models]
     profiles = _open(contents, options)
     recognised_by = None if len(profiles) == 1 else recognise(*profiles)
@@ -95,8 +103,10 @@ def _document(
         data = {"source": samples.source, "num_samples": profile.measurement.num_samples}
         if not profile.candidates:
             profile.notes.append("no feature map of this model can be coded; running it on data measured nothing")
+    stage("traffic, energy and arena")
     shown = _shown_model(profile, options)
-    return profile_document(profile, original, recognised_by, data, shown, options.codec_cost)
+    document = profile_document(profile, original, recognised_by, data, shown, options.codec_cost)
+    return with_rates(document, options)
 
 
 def _shown_model(profile: ModelProfile, options: ProfileOptions) -> TrafficModel:

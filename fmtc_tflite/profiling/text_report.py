@@ -42,7 +42,7 @@ def _format_other(part: dict[str, Any]) -> str:
 def _format_signature(document: dict[str, Any]) -> str:
     model, name = document["models"][-1], document["traffic_model"]
     lines = [_headline(model, document["data"]), *(f"note            {note}" for note in model["notes"]), ""]
-    lines += _traffic_table(document) + [""] + _energy_table(document) + [""]
+    lines += _traffic_table(document) + [""] + _energy_table(document) + [""] + _rates_table(document)
     if model["coded_sizes"]["basis"] is not None or document["data"] is not None:
         lines += _scheme_table(document) + [""]
     table = format_inside(model["inside"]) if name == "fused_regions" else _map_table(model, name)
@@ -56,6 +56,7 @@ def _headline(model: dict[str, Any], data: dict[str, Any] | None) -> str:
     kind = "converted" if model["is_converted"] or model["regions"] else "not converted"
     text = f"model           {Path(model['path'] or '').name}, {kind}, {len(model['ops'])} ops, "
     text += f"{model['size_bytes']:,} bytes"
+    text += _fidelity(model["fidelity"])
     sizes = model["coded_sizes"]
     if sizes["basis"] is not None:
         text += f"\ncoded sizes     {sizes['explanation']}"
@@ -131,6 +132,41 @@ def _energy_table(document: dict[str, Any]) -> list[str]:
     return rows
 
 
+def _rates_table(document: dict[str, Any]) -> list[str]:
+    """Traffic as a stream, where a rate is given."""
+    if "rates" not in document:
+        return []
+    rates = document["rates"]
+    head = f"rates at {rates['inferences_per_second']:,.4g} inferences/s"
+    if rates["clock_hz"] is not None:
+        head += f" ({rates['clock_hz'] / _MICRO:,.4g} MHz, {rates['macs_per_cycle']} MACs a cycle)"
+    rows = [f"{head:48} {'GB/s':>10} {'GMAC/s':>10} {'bytes/MAC':>10} {'memory, mW':>10}"]
+    for model in document["models"]:
+        for name, total in model["totals"].items():
+            prefix, own = "" if len(document["models"]) == 1 else f"{_role(model)}, ", total["rates"]
+            per_mac = (
+                "-" if own["bytes_per_multiply_accumulate"] is None else (f"{own['bytes_per_multiply_accumulate']:.4f}")
+            )
+            rows.append(
+                f"{'  ' + prefix + name:48} {own['bytes_per_second'] / 1e9:>10.4f} "
+                f"{own['multiply_accumulates_per_second'] / 1e9:>10.4f} {per_mac:>10} {1e3 * own['watts']:>10.3f}"
+            )
+    return [*rows, ""]
+
+
+def _fidelity(found: dict[str, Any] | None) -> str:
+    """What was lost, as the converter measured it."""
+    if found is None:
+        return ""
+    on = f"{found['num_samples']:,} held-back samples when it was converted"
+    if found["bit_exact"] or found["measure"] is None:
+        return f"\nfidelity        bit-exact on {on}"
+    error = "" if found["std_error"] is None else f" ± {found['std_error']:.2g}"
+    same = "" if found["top1_agreement"] is None else f", same top-1 on {100 * found['top1_agreement']:.1f} %"
+    measure = {"kl": "KL, nats"}.get(found["measure"], found["measure"].replace("_", " "))
+    return f"\nfidelity        {measure}: {found['mean']:.3g}{error}{same}, {on}"
+
+
 def _multiply_accumulates(model: dict[str, Any]) -> str:
     """Where a model's multiply-adds are done; those of the codec are part of its cost."""
     total = next(reversed(model["totals"].values()))
@@ -165,16 +201,22 @@ def _map_table(model: dict[str, Any], traffic_model: str) -> list[str]:
         return _op_table(model)
     maps = sorted(model["feature_maps"], key=lambda m: -m["raw"]["energy_pj"])
     head = "largest feature maps (fused_codec)"
-    columns = f"{'raw bytes':>11} {'coded mean':>11} {'bits/value':>10} {'level':>8} {'uJ':>9}"
+    columns = f"{'transform':>10} {'raw bytes':>11} {'coded mean':>11} {'bits/value':>10} {'level':>8} {'uJ':>9}"
     rows = [f"{head:44} {'op':>4} {'shape':>15} {columns}"]
     writers = {name: op["index"] for op in model["ops"] for name in op["outputs"]}
     names = distinct_names([row["tensor"] for row in maps], 42)
     for name, row in zip(names[:_TABLE_ROWS], maps, strict=False):
-        coded = "-" if row["coded_bytes"] is None else f"{row['coded_bytes']['mean']:,.0f}"
+        coded = (
+            "folded"
+            if row["is_folded"]
+            else "-"
+            if row["coded_bytes"] is None
+            else f"{row['coded_bytes']['mean']:,.0f}"
+        )
         bits = "-" if row["bits_per_value"] is None else f"{row['bits_per_value']:.3f}"
-        fused = row["fused_codec"]
+        fused, shape = row["fused_codec"], "x".join(map(str, row["shape"]))
         rows.append(
-            f"{'  ' + name:44} {writers.get(row['tensor'], '-'):>4} {'x'.join(map(str, row['shape'])):>15} "
+            f"{'  ' + name:44} {writers.get(row['tensor'], '-'):>4} {shape:>15} {row['transform'] or '-':>10} "
             f"{row['raw_bytes']:>11,} {coded:>11} {bits:>10} {fused['level']:>8} {fused['energy_pj'] / _MICRO:>9.2f}"
         )
     return rows + _and_more(len(maps))

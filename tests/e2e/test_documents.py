@@ -22,6 +22,7 @@ FOREIGN_FLAGS = {
     *("--spark_master_url", "--parallelism", "--environment_type", "--environment_config", "--temp_location"),
     *("--project", "--region", "--sdk_container_image", "--requirements_file", "--build", "--test-dir", "--verbose"),
     *("--no-deps", "--help", "--raw", "--network", "--target", "--only", "--install", "--prefix", "--cflags", "--libs"),
+    "--accelerator-config",
 }
 TOOLS = (
     "fmtc-convert",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from said import said
+
 BIN = Path(sys.executable).parent
 DEMO = Path(str(importlib.resources.files("fmtc_tflite") / "demo"))
 SAMPLES = str(DEMO / "demo_samples.npz")
@@ -81,15 +83,10 @@ def run(command: str, repository: Path, **environment: str) -> subprocess.Comple
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=300)
 
 
-def said(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines on stderr, without what runtimes say there on their own."""
-    return [line for line in result.stderr.splitlines() if not line.startswith(("INFO: ", "converting: "))]
-
-
 def assert_fails(result: subprocess.CompletedProcess[str], code: int) -> None:
     assert result.returncode == code, result.stderr
-    assert len(said(result)) == 1, result.stderr
-    assert said(result)[0].startswith("error: ")
+    assert len(said(result.stderr)) == 1, result.stderr
+    assert said(result.stderr)[0].startswith("error: ")
 
 
 def everything() -> dict[str, tuple[int, bytes]]:
@@ -111,7 +108,7 @@ def test_bad_input(repository: Path, tool: str, fault: str) -> None:
 @pytest.mark.parametrize("tool", HELPFUL)
 def test_usage(repository: Path, tool: str) -> None:
     result = run(f"{tool} --help", repository)
-    assert (result.returncode, said(result)) == (0, [])
+    assert (result.returncode, said(result.stderr)) == (0, [])
     assert "\n-h and --help print this, " in result.stdout
     assert run(f"{tool} -h", repository).stdout == result.stdout
     assert_fails(run(f"{tool} --no_such_flag", repository), 2)

@@ -17,6 +17,7 @@ import pytest
 import fmtc_tflite
 import model_builder
 from fmtc_tflite.memory.memory_system import known_memory_systems
+from said import said
 
 SCRIPTS = Path(sys.executable).parent
 PACKAGE = importlib.resources.files("fmtc_tflite")
@@ -32,7 +33,7 @@ def profile(*arguments: str | Path, **environment: str) -> tuple[str, dict]:
     """Text and JSON of a profile that succeeds."""
     result = run(*arguments, "--json", "profile.json", "--overwrite", **environment)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
+    assert said(result.stderr) == []
     document = json.loads(Path("profile.json").read_text())
     jsonschema.validate(document, SCHEMA)
     return result.stdout, document
@@ -82,6 +83,60 @@ def test_comparison_and_every_output(folder: Path, tmp_path: Path) -> None:
     written = {path.name for path in (tmp_path, *tmp_path.iterdir(), *(tmp_path / "plots").iterdir()) if path.is_file()}
     assert written == {"profile.json", "p.csv", "p.html", "me.json", "arena.png", "traffic.png", "energy.png"}
     assert_fails(run(*pair, *outputs), 2, "p.csv exists", "--overwrite")
+
+
+def test_ops_of_both_models_lie_on_the_original_s(folder: Path) -> None:
+    _, document = profile(folder / "demo.tflite", "--compare", folder / "lossy.tflite")
+    original, converted = (model["ops"] for model in document["models"])
+    assert [op["original_op"] for op in original] == list(range(len(original)))
+    places = [op["original_op"] for op in converted]
+    assert places == sorted(places)
+    by_output = {name: op["index"] for op in original for name in op["outputs"]}
+    for before, op in zip([None, *converted], converted, strict=False):
+        if op["opcode"] == "FMTC_ENCODE":
+            assert op["original_op"] == before["original_op"]
+        elif op["opcode"] != "FMTC_DECODE":
+            assert op["original_op"] == by_output[op["outputs"][0]]
+    alone = profile(folder / "lossy.tflite")[1]["models"][0]["ops"]
+    assert [op["original_op"] for op in alone] == places
+
+
+def test_transforms_and_fidelity_are_those_of_the_report(folder: Path) -> None:
+    text, document = profile(folder / "lossy.tflite")
+    report, (model,) = json.loads((folder / "lossy.json").read_text()), document["models"]
+    wanted = {site["tensor"]: site["transform"] for site in report["sites"] if site["decision"] == "coded"}
+    assert {m["tensor"]: m["transform"] for m in model["feature_maps"] if m["is_coded"]} == wanted
+    assert "folded_klt" in wanted.values()
+    assert (model["fidelity"]["measure"], model["fidelity"]["mean"]) == ("kl", report["fidelity"]["kl_mean"])
+    assert "fidelity        KL, nats: " in text
+    exact = profile(folder / "lossless.tflite")[1]["models"][0]["fidelity"]
+    assert exact["bit_exact"]
+    assert profile(folder / "demo.tflite")[1]["models"][0]["fidelity"] is None
+
+
+def test_rates(folder: Path) -> None:
+    pair = (folder / "demo.tflite", "--compare", folder / "lossy.tflite")
+    text, document = profile(*pair, "--fps", "30")
+    assert "rates at 30 inferences/s" in text
+    total = document["models"][1]["totals"]["fused_codec"]
+    kinds = ("feature_map_moved", "weights_read", "side_information_read")
+    moved = sum(total[f"{kind}_bytes"] for kind in kinds)
+    macs = total["graph_multiply_accumulates"] + total["codec_multiply_accumulates"]
+    assert total["rates"]["bytes_per_second"] == pytest.approx(30 * moved)
+    assert total["rates"]["multiply_accumulates_per_second"] == 30 * macs
+    assert total["rates"]["bytes_per_multiply_accumulate"] == pytest.approx(moved / macs)
+    assert total["rates"]["watts"] == pytest.approx(30e-12 * total["energy"]["total_pj"])
+    _, clocked = profile(*pair, "--clock_hz", "2e8", "--macs_per_cycle", "64")
+    network = clocked["models"][0]["totals"]["fused_codec"]["graph_multiply_accumulates"]
+    assert clocked["rates"]["inferences_per_second"] == pytest.approx(64 * 2e8 / network)
+    assert "rates" not in profile(*pair)[1]
+    for flags, text in (
+        (("--fps", "0"), "--fps: got 0"),
+        (("--clock_hz", "inf"), "--clock_hz: got inf"),
+        (("--fps", "1", "--clock_hz", "1"), "give one"),
+        (("--macs_per_cycle", "2"), "needs --clock_hz"),
+    ):
+        assert_fails(run(*pair, *flags), 2, text)
 
 
 def test_coded_sizes_and_baselines_on_data(folder: Path) -> None:

@@ -90,6 +90,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
                 "files",
                 "memory",
                 "profiling",
+                "progress",
                 "regions",
             ),
             "supervision",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from fmtc_tflite.regions.kinds.products import build_extremum, build_multiply, b
 from fmtc_tflite.regions.kinds.reductions import build_mean, build_reduce_max
 from fmtc_tflite.regions.kinds.resizes import build_bilinear, build_nearest
 from fmtc_tflite.regions.kinds.slices import build_slice, build_split, build_split_v, build_strided_slice, build_unpack
+from fmtc_tflite.regions.kinds.softmax import build_softmax
 from fmtc_tflite.regions.kinds.tables import TABLES, build_table
 from fmtc_tflite.regions.kinds.transpose_conv import build_transpose_conv
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
@@ -80,13 +82,22 @@ FLOAT_BUILDERS: dict[str, _Builder] = {
     **dict.fromkeys(UNARY_OPS, build_unary),
 }
 
+# Of ops that are computed so on microcontrollers alone. Elsewhere regions end before them, too, since who compares
+# outputs wants to see what they read.
+MICRO_BUILDERS: dict[str, _Builder] = {"SOFTMAX": build_softmax}
 
-def op_builder(kernels: KernelSet) -> OpBuilder:
-    """What makes the ops of a region from an op of a graph, with the arithmetic of a kernel set."""
+
+def op_builder(kernels: KernelSet, others: Mapping[str, _Builder] = MappingProxyType({})) -> OpBuilder:
+    """What makes the ops of a region from an op of a graph, with the arithmetic of a kernel set.
+
+    Args:
+      others: builders of further ops whose outputs are not float32.
+    """
+    builders = {**BUILDERS, **others}
 
     def build(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
         is_float = any(t is not None and t.dtype == np.float32 for t in op.outputs)
-        builder = (FLOAT_BUILDERS if is_float else BUILDERS).get(op.opcode)
+        builder = (FLOAT_BUILDERS if is_float else builders).get(op.opcode)
         if builder is None:
             raise OpRefusedError(f"regions do not compute {op.opcode}" + " of float32" * is_float)
         try:

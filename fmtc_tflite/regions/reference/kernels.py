@@ -67,11 +67,12 @@ def make_kernel(program: Program, number: int) -> Kernel:
         pointwise,
         products,
         reductions,
+        softmax,
         transpose_conv,
     )
 
     op = program.ops[number]
-    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats, transpose_conv, coders):
+    for module in (products, pairs, pointwise, reductions, moves, arg_max, floats, transpose_conv, coders, softmax):
         if op.kind in module.KERNELS:
             try:
                 return module.KERNELS[op.kind](program, op)
