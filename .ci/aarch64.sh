@@ -13,22 +13,16 @@ export ASAN_OPTIONS=detect_leaks=0
 QEMU_CPU=max ctest --test-dir "$scratch/build" --output-on-failure --no-tests=error --parallel 2
 QEMU_CPU=cortex-a53 ctest --test-dir "$scratch/build" --output-on-failure --no-tests=error -R region_test\|_kernels_test
 
+pip install --quiet ziglang auditwheel
 rm -rf dist/aarch64
 documented_command docs/building.md \
-  "pip wheel . --no-deps -w dist/aarch64 -C cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -C wheel.tags=py3-none-manylinux_2_34_aarch64"
-wheel=$(ls dist/aarch64/fmtc_tflite-*-py3-none-manylinux_2_34_aarch64.whl)
+  "pip wheel . --no-deps -w dist/aarch64 -C cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/zig.cmake -C cmake.define.FMTC_TARGET=aarch64-linux-gnu.2.17 -C wheel.tags=py3-none-manylinux_2_17_aarch64"
+wheel=$(ls dist/aarch64/fmtc_tflite-*-py3-none-manylinux_2_17_aarch64.whl)
+audited_wheel "$wheel" manylinux_2_17_aarch64
 python -m zipfile -e "$wheel" "$scratch/wheel"
 library=$(realpath "$scratch")/wheel/fmtc_tflite/_native/libfmtc_tflite.so
 aarch64-linux-gnu-readelf -h "$library" | grep -E 'Machine: +AArch64'
-aarch64-linux-gnu-readelf -d "$library" | grep NEEDED
 
-# The tag promises glibc 2.34 and the libraries of its policy (PEP 600).
-too_new=$(aarch64-linux-gnu-readelf -V "$library" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | awk -F_ '
-  { split($2, v, "."); if (v[1] > 2 || v[2] > 34) print }')
-if [[ -n "$too_new" ]]; then
-  echo "$wheel needs $too_new; its tag in docs/building.md says less" >&2
-  exit 1
-fi
 # The wheel's library loads, and chooses the NEON kernels of the processor.
 aarch64-linux-gnu-gcc -x c -o "$scratch/level" - -x none "$library" <<'C'
 #include <stdio.h>

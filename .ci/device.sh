@@ -8,7 +8,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 wheels=("$here"/../dist/aarch64/fmtc_tflite-*_aarch64.whl)
 if [[ ! -f "${wheels[0]}" ]]; then
-  echo "$0: no wheel in dist/aarch64; docs/building.md, aarch64 Linux, has the command that builds it" >&2
+  echo "$0: no wheel in dist/aarch64; docs/building.md, Wheels, has the command that builds it" >&2
   exit 1
 fi
 mkdir -p "$(dirname "$1")"
@@ -26,7 +26,7 @@ for package in $(<"$root/debootstrap/base"); do
   dpkg-deb --fsys-tarfile "$root/var/cache/apt/archives/${package}"_*.deb | tar -C "$root" -x --keep-directory-symlink
 done
 pip install --quiet --no-deps --only-binary=:all: --python-version 3.11 \
-  --platform manylinux_2_34_aarch64 --platform manylinux2014_aarch64 --target "$root/usr/lib/python3/dist-packages" \
+  --platform manylinux_2_34_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 --target "$root/usr/lib/python3/dist-packages" \
   tflite-runtime 'numpy<2' "${wheels[@]}"
 
 python - <<'PY'

@@ -36,3 +36,14 @@ documented_command() {
 }
 
 readme_command() { documented_command README.md "$1"; }
+
+# Fails unless auditwheel finds that wheel $1 keeps what its tag $2 promises. Needs the package auditwheel.
+audited_wheel() {
+  local found
+  found=$(auditwheel show "$1")
+  echo "$found"
+  if ! grep -qF "consistent with the following platform tag:"$'\n'"\"$2\"" <<<"$found" && ! grep -qF "\"$2\"" <<<"$found"; then
+    echo "$1 is not what $2 promises" >&2
+    return 1
+  fi
+}

@@ -19,6 +19,11 @@ def is_git_lfs_pointer(start: bytes) -> bool:
     return start.startswith(_GIT_LFS)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 region, 2 regions."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     r"""The text on one line, with what a terminal would act on as escapes (\n, \x1b, \u202e).
 

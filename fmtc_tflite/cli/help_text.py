@@ -33,6 +33,7 @@ def format_help(usage: str, groups: FlagGroups) -> str:
 
 def _entry(flag: flags.Flag, width: int) -> str:
     text = re.sub(r"^<[^>]*>: ", "", flag.help or "")  # absl puts the values of an enum before its help
+    text = re.sub(r";\s+repeat this option to specify a list of values$", "", text)  # added for lists
     if flag.default not in (None, "", False, []) and "default" not in text:
         text += f" (default: {flag.default_as_str.strip(chr(39))})"
     return f"  {_form(flag)}\n{textwrap.fill(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT)}"

@@ -21,6 +21,7 @@ from fmtc_tflite.regions.extra import Extra, total
 from fmtc_tflite.regions.ops import RegionTensor
 from fmtc_tflite.regions.program_format import VERSION
 from fmtc_tflite.rendering import distinct_names, shorten
+from fmtc_tflite.text import counted
 from fmtc_tflite.types import ConvertOptions
 
 _TABLE_STAGES = 40
@@ -206,8 +207,9 @@ def _summary(document: dict[str, Any]) -> list[str]:
     share = f", {100 * after / before:.1f} %" if before else ""
     holders = ", ".join(f"{shorten(h['tensor'], 40)} {h['bytes']:,}" for h in arena["peak_holders"][:3])
     where = f"the kernels {document['kernels']} of {document['runtime']}"
+    regions = counted(len(document["regions"]), "region")
     return [
-        f"fused           {fused} of {fused + len(document['left_out'])} ops in {len(document['regions'])} regions",
+        f"fused           {fused} of {fused + len(document['left_out'])} ops in {regions}",
         *outside,
         *_stored_lines(document["stored"]),
         f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",

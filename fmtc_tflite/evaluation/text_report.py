@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fmtc_tflite.graph.region_ops import KERNEL_SETS
-from fmtc_tflite.text import printable_document
+from fmtc_tflite.text import counted, printable_document
 
 _NO_LABELS = (
     "not measured: the data has no labels (a subfolder for each class, a .csv 'file,label' or an .npz with y has them)"
@@ -30,9 +30,11 @@ def format_evaluation(document: dict[str, Any]) -> str:
         lines.append(f"accuracy        {_NO_LABELS}")
     data, timing = document["data"], document["timing"]
     if document["runtime"]["kernels"] in KERNEL_SETS:
-        lines.append(f"kernels         {document['runtime']['kernels']}, whose results the model's regions give")
+        lines.append(
+            f"kernels         {document['runtime']['kernels']}, whose results the model's regions or folded maps give"
+        )
     speed = timing["samples_per_second"]
-    workers = "Beam" if timing["num_workers"] is None else f"{timing['num_workers']} worker(s)"
+    workers = "Beam" if timing["num_workers"] is None else counted(timing["num_workers"], "worker")
     text = "" if speed is None else f", {speed:.1f} samples/s with {workers}"
     lines.append(f"samples         {data['num_samples']} of {data['path']}{text}")
     for part in document.get("other_signatures", []):

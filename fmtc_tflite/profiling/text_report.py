@@ -161,7 +161,7 @@ def _fidelity(found: dict[str, Any] | None) -> str:
     on = f"{found['num_samples']:,} held-back samples when it was converted"
     if found["bit_exact"] or found["measure"] is None:
         return f"\nfidelity        bit-exact on {on}"
-    error = "" if found["std_error"] is None else f" ± {found['std_error']:.2g}"
+    error = "" if found["std_error"] is None else f" +- {found['std_error']:.2g}"
     same = "" if found["top1_agreement"] is None else f", same top-1 on {100 * found['top1_agreement']:.1f} %"
     measure = {"kl": "KL, nats"}.get(found["measure"], found["measure"].replace("_", " "))
     return f"\nfidelity        {measure}: {found['mean']:.3g}{error}{same}, {on}"

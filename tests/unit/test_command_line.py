@@ -41,6 +41,14 @@ def test_help_has_every_flag_once(tool: str) -> None:
     assert shown == own
 
 
+def test_help_is_free_of_what_absl_adds() -> None:
+    for tool in ("convert", "eval", "profile"):
+        command = [sys.executable, "-m", "fmtc_tflite", tool, "-h"]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "repeat this option" not in text
+        assert "may be repeated." in text
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
