@@ -27,6 +27,7 @@ from fmtc_tflite.graph.model import Buffer, Model, Op, Subgraph
 from fmtc_tflite.graph.operators.micro_ops import why_not_on_micro
 from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.memory.micro_arena import MicroHead, kernel_scratch, plan_head
+from fmtc_tflite.progress import stage, stages
 from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.micro import micro_builder, region_scratch, rounded_as_micro
@@ -48,12 +49,18 @@ def convert_to_micro(content: bytes, options: ConvertOptions) -> ConversionResul
       VerificationError: an output differs.
     """
     options.check()
+    with stages(("planning", 3), ("verification", 2)):
+        return _convert(content, options)
+
+
+def _convert(content: bytes, options: ConvertOptions) -> ConversionResult:
     runtime = chosen_runtime(options.runtime)
     kernels = KernelSet("reference", vectors=has_vectors(runtime))
     task = open_task(content, options, micro_builder(op_builder(kernels)), least_ops=1)
     model, subgraph = task.model, task.subgraph
     _check_one_subgraph(model)
     before = head_of(subgraph)
+    stage("planning")
     regions, left_out = plan_micro_regions(subgraph, task.found, task.build, kernels.number, task.wanted)
     _check_runnable(left_out)
     if not regions:
@@ -62,6 +69,7 @@ def convert_to_micro(content: bytes, options: ConvertOptions) -> ConversionResul
     recipe = recipe_of(subgraph, regions, left_out)
     fuse_regions(model, regions)
     drop_unreferenced(model, subgraph)
+    stage("verification")
     verification = verify_regions(content, model.to_bytes(), regions, (runtime, kernels.name), options, task.samples)
     _round_as_micro(model, regions, kernels.number)
     converted = model.to_bytes()

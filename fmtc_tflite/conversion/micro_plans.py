@@ -26,7 +26,6 @@ from fmtc_tflite.regions.micro import plan_scratch
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner
 
-_BAR_AFTER_SECONDS = 2
 _MOST_BORDERS = 40  # each pair of them is a region whose need must be found out
 _SLACKS = (1.0, 1.005, 1.01, 1.02, 1.04, 1.08)  # of the least need: larger regions have less in the arena's tail
 _ALONE = "TensorFlow Lite Micro runs it in less memory than a region"
@@ -130,7 +129,7 @@ def _all_parts(
 ) -> list[_Part]:
     pairs = [(first, end) for first in borders for end in borders if first < end]
     found = []
-    for first, end in progress(pairs, "planning", delay=_BAR_AFTER_SECONDS):
+    for first, end in progress(pairs, "planning"):
         ops = without_leading_reshapes(list(group.ops[first:end]))
         if len(ops) == 1 and why_not_on_micro(ops[0]) is None:
             inputs = tuple(tensor for tensor in ops[0].inputs if tensor is not None and tensor.data is None)

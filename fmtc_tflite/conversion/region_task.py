@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ import numpy as np
 from fmtc_tflite.conversion.region_plans import PlanOptions, whole_cost
 from fmtc_tflite.conversion.region_recipe import RegionChoices, read_region_recipe
 from fmtc_tflite.conversion.traffic_objective import TrafficGoal, measure_rates
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.data.opening import open_data
 from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
 from fmtc_tflite.graph.model import Buffer, Model, Subgraph
@@ -41,7 +42,7 @@ class RegionTask:
 
     model: Model
     buffers: Sequence[Buffer]
-    samples: Iterable[dict[str, np.ndarray]]
+    samples: Dataset | Sequence[dict[str, np.ndarray]]
     found: Candidates
     build: OpBuilder
     recipe: RegionChoices
