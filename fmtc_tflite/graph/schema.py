@@ -10,7 +10,7 @@ from fmtc_tflite.errors import RuntimeLibraryError
 
 __all__ = ["load_schema", "schema"]
 
-TESTED_VERSIONS = "2.0 to 2.3"  # of ai-edge-litert
+TESTED_VERSIONS = "2.1 to 2.3"  # of ai-edge-litert
 _MODULE = "ai_edge_litert.schema_py_generated"
 _NEEDED = (
     "ActivationFunctionType",
@@ -18,6 +18,7 @@ _NEEDED = (
     "BuiltinOperator",
     "BuiltinOptions",
     "BuiltinOptions2",
+    "ExternalBufferT",  # else data in other files would be lost from tensors
     "MetadataT",
     "MirrorPadMode",
     "Model",
@@ -42,7 +43,7 @@ def load_schema() -> ModuleType:
     Raises:
       RuntimeLibraryError: ai-edge-litert is missing, or has the classes no more where tested versions have them.
     """
-    advice = f"tested versions are {TESTED_VERSIONS}: run `pip install 'ai-edge-litert>=2.0,<3'`"
+    advice = f"tested versions are {TESTED_VERSIONS}: run `pip install 'ai-edge-litert>=2.1,<3'`"
     try:
         importlib.import_module("ai_edge_litert")
     except ImportError as error:
