@@ -68,7 +68,8 @@ class CalibrationOptions(DataOptions):
     Attributes:
       data: None = built-in synthetic inputs.
       store: file that keeps what was measured, for other conversions with these data; None keeps nothing.
-      beam: options of an Apache Beam pipeline that measures, such as --runner=FlinkRunner; None measures here.
+      beam: options of an Apache Beam pipeline that measures, such as --runner=DaskRunner; None measures here.
+      beam_timeout: seconds that the pipeline may take; None = any time.
     """
 
     data: Path | None = None
@@ -76,6 +77,7 @@ class CalibrationOptions(DataOptions):
     seed: int = 0
     store: Path | None = None
     beam: tuple[str, ...] | None = None
+    beam_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -356,7 +358,8 @@ class EvaluateOptions(DataOptions):
       num_workers: processes that share the samples.
       num_threads: threads of each process's interpreters; None leaves it to the runtime.
       runtime: see load_interpreter; None = the first that is installed.
-      beam: options of an Apache Beam pipeline that runs the samples, such as --runner=FlinkRunner; None runs them here.
+      beam: options of an Apache Beam pipeline that runs the samples, such as --runner=DaskRunner; None runs them here.
+      beam_timeout: seconds that the pipeline may take; None = any time.
       extensions: what runs ops that the runtime lacks.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open.
     """
@@ -368,6 +371,7 @@ class EvaluateOptions(DataOptions):
     num_threads: int | None = None
     runtime: str | None = None
     beam: tuple[str, ...] | None = None
+    beam_timeout: float | None = None
     extensions: Extensions = NO_EXTENSIONS
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 

@@ -210,7 +210,7 @@ FLAG_GROUPS = (
         "Calibration data",
         (
             *data_flags.PREPROCESSING,
-            *("num_samples", "seed", "label_offset", "calibration_store", "beam"),
+            *("num_samples", "seed", "label_offset", "calibration_store", "beam", "beam_timeout"),
         ),
     ),
     ("The model", data_flags.MODEL),
@@ -224,6 +224,7 @@ def _options() -> ConvertOptions:
             data=Path(FLAGS.calibration_data) if FLAGS.calibration_data is not None else None,
             store=Path(FLAGS.calibration_store) if FLAGS.calibration_store is not None else None,
             beam=data_flags.beam_options(),
+            beam_timeout=FLAGS.beam_timeout,
             **data_flags.values(),
         ),
         lossless=FLAGS.lossless,

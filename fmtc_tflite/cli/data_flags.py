@@ -66,13 +66,15 @@ def extensions() -> Extensions:
 
 
 def define_beam() -> None:
-    """Defines the flag that has an Apache Beam pipeline run the samples."""
+    """Defines the flags that have an Apache Beam pipeline run the samples."""
     flags.DEFINE_string(
         "beam",
         None,
         "Runs the samples on the workers of an Apache Beam pipeline with these options, such as "
-        "--beam='--runner=FlinkRunner --flink_master=HOST:8081 --temp_location=FOLDER'; --beam='' is a local one.",
+        "--beam='--runner=DaskRunner --dask_client_address=HOST:8786 --temp_location=FOLDER'; --beam='' is one worker "
+        "in this process.",
     )
+    flags.DEFINE_float("beam_timeout", None, "Seconds that the pipeline of --beam may take (default: any time).")
 
 
 def beam_options() -> tuple[str, ...] | None:

@@ -77,7 +77,7 @@ fail_if.define()
 FLAG_GROUPS = (
     ("Most used", ("reference", "data", "json", "predictions_csv", "overwrite")),
     ("Data", (*data_flags.PREPROCESSING, "label_offset", "num_samples", "seed")),
-    ("How it runs", ("num_workers", "num_threads", "runtime", "resume_dir", "beam")),
+    ("How it runs", ("num_workers", "num_threads", "runtime", "resume_dir", "beam", "beam_timeout")),
     ("The model", ("model_file", *data_flags.MODEL, "output_kind")),
     ("Limits", ("fail_if",)),
 )
@@ -88,6 +88,7 @@ def _options() -> EvaluateOptions:
         data=FLAGS.data,
         **data_flags.values(),
         beam=data_flags.beam_options(),
+        beam_timeout=FLAGS.beam_timeout,
         label_offset=FLAGS.label_offset,
         output_kind=FLAGS.output_kind,
         num_workers=FLAGS.num_workers,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
@@ -19,7 +20,9 @@ from fmtc_tflite.fidelity.differences import differing
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.graph.variables import keeps_state
 from fmtc_tflite.inference.model_runner import ModelRunner
+from fmtc_tflite.inference.parallel import is_large
 from fmtc_tflite.progress import progress
 from fmtc_tflite.types import ConvertOptions
 
@@ -59,18 +62,21 @@ def verify_regions(
     """
     runtime, kernels = where
     models = load_model(content), load_model(converted)
-    runners = [
-        ModelRunner(ModelFile(model, data), num_threads=options.num_threads, runtime=runtime, kernels=kernels)
-        for model, data in zip(models, (content, converted), strict=True)
-    ]
+    files = [ModelFile(model, data) for model, data in zip(models, (content, converted), strict=True)]
     outputs = [model.subgraphs[0].outputs for model in models]
+
+    def opened(file: ModelFile) -> ModelRunner:
+        return ModelRunner(file, num_threads=options.num_threads, runtime=runtime, kernels=kernels)
+
+    # Of a large model there is one interpreter at a time: opening it takes little beside a run.
+    alone = is_large(models[0]) and not keeps_state(models[0])
+    runners = [] if alone else list(map(opened, files))
     count = 0
     total = _num_samples(models[0]) + len(own)
     for sample in progress(chain(_samples(models[0], options), own), "verification", total):
-        for runner in runners:
-            runner.run(sample)
-        for expected, found in zip(*outputs, strict=True):
-            if _differs(runners[0].read(expected), runners[1].read(found)):
+        values = [_values(runners[i] if runners else opened(file), sample, outputs[i]) for i, file in enumerate(files)]
+        for expected, *pair in zip(outputs[0], *values, strict=True):
+            if _differs(*pair):
                 raise VerificationError(
                     f"output '{expected.name}' differs from the original's under {kernels} kernels, sample {count}; "
                     f"{first_difference(content, regions, sample, where) or 'no inner tensor does'}; nothing was "
@@ -78,6 +84,11 @@ def verify_regions(
                 )
         count += 1
     return RegionVerification(runtime, kernels, count)
+
+
+def _values(runner: ModelRunner, sample: Mapping[str, np.ndarray], tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    runner.run(sample)
+    return [runner.read(tensor) for tensor in tensors]
 
 
 def _differs(expected: np.ndarray, found: np.ndarray) -> bool:
@@ -105,21 +116,20 @@ def adversarial_samples(inputs: Sequence[Tensor], seed: int) -> Iterator[dict[st
 def _adversarial(tensor: Tensor, kind: str, rng: np.random.Generator) -> np.ndarray:
     dtype, shape = tensor.dtype, tensor.shape
     assert dtype is not None
-    if kind == "noise" and dtype.itemsize == 1:
-        values = rng.integers(0, 256, shape).astype(np.uint8).view(dtype)
-    elif kind == "noise":
-        values = rng.normal(0.0, 2.0, shape)
+    if kind == "noise":
+        if dtype.itemsize == 1:
+            return rng.integers(0, 256, shape, np.uint8).view(dtype)
+        return rng.normal(0.0, 2.0, shape).astype(dtype)
+    if kind == "chessboard":
+        parities = [(axis % 2).astype(np.uint8) for axis in np.indices(shape, sparse=True)]
+        places = functools.reduce(np.bitwise_xor, parities)
+    elif kind == "extremes":
+        places = rng.integers(0, 2, shape, np.uint8)
     else:
-        places = {
-            "least": np.zeros(shape, bool),
-            "greatest": np.ones(shape, bool),
-            "chessboard": np.indices(shape).sum(axis=0) % 2 == 1,
-            "extremes": rng.integers(0, 2, shape) == 1,
-        }
-        values = np.where(places[kind], *_extremes(dtype))
-    return np.asarray(values).astype(dtype)
+        places = np.full(shape, kind == "greatest", np.uint8)
+    return np.array(_extremes(dtype), dtype)[places]
 
 
 def _extremes(dtype: np.dtype) -> tuple[float, float]:
-    """Greatest and least value; of types other than 8-bit ones far ones within most scales' range."""
-    return (np.iinfo(dtype).max, np.iinfo(dtype).min) if dtype.itemsize == 1 and dtype.kind in "iu" else (4.0, -4.0)
+    """Least and greatest value; of types other than 8-bit ones far ones within most scales' range."""
+    return (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.itemsize == 1 and dtype.kind in "iu" else (-4.0, 4.0)

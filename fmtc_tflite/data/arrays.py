@@ -125,7 +125,8 @@ class ArrayRows:
         return self.shape[0]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_stream": None}
+        # The process that gets a copy may be in another folder.
+        return {**self.__dict__, "_stream": None, "_path": self._path.absolute()}
 
     def _open(self) -> IO[bytes]:
         """The array's bytes from its header on; of a mapped array the whole file, so that positions are the file's."""

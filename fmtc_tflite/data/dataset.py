@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,6 +20,7 @@ from fmtc_tflite.types import StreamStart
 
 _LEAST_STEPS = 256
 _ENOUGH_TO_BUILD, _ENOUGH_TO_JUDGE = 100, 400  # samples
+_END_BYTES = 1 << 20
 
 Items = dict[str, "Image.Image | np.ndarray"]
 
@@ -47,8 +51,21 @@ class Reader(ABC):
     labels: np.ndarray | None = None
     label_maps: LabelMaps | None = None
     num_classes: int | None = None
-    files: Sequence[Path] = ()
+    files: Sequence[str | Path] = ()
     stream_starts: Sequence[int] = (0,)
+
+    @cached_property
+    def file_states(self) -> list[Any]:
+        """`file_state` of each of `files`."""
+        return list(map(self.file_state, self.files))
+
+    def file_state(self, path: str | Path) -> Any:
+        """What tells a file's content from another's; None where it is missing."""
+        return _size_and_ends(path)
+
+    def only(self, indices: np.ndarray) -> Reader:
+        """A reader of these samples alone, numbered from 0: other processes get it without what the others need."""
+        return _Selected(self, indices)
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -60,6 +77,58 @@ class Reader(ABC):
     @abstractmethod
     def read(self, indices: np.ndarray) -> Iterator[Items]:
         """The samples of these indices (ascending), one at a time."""
+
+
+class _Selected(Reader):
+    """Some samples of a reader whose parts cannot be told apart; the labels of the others stay behind."""
+
+    def __init__(self, reader: Reader, indices: np.ndarray) -> None:
+        self.kind, self.num_classes = reader.kind, reader.num_classes
+        self.files = [os.path.abspath(file) for file in reader.files]
+        self.labels = None if reader.labels is None else reader.labels[indices]
+        self.label_maps = None if reader.label_maps is None else _SelectedMaps(reader.label_maps, indices)
+        self.file_states = reader.file_states
+        self._reader, self._indices = copy.copy(reader), indices
+        self._reader.labels = self._reader.label_maps = None
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        return self._reader.name(int(self._indices[index]))
+
+    def read(self, indices: np.ndarray) -> Iterator[Items]:
+        return self._reader.read(self._indices[indices])
+
+
+class _SelectedMaps:
+    def __init__(self, label_maps: LabelMaps, indices: np.ndarray) -> None:
+        self._label_maps, self._indices = label_maps, indices
+
+    def read(self, indices: np.ndarray) -> Iterator[Image.Image | np.ndarray]:
+        return self._label_maps.read(self._indices[indices])
+
+
+def _size_and_ends(path: str | Path) -> tuple[int, str] | None:
+    """Size, and SHA-256 of beginning and end: arrays of one shape have one size."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(_END_BYTES)
+            file.seek(max(size - _END_BYTES, 0))
+            return size, hashlib.sha256(content + file.read(_END_BYTES)).hexdigest()
+    except OSError:
+        return None
+
+
+def _relative_names(files: Sequence[str | Path]) -> list[str]:
+    """The files' places below the folder that they share, which may lie anywhere."""
+    if not files:
+        return []
+    paths = [os.path.abspath(file) for file in files]
+    first, last = min(paths), max(paths)  # what these share, all share
+    start = len(os.path.join(os.path.dirname(first) if first == last else os.path.commonpath([first, last]), ""))
+    return [path[start:] for path in paths]
 
 
 class Dataset:
@@ -142,15 +211,35 @@ class Dataset:
                 shares[spec.name] = float(np.mean((item < low) | (item > high)))
         return shares
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the data that the samples are chosen from: labels, and each file's path, size and time."""
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self.source, len(self._reader), self._reader.num_classes)).encode())
-        for path in self._reader.files:
-            status = path.stat()
-            digest.update(repr((str(path.resolve()), status.st_size, status.st_mtime_ns)).encode())
+        for named in zip(_relative_names(self._reader.files), self._reader.file_states, strict=True):
+            digest.update(repr(named).encode())
         if self._reader.labels is not None:
             digest.update(np.ascontiguousarray(self._reader.labels).tobytes())
         return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the data that the samples are chosen from: labels, and each file's relative path and size.
+
+        Of arrays, whose size says little, also of both ends of the file. Where the data lie does not matter.
+        """
+        return self._fingerprint
+
+    def part(self, positions: np.ndarray) -> Dataset:
+        """A subset for another process, which gets nothing of the other samples, and absolute paths."""
+        chosen = self.subset(positions)
+        if self.is_streamed:  # where streams begin is told by the original numbers
+            return chosen
+        reader, everything = self._reader.only(chosen._indices), np.arange(len(chosen))
+        return Dataset(reader, self.input_specs, self._preprocessing, everything)
+
+    def file_states(self, anew: bool = False) -> dict[str, Any]:
+        """What each file of the data is like, by its path; `anew`: as this machine sees it now."""
+        reader = self._reader
+        states = map(reader.file_state, reader.files) if anew else reader.file_states
+        return dict(zip(map(str, reader.files), states, strict=True))
 
     def selection(self) -> str:
         """SHA-256 of which samples of the data these are."""

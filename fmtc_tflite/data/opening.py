@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmtc_tflite.data import arrays, readers
+from fmtc_tflite.data import arrays, places, readers
 from fmtc_tflite.data.array_folder import array_files, open_array_folder
 from fmtc_tflite.data.dataset import Dataset, Reader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
@@ -43,7 +43,7 @@ def open_dataset(
     Args:
       path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), `.npz`
         (`arrays.open_npz`), `.npy` (`arrays.open_npy`), a folder of these two (`array_folder`) or `tfds:NAME[SPLIT]`
-        (`tfds_reader.open_tfds`); None for synthetic inputs.
+        (`tfds_reader.open_tfds`); folders and CSV also by URL (`places`); None for synthetic inputs.
       input_specs: The model's inputs. Images, CSV, .npy and TensorFlow Datasets feed models with one input.
       preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
         the model takes, int8 or uint8 already quantized, or real values (float), which are quantized as the input is.
@@ -183,6 +183,12 @@ def _open_reader(
     if str(data).startswith(TFDS_PREFIX):
         spec = _only_image(str(data), specs, preprocessing)
         return open_tfds(str(data), spec)
+    place = places.url(data)
+    if place is not None:
+        spec = _only_image(place, specs, preprocessing)
+        if place.lower().endswith(".csv"):
+            return readers.open_csv(place, spec, allow_missing=skip_unreadable)
+        return readers.open_images(place, spec)
     path = Path(data)
     try:
         path.stat()

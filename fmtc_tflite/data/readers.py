@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import stat
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from PIL import Image
 
+from fmtc_tflite.data import places
 from fmtc_tflite.data.dataset import Items, Reader
 from fmtc_tflite.data.pointer_files import is_pointer_file
 from fmtc_tflite.data.preprocess import InputSpec
@@ -29,6 +32,8 @@ AUDIO_HINT = (
     "a .npz file with an array x"
 )
 
+_COLUMNS = ("file", "label")  # of a CSV
+
 # What PIL's decoders raise on files that are damaged, truncated, absurdly large or no images.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -39,17 +44,40 @@ class ImageReader(Reader):
     def __init__(
         self,
         kind: str,
-        paths: Sequence[Path],
+        paths: Sequence[str | Path],
         input_name: str,
         labels: np.ndarray | None = None,
         *,
         label_maps: MaskFiles | None = None,
         num_classes: int | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
+        """Args: sizes: of files in places that are not this machine's."""
+        self._listed = sizes or {}
         self.kind, self.labels, self.label_maps, self.num_classes = kind, labels, label_maps, num_classes
-        self.files = list(paths) + (label_maps.paths if label_maps is not None else [])
-        self._paths = paths
+        self.files = [*paths, *(label_maps.paths if label_maps is not None else ())]
+        self._paths, self._masks = paths, label_maps
         self._input_name = input_name
+
+    def file_state(self, path: str | Path) -> int | None:
+        """Its size; of places that are not this machine's as they were listed."""
+        try:
+            return self._listed[str(path)] if places.url(path) else os.stat(path).st_size
+        except (OSError, KeyError):
+            return None
+
+    def only(self, indices: np.ndarray) -> ImageReader:
+        """See Reader.only."""
+        paths = [places.absolute(self._paths[i]) for i in indices]
+        labels = None if self.labels is None else self.labels[indices]
+        masks = None
+        if self._masks is not None:
+            masks = MaskFiles([places.absolute(self._masks.paths[i]) for i in indices])
+        chosen = ImageReader(self.kind, paths, self._input_name, labels, label_maps=masks, num_classes=self.num_classes)
+        positions = [*indices, *(len(self) + indices if masks is not None else ())]
+        chosen.file_states = [self.file_states[i] for i in positions]
+        chosen._listed = dict(zip(map(str, chosen.files), chosen.file_states, strict=True)) if self._listed else {}
+        return chosen
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -77,7 +105,7 @@ class ImageReader(Reader):
 class MaskFiles:
     """Label maps as image files with a class number in each pixel; `paths` has one for each sample."""
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, paths: Sequence[str | Path]) -> None:
         self.paths = paths
 
     def read(self, indices: np.ndarray) -> Iterator[Image.Image]:
@@ -86,22 +114,30 @@ class MaskFiles:
             yield decode_image(self.paths[index])
 
 
-def decode_image(path: Path, draft: bool = False) -> Image.Image:
+def _opened(path: str | Path) -> str | Path | io.BytesIO:
+    """What PIL opens."""
+    place = places.url(path)
+    if place is not None:
+        return io.BytesIO(places.read(place))
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would have us wait
+        raise OSError("it is no file")
+    return path
+
+
+def decode_image(path: str | Path, draft: bool = False) -> Image.Image:
     """Reads an image file, with `draft` as roughly as its format allows.
 
     Raises:
       CalibrationError: it is missing, damaged or no image.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would have us wait
-            raise OSError("it is no file")
-        with Image.open(path) as image:
+        with Image.open(_opened(path)) as image:
             if draft:
                 image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
             image.load()
             return image
     except _DECODE_ERRORS as error:
-        if is_pointer_file(path):
+        if not places.url(path) and is_pointer_file(Path(path)):
             raise CalibrationError(f"{path}: {GIT_LFS_POINTER}") from error
         why = reason(error).replace(str(path), "").strip(" '") or type(error).__name__
         raise CalibrationError(
@@ -109,35 +145,52 @@ def decode_image(path: Path, draft: bool = False) -> Image.Image:
         ) from error
 
 
-def open_images(path: Path, spec: InputSpec) -> ImageReader:
+def open_images(path: str | Path, spec: InputSpec) -> ImageReader:
     """A folder of images (recursive, sorted by relative path) or one image.
 
     If all images lie in two or more subfolders, as in ImageNet's layout, labels are the places of the (first-level)
     subfolders in sorted order.
+
+    Args:
+      path: local, or a URL (see `places`).
+      spec: the input that gets the images.
     """
-    if path.is_file():
+    sizes = _sizes_below(path) if places.url(path) else None
+    if sizes is None and os.path.isfile(path):
         return ImageReader("images", [path], spec.name)
-
-    def fail(error: OSError) -> None:  # a folder left out would shift labels
-        raise CalibrationError(f"{error.filename}: cannot be read ({reason(error)}); check its permissions") from error
-
-    found, others = [], Counter[str]()
-    for folder, subfolders, files in os.walk(path, onerror=fail):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        others.update(Path(name).suffix.lower() for name in files if not name.startswith("."))
-        found += [
-            Path(folder, name).relative_to(path)
-            for name in files
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-        ]
-    found.sort(key=lambda file: file.parts)
+    files = _files_below(path) if sizes is None else [file[len(str(path).rstrip("/")) + 1 :] for file in sizes]
+    files = [file for file in files if not any(part.startswith(".") for part in file.split("/"))]
+    found = sorted((file for file in files if file.lower().endswith(IMAGE_SUFFIXES)), key=lambda file: file.split("/"))
     if not found:
+        others = Counter(os.path.splitext(file)[1].lower() for file in files)
         raise CalibrationError(
             f"{path}: got no images{_counted(others)}, expected files that end in {', '.join(IMAGE_SUFFIXES)}; "
             + (AUDIO_HINT if others.keys() & AUDIO_SUFFIXES else "check the path")
         )
     labels, num_classes = _folder_labels(found)
-    return ImageReader("images", [path / file for file in found], spec.name, labels, num_classes=num_classes)
+    paths = [os.path.join(path, file) for file in found]
+    return ImageReader("images", paths, spec.name, labels, num_classes=num_classes, sizes=sizes)
+
+
+def _files_below(path: str | Path) -> list[str]:
+    """Relative paths of all files below a folder, but for those in hidden ones."""
+
+    def fail(error: OSError) -> None:  # a folder left out would shift labels
+        raise CalibrationError(f"{error.filename}: cannot be read ({reason(error)}); check its permissions") from error
+
+    found = []
+    for folder, subfolders, files in os.walk(path, onerror=fail):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        below = os.path.relpath(folder, path)
+        found += files if below == os.curdir else [os.path.join(below, name) for name in files]
+    return found
+
+
+def _sizes_below(folder: str | Path) -> dict[str, int]:
+    try:
+        return places.sizes_below(str(folder))
+    except OSError as error:
+        raise CalibrationError(f"{folder}: cannot be listed ({error}); check the place and your access") from error
 
 
 def _counted(suffixes: Counter[str]) -> str:
@@ -147,66 +200,84 @@ def _counted(suffixes: Counter[str]) -> str:
     return f" but {count} files that end in '{suffix}'"
 
 
-def open_csv(path: Path, spec: InputSpec, *, allow_missing: bool = False) -> ImageReader:
+def open_csv(path: str | Path, spec: InputSpec, *, allow_missing: bool = False) -> ImageReader:
     """A CSV with the columns `file` (relative to the CSV) and, where labels are known, `label`.
 
     A label is an integer, or (in all lines) an image file, relative to the CSV, with the class of each pixel.
 
     Args:
-      path: The CSV file.
+      path: The CSV file, or its URL (see `places`); the images then lie below its folder.
       spec: The input that gets the images.
       allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
-    paths, labels, places = [], [], []
+    sizes = _sizes_below(os.path.dirname(path)) if places.url(path) else None
+
+    def found(file: str, line: int) -> str:
+        return _csv_file(path, file, line, sizes, allow_missing)
+
+    paths, labels, lines = list[str](), list[str](), list[int]()
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            columns = rows.fieldnames or []
+        with _open_text(path) as text:
+            rows = csv.reader(text)
+            columns = next(rows, [])
             if "file" not in columns:
                 raise CalibrationError(
                     f"{path}: got the columns {', '.join(columns) or 'none'}, expected 'file' and 'label'; "
                     "add a first line 'file,label'"
                 )
-            for row in rows:
-                places.append(f"{path}, line {rows.line_num}")
-                paths.append(_csv_file(path.parent, row["file"], places[-1], allow_missing))
-                labels.append(row.get("label") or "")
+            file_column, label_column = (columns.index(name) if name in columns else len(columns) for name in _COLUMNS)
+            for row in filter(None, rows):
+                name, label = (row[i] if i < len(row) else "" for i in (file_column, label_column))
+                paths.append(found(name, rows.line_num))
+                labels.append(label)
+                lines.append(rows.line_num)
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: got no readable CSV ({reason(error)}), expected UTF-8 text") from error
     if not paths:
         raise CalibrationError(f"{path}: got zero samples, expected a line for each image after the header")
     if "label" not in columns:
-        return ImageReader("csv", paths, spec.name)
+        return ImageReader("csv", paths, spec.name, sizes=sizes)
     if labels[0].lower().endswith(IMAGE_SUFFIXES):
-        masks = [_csv_file(path.parent, *line, allow_missing) for line in zip(labels, places, strict=True)]
-        return ImageReader("csv", paths, spec.name, label_maps=MaskFiles(masks))
-    numbers = [_csv_label(*line) for line in zip(labels, places, strict=True)]
-    return ImageReader("csv", paths, spec.name, np.array(numbers, dtype=np.int64))
+        masks = MaskFiles([found(*line) for line in zip(labels, lines, strict=True)])
+        return ImageReader("csv", paths, spec.name, label_maps=masks, sizes=sizes)
+    numbers = [_csv_label(path, *line) for line in zip(labels, lines, strict=True)]
+    return ImageReader("csv", paths, spec.name, np.array(numbers, dtype=np.int64), sizes=sizes)
 
 
-def _folder_labels(files: Sequence[Path]) -> tuple[np.ndarray, int] | tuple[None, None]:
+def _open_text(path: str | Path) -> TextIO:
+    place = places.url(path)
+    if place is not None:
+        return io.StringIO(places.read(place).decode("utf-8-sig"), newline="")
+    return open(path, newline="", encoding="utf-8-sig")
+
+
+def _folder_labels(files: Sequence[str]) -> tuple[np.ndarray, int] | tuple[None, None]:
     """Labels and the number of classes."""
-    classes = sorted({file.parts[0] for file in files})
-    if len(classes) < 2 or any(len(file.parts) < 2 for file in files):
+    folders = [file.partition(os.sep)[0] for file in files]
+    classes = sorted(set(folders))
+    if len(classes) < 2 or any(os.sep not in file for file in files):
         return None, None
     place = {name: index for index, name in enumerate(classes)}
-    return np.array([place[file.parts[0]] for file in files], dtype=np.int64), len(classes)
+    return np.array([place[folder] for folder in folders], dtype=np.int64), len(classes)
 
 
-def _csv_file(folder: Path, file: str | None, where: str, allow_missing: bool) -> Path:
+def _csv_file(path: str | Path, file: str, line: int, sizes: Mapping[str, int] | None, allow_missing: bool) -> str:
     if not file:
-        raise CalibrationError(f"{where}: got no file name, expected a path relative to the CSV")
-    if not allow_missing and not os.path.isfile(folder / file):
+        raise CalibrationError(f"{path}, line {line}: got no file name, expected a path relative to the CSV")
+    folder = os.path.dirname(path)
+    found = os.path.join(folder, file)
+    if not allow_missing and not (os.path.isfile(found) if sizes is None else found in sizes):
         raise CalibrationError(
-            f"{where}: got '{file}', which does not exist in {folder}; correct the line, or give --skip_unreadable"
+            f"{path}, line {line}: got '{file}', which does not exist in {folder or '.'}; correct the line, or give "
+            "--skip_unreadable"
         )
-    return folder / file
+    return found
 
 
-def _csv_label(label: str, where: str) -> int:
+def _csv_label(path: str | Path, label: str, line: int) -> int:
     try:
         return int(label)
     except ValueError:
         raise CalibrationError(
-            f"{where}: got the label '{label}', expected an integer (or image files in all lines)"
+            f"{path}, line {line}: got the label '{label}', expected an integer (or image files in all lines)"
         ) from None

@@ -16,6 +16,7 @@ from fmtc_tflite.data.dataset import Dataset, Items, Reader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 
 _MIN_IMAGE_SIDE = 16  # below it, an input of rank 4 is more likely a spectrogram than a picture
+_MOST_IMAGE_SIDE = 768  # larger images would take gigabytes and minutes, and show kernels nothing new
 _SHAPES = 80
 _RADII = (0.04, 0.6)  # of the longer side
 _DEVIATIONS_PER_RANGE = 6  # smooth noise: three standard deviations to either end of the range
@@ -64,7 +65,14 @@ class _SyntheticReader(Reader):
 
 
 def natural_image(rng: np.random.Generator, height: int, width: int, channels: int = 3) -> np.ndarray:
-    """A dead-leaves image: uint8 [height, width, channels], 1 (brightness), 3 (RGB) or 4 (RGB, opaque)."""
+    """A dead-leaves image: uint8 [height, width, channels], 1 (brightness), 3 (RGB) or 4 (RGB, opaque).
+
+    Beyond 768 pixels, it goes on as in a mirror.
+    """
+    if max(height, width) > _MOST_IMAGE_SIDE:
+        drawn = natural_image(rng, min(height, _MOST_IMAGE_SIDE), min(width, _MOST_IMAGE_SIDE), channels)
+        missing = (height - drawn.shape[0], width - drawn.shape[1])
+        return np.pad(drawn, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
     texture = np.stack([power_law_noise(rng, (height, width), 1.4) for _ in range(3)], axis=-1)
     image = _leaf_colour(rng) + 0.6 * _COLOUR_DEVIATIONS * texture
     for _ in range(_SHAPES):

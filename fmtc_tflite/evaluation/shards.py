@@ -128,30 +128,31 @@ class ShardWork:
           FmtcError: a model that cannot be run, or data that do not fit it.
         """
         kernels = kernels_of(self.contents)
-        contenders = self._open()
+        contenders = self.open_models()
         timed = [_timed_run(content, self.num_threads, self.runtime, kernels) for content in self.contents]
         for samples, _ in self._samples(self.positions(0)[:1]):
             for contender, run, sample in zip(contenders, timed, samples, strict=True):
                 contender.run(sample)
                 run(sample)
 
-    def _open(self) -> list[Contender]:
+    def open_models(self) -> list[Contender]:
+        """The models, ready to run."""
         kernels = kernels_of(self.contents)
         return [Contender(c, self.output_kind, self.num_threads, self.runtime, kernels) for c in self.contents]
 
     def __call__(self) -> Callable[[int], State]:
         """Opens the models; gives the function from shard to results."""
         with attached(self.extensions):  # in a worker they are not yet
-            contenders = self._open()
+            contenders = self.open_models()
+        return lambda shard: self.run(contenders, shard)
 
-        def run_shard(shard: int) -> State:
-            measurement = Measurement([contender.layout for contender in contenders], self.task)
-            for samples, label in self._samples(self.positions(shard)):
-                outputs = [contender.run(sample) for contender, sample in zip(contenders, samples, strict=True)]
-                measurement.add(outputs, label)
-            return measurement.state()
-
-        return run_shard
+    def run(self, contenders: Sequence[Contender], shard: int) -> State:
+        """Runs the samples of a shard."""
+        measurement = Measurement([contender.layout for contender in contenders], self.task)
+        for samples, label in self._samples(self.positions(shard)):
+            outputs = [contender.run(sample) for contender, sample in zip(contenders, samples, strict=True)]
+            measurement.add(outputs, label)
+        return measurement.state()
 
     def _samples(self, positions: np.ndarray) -> Iterator[tuple[list[dict[str, np.ndarray]], np.ndarray | None]]:
         """Each sample as the input of each model, and its label."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import importlib.resources
 import json
@@ -35,6 +34,8 @@ from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOption
 
 pytest.importorskip("apache_beam")
 from fmtc_tflite import beam
+from fmtc_tflite.beam import job_folder, running, shards
+from fmtc_tflite.beam.shards import cut
 
 DEMO = importlib.resources.files("fmtc_tflite") / "demo"
 MODEL = (DEMO / "demo_int8.tflite").read_bytes()
@@ -76,35 +77,23 @@ def test_the_order_and_grouping_of_merges_do_not_matter(
     expected = measure(maps[0])
     for q in maps[1:]:
         expected.merge(measure(q))  # type: ignore[arg-type]
-    combine, choose = beam.MergeStatistics(), random.Random(seed)
-    inputs: list[Any] = [measure(q) for q in maps]
-    untouched = copy.deepcopy(inputs)
-    choose.shuffle(inputs)
-    accumulators = [combine.create_accumulator() for _ in range(choose.randint(1, count + 1))]
-    for statistics in inputs:
-        i = choose.randrange(len(accumulators))
-        accumulators[i] = combine.add_input(accumulators[i], statistics)
-    while len(accumulators) > 1:
-        choose.shuffle(accumulators)
-        size = choose.randint(1, len(accumulators))
-        accumulators = [combine.merge_accumulators(accumulators[:size]), *accumulators[size:]]
-    merged = combine.extract_output(accumulators[0])
-    assert merged is not None
-    assert equal(merged, expected)
-    assert sum(any(equal(a, b) for b in untouched) for a in inputs) == count, "inputs belong to Beam"
+    choose = random.Random(seed)
+    parts: list[Any] = [measure(q) for q in maps]
+    while len(parts) > 1:
+        choose.shuffle(parts)
+        part = parts.pop()
+        parts[0].add_state(part.state())
+    assert equal(parts[0], expected)
 
 
-@given(st.permutations(range(6)), st.integers(0, 6))
-def test_shards_are_collected_in_any_order(order: list[int], cut: int) -> None:
-    combine = beam.CollectShards()
-    parts = []
-    for shards in (order[:cut], order[cut:]):
-        collected = combine.create_accumulator()
-        for shard in shards:
-            collected = combine.add_input(collected, (shard, {"x": np.array(shard)}))
-        parts.append(collected)
-    result = combine.extract_output(combine.merge_accumulators(parts))
-    assert {shard: int(state["x"]) for shard, state in result.items()} == {i: i for i in range(6)}
+@given(st.integers(1, 3_000_000), st.sampled_from([8, 64]))
+def test_shards_grow_with_the_data(count: int, least: int) -> None:
+    shards = cut(count, least)
+    assert [first for first, _ in shards] == [0, *(end for _, end in shards[:-1])]
+    assert shards[-1][1] == count
+    assert len(shards) <= 500
+    assert all((end - first) % least == 0 for first, end in shards[:-1])
+    assert len(shards) == -(-count // least) or shards[0][1] > least
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +134,7 @@ def test_a_calibration_equals_that_of_one_process(
     wanted = options(data, arguments)
     assert calibrated(tmp_path / "beam.npz", wanted) == expected
     with monkeypatch.context() as patch:  # everything is in the file now
-        patch.setattr(beam, "_pipeline_options", lambda arguments: 1 / 0)
+        patch.setattr(running, "_pipeline_options", lambda arguments, shards: 1 / 0)
         patch.setattr(passes, "value_statistics", lambda *arguments: 1 / 0)
         patch.setattr(kept_statistics, "measure_sensitivities", lambda *arguments: 1 / 0)
         calibrated(tmp_path / "beam.npz", wanted)
@@ -229,8 +218,66 @@ def test_results_go_through_the_shared_folder_and_leave_nothing_there(data: Path
     assert list((tmp_path / "shared").iterdir()) == []
 
 
+def test_what_is_finished_is_not_done_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = (f"--temp_location={tmp_path / 'shared'}",)
+    expected, lines = evaluated(tmp_path, data, None)
+    written, put = list[int](), job_folder.JobFolder.put_result
+
+    def put_two(self: job_folder.JobFolder, number: int, state: Any) -> int:
+        if len(written) == 2:
+            raise FmtcError("no more")
+        written.append(number)
+        return put(self, number, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job_folder.JobFolder, "put_result", put_two)
+        with pytest.raises(FmtcError, match="no more"):
+            evaluated(tmp_path, data, arguments)
+    (folder,) = (tmp_path / "shared").iterdir()
+    assert len(list(folder.glob("result-*.npz"))) == 2
+    again: list[int] = []
+    monkeypatch.setattr(
+        job_folder.JobFolder, "put_result", lambda self, i, state: again.append(i) or put(self, i, state)
+    )
+    found, found_lines = evaluated(tmp_path, data, arguments)
+    assert "2 of 3 shards were finished by an earlier run" in caplog.text
+    assert set(again).isdisjoint(written)
+    assert len(again) == 1
+    assert (found["model"], found["comparison"], found_lines) == (expected["model"], expected["comparison"], lines)
+    assert not folder.exists()
+
+
+def test_results_of_other_samples_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = job_folder.JobFolder.put_result
+    monkeypatch.setattr(
+        job_folder.JobFolder, "put_result", lambda self, i, state: put(self, i, {**state, shards.COUNT: np.array(1)})
+    )
+    with pytest.raises(FmtcError, match="has results of other samples"):
+        evaluated(tmp_path, data, (f"--temp_location={tmp_path / 'shared'}",))
+
+
+def test_a_damaged_model_in_the_folder_is_found(tmp_path: Path) -> None:
+    folder = job_folder.JobFolder(str(tmp_path))
+    digest = folder.put_model(MODEL)
+    assert folder.model(digest) == MODEL
+    (tmp_path / f"model-{digest}").write_bytes(MODEL[:-1])
+    with pytest.raises(FmtcError, match="is damaged"):
+        folder.model(digest)
+    with pytest.raises(FmtcError, match="do all machines share it"):
+        folder.shard(3)
+
+
+def test_the_time_that_a_pipeline_may_take(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.tflite").write_bytes(MODEL)
+    monkeypatch.setattr(running, "_LOOK_SECONDS", 0.01)
+    with pytest.raises(FmtcError, match=r"--beam_timeout: the pipeline has run for 0\.1 s"):
+        api.evaluate(tmp_path / "model.tflite", options=EvaluateOptions(data, beam=(), beam_timeout=0.1))
+
+
 def test_workers_of_another_version_are_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beam, "__version__", "0.0.1")  # of this process; workers have their own
+    monkeypatch.setattr(shards, "__version__", "0.0.1")  # of this process; workers have their own
     for run in (
         lambda: calibrated(tmp_path / "s.npz", options(data, PROCESSES)),
         lambda: evaluated(tmp_path, data, PROCESSES),
@@ -240,14 +287,30 @@ def test_workers_of_another_version_are_found(data: Path, tmp_path: Path, monkey
 
 
 def test_workers_that_see_other_data_are_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "other.npz"
-    demo = np.load(data)
-    np.savez(other, x=demo["x"][::-1], y=demo["y"])
-    monkeypatch.setattr(beam, "_absolute", lambda path: other)
-    with pytest.raises(UsageError, match=r"a worker differs .*: --calibration_data [0-9a-f]{12}, was [0-9a-f]{12};"):
-        calibrated(tmp_path / "s.npz", options(data, ()))
-    with pytest.raises(UsageError, match=r"a worker differs .*: --data [0-9a-f]{12}, was [0-9a-f]{12};"):
-        evaluated(tmp_path, data, ())
+    mine = tmp_path / "mine.npz"
+    mine.write_bytes(data.read_bytes())
+    put = job_folder.JobFolder.put_shard
+
+    def put_and_change(self: job_folder.JobFolder, number: int, shard: Any) -> None:
+        put(self, number, shard)
+        mine.write_bytes(mine.read_bytes()[:-1] + b"?")
+
+    monkeypatch.setattr(job_folder.JobFolder, "put_shard", put_and_change)
+    with pytest.raises(UsageError, match=r"a worker differs .*: \S+mine\.npz is another file;"):
+        calibrated(tmp_path / "s.npz", options(mine, ()))
+    mine.write_bytes(data.read_bytes())
+    with pytest.raises(UsageError, match=r"a worker differs .*: \S+mine\.npz is another file;"):
+        evaluated(tmp_path, mine, ())
+
+
+def test_data_given_by_a_relative_path(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, lines = evaluated(tmp_path, data, None)
+    monkeypatch.chdir(data.parent)
+    found, found_lines = evaluated(tmp_path, Path(data.name), PROCESSES)
+    assert (found["comparison"], found_lines) == (
+        expected["comparison"],
+        lines.replace(str(data).encode(), b"samples.npz"),
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), PROCESSES])
@@ -262,6 +325,10 @@ def test_an_error_in_a_worker_is_told_as_it_would_be_here(tmp_path: Path, argume
         (("--runer=FlinkRunner",), "Beam knows no option --runer"),
         (("--direct_num_workers=x",), "invalid int value"),
         (("--runner=SparkRunner",), "needs --temp_location as well"),
+        (
+            ("--runner=DaskRunner", "--dask_workers=2"),
+            "Beam knows no option --dask_workers|Dask's runner does not load",
+        ),
         (("--runner=NoSuchRunner", "--temp_location=x"), "Unexpected pipeline runner: NoSuchRunner"),
     ],
 )
@@ -281,6 +348,7 @@ def test_beam_with_options_that_exclude_it(data: Path, tmp_path: Path) -> None:
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "fmtc_tflite.beam")
+    for name in [name for name in sys.modules if name.startswith("fmtc_tflite.beam")]:
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(UsageError, match=r"run `pip install 'apache-beam>=2.60'`"):
         importlib.import_module("fmtc_tflite.beam")

@@ -55,7 +55,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"conversion", "data", "evaluation", "graph", "inference", "progress", "rendering", "sharding"},
         {"numpy"},
     ),
-    "beam": ({"", "blas", "calibration", "data", "evaluation", "graph", "sharding"}, {"numpy", "apache_beam"}),
+    "beam": (
+        {"", "blas", "calibration", "data", "evaluation", "graph", "progress", "runtime", "sharding"},
+        {"numpy", "apache_beam"},
+    ),
     "keras": (
         {"conversion", "data", "files", "graph", "inference"},
         {"numpy", "tensorflow", "tf_keras", "tensorflow_model_optimization"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -400,8 +402,41 @@ def test_fingerprint_tells_data_apart(tmp_path: Path, image_folder: Path) -> Non
     np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9)[::-1])
     assert opened(tmp_path / "x.npz").fingerprint() != first
     images = opened(image_folder).fingerprint()
-    save_image(image_folder / "cat" / "b.png", pixels(2)[1])
+    save_image(image_folder / "cat" / "b.png", np.tile(pixels(2)[1], (9, 9, 1)))
     assert opened(image_folder).fingerprint() != images
+
+
+def test_fingerprint_does_not_depend_on_place_and_time(tmp_path: Path, image_folder: Path) -> None:
+    images = opened(image_folder).fingerprint()
+    elsewhere = shutil.copytree(image_folder, tmp_path / "far" / "away")
+    for path in elsewhere.rglob("*.png"):
+        os.utime(path, (1, 1))
+    assert opened(elsewhere).fingerprint() == images
+    np.savez(tmp_path / "x.npz", x=pixels(9))
+    shutil.copy(tmp_path / "x.npz", elsewhere / "x.npz")
+    assert opened(elsewhere / "x.npz").fingerprint() == opened(tmp_path / "x.npz").fingerprint()
+
+
+def test_a_part_for_another_process(tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(9), y=np.arange(9))
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("x.npz"), Path(os.path.relpath(image_folder))):
+        dataset = opened(path)
+        positions = np.arange(1, len(dataset))
+        expected = dataset.subset(positions)
+        part = pickle.loads(pickle.dumps(dataset.part(positions)))
+        samples = stacked(expected)
+        monkeypatch.chdir("/")
+        assert np.array_equal(stacked(part), samples)
+        monkeypatch.chdir(tmp_path)
+        assert np.array_equal(part.labels, expected.labels)
+        assert part.num_classes == expected.num_classes
+        assert [Path(name).name for name in map(part.name, range(len(part)))] == [
+            Path(name).name for name in map(expected.name, range(len(part)))
+        ]
+        assert part.file_states(anew=True) == part.file_states()
+        assert all(os.path.isabs(name) for name in part.file_states())
+        assert set(part.file_states().values()) <= set(dataset.file_states().values())
 
 
 def test_recordings_are_named_for_what_they_are(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Images in an object store: a server of S3's protocol on this machine."""
+
+from __future__ import annotations
+
+import importlib.resources
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmtc_tflite import api
+from fmtc_tflite.data import places
+from fmtc_tflite.data.opening import Dataset, open_dataset
+from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
+from fmtc_tflite.errors import CalibrationError
+from fmtc_tflite.types import EvaluateOptions
+
+DEMO = importlib.resources.files("fmtc_tflite") / "demo"
+SPEC = InputSpec("pixels", (1, 6, 5, 3), np.dtype(np.uint8), 1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("s3://bucket/a b", "s3://bucket/a b"),
+        (Path("gs://bucket/x"), "gs://bucket/x"),  # which is gs:/bucket/x
+        ("images/", None),
+        ("/data/a:b/c", None),
+        (Path("a.csv"), None),
+    ],
+)
+def test_urls(path: str | Path, url: str | None) -> None:
+    assert places.url(path) == url
+    assert places.absolute(path) == (url or str(Path(path).absolute()))
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Any]:
+    """A client of a bucket `data`."""
+    pytest.importorskip("apache_beam")
+    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="data")
+        yield client
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def images(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of images, in a folder and under s3://data/images."""
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/.hidden.png", "dog/notes.txt"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 5, 3)).astype(np.uint8)).save(path, "png")
+    (folder / "list.csv").write_text("file,label\ndog/1.png,7\ncat/2.png,3\n")
+    for path in folder.rglob("*.*"):
+        store.upload_file(str(path), "data", f"images/{path.relative_to(folder)}")
+    return folder
+
+
+def opened(path: str | Path) -> Dataset:
+    return open_dataset(path, input_specs=[SPEC], preprocessing=Preprocessing("raw"))
+
+
+@pytest.mark.parametrize("name", ["", "list.csv"])
+def test_images_of_a_bucket_are_those_of_a_folder(images: Path, name: str) -> None:
+    expected, found = opened(images / name), opened(f"s3://data/images/{name}")
+    assert len(expected) == len(found) == (2 if name else 3)
+    assert found.labels is not None
+    assert np.array_equal(expected.labels, found.labels)
+    assert expected.fingerprint() == found.fingerprint()
+    part = pickle.loads(pickle.dumps(found.part(np.arange(1, len(found)))))
+    for one, other in zip(expected.subset(np.arange(1, len(found))), part, strict=True):
+        assert np.array_equal(one["pixels"], other["pixels"])
+    assert part.file_states(anew=True) == part.file_states()
+
+
+def test_an_evaluation_between_buckets(images: Path, store: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes((DEMO / "demo_int8.tflite").read_bytes())
+
+    def evaluated(data: str | Path, arguments: tuple[str, ...] | None) -> dict[str, Any]:
+        options = EvaluateOptions(data, num_threads=1, beam=arguments)
+        return api.evaluate(tmp_path / "model.tflite", tmp_path / "model.tflite", options=options)
+
+    processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    expected = evaluated(images / "list.csv", None)
+    found = evaluated("s3://data/images/list.csv", (*processes, "--temp_location=s3://data/jobs"))
+    assert (found["model"], found["comparison"]) == (expected["model"], expected["comparison"])
+    assert "Contents" not in store.list_objects_v2(Bucket="data", Prefix="jobs/"), "all is removed in the end"
+
+
+def test_what_is_not_in_a_bucket(images: Path, store: Any) -> None:
+    with pytest.raises(CalibrationError, match="s3://data/nothing: got no images"):
+        opened("s3://data/nothing")
+    with pytest.raises(CalibrationError, match="cannot be listed"):
+        opened("unknown://bucket/images")
+    store.put_object(Bucket="data", Key="images/wrong.csv", Body=b"file\ncat/3.png\n")
+    with pytest.raises(CalibrationError, match=r"wrong\.csv, line 2: got 'cat/3\.png', which does not exist in s3:"):
+        opened("s3://data/images/wrong.csv")
+    store.delete_object(Bucket="data", Key="images/wrong.csv")
