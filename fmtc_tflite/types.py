@@ -45,6 +45,7 @@ class DataOptions:
       num_samples: at most this many samples; None = all.
       seed: chooses those samples at random; None = the first ones.
       skip_unreadable: leave unreadable images out instead of stopping.
+      max_unreadable: leave out so many at most; None = any number, if any.
     """
 
     data: str | Path | None = None
@@ -54,6 +55,7 @@ class DataOptions:
     num_samples: int | None = None
     seed: int | None = None
     skip_unreadable: bool = False
+    max_unreadable: int | None = None
 
     def by_flag(self) -> dict[str, object]:
         """What results on these data depend on beside the data, by the flag that says it; JSON-serialisable."""

@@ -20,9 +20,10 @@ logging.disable(logging.WARNING)  # it warns at each import where Google's clien
 try:
     from fmtc_tflite.beam.calibration import calibrate
     from fmtc_tflite.beam.evaluation import evaluate
+    from fmtc_tflite.beam.readability import unreadable
 except ImportError as error:
     raise UsageError(f"--beam: Apache Beam does not load ({error}); run `pip install 'apache-beam>=2.60'`") from error
 finally:
     logging.disable(logging.NOTSET)
 
-__all__ = ["calibrate", "evaluate"]
+__all__ = ["calibrate", "evaluate", "unreadable"]

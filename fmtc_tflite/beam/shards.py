@@ -22,7 +22,7 @@ from fmtc_tflite.progress import stages
 from fmtc_tflite.runtime.interpreter import available_runtimes
 from fmtc_tflite.sharding.partial_results import describe_changes
 
-COUNT = "samples"  # in a result, of all samples that it is of
+COUNT, UNREADABLE = "samples", "unreadable"  # in a result: how many samples it is of; numbers of some
 _LEAST_PER_SHARD, _MOST_SHARDS = 64, 500
 
 
@@ -83,7 +83,8 @@ class WorkOnShard(beam.DoFn):
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._samples, self._bytes = (Metrics.counter("fmtc-tflite", name) for name in (COUNT, "result bytes"))
+        names = (COUNT, UNREADABLE, "result bytes")
+        self._samples, self._unreadable, self._bytes = (Metrics.counter("fmtc-tflite", name) for name in names)
 
     def process(self, number: int) -> Iterator[int]:
         """Works on one shard, unless another worker has done so.
@@ -101,6 +102,7 @@ class WorkOnShard(beam.DoFn):
             state = _opened(self._job)(shard)
         self._bytes.inc(folder.put_result(number, {**state, COUNT: np.array(len(shard))}))
         self._samples.inc(len(shard))
+        self._unreadable.inc(len(state.get(UNREADABLE, ())))
         yield len(shard)
 
 

@@ -14,7 +14,7 @@ from fmtc_tflite.types import Extensions, parse_input_shape
 flags.disclaim_key_flags()  # they belong to the tool that calls define()
 
 # Names of the flags that `define` and `define_model` define, as help shows them.
-PREPROCESSING = ("preprocessing", "central_crop", "resize", "skip_unreadable")
+PREPROCESSING = ("preprocessing", "central_crop", "resize", "skip_unreadable", "max_unreadable")
 MODEL = ("input_shape", "op_library", "delegate")
 
 
@@ -31,6 +31,9 @@ def define() -> None:
     )
     flags.DEFINE_float("central_crop", None, "Fraction (0 to 1] of an image's shorter side that is kept, centred.")
     flags.DEFINE_bool("skip_unreadable", False, "Leave unreadable images out instead of stopping.")
+    flags.DEFINE_integer(
+        "max_unreadable", None, "Leave out so many unreadable images at most, and stop at more.", lower_bound=0
+    )
 
 
 def define_model() -> None:
@@ -103,7 +106,8 @@ def values() -> dict[str, Any]:
         "central_crop": FLAGS.central_crop,
         "num_samples": FLAGS.num_samples or None,
         "seed": FLAGS.seed,
-        "skip_unreadable": FLAGS.skip_unreadable,
+        "skip_unreadable": FLAGS.skip_unreadable or FLAGS.max_unreadable is not None,
+        "max_unreadable": FLAGS.max_unreadable,
     }
 
 

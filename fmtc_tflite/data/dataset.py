@@ -63,6 +63,10 @@ class Reader(ABC):
         """What tells a file's content from another's; None where it is missing."""
         return _size_and_ends(path)
 
+    def readable(self, indices: np.ndarray) -> np.ndarray:
+        """Whether each of these samples can be read, bool [len(indices)]."""
+        return np.ones(len(indices), bool)
+
     def only(self, indices: np.ndarray) -> Reader:
         """A reader of these samples alone, numbered from 0: other processes get it without what the others need."""
         return _Selected(self, indices)
@@ -234,6 +238,18 @@ class Dataset:
             return chosen
         reader, everything = self._reader.only(chosen._indices), np.arange(len(chosen))
         return Dataset(reader, self.input_specs, self._preprocessing, everything)
+
+    def unreadable(self) -> np.ndarray:
+        """Positions of the samples that cannot be read; reads all."""
+        return np.flatnonzero(~self._reader.readable(self._indices))
+
+    def without(self, positions: np.ndarray) -> Dataset:
+        """The other samples; these count as skipped."""
+        skipped = [self.name(int(position)) for position in positions]
+        indices = np.delete(self._indices, positions)
+        return Dataset(
+            self._reader, self.input_specs, self._preprocessing, indices, skipped, is_streamed=self.is_streamed
+        )
 
     def file_states(self, anew: bool = False) -> dict[str, Any]:
         """What each file of the data is like, by its path; `anew`: as this machine sees it now."""

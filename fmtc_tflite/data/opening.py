@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model_io import Model, Tensor
 from fmtc_tflite.graph.variables import keeps_state
-from fmtc_tflite.types import CalibrationOptions, DataOptions
+from fmtc_tflite.types import CalibrationOptions, DataOptions, EvaluateOptions
 
 __all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
 
@@ -36,6 +37,8 @@ def open_dataset(
     num_samples: int | None = None,
     seed: int | None = 0,
     skip_unreadable: bool = False,
+    max_unreadable: int | None = None,
+    find_unreadable: Callable[[Dataset], np.ndarray] = Dataset.unreadable,
     is_streamed: bool = False,
 ) -> Dataset:
     """Opens data for a model.
@@ -53,6 +56,8 @@ def open_dataset(
       seed: Of that subset, or of the synthetic inputs; None takes the first samples instead of a random subset.
       skip_unreadable: Leave out images that are missing or cannot be decoded (`Dataset.skipped`, and one logged
         warning) instead of stopping. Reads each chosen image once more.
+      max_unreadable: Leave out so many at most; None: any number.
+      find_unreadable: Gives the positions of samples that cannot be read.
       is_streamed: The model keeps state: samples are steps of streams, in order. Arrays may be [streams, steps, ...].
 
     Raises:
@@ -72,17 +77,28 @@ def open_dataset(
     elif num_samples is not None and num_samples < len(indices):
         shuffled = indices if seed is None else np.random.default_rng(seed).permutation(indices)
         indices = np.sort(shuffled[:num_samples])
-    skipped: list[str] = []
+    dataset = Dataset(reader, input_specs, preprocessing, indices, is_streamed=is_streamed)
     if skip_unreadable and isinstance(reader, readers.ImageReader):
-        indices, skipped = reader.readable(indices)
-        if not len(indices):
-            raise CalibrationError(f"{path}: got no readable image among {len(skipped)}, expected at least one")
-    if skipped:
-        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-        _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
-    dataset = Dataset(reader, input_specs, preprocessing, indices, skipped, is_streamed)
+        dataset = _without(dataset, find_unreadable(dataset), max_unreadable, path)
     _warn_of_clipping(dataset, path)
     return dataset
+
+
+def _without(dataset: Dataset, unreadable: np.ndarray, most: int | None, path: str | Path) -> Dataset:
+    """The dataset without the samples at these positions, and a warning that names some of them."""
+    if not len(unreadable):
+        return dataset
+    skipped = [dataset.name(int(position)) for position in unreadable]
+    shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+    if len(skipped) == len(dataset):
+        raise CalibrationError(f"{path}: got no readable image among {len(skipped)}, expected at least one")
+    if most is not None and len(skipped) > most:
+        raise CalibrationError(
+            f"{path}: got {len(skipped)} unreadable images of {len(dataset)}, expected {most} at most: {shown}; repair "
+            "or remove them, or give a greater --max_unreadable"
+        )
+    _logger.warning("%s: skipped %d unreadable images: %s", path, len(skipped), shown)
+    return dataset.without(unreadable)
 
 
 def _some_streams(reader: Reader, count: int, seed: int | None) -> np.ndarray:
@@ -118,8 +134,18 @@ def open_data(model: Model, options: DataOptions) -> Dataset:
         num_samples=options.num_samples,
         seed=options.seed,
         skip_unreadable=options.skip_unreadable,
+        max_unreadable=options.max_unreadable,
+        find_unreadable=_finder(options),
         is_streamed=keeps_state(model),
     )
+
+
+def _finder(options: DataOptions) -> Callable[[Dataset], np.ndarray]:
+    """What finds unreadable samples: this machine, or a pipeline's workers where there is one."""
+    if not isinstance(options, (CalibrationOptions, EvaluateOptions)) or options.beam is None:
+        return Dataset.unreadable
+    beam = importlib.import_module("fmtc_tflite.beam")  # of an extra
+    return lambda dataset: beam.unreadable(dataset, options)
 
 
 def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:

@@ -90,16 +90,17 @@ class ImageReader(Reader):
         for index in indices:
             yield {self._input_name: decode_image(self._paths[index])}
 
-    def readable(self, indices: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """Of these indices those that can be decoded, and the names of the others."""
-        good, bad = [], []
-        for index in indices:
-            try:
-                decode_image(self._paths[index], draft=True)
-                good.append(index)
-            except CalibrationError:
-                bad.append(self.name(int(index)))
-        return np.array(good, dtype=np.int64), bad
+    def readable(self, indices: np.ndarray) -> np.ndarray:
+        """See Reader.readable."""
+        return np.array([_is_readable(self._paths[index]) for index in indices], bool)
+
+
+def _is_readable(path: str | Path) -> bool:
+    try:
+        decode_image(path, draft=True)
+    except CalibrationError:
+        return False
+    return True
 
 
 class MaskFiles:

@@ -176,6 +176,25 @@ def images_with_a_damaged_one(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("arguments", [(), PROCESSES])
+def test_unreadable_images_are_left_out_as_by_one_process(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "model.tflite").write_bytes(MODEL)
+    images = images_with_a_damaged_one(tmp_path / "images")
+
+    def evaluated(arguments: tuple[str, ...] | None, most: int) -> dict[str, Any]:
+        wanted = EvaluateOptions(images, skip_unreadable=True, max_unreadable=most, num_threads=1, beam=arguments)
+        return api.evaluate(tmp_path / "model.tflite", tmp_path / "model.tflite", options=wanted)
+
+    expected, found = evaluated(None, 1), evaluated(arguments, 1)
+    assert (found["model"], found["comparison"], found["data"]) == (
+        expected["model"],
+        expected["comparison"],
+        expected["data"],
+    )
+    with pytest.raises(CalibrationError, match=r"got 1 unreadable images of 6, expected 0 at most: \S+3\.png"):
+        evaluated(arguments, 0)
+
+
 @pytest.fixture
 def job_server(tmp_path: Path) -> Iterator[str]:
     """Address of a server of Beam's job API, which is what Flink's and Spark's runners talk to."""

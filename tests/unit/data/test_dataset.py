@@ -175,6 +175,8 @@ def test_unreadable_images_stop_or_are_skipped(image_folder: Path, caplog: pytes
     (image_folder / "dog" / "a.png").write_text("text")
     with pytest.raises(CalibrationError, match=r"b\.png.*--skip_unreadable"):
         list(opened(image_folder))
+    with pytest.raises(CalibrationError, match="got 2 unreadable images of 6, expected 0 at most"):
+        opened(image_folder, skip_unreadable=True, max_unreadable=0)
     dataset = opened(image_folder, skip_unreadable=True)
     assert [Path(name).name for name in dataset.skipped] == ["b.png", "a.png"]
     assert dataset.labels.tolist() == [0, 0, 1, 2]
