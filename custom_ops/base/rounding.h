@@ -32,9 +32,10 @@ struct OutputRange {
 };
 
 inline uint8_t AddZeroAndClamp(int32_t value, const OutputRange& range) {
-  const int64_t sum = int64_t{value} + range.zero;
-  const int64_t raised = sum < range.low ? range.low : sum;
-  return static_cast<uint8_t>(raised > range.high ? range.high : raised);
+  // The zero point comes last, so that no sum needs more than 32 bits.
+  const int32_t low = range.low - range.zero, high = range.high - range.zero;
+  const int32_t raised = value < low ? low : value;
+  return static_cast<uint8_t>((raised > high ? high : raised) + range.zero);
 }
 
 inline int32_t Saturate(int64_t value) {
@@ -57,7 +58,7 @@ inline int32_t DoublingHighMultiply(int32_t a, int32_t b) {
 
 // value / 2^shift, rounded half away from zero; 0 <= shift <= 31.
 inline int32_t ShiftHalfAway(int32_t value, int32_t shift) {
-  const int32_t mask = static_cast<int32_t>((int64_t{1} << shift) - 1);
+  const int32_t mask = static_cast<int32_t>((uint32_t{1} << shift) - 1);
   const int32_t threshold = (mask >> 1) + (value < 0);
   return (value >> shift) + ((value & mask) > threshold);
 }
@@ -132,8 +133,8 @@ inline int32_t MultiplyFloat64(int32_t value, double multiplier) {
 
 // The mean of values less their zero point, halves away from zero.
 inline int32_t MeanHalfAway(int32_t sum, int32_t count, int32_t zero) {
-  const int64_t acc = int64_t{sum} - int64_t{count} * zero;
-  return static_cast<int32_t>(acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count);
+  const int32_t acc = sum - count * zero;  // at most 2^22 values of 8 bits
+  return acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count;
 }
 
 // How accumulators become output values; arrays of one entry for each channel, padded as the kind says.

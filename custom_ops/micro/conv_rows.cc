@@ -53,7 +53,7 @@ using AddSteps = void (*)(const uint8_t*, ptrdiff_t, int32_t, Tile*);
 
 // The last bytes of a tap, fewer than four, one by one: what follows them may be another group's or none of ours.
 template <AddSteps kAddSteps>
-void AddLastBytes(const uint8_t* in, ptrdiff_t column_bytes, int32_t bytes, Tile* tile) {
+[[gnu::noinline]] void AddLastBytes(const uint8_t* in, ptrdiff_t column_bytes, int32_t bytes, Tile* tile) {
   uint8_t padded[2 * kStepValues] = {};
   for (int32_t i = 0; i < bytes; ++i) {
     padded[i] = in[i];
@@ -62,9 +62,10 @@ void AddLastBytes(const uint8_t* in, ptrdiff_t column_bytes, int32_t bytes, Tile
   kAddSteps(padded, kStepValues, 1, tile);
 }
 
-// All taps for the tile's columns, from `column` on. `group`: where its input channels begin.
+// All taps for the tile's columns, from `column` on. `group`: where its input channels begin. A function of its own, so
+// that the loop has all registers.
 template <AddSteps kAddSteps>
-void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group, Tile* tile) {
+[[gnu::noinline]] void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group, Tile* tile) {
   // What follows a pixel's channels meets weights of 0, but where it counts in a sum or is another group's.
   const bool takes_whole_words = row.weight_zero == 0 && row.groups == 1;
   const int32_t bytes = takes_whole_words ? RoundUpTo(taps.bytes, kStepValues) : taps.bytes;
@@ -98,29 +99,53 @@ uint32_t ZeroOf(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t g
 
 inline int32_t Minus(int32_t sum, uint32_t zero) { return static_cast<int32_t>(static_cast<uint32_t>(sum) - zero); }
 
-// So many columns, and channels at a time, of a group.
-template <AddSteps kAddSteps, int kColumns, int kChannels>
-void ConvColumns(const MacRow& row, const Taps& taps, int32_t column, int32_t group) {
+// The output channels of a group: where their entries of the arrays begin, and their weights.
+struct Group {
+  ptrdiff_t first_input;
+  int32_t first;
+  int32_t channels;
+  const int8_t* weights;
+  ptrdiff_t block_weights;
+
+  const int8_t* WeightsOf(int32_t c) const {
+    return weights + c / kChannelBlock * block_weights + c % kChannelBlock * kStepValues;
+  }
+};
+
+void ConvTwoColumns(const MacRow& row, const Taps& taps, const Group& group, int32_t column, uint8_t* out) {
   const Requantization& r = row.requantization;
   const Limits limits(r.range);
-  const ptrdiff_t first_input = ptrdiff_t{group} * row.in_channels;
-  const ptrdiff_t block_weights = WeightsOfBlock(taps);
-  uint32_t zeros[kColumns];
-  for (int t = 0; t < kColumns; ++t) zeros[t] = ZeroOf(row, taps, column + t, first_input);
-  const int32_t first = group * RoundUpTo(row.out_channels, kChannelBlock);
-  const int8_t* weights = row.weights + first / kChannelBlock * block_weights;
-  uint8_t* out = row.out + column * row.out_pixel_bytes + group * row.out_channels;
-  for (int32_t c = 0; c < row.out_channels; c += kChannels) {
+  const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
+  const uint32_t zero_beside = ZeroOf(row, taps, column + 1, group.first_input);
+  uint8_t* beside = out + row.out_pixel_bytes;
+  const int32_t* biases = r.biases + group.first;
+  for (int32_t c = 0; c < group.channels; c += 2) {
+    Tile tile{{Minus(biases[c], zero), Minus(biases[c + 1], zero), Minus(biases[c], zero_beside),
+               Minus(biases[c + 1], zero_beside)},
+              group.WeightsOf(c)};
+    AddTaps<AddTwoByTwo>(row, taps, column, group.first_input, &tile);
+    const ChannelScale scale(r, group.first + c);
+    out[c] = scale.Apply(tile.sums[0], limits);
+    beside[c] = scale.Apply(tile.sums[2], limits);
+    if (c + 1 == group.channels) break;
+    const ChannelScale next(r, group.first + c + 1);
+    out[c + 1] = next.Apply(tile.sums[1], limits);
+    beside[c + 1] = next.Apply(tile.sums[3], limits);
+  }
+}
+
+void ConvOneColumn(const MacRow& row, const Taps& taps, const Group& group, int32_t column, uint8_t* out) {
+  const Requantization& r = row.requantization;
+  const Limits limits(r.range);
+  const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
+  const int32_t* biases = r.biases + group.first;
+  for (int32_t c = 0; c < group.channels; c += 4) {
     Tile tile;
-    for (int i = 0; i < 4; ++i) {
-      tile.sums[i] = Minus(r.biases[first + c + i % kChannels], zeros[i / kChannels]);
-    }
-    tile.weights = weights + c / kChannelBlock * block_weights + c % kChannelBlock * kStepValues;
-    AddTaps<kAddSteps>(row, taps, column, first_input, &tile);
-    for (int i = 0; i < 4; ++i) {
-      const int32_t channel = c + i % kChannels;
-      if (channel >= row.out_channels) continue;
-      out[i / kChannels * row.out_pixel_bytes + channel] = Requantize(tile.sums[i], r, limits, first + channel);
+    for (int i = 0; i < 4; ++i) tile.sums[i] = Minus(biases[c + i], zero);
+    tile.weights = group.WeightsOf(c);
+    AddTaps<AddOneByFour>(row, taps, column, group.first_input, &tile);
+    for (int i = 0; i < 4 && c + i < group.channels; ++i) {
+      out[c + i] = ChannelScale(r, group.first + c + i).Apply(tile.sums[i], limits);
     }
   }
 }
@@ -129,10 +154,20 @@ void ConvColumns(const MacRow& row, const Taps& taps, int32_t column, int32_t gr
 
 void MicroConv(const MacRow& row) {
   const Taps taps = JoinTaps(row);
-  for (int32_t group = 0; group < row.groups; ++group) {
+  Group group{0, 0, row.out_channels, row.weights, WeightsOfBlock(taps)};
+  const int32_t entries = RoundUpTo(row.out_channels, kChannelBlock);
+  uint8_t* first_out = row.out;
+  for (int32_t g = 0; g < row.groups; ++g) {
+    uint8_t* out = first_out;
     int32_t column = 0;
-    for (; column + 2 <= row.columns; column += 2) ConvColumns<AddTwoByTwo, 2, 2>(row, taps, column, group);
-    if (column < row.columns) ConvColumns<AddOneByFour, 1, 4>(row, taps, column, group);
+    for (; column + 2 <= row.columns; column += 2, out += 2 * row.out_pixel_bytes) {
+      ConvTwoColumns(row, taps, group, column, out);
+    }
+    if (column < row.columns) ConvOneColumn(row, taps, group, column, out);
+    first_out += row.out_channels;
+    group.first_input += row.in_channels;
+    group.first += entries;
+    group.weights += entries / kChannelBlock * group.block_weights;
   }
 }
 

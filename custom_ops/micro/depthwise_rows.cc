@@ -8,61 +8,84 @@ namespace {
 
 constexpr int kTogether = 4;
 
-// The input values of four output channels: of their own numbers, or all the same one.
+// The input values of four output channels: of their own numbers, or of those that several share.
 struct OwnChannels {
   static Pairs At(const uint8_t* pixel, int32_t channel, int32_t) { return UnsignedPairsAt(pixel + channel); }
 };
-struct SharedChannel {
+struct SharedChannels {
   static Pairs At(const uint8_t* pixel, int32_t channel, int32_t multiplier) {
-    const uint32_t pair = pixel[channel / multiplier] * uint32_t{0x10001};
-    return {pair, pair};
-  }
-};
-struct AnyChannels {
-  static Pairs At(const uint8_t* pixel, int32_t channel, int32_t multiplier) {
+    if (multiplier % kTogether == 0) {
+      const uint32_t pair = pixel[channel / multiplier] * uint32_t{0x10001};
+      return {pair, pair};
+    }
     uint32_t bytes = 0;
     for (int i = 0; i < kTogether; ++i) bytes |= uint32_t{pixel[(channel + i) / multiplier]} << 8 * i;
     return UnsignedPairs(bytes);
   }
 };
 
+struct Sums {
+  int32_t of[kTogether];
+};
+
+// The sums of four channels from `channel` on. `weight_step`: from a tap's weights to the next one's.
+// A function of its own, so that the loop has all registers.
 template <class Channels>
-void DepthwiseColumn(const MacRow& row, int32_t column) {
-  const Requantization& r = row.requantization;
-  const Limits limits(r.range);
-  const uint32_t zero = static_cast<uint16_t>(row.weight_zero) * uint32_t{0x10001};
-  uint8_t* out = row.out + column * row.out_pixel_bytes;
-  for (int32_t c = 0; c < row.out_channels; c += kTogether) {
-    int32_t sums[kTogether] = {r.biases[c], r.biases[c + 1], r.biases[c + 2], r.biases[c + 3]};
-    const int8_t* weights = row.weights + c;
-    for (int i = 0; i < row.kernel_rows; ++i) {
-      const uint8_t* in = row.rows[i].first + column * row.rows[i].column_bytes;
-      for (int j = 0; j < row.kernel_columns; ++j, in += row.tap_bytes, weights += row.tap_weights) {
-        const Pairs x = Channels::At(in, c, row.multiplier);
-        const Pairs w = Minus(SignedPairsAt(weights), zero);
-        sums[0] = AddLow(x.even, w.even, sums[0]);
-        sums[1] = AddLow(x.odd, w.odd, sums[1]);
-        sums[2] = AddHigh(x.even, w.even, sums[2]);
-        sums[3] = AddHigh(x.odd, w.odd, sums[3]);
-      }
+[[gnu::noinline]] Sums AddTaps(const MacRow& row, int32_t column, int32_t channel, const int8_t* weights,
+                               ptrdiff_t weight_step, const int32_t* start) {
+  int32_t s0 = start[0], s1 = start[1], s2 = start[2], s3 = start[3];
+  const ptrdiff_t tap_bytes = row.tap_bytes;
+  const int32_t multiplier = row.multiplier;
+  const KernelRow* kernel_row = row.rows;
+  for (int32_t rows = row.kernel_rows; rows > 0; --rows, ++kernel_row) {
+    const uint8_t* in = kernel_row->first + column * kernel_row->column_bytes;
+    for (int32_t taps = row.kernel_columns; taps > 0; --taps) {
+      const Pairs x = Channels::At(in, channel, multiplier);
+      const Pairs w = SignedPairsAt(weights);
+      in += tap_bytes;
+      weights += weight_step;
+      s0 = AddLow(x.even, w.even, s0);
+      s1 = AddLow(x.odd, w.odd, s1);
+      s2 = AddHigh(x.even, w.even, s2);
+      s3 = AddHigh(x.odd, w.odd, s3);
     }
-    for (int i = 0; i < kTogether && c + i < row.out_channels; ++i) {
-      out[c + i] = Requantize(sums[i], r, limits, c + i);
-    }
+  }
+  return {{s0, s1, s2, s3}};
+}
+
+// Less the weights' zero point times what is under the taps.
+template <class Channels>
+[[gnu::noinline]] void TakeZeros(const MacRow& row, int32_t column, int32_t channel, Sums* sums) {
+  constexpr int8_t kOnes[kTogether] = {1, 1, 1, 1};
+  constexpr int32_t kNothing[kTogether] = {};
+  const Sums values = AddTaps<Channels>(row, column, channel, kOnes, 0, kNothing);
+  for (int i = 0; i < kTogether; ++i) {
+    const uint32_t zeros = static_cast<uint32_t>(row.weight_zero) * static_cast<uint32_t>(values.of[i]);
+    sums->of[i] = static_cast<int32_t>(static_cast<uint32_t>(sums->of[i]) - zeros);
   }
 }
 
+// Channels in the outer loop, so that what belongs to them is found once a row.
 template <class Channels>
-void DepthwiseColumns(const MacRow& row) {
-  for (int32_t column = 0; column < row.columns; ++column) DepthwiseColumn<Channels>(row, column);
+void Depthwise(const MacRow& row) {
+  const Requantization& r = row.requantization;
+  const Limits limits(r.range);
+  for (int32_t c = 0; c < row.out_channels; c += kTogether) {
+    const int32_t left = row.out_channels - c;
+    uint8_t* out = row.out + c;
+    for (int32_t column = 0; column < row.columns; ++column, out += row.out_pixel_bytes) {
+      Sums sums = AddTaps<Channels>(row, column, c, row.weights + c, row.tap_weights, r.biases + c);
+      if (row.weight_zero != 0) TakeZeros<Channels>(row, column, c, &sums);
+      for (int i = 0; i < kTogether && i < left; ++i) out[i] = ChannelScale(r, c + i).Apply(sums.of[i], limits);
+    }
+  }
 }
 
 }  // namespace
 
 void MicroDepthwise(const MacRow& row) {
-  if (row.multiplier == 1) return DepthwiseColumns<OwnChannels>(row);
-  if (row.multiplier % kTogether == 0) return DepthwiseColumns<SharedChannel>(row);
-  DepthwiseColumns<AnyChannels>(row);
+  if (row.multiplier == 1) return Depthwise<OwnChannels>(row);
+  Depthwise<SharedChannels>(row);
 }
 
 }  // namespace fmtc::region

@@ -16,7 +16,7 @@ inline uint64_t PaddedTo4(uint64_t channels) { return (channels + 3) / 4 * 4; }
 
 // Entries of the arrays of an entry for each output channel.
 inline uint64_t NumEntries(const OpView& op) {
-  const uint64_t groups = op.parameters<MacParameters>().groups;
+  const uint32_t groups = op.parameters<MacParameters>().groups;
   return groups * PaddedTo16(op.output().channels / groups);
 }
 

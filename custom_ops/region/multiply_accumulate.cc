@@ -83,7 +83,7 @@ Status CheckMac(const OpView& op, const MacShape& shape) {
 namespace {
 
 bool HasSmallFactors(const OpView& op) {
-  if (op.op->rule != kFloat32Rule) return false;
+  if (!kHasAllRules || op.op->rule != kFloat32Rule) return false;
   const uint8_t* factors = op.program->At<uint8_t>(op.parameters<MacParameters>().multipliers_offset);
   const uint64_t entries = NumEntries(op);
   for (uint64_t i = 0; i < entries; ++i) {
@@ -335,9 +335,11 @@ constexpr Kind MakeConv() {
   kind.check = CheckConv;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
-  kind.splits_channels = HasOneGroup;
-  kind.macs = ConvMacs;
-  kind.prepare = PrepareConv;
+  if (kHasTeams) {
+    kind.splits_channels = HasOneGroup;
+    kind.macs = ConvMacs;
+  }
+  if (kHasRegionFacts) kind.prepare = PrepareConv;
   kind.run = RunConv;
   return kind;
 }
@@ -348,10 +350,12 @@ constexpr Kind MakeDepthwise() {
   kind.check = CheckDepthwise;
   kind.rows = WindowRows;
   kind.columns = WindowColumns;
-  kind.splits_channels = KeepsChannels;
-  kind.keeps_channels = true;
-  kind.macs = DepthwiseMacs;
-  kind.prepare = PrepareDepthwise;
+  if (kHasTeams) {
+    kind.splits_channels = KeepsChannels;
+    kind.keeps_channels = true;
+    kind.macs = DepthwiseMacs;
+  }
+  if (kHasRegionFacts) kind.prepare = PrepareDepthwise;
   kind.run = RunDepthwise;
   return kind;
 }
@@ -362,9 +366,11 @@ constexpr Kind MakeFullyConnected() {
   kind.check = CheckFullyConnected;
   kind.accumulates = Always;
   kind.columns = AllColumns;
-  kind.splits_channels = Always;
-  kind.macs = FullyConnectedMacs;
-  kind.prepare = PrepareFullyConnected;
+  if (kHasTeams) {
+    kind.splits_channels = Always;
+    kind.macs = FullyConnectedMacs;
+  }
+  if (kHasRegionFacts) kind.prepare = PrepareFullyConnected;
   kind.run = RunFullyConnected;
   return kind;
 }

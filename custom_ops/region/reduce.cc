@@ -61,11 +61,13 @@ int32_t Multiply(const MeanParameters& p, uint8_t rule, int32_t acc) {
 void WriteMeans(const OpView& op, const int32_t* sums, Range own, uint8_t* out) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const int32_t channels = static_cast<int32_t>(op.output().channels);
-  const OutputRange range{p.zero, p.low, p.high};
   for (int32_t c = own.first; c < own.end; ++c) {
     uint8_t rule = op.op->rule;
     if (rule == kBlocksRule) rule = c < channels - channels % kMeanRuleBlock ? kHalfUp : kDoubleRounding;
-    out[c] = AddZeroAndClamp(Multiply(p, rule, sums[c]), range);
+    // This zero point may be any number of 32 bits.
+    const int64_t value = int64_t{Multiply(p, rule, sums[c])} + p.zero;
+    const int64_t raised = value < p.low ? p.low : value;
+    out[c] = static_cast<uint8_t>(raised > p.high ? p.high : raised);
   }
 }
 

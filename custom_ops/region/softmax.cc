@@ -27,6 +27,11 @@ Status CheckSoftmax(const OpView& op) {
   return ValidIf(exponentials[0] == INT32_MAX);
 }
 
+// Of what never saturates.
+[[gnu::noinline]] int32_t High(int32_t a, int32_t b) {
+  return static_cast<int32_t>((int64_t{a} * b + (int64_t{1} << 30)) >> 31);
+}
+
 // value * 2^shift, clamped to 32 bits.
 int32_t ShiftSaturated(int32_t value, int32_t shift) { return Saturate(int64_t{value} * (int64_t{1} << shift)); }
 
@@ -35,10 +40,10 @@ int32_t ReciprocalOfOnePlus(int32_t x) {
   constexpr int32_t k48Over17 = 1515870810, kMinus32Over17 = -1010580540, kOne = 1 << 29;
   const int64_t sum = int64_t{x} + INT32_MAX;
   const int32_t half_denominator = static_cast<int32_t>((sum + 1) / 2);
-  int32_t reciprocal = k48Over17 + DoublingHighMultiply(half_denominator, kMinus32Over17);
+  int32_t reciprocal = k48Over17 + High(half_denominator, kMinus32Over17);
   for (int i = 0; i < 3; ++i) {
-    const int32_t error = kOne - DoublingHighMultiply(half_denominator, reciprocal);
-    reciprocal += ShiftSaturated(DoublingHighMultiply(reciprocal, error), 2);
+    const int32_t error = kOne - High(half_denominator, reciprocal);
+    reciprocal += ShiftSaturated(High(reciprocal, error), 2);
   }
   return ShiftSaturated(reciprocal, 1);
 }
@@ -54,7 +59,7 @@ void SoftmaxPixel(const uint8_t* in, const int32_t* exponentials, int32_t channe
   const int32_t scale = ReciprocalOfOnePlus(static_cast<int32_t>((sum << zeros) - (uint32_t{1} << 31)));
   const int32_t shift = kSumShift - zeros + 31 - kOutputBits;
   for (int32_t c = 0; c < channels; ++c) {
-    const int32_t product = DoublingHighMultiply(scale, exponentials[largest - in[c]]);
+    const int32_t product = High(scale, exponentials[largest - in[c]]);
     out[c] = AddZeroAndClamp(shift > 31 ? 0 : ShiftHalfAway(product, shift), {0, 0, 255});
   }
 }

@@ -132,7 +132,7 @@ class RandomChain {
   }
 
   void AddAny() {
-    switch (Draw(0, 19)) {
+    switch (Draw(0, 20)) {
       case 0:
       case 1:
         return AddWindowOp(kConv);
@@ -166,11 +166,21 @@ class RandomChain {
       case 19:
         last_ = AddCoders(&random_, &builder_, last_);
         return;
+      case 20:
+        return AddSoftmax();
       default:
         const uint16_t to = AddScratchLikeLast();
         AddTableOp(last_, to);
         last_ = to;
     }
+  }
+
+  void AddSoftmax() {
+    std::vector<int32_t> exponentials = Values<int32_t>(256, 0, INT32_MAX);
+    exponentials[0] = INT32_MAX;
+    const uint16_t to = AddScratchLikeLast();
+    builder_.AddOp(kSoftmax, 1, {last_}, to, SoftmaxParameters{builder_.AddArray(exponentials), {}});
+    last_ = to;
   }
 
   void AddFloatOps() {
