@@ -29,7 +29,6 @@ from fmtc_tflite.graph.region_ops import program_bytes, region_ops
 from fmtc_tflite.memory.micro_arena import MicroHead, kernel_scratch, plan_head
 from fmtc_tflite.progress import stage, stages
 from fmtc_tflite.regions.kernel_sets import KernelSet
-from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.micro import micro_builder, region_scratch, rounded_as_micro
 from fmtc_tflite.regions.planner import write_program
 from fmtc_tflite.runtime.interpreter import chosen_runtime, has_vectors
@@ -56,7 +55,7 @@ def convert_to_micro(content: bytes, options: ConvertOptions) -> ConversionResul
 def _convert(content: bytes, options: ConvertOptions) -> ConversionResult:
     runtime = chosen_runtime(options.runtime)
     kernels = KernelSet("reference", vectors=has_vectors(runtime))
-    task = open_task(content, options, micro_builder(op_builder(kernels)), least_ops=1)
+    task = open_task(content, options, micro_builder(kernels), least_ops=1)
     model, subgraph = task.model, task.subgraph
     _check_one_subgraph(model)
     before = head_of(subgraph)

@@ -22,7 +22,7 @@ from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionT
 # TensorFlow Lite Micro rounds as the reference kernels without vectors do: LiteRT's round FULLY_CONNECTED otherwise.
 BARE_KERNELS = KernelSet("reference", vectors=False)
 
-_KINDS = frozenset(
+KINDS = frozenset(
     each.kind
     for each in (
         *(Add, AveragePool, Concatenation, Conv, Copy, Depthwise, Dequantize, FullyConnected, MaxPool, Mean, Pad),
@@ -38,7 +38,7 @@ def bare_builder() -> OpBuilder:
 
     def build_bare(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
         built = build(op, tensor_of)
-        if any(each.kind not in _KINDS or each.rule != 1 for each in built):
+        if any(each.kind not in KINDS or each.rule != 1 for each in built):
             raise OpRefusedError(f"regions on microcontrollers do not compute {op.opcode} so")
         return built
 

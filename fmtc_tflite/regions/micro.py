@@ -1,4 +1,4 @@
-"""What the executor for microcontrollers (custom_ops/micro) computes, and what it needs beside a program's memory."""
+"""Regions of TensorFlow Lite Micro: which ops are in them, how they round, and what an FMTC_REGION asks for."""
 
 from __future__ import annotations
 
@@ -7,43 +7,32 @@ from dataclasses import replace
 
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.region_ops import is_region, program_bytes
-from fmtc_tflite.regions.copy import Copy
+from fmtc_tflite.regions.bare import BARE_KERNELS, KINDS, executor_bytes
 from fmtc_tflite.regions.kernel_sets import KernelSet, requantization
-from fmtc_tflite.regions.kinds.elementwise import Add, Quantize, Table
-from fmtc_tflite.regions.kinds.floats import Dequantize
-from fmtc_tflite.regions.kinds.moves import Concatenation, Transpose
-from fmtc_tflite.regions.kinds.multiply_accumulate import Conv, Depthwise, FullyConnected
-from fmtc_tflite.regions.kinds.pads import Pad
-from fmtc_tflite.regions.kinds.pools import AveragePool, MaxPool
-from fmtc_tflite.regions.kinds.reductions import Mean
-from fmtc_tflite.regions.kinds.slices import Slice
+from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.kinds.multiply_accumulate import FullyConnected
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.planner import RegionPlan
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import align
 
-# TensorFlow Lite Micro rounds as the reference kernels without vectors do: LiteRT's round FULLY_CONNECTED otherwise.
-MICRO_KERNELS = KernelSet("reference", vectors=False)
-
-_KINDS = frozenset(
-    each.kind
-    for each in (
-        *(Add, AveragePool, Concatenation, Conv, Copy, Depthwise, Dequantize, FullyConnected, MaxPool, Mean, Pad),
-        *(Quantize, Slice, Table, Transpose),
-    )
-)
 # Bytes that custom_ops/micro keeps: an op's place in its pass; for the check (StateBytes in region/program.h) a tensor,
 # an op, the number of an input or output, in pieces of 8.
 _STEP_BYTES, _TENSOR_STATE, _OP_STATE, _NUMBER_BYTES, _PIECE = 4, 24, 32, 2, 8
 
 
-def micro_builder(build: OpBuilder) -> OpBuilder:
-    """The same builder, which refuses ops that the executor for microcontrollers lacks."""
+def micro_builder(kernels: KernelSet) -> OpBuilder:
+    """What makes ops as reference kernels round them, and refuses those that the executor lacks.
+
+    SOFTMAX is among these: the interpreter runs it, in other arithmetic than other runtimes, so that a region with it
+    could not be verified there.
+    """
+    build = op_builder(kernels)
 
     def build_micro(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
         built = build(op, tensor_of)
-        if any(each.kind not in _KINDS for each in built):
-            raise OpRefusedError(f"regions on microcontrollers do not compute {op.opcode}")
+        if any(each.kind not in KINDS or rounded_as_micro(each).rule != 1 for each in built):
+            raise OpRefusedError(f"regions on microcontrollers do not compute {op.opcode} so")
         return built
 
     return build_micro
@@ -53,7 +42,7 @@ def rounded_as_micro(op: RegionOp) -> RegionOp:
     """An op with the rounding of TensorFlow Lite Micro, of one that rounds as the reference kernels of a runtime."""
     if not isinstance(op, FullyConnected) or op.source is None:
         return op
-    how = requantization(op.source, op.output.channels, MICRO_KERNELS)
+    how = requantization(op.source, op.output.channels, BARE_KERNELS)
     return replace(op, rule=how.rule, weights=replace(op.weights, requantization=how))
 
 
@@ -70,7 +59,7 @@ def asked_bytes(program_scratch: int, ops_of_passes: Iterable[int], tensors: int
     counts = list(ops_of_passes)
     state = _TENSOR_STATE * tensors + (_OP_STATE + _STEP_BYTES) * sum(counts)
     check = align(state, _PIECE) + sum(align(_NUMBER_BYTES * count, _PIECE) for count in (inputs, outputs))
-    return max(program_scratch + _STEP_BYTES * max(counts), check)
+    return max(program_scratch + executor_bytes(max(counts)), check)
 
 
 def region_scratch(op: Op) -> int | None:
