@@ -7,11 +7,14 @@ import importlib
 import io
 import json
 import logging
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -125,6 +128,7 @@ class _Running(threading.Thread):
     def __init__(self, options: Any, job: Job, shards: Sequence[int]) -> None:
         super().__init__(daemon=True)
         self._options, self._job, self._shards = options, job, shards
+        self._others = _descendants(os.getpid())
         self._result: Any = None
         self._error: FmtcError | None = None
         self.start()
@@ -153,10 +157,27 @@ class _Running(threading.Thread):
         return not self.is_alive()
 
     def cancel(self) -> None:
-        """Stops it, if the runner can."""
-        if self._result is not None and self.is_alive():
-            with suppress(Exception):
+        """Stops it, and ends the worker processes that it has on this machine."""
+        if not self.is_alive():
+            return
+        if self._result is not None:
+            with suppress(Exception):  # not every runner can
                 self._result.cancel()
+        until = time.monotonic() + _LOOK_SECONDS
+        while self.is_alive() and time.monotonic() < until:  # it may be starting some, and removes temporary files
+            for process in _descendants(os.getpid()) - self._others:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self.join(0.1)
+
+
+def _descendants(process: int) -> set[int]:
+    """All processes that a process and its children have started and that are still at work."""
+    found: set[int] = set()
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found |= {child} | _descendants(child)
+    return found
 
 
 def _pipeline_options(arguments: Sequence[str], num_shards: int) -> Any:

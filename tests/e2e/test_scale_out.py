@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +49,26 @@ def test_flags_that_will_not_do(folder: Path, flags: str, text: str) -> None:
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert text in error
     assert not {"x.tflite", "s.npz"} & {path.name for path in folder.iterdir()}
+
+
+def test_a_terminated_run_goes_on(folder: Path) -> None:
+    """What is finished stays in --temp_location until the same command is through."""
+    demo = np.load(str(importlib.resources.files("fmtc_tflite") / "demo" / "demo_samples.npz"))
+    np.savez(folder / "many.npz", x=demo["x"][np.arange(40 * 64) % len(demo["x"])])
+    command = "exec fmtc-eval model.tflite --data many.npz --json result.json --beam='--temp_location=shared'"
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(["sh", "-c", command], cwd=folder, env=environment, stderr=subprocess.PIPE) as running:
+        until = time.monotonic() + 60
+        while not list((folder / "shared").glob("*/result-*.npz")):
+            assert running.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait() == 128 + signal.SIGTERM
+    assert list((folder / "shared").glob("*/result-*.npz"))
+    assert not list((folder / "shared").glob("*/*.tmp"))
+    result = run(command, folder)
+    assert result.returncode == 0, result.stderr
+    assert "of 40 shards were finished by an earlier run" in result.stderr
+    assert (folder / "result.json").exists()
+    assert list((folder / "shared").iterdir()) == []
