@@ -256,13 +256,12 @@ def _bar(css_class: str, x: float, y: float, width: float, height: float, text: 
 def _byte_axis(largest: float, height: int) -> list[str]:
     floor = height - _BOTTOM
     scale = (floor - _TOP) / max(largest, 1)
-    (unit, factor), shapes = byte_unit(largest), []
-    shapes.append(f'<text x="{_LEFT - 6}" y="{_TOP - 4}" text-anchor="end">{unit}</text>')
-    for size in _ticks(largest / factor):
-        size *= factor
-        y = floor - size * scale
+    (unit, factor), shapes = byte_unit(largest), list[str]()
+    ticks = _ticks(largest / factor)
+    for tick in ticks:
+        y, text = floor - tick * factor * scale, f"{tick:g} {unit}" if tick == ticks[-1] else f"{tick:g}"
         shapes.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        shapes.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{size / factor:g}</text>')
+        shapes.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     return shapes
 
 

@@ -49,9 +49,11 @@ _SCHEME_NAMES = {
 
 _ARENA_TEXT = (
     "A bar is a tensor: from the op that writes it to the last that reads it, at its planned place in memory. The line "
-    "is what is live, without alignment and gaps. Kernels' own working memory is not drawn. From left to right are the "
-    "original's ops, in both pictures: encoders lie where the op is whose output they code, decoders where the op is "
-    "that reads it."
+    "is what is live, without alignment and gaps. Kernels' own working memory is not drawn."
+)
+_ALIGNED_TEXT = (
+    " From left to right are the original's ops: encoders lie where the op is whose output they code, decoders where the "
+    "op is that reads it."
 )
 
 
@@ -156,7 +158,8 @@ class Page:
         entries = [("maps", "feature map")]
         if any(m["is_converted"] for m in models):
             entries += [("coded", "coded form (its capacity)"), ("decoded", "decoded copy")]
-        parts = [f'<h2>Arena</h2><p class="soft small">{_ARENA_TEXT}</p>', charts.legend(entries)]
+        text = _ARENA_TEXT + _ALIGNED_TEXT * any(m["is_converted"] for m in models)
+        parts = [f'<h2>Arena</h2><p class="soft small">{text}</p>', charts.legend(entries)]
         for i, model in enumerate(models):
             if len(models) > 1:
                 kind = "converted" if model["is_converted"] else "original"
