@@ -43,9 +43,9 @@ def bandwidth_section(
     if models[-1]["is_converted"]:
         entries.append(("side", "side information"))
     sides = [_moved(model, name, css) for model, css in zip(models, classes, strict=True)]
-    text = "Bytes that each of the original's ops moves in one inference." + _COLLAPSED * (
-        name == "fused_codec" and models[-1]["is_converted"]
-    )
+    text = "Bytes that each of the original's ops moves in one inference."
+    if name == "fused_codec" and models[-1]["is_converted"]:
+        text += _COLLAPSED
     return (
         f'<section><h2>Bandwidth over the ops</h2><p class="soft small">{escape(text)}</p>'
         f"{charts.legend(entries)}{charts.bandwidth_chart(sides, num_ops)}{_rates(page, document, rows)}</section>"

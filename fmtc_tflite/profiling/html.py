@@ -52,8 +52,8 @@ _ARENA_TEXT = (
     "is what is live, without alignment and gaps. Kernels' own working memory is not drawn."
 )
 _ALIGNED_TEXT = (
-    " From left to right are the original's ops: encoders lie where the op is whose output they code, decoders where the "
-    "op is that reads it."
+    " From left to right are the original's ops: encoders lie where the op is whose output they code, decoders where "
+    "the op is that reads it."
 )
 
 
