@@ -55,6 +55,7 @@ def convert(
     options: ConvertOptions | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
+    emit_c: str | Path | None = None,
 ) -> ConversionResult:
     """Converts a quantized `.tflite` file.
 
@@ -65,6 +66,7 @@ def convert(
       options: what may be done; None = regions for the least memory, bit-exact.
       overwrite: replace existing outputs.
       dry_run: do everything but write.
+      emit_c: for the target micro: a folder for the whole model as C source, which runs without an interpreter.
 
     Returns:
       The converted model's bytes, the report and warnings.
@@ -72,6 +74,7 @@ def convert(
     Raises:
       FmtcError: see fmtc_tflite.errors; nothing has been written then.
     """
+    from fmtc_tflite.conversion.emit_c import bare_program, source_files
     from fmtc_tflite.conversion.presets import convert_content
 
     source = Path(model)
@@ -79,15 +82,21 @@ def convert(
     target = converted_file(source, output)
     report_path = Path(report) if report is not None else beside(target, f"{target.stem}.json")
     options = options or ConvertOptions()
+    if emit_c is not None and options.target != "micro":
+        raise UsageError("--emit_c is for microcontrollers; pass --target micro, too")
+    bare = None if emit_c is None else bare_program(content, source.stem)
+    sources = {} if bare is None or emit_c is None else {Path(emit_c, k): v for k, v in source_files(bare).items()}
     if not dry_run:
         inputs = [source, options.calibration.data, options.calibration.store, options.recipe]
-        check_writable([target, report_path], overwrite, _paths(inputs))
+        check_writable([target, report_path, *sources], overwrite, _paths(inputs))
     with attached(options.extensions):
         result = convert_content(content, options)
     document = {**result.report, "model": {"path": str(source), **result.report["model"]}}
+    if bare is not None:
+        document["micro"] = {**document["micro"], "c_source": bare.report()}
     if not dry_run:
         outputs = [(target, result.content), (report_path, json.dumps(document, indent=1).encode() + b"\n")]
-        write_all(outputs, overwrite)
+        write_all([*outputs, *sources.items()], overwrite)
     return replace(result, report=document)
 
 

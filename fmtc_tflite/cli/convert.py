@@ -192,6 +192,12 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_string("restore", None, "Takes the ops out of this converted model again.")
+flags.DEFINE_string(
+    "emit_c",
+    None,
+    "With --target micro: folder for the whole model as C source that runs without an interpreter, its input row by "
+    "row: program, executor, an example and a CMake file.",
+)
 flags.DEFINE_bool("demo", False, "Converts a small bundled network in all ways and measures it; writes nothing.")
 fail_if.define()
 
@@ -204,7 +210,7 @@ FLAG_GROUPS = (
             *("output_kind", "preset", "paper_bits"),
         ),
     ),
-    ("Regions", ("target", "kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
+    ("Regions", ("target", "emit_c", "kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
     ("What is converted", ("objective", "include", "exclude", "recipe")),
     (
         "Calibration data",
@@ -320,7 +326,13 @@ def main(arguments: list[str]) -> None:
         _demo(options)
         return
     result = api.convert(
-        arguments[0], FLAGS.output, FLAGS.report, options=options, overwrite=FLAGS.overwrite, dry_run=FLAGS.dry_run
+        arguments[0],
+        FLAGS.output,
+        FLAGS.report,
+        options=options,
+        overwrite=FLAGS.overwrite,
+        dry_run=FLAGS.dry_run,
+        emit_c=FLAGS.emit_c,
     )
     _show(result, options, None if FLAGS.dry_run else str(api.converted_file(arguments[0], FLAGS.output)))
     fail_if.check(result.report)

@@ -12,16 +12,15 @@ from fmtc_tflite.errors import RuntimeLibraryError, UnsupportedModelError
 from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
 from fmtc_tflite.graph.model import Op, Subgraph
 from fmtc_tflite.graph.model_io import load_model
-from fmtc_tflite.regions.bare import BARE_KERNELS, bare_builder, executor_bytes
+from fmtc_tflite.regions.bare import BARE_KERNELS, bare_builder
 from fmtc_tflite.regions.candidates import Group, find_candidates, whole_group
+from fmtc_tflite.regions.micro import plan_scratch
 from fmtc_tflite.regions.ops import OpBuilder
 from fmtc_tflite.regions.planner import RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.program_format import INPUT, OUTPUT
 
 _BYTES_A_LINE = 24
-_STATE_BYTES = (24, 36, 2)  # what the executor's check wants at most, for a tensor, an op, and an input or output
-_ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,11 @@ def bare_program(content: bytes, name: str) -> BareProgram:
     check_rewritable(model)
     check_shapes_known(model)
     group = _whole(model.subgraphs[0], bare_builder())
-    program = write_program(RegionPlanner(group.region).plan(), BARE_KERNELS.number)
-    run = program.scratch_bytes + executor_bytes(max(part.op_count for part in program.passes))
+    plan = RegionPlanner(group.region).plan()
+    program = write_program(plan, BARE_KERNELS.number)
     identifier = re.sub(r"\W", "_", name)
     identifier = "model_" * (not identifier[:1].isalpha()) + identifier
-    return BareProgram(identifier, program, max(run, _check_bytes(program)), _takes_rows(program))
+    return BareProgram(identifier, program, plan_scratch(plan, program.scratch_bytes), _takes_rows(program))
 
 
 def _whole(subgraph: Subgraph, build: OpBuilder) -> Group:
@@ -88,12 +87,6 @@ def _whole(subgraph: Subgraph, build: OpBuilder) -> Group:
 
 def _named(subgraph: Subgraph, op: Op, reason: str) -> str:
     return f"op {subgraph.ops.index(op)} ({op.opcode}): {reason}"
-
-
-def _check_bytes(program: Program) -> int:
-    tensor, op, outside = _STATE_BYTES
-    places = sum(t.place in (INPUT, OUTPUT) for t in program.tensors)
-    return tensor * len(program.tensors) + op * len(program.ops) + outside * places + 6 * 8
 
 
 def _takes_rows(program: Program) -> bool:

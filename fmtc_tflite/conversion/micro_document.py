@@ -36,4 +36,10 @@ def micro_lines(document: dict[str, Any]) -> list[str]:
     more = f", and what {unknown} keep{'s' if ',' not in unknown else ''}" if unknown else ""
     tails = ", ".join(f"{size:,} bytes on {bits} bits" for bits, size in micro["tail_bytes"].items())
     refused = [] if micro["original_runs"] else ["original        has ops that TensorFlow Lite Micro refuses"]
-    return [f"micro arena     head {micro['head_bytes']:,} bytes; tail {tails}{more}", *refused]
+    lines = [f"micro arena     head {micro['head_bytes']:,} bytes; tail {tails}{more}", *refused]
+    if "c_source" in micro:
+        source = micro["c_source"]
+        by_rows = source["peak_bytes_by_rows"]
+        rows = "it does not take rows" if by_rows is None else f"{by_rows:,} where rows are pushed"
+        lines.append(f"without arena   {source['peak_bytes']:,} bytes with the input in memory; {rows}")
+    return lines
