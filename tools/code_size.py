@@ -34,13 +34,19 @@ def _symbols(program: str) -> list[tuple[int, str, str]]:
     return found
 
 
+def _short(name: str) -> str:
+    """Without parameters and namespaces."""
+    name = name.replace("(anonymous namespace)::", "").replace("fmtc::region::", "").replace("fmtc::", "")
+    return name.partition("(")[0] or name
+
+
 def main(arguments: list[str]) -> None:
     """Runs the tool on one program."""
     if len(arguments) != 1:
         raise UsageError("name one program")
     symbols = _symbols(arguments[0])
     for size, section, name in symbols:
-        print(f"{size:6}  {section:9}  {name.partition('(')[0] if section == 'code' else name}")
+        print(f"{size:6}  {section:9}  {_short(name)}")
     for section in ("code", "constants"):
         print(f"{sum(size for size, of, _ in symbols if of == section):6}  {section:9}  in all")
 
