@@ -12,6 +12,7 @@ from fmtc_tflite.graph.model import Model, Subgraph, Tensor
 
 _ANNOUNCED_BYTES = 1 << 29
 _MOST_BUILTIN_BYTES = 200 << 20
+_BRIEF_BYTES = 2 << 20  # smaller models run for less time than Python needs to hand its lock over
 _RUNNERS = 2  # original and converted model run side by side
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -89,6 +90,11 @@ def activation_bytes(subgraph: Subgraph, keeps_all_tensors: bool) -> int:
 def outgrows_builtin_kernels(model: Model) -> bool:
     """Whether an interpreter with built-in kernels and all tensors kept would take more memory than it is worth."""
     return _builtin_bytes(model) > _MOST_BUILTIN_BYTES
+
+
+def runs_briefly(model: Model) -> bool:
+    """Whether threads gain nothing: they would wait for Python, and kernels' threads do that spinning."""
+    return runner_bytes(model) < _BRIEF_BYTES
 
 
 def runner_bytes(model: Model) -> int:

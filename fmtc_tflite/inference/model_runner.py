@@ -14,7 +14,7 @@ from fmtc_tflite.graph.coded_maps import is_converted
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Subgraph, Tensor
 from fmtc_tflite.graph.variables import keeps_state
-from fmtc_tflite.inference.memory_need import check_memory, outgrows_builtin_kernels
+from fmtc_tflite.inference.memory_need import check_memory, outgrows_builtin_kernels, runs_briefly
 from fmtc_tflite.inference.piecewise import PiecewiseInterpreter, can_be_divided
 from fmtc_tflite.runtime.checked import CheckedInterpreter, RefusedModelError
 from fmtc_tflite.types import StreamStart
@@ -52,7 +52,7 @@ class ModelRunner:
         Args:
           file: its tensor objects are what `read` takes.
           subgraph_index: which subgraph to run; above 0 it needs a signature.
-          num_threads: threads of the interpreter.
+          num_threads: threads of the interpreter; where runs are brief, there is one.
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
           kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
@@ -74,7 +74,8 @@ class ModelRunner:
         self._file, self._subgraph_index = file, subgraph_index
         self._index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
         self._inputs = {tensor.name: self._index[tensor] for tensor in subgraph.inputs}
-        self._settings: dict[str, Any] = {"runtime": runtime, "num_threads": num_threads, "kernels": kernels}
+        threads = 1 if num_threads and runs_briefly(file.model) else num_threads
+        self._settings: dict[str, Any] = {"runtime": runtime, "num_threads": threads, "kernels": kernels}
         # Who reads inner tensors, by default with the built-in kernels, may be served by others.
         self._may_fall_back = not default_kernels and kernels is None and not subgraph_index
         self._interpreter: CheckedInterpreter | PiecewiseInterpreter

@@ -19,11 +19,10 @@ from typing import TypeVar
 from fmtc_tflite.graph.model import Model, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.variables import keeps_state
-from fmtc_tflite.inference.memory_need import runner_bytes
+from fmtc_tflite.inference.memory_need import runner_bytes, runs_briefly
 from fmtc_tflite.inference.model_runner import ModelRunner
 
 _MOST_BYTES = 100 << 20  # activations of all interpreters together
-_LEAST_BYTES = 2 << 20  # smaller models run for less time than Python needs to hand its lock over
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 _LARGE_ARRAY_BYTES = 4 << 20
 
@@ -37,7 +36,7 @@ def num_at_once(model: Model, num_threads: int | None) -> int:
 
     One where runs are short.
     """
-    return 1 if runner_bytes(model) < _LEAST_BYTES else num_threads or len(os.sched_getaffinity(0))
+    return 1 if runs_briefly(model) else num_threads or len(os.sched_getaffinity(0))
 
 
 def num_parallel(model: Model, num_threads: int | None) -> int:
