@@ -14,7 +14,7 @@ import pytest
 
 from fmtc_tflite import api
 from fmtc_tflite.graph.model_io import Model, load_model
-from fmtc_tflite.inference import parallel
+from fmtc_tflite.inference import memory_need, parallel
 from fmtc_tflite.inference.parallel import in_parallel, num_parallel
 from fmtc_tflite.types import CalibrationOptions, ConvertOptions
 from streaming_models import streaming
@@ -75,7 +75,7 @@ def demo() -> Model:
 
 @pytest.fixture
 def _small_models_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(memory_need, "_BRIEF_BYTES", 0)
 
 
 def test_short_runs_need_one_interpreter(demo: Model) -> None:
