@@ -39,7 +39,7 @@ class Reader(ABC):
     It can be pickled: worker processes get copies.
 
     Attributes:
-      kind: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'.
+      kind: 'images', 'csv', 'tar', 'npz', 'npy', 'tfds' or 'synthetic'.
       labels: Integers [len], or None.
       label_maps: Labels of each pixel, or None.
       num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
@@ -169,7 +169,7 @@ class Dataset:
 
     @property
     def source(self) -> str:
-        """Kind of the data: 'images', 'csv', 'npz', 'npy', 'tfds' or 'synthetic'."""
+        """Kind of the data: 'images', 'csv', 'tar', 'npz', 'npy', 'tfds' or 'synthetic'."""
         return self._reader.kind
 
     @property

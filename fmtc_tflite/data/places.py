@@ -25,13 +25,30 @@ def absolute(path: str | Path) -> str:
     return url(path) or os.path.abspath(path)
 
 
-def read(place: str) -> bytes:
-    """All bytes of a file. Raises OSError."""
+def opened(place: str) -> Any:
+    """A file to read from anywhere in it. Raises OSError."""
     try:
-        with _file_systems().open(place, compression_type="uncompressed") as file:
-            return bytes(file.read())
+        return _file_systems().open(place, compression_type="uncompressed")
     except Exception as error:  # whatever a store's client has for it
         raise OSError(_first_line(error)) from error
+
+
+def read(place: str) -> bytes:
+    """All bytes of a file. Raises OSError."""
+    with opened(place) as file:
+        try:
+            return bytes(file.read())
+        except Exception as error:
+            raise OSError(_first_line(error)) from error
+
+
+def size(place: str) -> int | None:
+    """Of one file; None if there is none."""
+    try:
+        (found,) = _file_systems().match([place])
+    except Exception:
+        return None
+    return next((int(entry.size_in_bytes) for entry in found.metadata_list), None)
 
 
 def sizes_below(folder: str) -> dict[str, int]:

@@ -125,20 +125,25 @@ def _opened(path: str | Path) -> str | Path | io.BytesIO:
     return path
 
 
-def decode_image(path: str | Path, draft: bool = False) -> Image.Image:
+def decode_image(path: str | Path, draft: bool = False, content: bytes | None = None) -> Image.Image:
     """Reads an image file, with `draft` as roughly as its format allows.
+
+    Args:
+      path: what messages call it, and where it is.
+      draft: see above.
+      content: the image, where it is no file of its own.
 
     Raises:
       CalibrationError: it is missing, damaged or no image.
     """
     try:
-        with Image.open(_opened(path)) as image:
+        with Image.open(_opened(path) if content is None else io.BytesIO(content)) as image:
             if draft:
                 image.draft("RGB", (1, 1))  # lets JPEG skip most of the work, but not the reading
             image.load()
             return image
     except _DECODE_ERRORS as error:
-        if not places.url(path) and is_pointer_file(Path(path)):
+        if content is None and not places.url(path) and is_pointer_file(Path(path)):
             raise CalibrationError(f"{path}: {GIT_LFS_POINTER}") from error
         why = reason(error).replace(str(path), "").strip(" '") or type(error).__name__
         raise CalibrationError(
@@ -146,7 +151,7 @@ def decode_image(path: str | Path, draft: bool = False) -> Image.Image:
         ) from error
 
 
-def open_images(path: str | Path, spec: InputSpec) -> ImageReader:
+def open_images(path: str | Path, spec: InputSpec, sizes: Mapping[str, int] | None = None) -> ImageReader:
     """A folder of images (recursive, sorted by relative path) or one image.
 
     If all images lie in two or more subfolders, as in ImageNet's layout, labels are the places of the (first-level)
@@ -155,8 +160,8 @@ def open_images(path: str | Path, spec: InputSpec) -> ImageReader:
     Args:
       path: local, or a URL (see `places`).
       spec: the input that gets the images.
+      sizes: of all files below a URL.
     """
-    sizes = _sizes_below(path) if places.url(path) else None
     if sizes is None and os.path.isfile(path):
         return ImageReader("images", [path], spec.name)
     files = _files_below(path) if sizes is None else [file[len(str(path).rstrip("/")) + 1 :] for file in sizes]
@@ -187,7 +192,8 @@ def _files_below(path: str | Path) -> list[str]:
     return found
 
 
-def _sizes_below(folder: str | Path) -> dict[str, int]:
+def sizes_below(folder: str | Path) -> dict[str, int]:
+    """places.sizes_below. Raises CalibrationError."""
     try:
         return places.sizes_below(str(folder))
     except OSError as error:
@@ -211,7 +217,7 @@ def open_csv(path: str | Path, spec: InputSpec, *, allow_missing: bool = False) 
       spec: The input that gets the images.
       allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
-    sizes = _sizes_below(os.path.dirname(path)) if places.url(path) else None
+    sizes = sizes_below(os.path.dirname(path)) if places.url(path) else None
 
     def found(file: str, line: int) -> str:
         return _csv_file(path, file, line, sizes, allow_missing)
