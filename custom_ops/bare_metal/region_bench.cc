@@ -76,7 +76,7 @@ void CountedProducts(const region::MacRow& row, int32_t* acc) {
 
 void CountedAdd(const region::AddRow& row) {
   const uint32_t start = Timer().value;
-  region::PlainAddDoubleRounding(row);
+  region::MicroAdd(row);
   const uint32_t ticks = TicksSince(start);
   OpCount* count = CountOf(row.parameters, "add");
   count->ticks += ticks;

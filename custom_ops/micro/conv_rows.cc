@@ -10,13 +10,15 @@ namespace {
 
 constexpr ptrdiff_t kStepBytes = kChannelBlock * kStepValues;  // from a channel's weights of four k to the next four
 
+// Loops are functions of their own, so that each has all registers.
+
 // Sums of some columns and channels, [column][channel], whose weights are `weights` of their first k on.
 struct Tile {
   int32_t sums[4];
   const int8_t* weights;
 };
 
-inline void AddTwoByTwo(const uint8_t* in, ptrdiff_t column_bytes, int32_t steps, Tile* tile) {
+[[gnu::noinline]] void AddTwoByTwo(const uint8_t* in, ptrdiff_t column_bytes, int32_t steps, Tile* tile) {
   int32_t s0 = tile->sums[0], s1 = tile->sums[1], s2 = tile->sums[2], s3 = tile->sums[3];
   const uint8_t* beside = in + column_bytes;
   const int8_t* weights = tile->weights;
@@ -34,7 +36,7 @@ inline void AddTwoByTwo(const uint8_t* in, ptrdiff_t column_bytes, int32_t steps
   tile->sums[0] = s0, tile->sums[1] = s1, tile->sums[2] = s2, tile->sums[3] = s3;
 }
 
-inline void AddOneByFour(const uint8_t* in, ptrdiff_t, int32_t steps, Tile* tile) {
+[[gnu::noinline]] void AddOneByFour(const uint8_t* in, ptrdiff_t, int32_t steps, Tile* tile) {
   int32_t s0 = tile->sums[0], s1 = tile->sums[1], s2 = tile->sums[2], s3 = tile->sums[3];
   const int8_t* weights = tile->weights;
   for (const uint8_t* end = in + steps * kStepValues; in < end; in += kStepValues) {
@@ -62,21 +64,35 @@ template <AddSteps kAddSteps>
   kAddSteps(padded, kStepValues, 1, tile);
 }
 
-// All taps for the tile's columns, from `column` on. `group`: where its input channels begin. A function of its own, so
-// that the loop has all registers.
+// Taps as steps of four values, and bytes that are left behind them.
+struct Walk : Taps {
+  explicit Walk(const MacRow& row) : Taps(JoinTaps(row)) {
+    // What follows a pixel's channels meets weights of 0, but where it counts in a sum or is another group's.
+    const bool takes_whole_words = row.weight_zero == 0 && row.groups == 1;
+    const int32_t walked = takes_whole_words ? RoundUpTo(bytes, kStepValues) : bytes;
+    steps = walked / kStepValues;
+    last_bytes = walked % kStepValues;
+    is_one_tap = rows == 1 && columns == 1 && last_bytes == 0;
+  }
+
+  int32_t steps, last_bytes;
+  bool is_one_tap;
+};
+
+// All taps for the tile's columns, from `column` on. `group`: where its input channels begin.
 template <AddSteps kAddSteps>
-[[gnu::noinline]] void AddTaps(const MacRow& row, const Taps& taps, int32_t column, ptrdiff_t group, Tile* tile) {
-  // What follows a pixel's channels meets weights of 0, but where it counts in a sum or is another group's.
-  const bool takes_whole_words = row.weight_zero == 0 && row.groups == 1;
-  const int32_t bytes = takes_whole_words ? RoundUpTo(taps.bytes, kStepValues) : taps.bytes;
-  const int32_t last_bytes = bytes % kStepValues;
-  for (int i = 0; i < taps.rows; ++i) {
-    const KernelRow& kernel_row = row.rows[i];
-    const uint8_t* in = kernel_row.first + column * kernel_row.column_bytes + group;
-    for (int j = 0; j < taps.columns; ++j, in += row.tap_bytes) {
-      kAddSteps(in, kernel_row.column_bytes, bytes / kStepValues, tile);
-      if (last_bytes == 0) continue;
-      AddLastBytes<kAddSteps>(in + (bytes - last_bytes), kernel_row.column_bytes, last_bytes, tile);
+void AddTaps(const MacRow& row, const Walk& walk, int32_t column, ptrdiff_t group, Tile* tile) {
+  const KernelRow* kernel_row = row.rows;
+  if (walk.is_one_tap) {
+    const uint8_t* in = kernel_row->first + column * kernel_row->column_bytes + group;
+    return kAddSteps(in, kernel_row->column_bytes, walk.steps, tile);
+  }
+  for (int i = 0; i < walk.rows; ++i, ++kernel_row) {
+    const uint8_t* in = kernel_row->first + column * kernel_row->column_bytes + group;
+    for (int j = 0; j < walk.columns; ++j, in += row.tap_bytes) {
+      kAddSteps(in, kernel_row->column_bytes, walk.steps, tile);
+      if (walk.last_bytes == 0) continue;
+      AddLastBytes<kAddSteps>(in + walk.steps * kStepValues, kernel_row->column_bytes, walk.last_bytes, tile);
     }
   }
 }
@@ -112,7 +128,7 @@ struct Group {
   }
 };
 
-void ConvTwoColumns(const MacRow& row, const Taps& taps, const Group& group, int32_t column, uint8_t* out) {
+void ConvTwoColumns(const MacRow& row, const Walk& taps, const Group& group, int32_t column, uint8_t* out) {
   const Requantization& r = row.requantization;
   const Limits limits(r.range);
   const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
@@ -124,17 +140,17 @@ void ConvTwoColumns(const MacRow& row, const Taps& taps, const Group& group, int
                Minus(biases[c + 1], zero_beside)},
               group.WeightsOf(c)};
     AddTaps<AddTwoByTwo>(row, taps, column, group.first_input, &tile);
-    const ChannelScale scale(r, group.first + c);
-    out[c] = scale.Apply(tile.sums[0], limits);
-    beside[c] = scale.Apply(tile.sums[2], limits);
+    const FixedScale scale = ScaleOf(r, group.first + c);
+    out[c] = limits.Clamp(scale.Apply(tile.sums[0]));
+    beside[c] = limits.Clamp(scale.Apply(tile.sums[2]));
     if (c + 1 == group.channels) break;
-    const ChannelScale next(r, group.first + c + 1);
-    out[c + 1] = next.Apply(tile.sums[1], limits);
-    beside[c + 1] = next.Apply(tile.sums[3], limits);
+    const FixedScale next = ScaleOf(r, group.first + c + 1);
+    out[c + 1] = limits.Clamp(next.Apply(tile.sums[1]));
+    beside[c + 1] = limits.Clamp(next.Apply(tile.sums[3]));
   }
 }
 
-void ConvOneColumn(const MacRow& row, const Taps& taps, const Group& group, int32_t column, uint8_t* out) {
+void ConvOneColumn(const MacRow& row, const Walk& taps, const Group& group, int32_t column, uint8_t* out) {
   const Requantization& r = row.requantization;
   const Limits limits(r.range);
   const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
@@ -145,7 +161,7 @@ void ConvOneColumn(const MacRow& row, const Taps& taps, const Group& group, int3
     tile.weights = group.WeightsOf(c);
     AddTaps<AddOneByFour>(row, taps, column, group.first_input, &tile);
     for (int i = 0; i < 4 && c + i < group.channels; ++i) {
-      out[c + i] = ChannelScale(r, group.first + c + i).Apply(tile.sums[i], limits);
+      out[c + i] = limits.Clamp(ScaleOf(r, group.first + c + i).Apply(tile.sums[i]));
     }
   }
 }
@@ -153,7 +169,7 @@ void ConvOneColumn(const MacRow& row, const Taps& taps, const Group& group, int3
 }  // namespace
 
 void MicroConv(const MacRow& row) {
-  const Taps taps = JoinTaps(row);
+  const Walk taps(row);
   Group group{0, 0, row.out_channels, row.weights, WeightsOfBlock(taps)};
   const int32_t entries = RoundUpTo(row.out_channels, kChannelBlock);
   uint8_t* first_out = row.out;
@@ -172,7 +188,7 @@ void MicroConv(const MacRow& row) {
 }
 
 void MicroAddProducts(const MacRow& row, int32_t* acc) {
-  const Taps taps = JoinTaps(row);
+  const Walk taps(row);
   const uint32_t zero = ZeroOf(row, taps, 0, 0);
   for (int32_t c = 0; c < row.out_channels; c += 4) {
     Tile tile;

@@ -73,10 +73,11 @@ void Depthwise(const MacRow& row) {
   for (int32_t c = 0; c < row.out_channels; c += kTogether) {
     const int32_t left = row.out_channels - c;
     uint8_t* out = row.out + c;
+    const FixedScale scales[kTogether] = {ScaleOf(r, c), ScaleOf(r, c + 1), ScaleOf(r, c + 2), ScaleOf(r, c + 3)};
     for (int32_t column = 0; column < row.columns; ++column, out += row.out_pixel_bytes) {
       Sums sums = AddTaps<Channels>(row, column, c, row.weights + c, row.tap_weights, r.biases + c);
       if (row.weight_zero != 0) TakeZeros<Channels>(row, column, c, &sums);
-      for (int i = 0; i < kTogether && i < left; ++i) out[i] = ChannelScale(r, c + i).Apply(sums.of[i], limits);
+      for (int i = 0; i < kTogether && i < left; ++i) out[i] = limits.Clamp(scales[i].Apply(sums.of[i]));
     }
   }
 }

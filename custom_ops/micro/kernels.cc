@@ -13,7 +13,7 @@ constexpr RowKernels MakeMicroRowKernels() {
     k.requantize[kDoubleRounding] = PlainRequantize<DoubleRounding>;
     k.add_products = MicroAddProducts;
   }
-  if (HasKind(kAdd)) k.add[1] = PlainAddDoubleRounding;
+  if (HasKind(kAdd)) k.add[1] = MicroAdd;
   if (HasKind(kMean)) k.add_columns = PlainAddColumns;
   if (HasKind(kAveragePool)) {
     k.average = PlainAverage;

@@ -18,6 +18,7 @@ const RowKernels& MicroRowKernels();
 
 void MicroConv(const MacRow& row);
 void MicroDepthwise(const MacRow& row);
+void MicroAdd(const AddRow& row);
 void MicroAddProducts(const MacRow& row, int32_t* acc);
 
 }  // namespace fmtc::region

@@ -1,4 +1,4 @@
-// Rule 1 for convolutions, whose multipliers the check knows to be at least 0: the product never saturates then.
+// Rule 1 with multipliers that the check knows to be at least 0: the product never saturates then.
 #ifndef FMTC_MICRO_REQUANTIZE_H_
 #define FMTC_MICRO_REQUANTIZE_H_
 
@@ -21,22 +21,30 @@ struct Limits {
   int32_t zero, low, high;
 };
 
-// What the values of one channel have in common.
-class ChannelScale {
+// M(x, m, s) of REGION.md section 5, m being at least 0.
+class FixedScale {
  public:
-  ChannelScale(const Requantization& r, int32_t channel)
-      : multiplier_(Load<int32_t>(r.multipliers + 4 * channel)),
-        left_(LeftShiftOf(r.shifts[channel])),
-        right_(RightShiftOf(r.shifts[channel])) {}
+  FixedScale(int32_t multiplier, int32_t shift)
+      : multiplier_(multiplier), left_(LeftShiftOf(shift)), right_(RightShiftOf(shift)) {}
 
-  uint8_t Apply(int32_t acc, const Limits& limits) const {
-    const int64_t product = int64_t{ShiftLeft(acc, left_)} * multiplier_;
-    return limits.Clamp(ShiftHalfAway(static_cast<int32_t>((product + (int64_t{1} << 30)) >> 31), right_));
+  int32_t Apply(int32_t acc) const { return Down(ShiftLeft(acc, left_)); }
+
+  // With a shift that is not above 0.
+  int32_t Down(int32_t acc) const {
+    const int64_t product = int64_t{acc} * multiplier_;
+    const int32_t high = static_cast<int32_t>((product + (int64_t{1} << 30)) >> 31);
+    if (right_ == 0) return high;
+    // ShiftHalfAway in four instructions; the product is never the least number, as no multiplier is 2^31.
+    return (((high + (high >> 31)) >> (right_ - 1)) + 1) >> 1;
   }
 
  private:
   int32_t multiplier_, left_, right_;
 };
+
+inline FixedScale ScaleOf(const Requantization& r, int32_t channel) {
+  return {Load<int32_t>(r.multipliers + 4 * channel), r.shifts[channel]};
+}
 
 }  // namespace fmtc::region
 

@@ -183,7 +183,8 @@ add_compile_options(-Os -fno-exceptions -fno-rtti -ffp-contract=off -ffunction-s
 # Only the kinds of ops that the program has.
 file(GLOB sources CONFIGURE_DEPENDS fmtc/base/*.cc fmtc/region/*.cc fmtc/micro/*.cc)
 add_library(fmtc_region STATIC ${{sources}})
-set_source_files_properties(fmtc/micro/conv_rows.cc fmtc/micro/depthwise_rows.cc PROPERTIES COMPILE_OPTIONS -O2)
+set(loops fmtc/micro/add_rows.cc fmtc/micro/conv_rows.cc fmtc/micro/depthwise_rows.cc)
+set_source_files_properties(${{loops}} PROPERTIES COMPILE_OPTIONS -O2)
 target_include_directories(fmtc_region PUBLIC fmtc)
 target_compile_definitions(fmtc_region PRIVATE FMTC_SMALL FMTC_MICRO FMTC_MICRO_KINDS={kinds:#x}ull)
 
