@@ -12,6 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from model_builder import ACTIVATION, GraphBuilder, ModelBuilder, Ref
 
+# Channels, how often, and the first one's stride.
+_MOBILENET_V2 = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 _MOBILENET_V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 
 
@@ -31,13 +33,21 @@ class Network:
         self.graph.output(x)
         return self.builder.build()
 
-    def conv(self, x: Ref, channels: int, kernel: tuple[int, int], stride: int = 1, valid: bool = False) -> Ref:
-        """CONV_2D with ReLU6."""
+    def conv(
+        self,
+        x: Ref,
+        channels: int,
+        kernel: tuple[int, int],
+        stride: int = 1,
+        valid: bool = False,
+        activation: int = ACTIVATION.RELU6,
+    ) -> Ref:
+        """CONV_2D, with ReLU6 if not told otherwise."""
         size = self._size(x, kernel, stride, valid)
         result = self._result("conv", (1, *size, channels), x)
         weights = self._weights((channels, *kernel, x.shape[3]), channels, x)
-        self.graph.op("CONV_2D", [x, *weights], [result],
-                      schema.Conv2DOptionsT(**self._options(stride, valid)), version=3)  # fmt: skip
+        options = self._options(stride, valid) | {"fusedActivationFunction": activation}
+        self.graph.op("CONV_2D", [x, *weights], [result], schema.Conv2DOptionsT(**options), version=3)
         return result
 
     def depthwise(self, x: Ref, stride: int = 1) -> Ref:
@@ -105,6 +115,27 @@ def mobilenet_v1(width: float, size: int, channels: int = 3, classes: int = 1001
     for count, stride in _MOBILENET_V1:
         x = net.conv(net.depthwise(x, stride), int(count * width), (1, 1))
     return net.classifier(x, classes)
+
+
+def mobilenet_v2(width: float, size: int, classes: int = 1000, dtype: str = "INT8") -> bytes:
+    """Sandler et al. 2018. MBV2-w0.35-144 of the MCUNet papers is mobilenet_v2(0.35, 144)."""
+    net = Network(dtype)
+    x = net.conv(net.input(size), _divisible(32 * width), (3, 3), 2)
+    for block, (count, repeats, first_stride) in enumerate(_MOBILENET_V2):
+        for number in range(repeats):
+            stride = 1 if number else first_stride
+            wide = net.conv(x, 6 * x.shape[3], (1, 1)) if block else x
+            channels = _divisible(count * width)
+            narrow = net.conv(net.depthwise(wide, stride), channels, (1, 1), activation=ACTIVATION.NONE)
+            joins = stride == 1 and x.shape[3] == channels
+            x = net.graph.add(x, narrow) if joins else narrow
+    return net.classifier(net.conv(x, max(1280, _divisible(1280 * width)), (1, 1)), classes)
+
+
+def _divisible(channels: float) -> int:
+    """The nearest multiple of 8, at least 8 and nine tenths."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 def inception_v3(size: int = 299, classes: int = 1001, dtype: str = "UINT8") -> bytes:

@@ -1,0 +1,65 @@
+"""What models need in TensorFlow Lite Micro as they are and with regions: its planned arena.
+
+Usage:
+  python tools/micro_arena.py MODEL.tflite... [--max_extra_macs 0,0.05]
+
+Converts each model with --target micro and each budget of multiply-adds computed twice, verified as by fmtc-convert, and
+prints Markdown: the head of the original's arena, then for each budget head and tail (64-bit pointers; 32 bits in
+brackets), the multiply-adds computed twice, and the head without the model's inputs. Exit codes as those of fmtc-convert.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from fmtc_tflite import ConvertOptions
+from fmtc_tflite.api import read_model_file
+from fmtc_tflite.cli import common
+from fmtc_tflite.conversion.presets import convert_content
+from fmtc_tflite.errors import UsageError
+from fmtc_tflite.graph.model_io import load_model
+from fmtc_tflite.memory.arena import tensor_bytes
+from fmtc_tflite.progress import progress
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("max_extra_macs", ["0", "0.05"], "Shares of the multiply-adds.")
+
+
+def _shares() -> list[float]:
+    try:
+        return [float(share) for share in FLAGS.max_extra_macs]
+    except ValueError as error:
+        raise UsageError(f"--max_extra_macs {','.join(FLAGS.max_extra_macs)}: expected numbers") from error
+
+
+def _row(path: str, shares: list[float]) -> str:
+    content, cells, original = read_model_file(Path(path)), [], 0
+    inputs = sum(tensor_bytes(tensor) for tensor in load_model(content).subgraphs[0].inputs)
+    for share in shares:
+        report = convert_content(content, ConvertOptions(target="micro", max_extra_macs=share)).report
+        original, micro = report["arena"]["original_planned_bytes"], report["micro"]
+        head, tail = micro["head_bytes"], micro["tail_bytes"]
+        least = "at least " if micro["ops_of_unknown_tail"] else ""
+        extra = 100 * report["macs"]["extra_share"]
+        cells.append(
+            f"{head:,} + {least}{tail['64']:,} ({tail['32']:,}) = {head + tail['64']:,}; {extra:.1f} %; {head - inputs:,}"
+        )
+    return f"| {Path(path).stem} | {original:,} | {' | '.join(cells)} |"
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the tool; `arguments` are the positional ones."""
+    shares = _shares()
+    if not arguments or not shares:
+        raise UsageError("expected MODEL.tflite... and at least one share; see --help")
+    common.show(f"| model | original head | {' | '.join(f'{100 * share:g} %' for share in shares)} |")
+    common.show("|---" * (2 + len(shares)) + "|")
+    for path in progress(arguments, "models"):
+        common.show(_row(path, shares))
+
+
+if __name__ == "__main__":
+    common.run(main, sys.modules[__name__])
