@@ -1,6 +1,6 @@
 """Writes networks of published architectures with random weights, which tools take as models.
 
-    PYTHONPATH=tests python tests/write_networks.py FOLDER
+PYTHONPATH=tests python tests/write_networks.py FOLDER
 """
 
 from __future__ import annotations

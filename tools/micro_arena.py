@@ -3,9 +3,10 @@
 Usage:
   python tools/micro_arena.py MODEL.tflite... [--max_extra_macs 0,0.05]
 
-Converts each model with --target micro and each budget of multiply-adds computed twice, verified as by fmtc-convert, and
-prints Markdown: the head of the original's arena, then for each budget head and tail (64-bit pointers; 32 bits in
-brackets), the multiply-adds computed twice, and the head without the model's inputs. Exit codes as those of fmtc-convert.
+Converts each model with --target micro and each budget of multiply-adds computed twice, verified as by fmtc-convert,
+and prints Markdown: the head of the original's arena, then for each budget head and tail (64-bit pointers; 32 bits in
+brackets), the multiply-adds computed twice, and the head without the model's inputs. Exit codes as those of
+fmtc-convert.
 """
 
 from __future__ import annotations
@@ -43,10 +44,9 @@ def _row(path: str, shares: list[float]) -> str:
         original, micro = report["arena"]["original_planned_bytes"], report["micro"]
         head, tail = micro["head_bytes"], micro["tail_bytes"]
         least = "at least " if micro["ops_of_unknown_tail"] else ""
-        extra = 100 * report["macs"]["extra_share"]
-        cells.append(
-            f"{head:,} + {least}{tail['64']:,} ({tail['32']:,}) = {head + tail['64']:,}; {extra:.1f} %; {head - inputs:,}"
-        )
+        extra, total = 100 * report["macs"]["extra_share"], head + tail["64"]
+        sizes = f"{head:,} + {least}{tail['64']:,} ({tail['32']:,}) = {total:,}"
+        cells.append(f"{sizes}; {extra:.1f} %; {head - inputs:,}")
     return f"| {Path(path).stem} | {original:,} | {' | '.join(cells)} |"
 
 

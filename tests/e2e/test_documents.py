@@ -31,6 +31,7 @@ TOOLS = (
     "fmtc-eval",
     "fmtc-profile",
     *(f"tools/{t}.py" for t in ("rate_accuracy", "bench_latency", "bench_memory", "bench_regions")),
+    *(f"tools/{t}.py" for t in ("micro_arena", "micro_library")),
     *(f"tools/{t}.py" for t in ("count_spills", "dump_maps")),
 )
 
