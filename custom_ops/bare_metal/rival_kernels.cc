@@ -6,7 +6,7 @@
 #include "bare_metal/cycles.h"
 
 #if defined(FMTC_HAVE_CMSIS_NN)
-#include "arm_nnfunctions.h"
+#include <arm_nnfunctions.h>
 #endif
 #if defined(FMTC_HAVE_TFLM)
 #include "tensorflow/lite/kernels/internal/reference/add.h"
