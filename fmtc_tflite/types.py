@@ -138,7 +138,7 @@ class ConvertOptions:
       max_extra_macs: share of the multiply-adds that regions may compute twice, in column strips, where that saves
         memory; None = DEFAULT_MAX_EXTRA_MACS.
       max_extra_time: share of the predicted time that strips may add; None = DEFAULT_MAX_EXTRA_TIME, or as much again
-        where `max_extra_macs` is given: who names one bound has that one.
+        where `max_extra_macs` is given: who names one bound has that one. For the target micro times are not predicted.
       cpu: level of instructions whose measured costs predict times (fmtc_tflite.regions.time_costs), never this
         machine's own, so that the same bytes are written everywhere; None = DEFAULT_CPU.
       input_shapes: (input name, shape) of inputs whose shape the file leaves open, or that are to have another one.
@@ -208,7 +208,9 @@ class ConvertOptions:
     def effective_max_extra_time(self) -> float:
         if self.max_extra_time is not None:
             return self.max_extra_time
-        return DEFAULT_MAX_EXTRA_TIME if self.max_extra_macs is None else 1.0
+        # The costs of CPUs say nothing of microcontrollers, where time follows multiply-adds.
+        is_bounded = self.max_extra_macs is None and self.target == "tflite"
+        return DEFAULT_MAX_EXTRA_TIME if is_bounded else 1.0
 
     @property
     def effective_max_arena(self) -> float:
@@ -307,6 +309,10 @@ class ConvertOptions:
             raise UsageError(f"--max_arena {self.max_arena}: expected a factor of at least 1, such as 1.1")
 
     def _check_micro(self) -> None:
+        if self.cpu is not None or self.max_extra_time is not None:
+            raise UsageError(
+                "--cpu and --max_extra_time predict CPUs' times; with --target micro use --max_extra_macs"
+            )
         if self.kernels not in ("auto", "reference"):
             raise UsageError(
                 f"--kernels {self.kernels}: TensorFlow Lite Micro rounds as the reference kernels; drop it"

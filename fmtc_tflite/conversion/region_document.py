@@ -215,7 +215,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         f"planned arena   {before:,} -> {after:,} bytes{share}{of_first_subgraph(document)}",
         *micro_lines(document),
         _extra("MACs", macs, f"{macs['total']:,}"),
-        _extra("time", time, f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"),
+        *([] if "micro" in document else [_extra("time", time, _predicted(time))]),
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
         *fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs under {where}"),
@@ -235,6 +235,10 @@ def _stored_lines(stored: dict[str, Any]) -> list[str]:
             f"{stored['num_samples']} inputs"
         )
     return found
+
+
+def _predicted(time: dict[str, Any]) -> str:
+    return f"{time['total'] / 1000:,.0f} us, predicted for {time['cpu']}"
 
 
 def _extra(what: str, part: dict[str, Any], whole: str) -> str:

@@ -114,6 +114,8 @@ def test_an_op_that_nobody_runs_is_named() -> None:
     ("wanted", "message"),
     [
         ({"kernels": "xnnpack"}, "rounds as the reference kernels"),
+        ({"cpu": "avx2"}, "with --target micro use --max_extra_macs"),
+        ({"max_extra_time": 0.1}, "with --target micro use --max_extra_macs"),
         ({"objective": "traffic"}, "needs the least memory"),
         ({"execution": "ops"}, "--target micro belongs to --execution regions"),
     ],
