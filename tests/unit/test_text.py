@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmtc_tflite.text import printable, printable_document, printable_lines
+from fmtc_tflite.text import counted, printable, printable_document, printable_lines
 
 CASES = [
     ("conv/2d:0 größe 日本 µ", "conv/2d:0 größe 日本 µ"),
@@ -35,3 +35,7 @@ def test_lines_and_documents() -> None:
     assert printable_lines("a\x1b\nb\r\n") == "a\\x1b\nb\\r\n"
     document = {"n\n": [1, None, 2.5, True, "\x1b", ("\n",)]}
     assert printable_document(document) == {r"n\n": [1, None, 2.5, True, r"\x1b", [r"\n"]]}
+
+
+def test_counted() -> None:
+    assert [counted(n, "region") for n in (0, 1, 2, 1234)] == ["0 regions", "1 region", "2 regions", "1,234 regions"]
