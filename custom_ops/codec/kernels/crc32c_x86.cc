@@ -8,7 +8,7 @@
 #include "codec/kernels/crc32c_powers.h"
 #include "codec/kernels/x86_kernels.h"
 
-#define FMTC_TARGET_CRC __attribute__((target("sse4.2,pclmul")))
+#define FMTC_TARGET_CRC __attribute__((target("sse4.2,crc32,pclmul")))
 
 namespace fmtc {
 namespace {
