@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fmtc_tflite.errors import RuntimeLibraryError, UnsupportedModelError
 from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
+from fmtc_tflite.graph.edits.moved_means import means_without_moves
 from fmtc_tflite.graph.model import Op, Subgraph
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.regions.bare import BARE_KERNELS, bare_builder
@@ -67,6 +68,7 @@ def bare_program(content: bytes, name: str) -> BareProgram:
     model = load_model(content)
     check_rewritable(model)
     check_shapes_known(model)
+    means_without_moves(model.subgraphs[0])
     group = _whole(model.subgraphs[0], bare_builder())
     plan = RegionPlanner(group.region).plan()
     program = write_program(plan, BARE_KERNELS.number)

@@ -8,10 +8,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from fmtc_tflite.conversion.emit_c import bare_program, source_files
 from fmtc_tflite.errors import UnsupportedModelError
+from fmtc_tflite.runtime.region import RegionProgram
 from model_builder import GraphBuilder, ModelBuilder, chain
 
 
@@ -72,6 +76,31 @@ def test_op_that_nothing_runs_is_named() -> None:
     graph.output(graph.unary("L2_NORMALIZATION", x))
     with pytest.raises(UnsupportedModelError, match=r"op 1 \(L2_NORMALIZATION\)"):
         bare_program(builder.build(), "net")
+
+
+def test_means_of_moved_maps_are_those_of_the_maps() -> None:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.conv(graph.input("x", [1, 6, 5, 4]), 12)
+    order = graph.tensor("order", [4], "INT32", data=np.array([0, 3, 1, 2], np.int32), scale=0)
+    moved = graph.tensor("moved", [1, 12, 6, 5], scale=x.scale, zero_point=x.zero_point)
+    graph.op("TRANSPOSE", [x, order], [moved], schema.TransposeOptionsT(), version=2)
+    for name, axis, shape in (("columns", 3, [1, 12, 6]), ("rows", 2, [1, 12])):
+        axes = graph.tensor(f"axis_of_{name}", [1], "INT32", data=np.array([axis], np.int32), scale=0)
+        mean = graph.tensor(name, shape, scale=0.03, zero_point=-7)
+        graph.op("MEAN", [moved, axes], [mean], schema.ReducerOptionsT(keepDims=False), version=2)
+        moved = mean
+    graph.output(moved)
+    content = builder.build()
+    program = RegionProgram(bare_program(content, "net").program.content)
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    for _ in range(8):
+        given = builder.rng.integers(-128, 128, (1, 6, 5, 4)).astype(np.int8)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
+        interpreter.invoke()
+        expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        assert (program.run([given])[0].ravel() == expected.ravel()).all()
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs CMake")
