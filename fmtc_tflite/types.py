@@ -310,9 +310,7 @@ class ConvertOptions:
 
     def _check_micro(self) -> None:
         if self.cpu is not None or self.max_extra_time is not None:
-            raise UsageError(
-                "--cpu and --max_extra_time predict CPUs' times; with --target micro use --max_extra_macs"
-            )
+            raise UsageError("--cpu and --max_extra_time predict CPUs' times; with --target micro use --max_extra_macs")
         if self.kernels not in ("auto", "reference"):
             raise UsageError(
                 f"--kernels {self.kernels}: TensorFlow Lite Micro rounds as the reference kernels; drop it"

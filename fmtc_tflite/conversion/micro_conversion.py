@@ -14,6 +14,7 @@ from fmtc_tflite.conversion.coded_cuts import CodedSizes
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.micro_document import micro_report
 from fmtc_tflite.conversion.micro_plans import plan_micro_regions
+from fmtc_tflite.conversion.micro_verification import without_softmax
 from fmtc_tflite.conversion.region_conversion import fuse_regions, nothing_to_fuse
 from fmtc_tflite.conversion.region_document import extra_report, region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion
@@ -69,7 +70,9 @@ def _convert(content: bytes, options: ConvertOptions) -> ConversionResult:
     fuse_regions(model, regions)
     drop_unreferenced(model, subgraph)
     stage("verification")
-    verification = verify_regions(content, model.to_bytes(), regions, (runtime, kernels.name), options, task.samples)
+    original, finish = without_softmax(content, regions)
+    where = runtime, kernels.name
+    verification = verify_regions(original, model.to_bytes(), regions, where, options, task.samples, finish)
     _round_as_micro(model, regions, kernels.number)
     converted = model.to_bytes()
     heads = before, head_of(subgraph)

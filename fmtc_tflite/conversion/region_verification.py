@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
@@ -49,12 +50,14 @@ def verify_regions(
     where: tuple[str, str],
     options: ConvertOptions,
     own: Dataset | Sequence[dict[str, np.ndarray]] = (),
+    finish: Mapping[int, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({}),
 ) -> RegionVerification:
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
 
     Args:
       where: the runtime and the kernels.
       own: the user's samples.
+      finish: what makes an output of `content` that of `converted`, by its number.
 
     Raises:
       VerificationError: an output differs; says which op is the first that does.
@@ -75,6 +78,7 @@ def verify_regions(
     total = _num_samples(models[0]) + len(own)
     for sample in progress(chain(_samples(models[0], options), own), "verification", total):
         values = [_values(runners[i] if runners else opened(file), sample, outputs[i]) for i, file in enumerate(files)]
+        values[0] = [finish[n](array) if n in finish else array for n, array in enumerate(values[0])]
         for expected, *pair in zip(outputs[0], *values, strict=True):
             if _differs(*pair):
                 raise VerificationError(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fmtc_tflite.graph.model import Op, Tensor
+from fmtc_tflite.graph.operators.micro_ops import why_not_on_micro
 from fmtc_tflite.graph.region_ops import is_region, program_bytes
 from fmtc_tflite.regions.bare import BARE_KERNELS, KINDS, executor_bytes
 from fmtc_tflite.regions.kernel_sets import KernelSet, requantization
-from fmtc_tflite.regions.kinds import op_builder
+from fmtc_tflite.regions.kinds import MICRO_BUILDERS, op_builder
 from fmtc_tflite.regions.kinds.multiply_accumulate import FullyConnected
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.planner import RegionPlan
@@ -24,12 +25,13 @@ _STEP_BYTES, _TENSOR_STATE, _OP_STATE, _NUMBER_BYTES, _PIECE = 4, 24, 32, 2, 8
 def micro_builder(kernels: KernelSet) -> OpBuilder:
     """What makes ops as reference kernels round them, and refuses those that the executor lacks.
 
-    SOFTMAX is among these: the interpreter runs it, in other arithmetic than other runtimes, so that a region with it
-    could not be verified there.
+    SOFTMAX has other arithmetic in other runtimes, and is left to the interpreter where that takes it.
     """
-    build = op_builder(kernels)
+    build = op_builder(kernels, MICRO_BUILDERS)
 
     def build_micro(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
+        if op.opcode == "SOFTMAX" and why_not_on_micro(op) is None:
+            raise OpRefusedError("TensorFlow Lite Micro runs it")
         built = build(op, tensor_of)
         if any(each.kind not in KINDS or rounded_as_micro(each).rule != 1 for each in built):
             raise OpRefusedError(f"regions on microcontrollers do not compute {op.opcode} so")

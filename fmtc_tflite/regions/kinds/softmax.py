@@ -13,7 +13,7 @@ from fmtc_tflite.coding import rounding
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import multipliers
 from fmtc_tflite.regions.kernel_sets import KernelSet
-from fmtc_tflite.regions.kinds.elementwise import ElementwiseOp
+from fmtc_tflite.regions.kinds.elementwise import ElementwiseOp, Table
 from fmtc_tflite.regions.kinds.facts import alike, require, scale_of, zero_point_of
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
@@ -36,6 +36,11 @@ class Softmax(ElementwiseOp):
 
     kind: ClassVar[int] = 37
     exponentials: np.ndarray
+
+    @property
+    def cost_kind(self) -> str:
+        """Not measured: it is in regions of microcontrollers only, for which no times are predicted."""
+        return Table.__name__
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return _STRUCT.pack(add(self.exponentials.astype("<i4").tobytes(), 4))

@@ -25,14 +25,27 @@ class Softmax(Kernel):
         self.exponentials = self.array(offset, np.int32, 256).astype(np.int64)
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        values = rows.read(0, step, rows.columns).astype(np.int64)
-        parts = self.exponentials[values.max(1, keepdims=True) - values]
-        sums = rounding.shift_away(parts, _SUM_SHIFT).sum(1, keepdims=True)
-        zeros = 32 - np.frexp(sums.astype(np.float64))[1].astype(np.int64)
-        products = rounding.double_high(parts, _reciprocal((sums << zeros) - (1 << 31)))
-        shift = _SUM_SHIFT - zeros + 31 - 8
-        found = np.where(shift > 31, 0, rounding.shift_away(products, np.minimum(shift, 31)))
-        return np.minimum(found, 255).astype(np.uint8)
+        return softmax(rows.read(0, step, rows.columns), self.exponentials)
+
+
+def softmax(values: np.ndarray, exponentials: np.ndarray) -> np.ndarray:
+    """SOFTMAX of the last axis.
+
+    Args:
+      values: uint8 [pixels, channels].
+      exponentials: int64 [256], of so many steps below the largest value.
+
+    Returns:
+      uint8, of the same shape.
+    """
+    steps = values.astype(np.int64)
+    parts = exponentials[steps.max(1, keepdims=True) - steps]
+    sums = rounding.shift_away(parts, _SUM_SHIFT).sum(1, keepdims=True)
+    zeros = 32 - np.frexp(sums.astype(np.float64))[1].astype(np.int64)
+    products = rounding.double_high(parts, _reciprocal((sums << zeros) - (1 << 31)))
+    shift = _SUM_SHIFT - zeros + 31 - 8
+    found = np.where(shift > 31, 0, rounding.shift_away(products, np.minimum(shift, 31)))
+    return np.minimum(found, 255).astype(np.uint8)
 
 
 def _reciprocal(x: np.ndarray) -> np.ndarray:

@@ -100,13 +100,34 @@ def test_uint8_runs_in_a_region_alone() -> None:
     assert not report["left_out"]
 
 
+def with_softmax(is_last: bool) -> bytes:
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 16, 16, 4], "UINT8", zero_point=120)
+    x = graph.conv(graph.conv(x, 8, 3, stride=2), 6, 3, scale=0.1)
+    x = graph.unary("SOFTMAX", x, schema.SoftmaxOptionsT(beta=1.0), "scores", scale=1 / 256, zero_point=0)
+    graph.output(x if is_last else graph.conv(x, 4))
+    return builder.build()
+
+
+def test_softmax_of_uint8_is_in_a_region() -> None:
+    model, report = converted(with_softmax(True))
+    assert not report["left_out"]
+    assert [op.opcode for op in model.subgraphs[0].ops] == ["FMTC_REGION"] * len(report["regions"])
+
+
+def test_softmax_within_a_network_of_uint8_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="SOFTMAX 'scores' is not the network's last op"):
+        converted(with_softmax(False))
+
+
 def test_an_op_that_nobody_runs_is_named() -> None:
     builder = ModelBuilder()
     graph = builder.graph()
     x = graph.input("x", [1, 8, 8, 4], "UINT8")
     x = graph.conv(x, 4, 3)
-    graph.output(graph.unary("SOFTMAX", x, schema.SoftmaxOptionsT(beta=1.0), "scores", scale=1 / 256))
-    with pytest.raises(UnsupportedModelError, match=r"SOFTMAX 'scores': .* takes no uint8 there, and regions"):
+    graph.output(graph.unary("TANH", graph.unary("GELU", x, schema.GeluOptionsT(), name="odd"), scale=1 / 128))
+    with pytest.raises(UnsupportedModelError, match=r"GELU 'odd': .* has no such op, and "):
         convert_content(builder.build(), OPTIONS)
 
 
