@@ -18,7 +18,7 @@ from fmtc_tflite.graph.model_io import Model
 from fmtc_tflite.graph.sites import Site, find_sites
 
 VALUES, COVARIANCES, SENSITIVITIES = "value statistics", "covariances", "sensitivities"
-_GRADIENT_VALUES = 120_000_000  # feature-map values: bounds the time on large models without looking at a clock
+_GRADIENT_VALUES = 240_000_000  # feature-map values: bounds the time on large models without looking at a clock
 
 Statistics = tuple[ValueStatistics, CovarianceStatistics | None]
 

@@ -72,7 +72,7 @@ class FidelityBound(Constraint):
         return comparison.fidelity.mean <= self._bound
 
     def correction(self, comparison: Comparison, bits_per_value: float) -> float:
-        return min(max(self._bound / comparison.fidelity.mean, 0.5), 0.9)
+        return min(max(self._bound / comparison.fidelity.mean, 0.5), 0.97)
 
 
 class AccuracyBound(Constraint):
