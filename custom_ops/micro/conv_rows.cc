@@ -51,17 +51,30 @@ struct Tile {
   tile->sums[0] = s0, tile->sums[1] = s1, tile->sums[2] = s2, tile->sums[3] = s3;
 }
 
+// AddTwoByTwo of pixels of one channel: the first of each four values counts.
+[[gnu::noinline]] void AddFirstBytes(const uint8_t* in, ptrdiff_t column_bytes, int32_t steps, Tile* tile) {
+  int32_t s0 = tile->sums[0], s1 = tile->sums[1], s2 = tile->sums[2], s3 = tile->sums[3];
+  const uint8_t* beside = in + column_bytes;
+  const int8_t* weights = tile->weights;
+  for (const uint8_t* end = in + steps * kStepValues; in < end; in += kStepValues, beside += kStepValues) {
+    const int32_t x = *in, y = *beside, v = weights[0], w = weights[kStepValues];
+    s0 += x * v, s1 += x * w, s2 += y * v, s3 += y * w;
+    weights += kStepBytes;
+  }
+  tile->weights = weights;
+  tile->sums[0] = s0, tile->sums[1] = s1, tile->sums[2] = s2, tile->sums[3] = s3;
+}
+
 using AddSteps = void (*)(const uint8_t*, ptrdiff_t, int32_t, Tile*);
 
 // The last bytes of a tap, fewer than four, one by one: what follows them may be another group's or none of ours.
-template <AddSteps kAddSteps>
-[[gnu::noinline]] void AddLastBytes(const uint8_t* in, ptrdiff_t column_bytes, int32_t bytes, Tile* tile) {
+void AddLastBytes(AddSteps add_steps, const uint8_t* in, ptrdiff_t column_bytes, int32_t bytes, Tile* tile) {
   uint8_t padded[2 * kStepValues] = {};
   for (int32_t i = 0; i < bytes; ++i) {
     padded[i] = in[i];
     padded[kStepValues + i] = in[column_bytes + i];
   }
-  kAddSteps(padded, kStepValues, 1, tile);
+  add_steps(padded, kStepValues, 1, tile);
 }
 
 // Taps as steps of four values, and bytes that are left behind them.
@@ -72,27 +85,28 @@ struct Walk : Taps {
     const int32_t walked = takes_whole_words ? RoundUpTo(bytes, kStepValues) : bytes;
     steps = walked / kStepValues;
     last_bytes = walked % kStepValues;
+    add_two_by_two = takes_whole_words && row.in_channels == 1 ? AddFirstBytes : AddTwoByTwo;
     is_one_tap = rows == 1 && columns == 1 && last_bytes == 0;
   }
 
   int32_t steps, last_bytes;
+  AddSteps add_two_by_two;
   bool is_one_tap;
 };
 
 // All taps for the tile's columns, from `column` on. `group`: where its input channels begin.
-template <AddSteps kAddSteps>
-void AddTaps(const MacRow& row, const Walk& walk, int32_t column, ptrdiff_t group, Tile* tile) {
+void AddTaps(AddSteps add_steps, const MacRow& row, const Walk& walk, int32_t column, ptrdiff_t group, Tile* tile) {
   const KernelRow* kernel_row = row.rows;
   if (walk.is_one_tap) {
     const uint8_t* in = kernel_row->first + column * kernel_row->column_bytes + group;
-    return kAddSteps(in, kernel_row->column_bytes, walk.steps, tile);
+    return add_steps(in, kernel_row->column_bytes, walk.steps, tile);
   }
   for (int i = 0; i < walk.rows; ++i, ++kernel_row) {
     const uint8_t* in = kernel_row->first + column * kernel_row->column_bytes + group;
     for (int j = 0; j < walk.columns; ++j, in += row.tap_bytes) {
-      kAddSteps(in, kernel_row->column_bytes, walk.steps, tile);
+      add_steps(in, kernel_row->column_bytes, walk.steps, tile);
       if (walk.last_bytes == 0) continue;
-      AddLastBytes<kAddSteps>(in + walk.steps * kStepValues, kernel_row->column_bytes, walk.last_bytes, tile);
+      AddLastBytes(add_steps, in + walk.steps * kStepValues, kernel_row->column_bytes, walk.last_bytes, tile);
     }
   }
 }
@@ -139,7 +153,7 @@ void ConvTwoColumns(const MacRow& row, const Walk& taps, const Group& group, int
     Tile tile{{Minus(biases[c], zero), Minus(biases[c + 1], zero), Minus(biases[c], zero_beside),
                Minus(biases[c + 1], zero_beside)},
               group.WeightsOf(c)};
-    AddTaps<AddTwoByTwo>(row, taps, column, group.first_input, &tile);
+    AddTaps(taps.add_two_by_two, row, taps, column, group.first_input, &tile);
     const FixedScale scale = ScaleOf(r, group.first + c);
     out[c] = limits.Clamp(scale.Apply(tile.sums[0]));
     beside[c] = limits.Clamp(scale.Apply(tile.sums[2]));
@@ -159,7 +173,7 @@ void ConvOneColumn(const MacRow& row, const Walk& taps, const Group& group, int3
     Tile tile;
     for (int i = 0; i < 4; ++i) tile.sums[i] = Minus(biases[c + i], zero);
     tile.weights = group.WeightsOf(c);
-    AddTaps<AddOneByFour>(row, taps, column, group.first_input, &tile);
+    AddTaps(AddOneByFour, row, taps, column, group.first_input, &tile);
     for (int i = 0; i < 4 && c + i < group.channels; ++i) {
       out[c + i] = limits.Clamp(ScaleOf(r, group.first + c + i).Apply(tile.sums[i]));
     }
@@ -196,7 +210,7 @@ void MicroAddProducts(const MacRow& row, int32_t* acc) {
       tile.sums[i] = Minus(acc[c + i], zero);
     }
     tile.weights = row.weights + c / kChannelBlock * WeightsOfBlock(taps) + c % kChannelBlock * kStepValues;
-    AddTaps<AddOneByFour>(row, taps, 0, 0, &tile);
+    AddTaps(AddOneByFour, row, taps, 0, 0, &tile);
     for (int i = 0; i < 4; ++i) acc[c + i] = tile.sums[i];
   }
 }
