@@ -11,6 +11,7 @@ import io
 import pickle
 import re
 import uuid
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -67,8 +68,11 @@ class JobFolder:
     def put_result(self, number: int, state: Mapping[str, np.ndarray]) -> int:
         """Keeps what a shard came to; returns its bytes. Whoever does the same work again writes the same."""
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = dict(state)
-        np.savez_compressed(buffer, **arrays)
+        # As np.savez_compressed, which takes five times as long for a tenth less.
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, values in state.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, values, allow_pickle=False)
         self._put(f"result-{number:06}.npz", buffer.getvalue())
         return buffer.tell()
 

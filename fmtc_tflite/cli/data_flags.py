@@ -77,7 +77,9 @@ def define_beam() -> None:
         "--beam='--runner=DaskRunner --dask_client_address=HOST:8786 --temp_location=FOLDER'; --beam='' is one worker "
         "in this process.",
     )
-    flags.DEFINE_float("beam_timeout", None, "Seconds that the pipeline of --beam may take (default: any time).")
+    flags.DEFINE_float(
+        "beam_timeout", None, "Seconds that the pipeline of --beam may take (default: any time).", lower_bound=0.0
+    )
 
 
 def beam_options() -> tuple[str, ...] | None:
