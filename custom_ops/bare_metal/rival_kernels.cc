@@ -1,5 +1,6 @@
 // What the kernels of CMSIS-NN and the reference kernels of TensorFlow Lite Micro take on a board for layers of the
 // networks that region_bench.cc measures: a line for each, with the timer's ticks. Their sources are given by path.
+#include <cstddef>
 #include <cstdint>
 
 #include "bare_metal/board.h"
