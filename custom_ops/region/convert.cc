@@ -38,7 +38,7 @@ Status CheckQuantize(const OpView& op) {
 // In pieces, where pixels of the output lie apart.
 void QuantizePieces(const TensorRecord& out, int32_t columns, void (*quantize)(const QuantizeRun&),
                     const RowKernels& kernels, QuantizeRun run) {
-  constexpr int32_t kPieceBytes = 1536;
+  constexpr int32_t kPieceBytes = kMicro ? 64 : 1536;  // on the stack
   uint8_t piece[kPieceBytes];
   uint8_t* to = run.out;
   const int32_t channels = static_cast<int32_t>(out.channels);

@@ -51,6 +51,14 @@ std::vector<int32_t> Edges() {
   return edges;
 }
 
+void TestRoundHalfAway() {
+  for (const float value : {0.0f, 0.49999997f, 0.5f, 1.5f, 2.5f, 8388606.5f, 8388607.5f, 8388608.0f, 1e20f}) {
+    EXPECT(RoundHalfAway(value) == std::round(value));
+    EXPECT(RoundHalfAway(-value) == std::round(-value));
+  }
+  EXPECT(std::isnan(RoundHalfAway(NAN)));
+}
+
 void TestIntegerRules() {
   const std::vector<int32_t> multipliers = {0, 1 << 30, (1 << 30) + 1, 1518500250, INT32_MAX};
   for (int32_t acc : Edges()) {
@@ -104,6 +112,7 @@ void TestMean() {
 }  // namespace fmtc::region
 
 int main() {
+  fmtc::region::TestRoundHalfAway();
   fmtc::region::TestIntegerRules();
   fmtc::region::TestFloatRules();
   fmtc::region::TestMean();
