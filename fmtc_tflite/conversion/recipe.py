@@ -15,6 +15,7 @@ no entry matches are treated as without a recipe.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,18 @@ class Recipe:
                 return treatment
         return None
 
-    def unused(self) -> list[str]:
-        """Selectors that decided nothing: usually a misspelt name."""
-        return [selector.text for selector, places in self._decided.items() if not places]
+    def check_used(self, places: Sequence[Place], path: Path) -> None:
+        """Raises RecipeError if an entry has decided nothing of these places: it is misspelt, or comes too late."""
+        unused = [selector for selector, decided in self._decided.items() if not decided]
+        late = [selector.text for selector in unused if any(map(selector.matches, places))]
+        if late:
+            raise RecipeError(
+                f"recipe {path}: {', '.join(late)} decides nothing, as earlier entries match the same feature maps; "
+                "put it before them"
+            )
+        if unused:
+            names = ", ".join(selector.text for selector in unused)
+            raise RecipeError(f"recipe {path}: no feature map matches {names}; --dry_run lists them")
 
     def warnings(self) -> list[str]:
         """What a user should know about what the selectors have matched."""

@@ -119,11 +119,8 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[l
         maps = [replace(m, treatment=_SKIP, reason=None, copy=copies[m.site]) if m.site in copies else m for m in maps]
     if options.objective != "arena" and "klt" not in options.disable:
         maps = _with_fold_sources(maps, folding.chosen_kernels(options))
-    if recipe.unused():
-        raise RecipeError(
-            f"recipe {options.recipe}: no feature map's name matches {', '.join(recipe.unused())}; "
-            "--dry_run lists the names"
-        )
+    if options.recipe:
+        recipe.check_used(where, options.recipe)
     return maps, [*filter_.warnings(where), *recipe.warnings()]
 
 

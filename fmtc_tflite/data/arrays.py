@@ -211,12 +211,25 @@ def _labels(rows: ArrayRows, length: int, steps: int | None = None) -> np.ndarra
         raise CalibrationError(
             f"{rows.where}: got the shape {list(rows.shape)}, expected {length} labels, one a sample"
         )
+    if len(rows.shape) == 2 and rows.shape[1] > 1:
+        return _from_one_hot(rows)
     if rows.dtype.kind not in "iu" or len(rows.shape) not in (1, 2, 3):
         return None
     if len(rows.shape) == 3:
         return rows
     values = np.stack(list(rows.read(np.arange(length)))).astype(np.int64)
     return values.reshape(length) if values.size == length else None
+
+
+def _from_one_hot(rows: ArrayRows) -> np.ndarray | None:
+    """The labels that rows all 0 but for one 1 stand for; None if they are something else."""
+    labels = []
+    for row in rows.read(np.arange(len(rows))):
+        places = np.flatnonzero(row)
+        if len(places) != 1 or row[places[0]] != 1:
+            return None
+        labels.append(int(places[0]))
+    return np.array(labels, np.int64)
 
 
 def _check_arrays(arrays: dict[str, ArrayRows], specs: Sequence[InputSpec], preprocessing: Preprocessing) -> None:

@@ -201,19 +201,14 @@ class Dataset:
                 else:
                     yield label_map
 
-    def clipped_shares(self) -> dict[str, float]:
-        """For each quantized input that gets real values: the share of the first sample's outside of its range."""
-        specs = [spec for spec in self.input_specs if spec.takes_real_values]
+    def first_real_values(self) -> dict[str, np.ndarray]:
+        """For each quantized input that gets real values and has a known range: those of the first sample."""
+        specs = [spec for spec in self.input_specs if spec.takes_real_values and spec.real_range is not None]
         if not specs:
             return {}
         items = next(iter(self._reader.read(self._indices[:1])))
-        shares = {}
-        for spec in specs:
-            item = items[spec.name]
-            if isinstance(item, np.ndarray) and item.dtype.kind == "f" and spec.real_range is not None:
-                low, high = spec.real_range
-                shares[spec.name] = float(np.mean((item < low) | (item > high)))
-        return shares
+        found = {spec.name: items[spec.name] for spec in specs}
+        return {name: item for name, item in found.items() if isinstance(item, np.ndarray) and item.dtype.kind == "f"}
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -25,6 +25,7 @@ from fmtc_tflite.types import CalibrationOptions, DataOptions, EvaluateOptions
 __all__ = ["Dataset", "InputSpec", "input_specs_from_model", "open_calibration_data", "open_data", "open_dataset"]
 
 _MOST_CLIPPED = 0.2  # calibrated ranges leave a few values out
+_LEAST_SPREAD = 0.02  # of an input's range: [0, 1] is 0.004 of [0, 255]
 _CHANNELS_TO_THE_END = np.array([0, 2, 3, 1], "<i4").tobytes()
 
 _logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def open_dataset(
     dataset = Dataset(reader, input_specs, preprocessing, indices, is_streamed=is_streamed)
     if skip_unreadable and isinstance(reader, (readers.ImageReader, TarReader)):
         dataset = _without(dataset, find_unreadable(dataset), max_unreadable, path)
-    _warn_of_clipping(dataset, path)
+    _warn_of_other_ranges(dataset, path)
     return dataset
 
 
@@ -111,17 +112,21 @@ def _some_streams(reader: Reader, count: int, seed: int | None) -> np.ndarray:
     return np.sort(np.concatenate([streams[i] for i in order])[:count])
 
 
-def _warn_of_clipping(dataset: Dataset, path: str | Path) -> None:
-    """Real values far from an input's range are probably scaled otherwise than those it was quantized with."""
-    for name, share in dataset.clipped_shares().items():
-        if share > _MOST_CLIPPED:
-            spec = next(spec for spec in dataset.input_specs if spec.name == name)
-            low, high = spec.real_range or (0.0, 0.0)
-            _logger.warning(
-                "%s: %.0f %% of the first sample's values lie outside [%.4g, %.4g], the real range of input '%s'; "
-                "give the values that the model was quantized with",
-                *(path, 100 * share, low, high, name),
-            )
+def _warn_of_other_ranges(dataset: Dataset, path: str | Path) -> None:
+    """Real values of another range than an input's are probably scaled otherwise than those it was quantized with."""
+    for name, values in dataset.first_real_values().items():
+        low, high = next(spec.real_range for spec in dataset.input_specs if spec.name == name) or (0.0, 0.0)
+        clipped, spread = float(np.mean((values < low) | (values > high))), float(np.ptp(values))
+        if clipped > _MOST_CLIPPED:
+            what = f"{100 * clipped:.0f} % of the first sample's values lie outside"
+        elif 0 < spread < _LEAST_SPREAD * (high - low):
+            what = f"the first sample's values, from {values.min():.4g} to {values.max():.4g}, take a small part of"
+        else:
+            continue
+        _logger.warning(
+            "%s: %s [%.4g, %.4g], the real range of input '%s'; give the values that the model was quantized with",
+            *(path, what, low, high, name),
+        )
 
 
 def open_data(model: Model, options: DataOptions) -> Dataset:

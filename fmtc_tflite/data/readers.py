@@ -230,7 +230,7 @@ def open_csv(path: str | Path, spec: InputSpec, *, allow_missing: bool = False) 
             if "file" not in columns:
                 raise CalibrationError(
                     f"{path}: got the columns {', '.join(columns) or 'none'}, expected 'file' and 'label'; "
-                    "add a first line 'file,label'"
+                    "begin it with a line 'file,label', and put commas between the columns"
                 )
             file_column, label_column = (columns.index(name) if name in columns else len(columns) for name in _COLUMNS)
             for row in filter(None, rows):

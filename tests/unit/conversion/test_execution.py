@@ -152,3 +152,16 @@ def test_models_that_have_to_be_quantized_first(dtype: str, message: str) -> Non
     for execution in ("auto", "ops"):
         with pytest.raises(UnsupportedModelError, match=message):
             convert_content(builder.build(), ConvertOptions(execution=execution))  # type: ignore[arg-type]
+
+
+def test_entries_of_a_recipe_that_decide_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    for tensor, message in (
+        ("type:CONV_2D", "type:CONV_2D decides nothing, as earlier entries match the same feature maps; put it before"),
+        ("misspelt", "no feature map matches misspelt; --dry_run lists them"),
+        ("op:99", "no feature map matches op:99; --dry_run lists them"),
+    ):
+        entries = [{"tensor": "type:*", "transform": "lossless"}, {"tensor": tensor, "transform": "skip"}]
+        path.write_text(json.dumps({"sites": entries}))
+        with pytest.raises(RecipeError, match=message):
+            convert_content(model_builder.chain(), ConvertOptions(recipe=path))

@@ -204,6 +204,7 @@ def test_missing_files_of_a_csv(image_folder: Path) -> None:
     [
         ("", "columns none, expected 'file'"),
         ("cat/a.png,0\n", "expected 'file' and 'label'"),
+        ("file;label\ncat/a.png;0\n", "got the columns file;label, .*put commas between the columns"),
         ("file,label\n", "zero samples"),
         ("file,label\ncat/a.png,one\n", "line 2: got the label 'one'"),
         ("file,label\ncat/a.png\n", "line 2: got the label ''"),
@@ -395,6 +396,16 @@ def test_datasets_can_be_sent_to_other_processes(tmp_path: Path) -> None:
     list(dataset)  # opens the file
     copy = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(stacked(copy), stacked(dataset))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int64, bool])
+def test_one_hot_labels(tmp_path: Path, dtype: type) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(3), y=np.eye(10)[[3, 7, 0]].astype(dtype))
+    labels = opened(tmp_path / "x.npz").labels
+    assert labels is not None
+    assert labels.tolist() == [3, 7, 0]
+    np.savez(tmp_path / "x.npz", x=pixels(2), y=np.array([[0, 2], [1, 0]]).astype(np.float32))
+    assert opened(tmp_path / "x.npz").labels is None, "targets of a regression"
 
 
 def test_fingerprint_tells_data_apart(tmp_path: Path, image_folder: Path) -> None:

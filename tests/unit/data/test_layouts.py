@@ -147,6 +147,11 @@ def test_real_values_of_another_range_are_told(tmp_path: Path, caplog: pytest.Lo
         fed(tmp_path / "x.npy", LAST)
     assert "of the first sample's values lie outside [-1.922, 2.062], the real range of input 'image'" in caplog.text
     caplog.clear()
+    np.save(tmp_path / "x.npy", (photographs() / 255 / 16).astype(np.float32))
+    with caplog.at_level(logging.WARNING):
+        fed(tmp_path / "x.npy", LAST)
+    assert "take a small part of [-1.922, 2.062], the real range of input 'image'" in caplog.text
+    caplog.clear()
     np.save(tmp_path / "x.npy", ((photographs() / 255 - 0.5) * 4).astype(np.float32))
     fed(tmp_path / "x.npy", LAST)
     assert not caplog.records
