@@ -27,21 +27,4 @@ for needed in ("LICENSE", "NOTICE", "README.md", "custom_ops/CMakeLists.txt", "c
 print(f"{len(files)} files in the wheel, {len(sources)} in the sdist")
 PY
 
-# The wheel that docs/building.md tells how to build runs where there is no compiler.
-source .ci/lib.sh
-pip install --quiet ziglang auditwheel
-rm -rf dist/x86_64
-documented_command docs/building.md \
-  "pip wheel . --no-deps -w dist/x86_64 -C cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/zig.cmake -C cmake.define.FMTC_TARGET=x86_64-linux-gnu.2.17 -C wheel.tags=py3-none-manylinux_2_17_x86_64"
-wheel=$(ls dist/x86_64/fmtc_tflite-*-py3-none-manylinux_2_17_x86_64.whl)
-audited_wheel "$wheel" manylinux_2_17_x86_64
-"${PYTHON:-python3}" -m venv "$1/venv"
-bare=(env -i "PATH=$1/venv/bin" "HOME=$1")
-if "${bare[@]}" "$1/venv/bin/python" -c 'import shutil, sys; sys.exit(any(map(shutil.which, ("cc", "c++", "gcc", "g++", "clang"))))'; then
-  "${bare[@]}" "$1/venv/bin/python" -m pip install --quiet --only-binary=:all: "$wheel"
-  "${bare[@]}" fmtc-convert --demo
-  "${bare[@]}" fmtc-eval --version
-else
-  echo "there is a compiler in $1/venv/bin" >&2
-  exit 1
-fi
+.ci/bare_environment.sh "$1"/*.whl "$1/venv"
