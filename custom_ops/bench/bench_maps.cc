@@ -57,6 +57,23 @@ std::vector<uint32_t> CountResiduals(const Map& map, const SideInfoSpec& spec) {
   return histograms;
 }
 
+// Residuals by class and context, uint32 [classes][kNumContexts][256].
+std::vector<uint32_t> CountByContext(const Map& map, const SideInfoSpec& spec) {
+  const OwnedCodec codec(BuildSideInfo(spec));
+  const MapPlan plan = PlanFor(codec, map);
+  Bytes workspace(EncodeWorkspaceSize(codec.codec(), plan));
+  std::vector<uint32_t> histograms(spec.contexts.tables.size() * 256);
+  Check(AddContextHistograms(codec.codec(), plan, ElementType::kInt8, map.values.data(), map.values.size(),
+                             histograms.data(), histograms.size(), workspace.data(), workspace.size()));
+  return histograms;
+}
+
+// Rows of the largest group, by the plan of a codec without contexts.
+uint16_t RowsOfGroups(const Map& map, const SideInfoSpec& spec) {
+  const MapPlan plan = PlanFor(OwnedCodec(BuildSideInfo(spec)), map);
+  return static_cast<uint16_t>((plan.height + plan.groups_per_item - 1) / plan.groups_per_item);
+}
+
 double BitsPerValue(const Map& map) {
   const OwnedCodec codec(BuildSideInfo(FitSideInfo(map, map.lossless)));
   const MapPlan plan = PlanFor(codec, map);
@@ -152,6 +169,40 @@ SideInfoSpec FitSideInfo(const Map& map, bool lossless) {
     }
     spec.classes.push_back(test::FitClass(sum.data()));
   }
+  return spec;
+}
+
+SideInfoSpec FitContexts(const Map& map, const SideInfoSpec& plain) {
+  SideInfoSpec spec = plain;
+  spec.segment_rows = RowsOfGroups(map, plain);
+  spec.contexts.tables.assign(plain.classes.size() * kNumContexts, 0);
+  for (const uint8_t predictor : plain.predictors) spec.contexts.one_sided.push_back(predictor == 0 ? 1 : 0);
+  spec.classes.resize(1);
+  const std::vector<uint32_t> histograms = CountByContext(map, spec);
+
+  const size_t cells = spec.contexts.tables.size();
+  std::vector<double> counts(cells), bits(cells);
+  for (size_t i = 0; i < cells; ++i) {
+    const uint32_t* const histogram = &histograms[i * 256];
+    counts[i] = std::accumulate(histogram, histogram + 256, 0.0);
+    bits[i] = EntropyBits(histogram) / std::max(counts[i], 1.0);
+  }
+  std::vector<size_t> by_rate(cells);
+  std::iota(by_rate.begin(), by_rate.end(), size_t{0});
+  std::stable_sort(by_rate.begin(), by_rate.end(), [&](size_t a, size_t b) { return bits[a] < bits[b]; });
+  // As many residuals for each table, about.
+  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
+  std::vector<std::vector<uint32_t>> sums(kMaxClasses, std::vector<uint32_t>(256));
+  double before = 0;
+  for (const size_t i : by_rate) {
+    const double middle = before + counts[i] / 2;
+    const auto table = static_cast<uint8_t>(std::min(middle / total * kMaxClasses, kMaxClasses - 1.0));
+    spec.contexts.tables[i] = table;
+    for (size_t v = 0; v < 256; ++v) sums[table][v] += histograms[i * 256 + v];
+    before += counts[i];
+  }
+  spec.classes.clear();
+  for (const std::vector<uint32_t>& sum : sums) spec.classes.push_back(test::FitClass(sum.data()));
   return spec;
 }
 

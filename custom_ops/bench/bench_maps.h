@@ -29,6 +29,9 @@ Map ReadRawMap(const char* path, uint32_t height, uint32_t width, uint32_t chann
 
 test::SideInfoSpec FitSideInfo(const Map& map, bool lossless);
 
+// The same with contexts (FORMAT.md section 7.1), and each group one segment, as a converter makes them.
+test::SideInfoSpec FitContexts(const Map& map, const test::SideInfoSpec& plain);
+
 MapPlan PlanFor(const test::OwnedCodec& codec, const Map& map);
 
 }  // namespace fmtc::bench

@@ -69,6 +69,7 @@ class Subject {
     Encode();
     Decode();
     if (map.lossless && decoded_ != map.values) Fail("the decoded map differs");
+    if (codec.side_info.has_contexts()) return;
     residuals_.resize(n_ + kValueSlack);
     padded_ = map.values;
     padded_.resize(n_ + kValueSlack);
@@ -88,10 +89,16 @@ class Subject {
 
   size_t payload_bytes() const { return payload_bytes_; }
 
+  // With contexts, which loops take part is another matter: whole ops only.
   void AddTasks(const std::string& level, std::vector<Task>* tasks) {
     const auto add = [&](const char* what, size_t bytes, void (Subject::*method)()) {
       tasks->push_back({what, level, bytes, [this, method] { (this->*method)(); }, {}});
     };
+    if (codec_.side_info.has_contexts()) {
+      add("encode with contexts", n_, &Subject::Encode);
+      add("decode with contexts", n_, &Subject::Decode);
+      return;
+    }
     add("encode", n_, &Subject::Encode);
     add("decode", n_, &Subject::Decode);
     add("entropy encode", n_, &Subject::EntropyEncode);
@@ -213,7 +220,7 @@ class Subject {
 
 struct Result {
   Map map;
-  double bits_per_value;
+  double bits_per_value, bits_per_value_with_contexts;
   std::vector<std::pair<std::string, double>> rival_bits;
   std::vector<Task> tasks;
 };
@@ -223,18 +230,22 @@ double BitsPerValue(size_t bytes, const Map& map) {
 }
 
 Result Measure(const Map& map, double seconds) {
-  Result result{map, 0, {}, {}};
-  const OwnedCodec owned(BuildSideInfo(FitSideInfo(map, map.lossless)));
-  const MapPlan plan = PlanFor(owned, map);
+  Result result{map, 0, 0, {}, {}};
+  const test::SideInfoSpec spec = FitSideInfo(map, map.lossless);
+  const OwnedCodec plain(BuildSideInfo(spec)), with_contexts(BuildSideInfo(FitContexts(map, spec)));
+  const MapPlan plans[] = {PlanFor(plain, map), PlanFor(with_contexts, map)};
   std::vector<std::unique_ptr<Subject>> subjects;
   for (const char* const* level = kCpuLevels; *level != nullptr; ++level) {
     if (FindKernels(*level) == nullptr) continue;
-    Codec codec = owned.codec();
-    codec.kernels = FindKernels(*level);
-    subjects.push_back(std::make_unique<Subject>(map, codec, plan));
-    subjects.back()->AddTasks(*level, &result.tasks);
+    for (const OwnedCodec* owned : {&plain, &with_contexts}) {
+      Codec codec = owned->codec();
+      codec.kernels = FindKernels(*level);
+      subjects.push_back(std::make_unique<Subject>(map, codec, plans[owned == &plain ? 0 : 1]));
+      subjects.back()->AddTasks(*level, &result.tasks);
+    }
   }
   result.bits_per_value = BitsPerValue(subjects[0]->payload_bytes(), map);
+  result.bits_per_value_with_contexts = BitsPerValue(subjects[1]->payload_bytes(), map);
   for (const Rival& rival : MakeRivals(map.values)) {
     result.rival_bits.emplace_back(rival.name, BitsPerValue(rival.coded_bytes, map));
     result.tasks.push_back({"encode", rival.name, map.values.size(), rival.encode, {}});
@@ -249,9 +260,10 @@ void PrintJson(const std::vector<Result>& results) {
   for (const Result& r : results) {
     std::printf(
         "%s\n {\"map\": \"%s\", \"height\": %u, \"width\": %u, \"channels\": %u, \"lossless\": %s, "
-        "\"bits_per_value\": %.3f, \"turns\": %zu, \"rivals_bits_per_value\": {",
+        "\"bits_per_value\": %.3f, \"bits_per_value_with_contexts\": %.3f, \"turns\": %zu, \"rivals_bits_per_value\": "
+        "{",
         &r == &results[0] ? "" : ",", r.map.name.c_str(), r.map.height, r.map.width, r.map.channels,
-        r.map.lossless ? "true" : "false", r.bits_per_value, r.tasks[0].seconds.size());
+        r.map.lossless ? "true" : "false", r.bits_per_value, r.bits_per_value_with_contexts, r.tasks[0].seconds.size());
     for (const auto& bits : r.rival_bits) {
       std::printf("%s\"%s\": %.3f", &bits == &r.rival_bits[0] ? "" : ", ", bits.first.c_str(), bits.second);
     }
@@ -268,8 +280,8 @@ void PrintJson(const std::vector<Result>& results) {
 
 // A row for each thing that is measured, a column for each level and rival.
 void PrintMarkdown(const Result& r) {
-  std::printf("%ux%ux%u, %s, %.2f bits/value", r.map.height, r.map.width, r.map.channels,
-              r.map.lossless ? "lossless" : "with steps", r.bits_per_value);
+  std::printf("%ux%ux%u, %s, %.2f bits/value, with contexts %.2f", r.map.height, r.map.width, r.map.channels,
+              r.map.lossless ? "lossless" : "with steps", r.bits_per_value, r.bits_per_value_with_contexts);
   for (const auto& bits : r.rival_bits)
     std::printf("%s %s %.2f", &bits == &r.rival_bits[0] ? ";" : ",", bits.first.c_str(), bits.second);
   std::printf("\n\n| GB/s |");

@@ -109,7 +109,8 @@ struct Kernels {
                         uint32_t* counts);
   // From a row of residuals to one that is sorted by table, and back. kValueSlack bytes must follow each row; behind
   // the row that is written they may be overwritten.
-  void (*sort_row)(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+  void (*sort_row)(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                   uint8_t* sorted);
   void (*unsort_row)(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
                      uint8_t* values);
 

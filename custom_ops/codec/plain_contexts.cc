@@ -20,12 +20,11 @@ void TablesOfRowPlain(const ContextRow& row, const uint8_t* above, uint8_t* magn
   }
 }
 
-void SortRowPlain(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted) {
-  for (uint8_t t = 0; t < row.num_tables; ++t) {
-    for (size_t i = 0; i < row.values; ++i) {
-      if (tables[i] == t) *sorted++ = values[i];
-    }
-  }
+void SortRowPlain(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                  uint8_t* sorted) {
+  uint8_t* next[kMaxClasses];
+  for (uint32_t t = 0; t < kMaxClasses; sorted += counts[t++]) next[t] = sorted;
+  for (size_t i = 0; i < row.values; ++i) *next[tables[i] % kMaxClasses]++ = values[i];
 }
 
 void UnsortRowPlain(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,

@@ -22,7 +22,8 @@ void IndicesOfRowPlain(RowShape shape, const uint8_t* codes, const uint8_t* abov
 
 void TablesOfRowPlain(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
                       uint32_t* counts);
-void SortRowPlain(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void SortRowPlain(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                  uint8_t* sorted);
 void UnsortRowPlain(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
                     uint8_t* values);
 

@@ -91,7 +91,7 @@ void RowWriter::SortRow(bool is_first) {
   uint32_t counts[kMaxClasses];
   codec_.kernels->tables_of_row(context_row_, is_first ? nullptr : memory_.context_rows[1], memory_.contexts.magnitudes,
                                 memory_.contexts.tables, counts);
-  codec_.kernels->sort_row(context_row_, memory_.contexts.tables, residuals,
+  codec_.kernels->sort_row(context_row_, memory_.contexts.tables, counts, residuals,
                            memory_.residuals + size_t{row_} * plan_.row_values);
   memcpy(memory_.lengths + size_t{row_} * num_tables, counts, num_tables * sizeof(uint32_t));
   std::swap(memory_.context_rows[0], memory_.context_rows[1]);

@@ -126,8 +126,8 @@ void TestContexts(const Kernels& kernels) {
       kernels.tables_of_row(row, neighbours, magnitudes.data(), tables.data(), counts);
       EXPECT(std::equal(expected.begin(), end(&expected), tables.begin()));
       EXPECT(std::equal(counts, counts + kMaxClasses, expected_counts));
-      PlainKernels().sort_row(row, expected.data(), residuals.data(), expected_sorted.data());
-      kernels.sort_row(row, tables.data(), residuals.data(), sorted.data());
+      PlainKernels().sort_row(row, expected.data(), counts, residuals.data(), expected_sorted.data());
+      kernels.sort_row(row, tables.data(), counts, residuals.data(), sorted.data());
       EXPECT(std::equal(sorted.begin(), end(&sorted), expected_sorted.begin()));
       kernels.unsort_row(row, tables.data(), counts, sorted.data(), back.data());
       EXPECT(std::equal(back.begin(), end(&back), residuals.begin()));

@@ -18,6 +18,8 @@ void ResidualsOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* abo
                         uint8_t* residuals);
 void IndicesOfRowNeon(RowShape shape, const uint8_t* codes, const uint8_t* above, const uint8_t* residuals,
                       uint8_t* indices);
+void TablesOfRowNeon(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
+                     uint32_t* counts);
 
 // The CRC32 extension.
 uint32_t ExtendCrc32cArm(uint32_t crc, const uint8_t* data, size_t bytes);

@@ -160,8 +160,10 @@ void TablesOfRowAvx2(const ContextRow& row, const uint8_t* above, uint8_t* magni
   }
 }
 
-void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted) {
+void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                 uint8_t* sorted) {
   for (uint32_t t = 0; t < row.num_tables; ++t) {
+    if (counts[t] == 0) continue;
     for (size_t i = 0; i < row.values; i += kVector) {
       uint64_t masks[kGroups];
       StoreVector(reinterpret_cast<uint8_t*>(masks), Equals(LoadVector(tables + i), t));

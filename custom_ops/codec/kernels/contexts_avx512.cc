@@ -105,8 +105,10 @@ void TablesOfRowAvx512(const ContextRow& row, const uint8_t* above, uint8_t* mag
   kByTables[row.num_tables - 1](row, tables, counts);
 }
 
-void SortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted) {
+void SortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                   uint8_t* sorted) {
   for (uint32_t t = 0; t < row.num_tables; ++t) {
+    if (counts[t] == 0) continue;
     for (size_t i = 0; i < row.values; i += kVector) {
       const __mmask64 mask = _mm512_cmpeq_epi8_mask(LoadBytes(tables + i), Bytes(t));
       // To a register first: compressing to memory takes many times as long on some processors.

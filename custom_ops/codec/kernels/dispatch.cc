@@ -68,7 +68,7 @@ constexpr Kernels MakeNeonKernels(decltype(Kernels::extend_crc32c) extend_crc32c
   kernels.pixels_to_planes = PixelsToPlanesNeon;
   kernels.residuals_of_row = ResidualsOfRowNeon;
   kernels.indices_of_row = IndicesOfRowNeon;
-  kernels.tables_of_row = TablesOfRowPlain;
+  kernels.tables_of_row = TablesOfRowNeon;
   kernels.sort_row = SortRowPlain;
   kernels.unsort_row = UnsortRowPlain;
   kernels.extend_crc32c = extend_crc32c;

@@ -20,7 +20,8 @@ void IndicesOfRowAvx2(RowShape shape, const uint8_t* codes, const uint8_t* above
                       uint8_t* indices);
 void TablesOfRowAvx2(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
                      uint32_t* counts);
-void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void SortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                 uint8_t* sorted);
 void UnsortRowAvx2(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
                    uint8_t* values);
 
@@ -38,7 +39,8 @@ void IndicesOfRowAvx512(RowShape shape, const uint8_t* codes, const uint8_t* abo
                         uint8_t* indices);
 void TablesOfRowAvx512(const ContextRow& row, const uint8_t* above, uint8_t* magnitudes, uint8_t* tables,
                        uint32_t* counts);
-void SortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint8_t* values, uint8_t* sorted);
+void SortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* values,
+                   uint8_t* sorted);
 void UnsortRowAvx512(const ContextRow& row, const uint8_t* tables, const uint32_t* counts, const uint8_t* sorted,
                      uint8_t* values);
 uint32_t ExtendCrc32cAvx512(uint32_t crc, const uint8_t* data, size_t bytes);
