@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fmtc_tflite.coding.geometry import geometry
-from fmtc_tflite.coding.side_info import SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.coding.token_classes import TokenClass
 from fmtc_tflite.graph.edits.insert_codec import SiteInsertion, insert_codec
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.sites import Site, find_sites

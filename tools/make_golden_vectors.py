@@ -20,15 +20,8 @@ from fmtc_tflite.cli import common
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
 from fmtc_tflite.coding.rounding import Requantization, Rule
-from fmtc_tflite.coding.side_info import (
-    CODED_STEPS,
-    NUM_CONTEXTS,
-    AffineTransform,
-    CompactMatrix,
-    Contexts,
-    SideInformation,
-    TokenClass,
-)
+from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, CompactMatrix, SideInformation
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS, Contexts, TokenClass
 from fmtc_tflite.errors import UsageError, VerificationError
 from fmtc_tflite.files import write_all
 from fmtc_tflite.graph.operators.multipliers import quantize_multipliers

@@ -9,7 +9,8 @@ from threading import Lock
 import numpy as np
 
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
-from fmtc_tflite.coding.side_info import NUM_CONTEXTS, PREDICTORS, SideInformation
+from fmtc_tflite.coding.side_info import PREDICTORS, SideInformation
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS
 from fmtc_tflite.errors import CalibrationError, UsageError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Tensor

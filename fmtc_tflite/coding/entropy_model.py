@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.coding.side_info import MAX_CLASSES, MAX_TOKENS, TokenClass
 from fmtc_tflite.coding.tables import NUM_STATES
+from fmtc_tflite.coding.token_classes import MAX_CLASSES, MAX_TOKENS, TokenClass
 
 _LLOYD_ROUNDS = 8
 _LOG2_WIDTHS = range(8)

@@ -13,8 +13,9 @@ import numpy as np
 from fmtc_tflite.coding.crc32c import crc32c
 from fmtc_tflite.coding.geometry import HEADER_BYTES, SEGMENT_HEADER_BYTES, Geometry
 from fmtc_tflite.coding.quantizer import quantize
-from fmtc_tflite.coding.side_info import FORMAT_VERSION, NUM_CONTEXTS, SideInformation
+from fmtc_tflite.coding.side_info import FORMAT_VERSION, SideInformation
 from fmtc_tflite.coding.tables import decode_table, encode_steps
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 LANES = 64

@@ -11,7 +11,8 @@ from fmtc_tflite.calibration import passes
 from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.coding import entropy_model
 from fmtc_tflite.coding.geometry import rows_of_groups
-from fmtc_tflite.coding.side_info import MAX_SEGMENT_ROWS, NUM_CONTEXTS, Contexts, SideInformation
+from fmtc_tflite.coding.side_info import MAX_SEGMENT_ROWS, SideInformation
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS, Contexts
 from fmtc_tflite.conversion.map_coding import MapCoding, raw_capacity
 from fmtc_tflite.conversion.source import Source
 

@@ -13,7 +13,8 @@ from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.calibration.statistics import CovarianceStatistics, ValueStatistics
 from fmtc_tflite.coding import entropy_model, quantizer, transform
 from fmtc_tflite.coding.paper import PaperFigures
-from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
+from fmtc_tflite.coding.token_classes import TokenClass
 from fmtc_tflite.conversion import folding
 from fmtc_tflite.conversion.choices import best_pick
 from fmtc_tflite.conversion.treatment import TreatedMap

@@ -9,7 +9,8 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 from fmtc_tflite.coding.geometry import geometry
-from fmtc_tflite.coding.side_info import SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.coding.token_classes import TokenClass
 from model_builder import ModelBuilder
 
 

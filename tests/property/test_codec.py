@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from fmtc_tflite.coding import entropy_model, reference, transform
 from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
 from fmtc_tflite.coding.rounding import Requantization, Rule
-from fmtc_tflite.coding.side_info import CODED_STEPS, NUM_CONTEXTS, Contexts, SideInformation
+from fmtc_tflite.coding.side_info import CODED_STEPS, SideInformation
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS, Contexts
 from fmtc_tflite.errors import BitstreamError
 from fmtc_tflite.runtime.library import NativeCodec
 

@@ -9,7 +9,8 @@ import pytest
 
 from fmtc_tflite.coding.convolution import SCALE_TYPES, Convolution
 from fmtc_tflite.coding.rounding import Requantization, Rule
-from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import CODED_STEPS, AffineTransform, SideInformation
+from fmtc_tflite.coding.token_classes import TokenClass
 from fmtc_tflite.errors import BitstreamError, CodingError
 
 CLASS = TokenClass(128, 0, (0, 0, 1, 2, 3, 4, 5, 6, 7), (24, 12, 8, 6, 5, 4, 2, 2, 1))

@@ -13,7 +13,8 @@ import pytest
 import fmtc_tflite
 from fmtc_tflite.coding import reference
 from fmtc_tflite.coding.geometry import geometry
-from fmtc_tflite.coding.side_info import AffineTransform, SideInformation, TokenClass
+from fmtc_tflite.coding.side_info import AffineTransform, SideInformation
+from fmtc_tflite.coding.token_classes import TokenClass
 from fmtc_tflite.errors import BitstreamError, CodingError, RuntimeLibraryError, UsageError
 from fmtc_tflite.runtime.library import NativeCodec, library_path, load_library
 
