@@ -55,7 +55,8 @@ class ModelRunner:
           num_threads: threads of the interpreter; where runs are brief, there is one.
           runtime: see load_interpreter.
           default_kernels: run as an application would (XNNPACK); then only graph outputs can be read.
-          kernels: run with this set of kernels (see load_interpreter); then only graph outputs can be read.
+          kernels: run with this set of kernels (see load_interpreter), a large model in pieces; then only graph
+            outputs can be read.
           exposed: make all tensors graph outputs, so that they can be read with any kernels.
           like: run with the kernels that this runner has ended up with, to compare the two.
           readable: all that will be read. The runtime's default kernels then run the model, several times as fast, and
@@ -108,6 +109,9 @@ class ModelRunner:
         model, default_kernels = self._file.model, self._default_kernels
         has_default = default_kernels or self._settings["kernels"] is not None
         self._exposed = False
+        if self._settings["kernels"] is not None and outgrows_builtin_kernels(model) and can_be_divided(model):
+            self._interpreter, self._signature = PiecewiseInterpreter(model, (), **self._settings), None
+            return
         self._interpreter = CheckedInterpreter(
             self._file.content,
             model.subgraphs[0].op_labels,

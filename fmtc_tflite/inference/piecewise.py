@@ -29,8 +29,8 @@ class PiecewiseInterpreter:
     """A model's subgraph in pieces of consecutive ops, each in an interpreter that lives while the piece runs.
 
     Kernels of convolutions have tables of their own (in XNNPACK a pointer for each tap of each output position), and an
-    interpreter of the whole model those of all ops. With the runtime's default kernels. Where ModelRunner is concerned
-    it is a CheckedInterpreter.
+    interpreter of the whole model those of all ops. Where ModelRunner is concerned it is a
+    CheckedInterpreter.
     """
 
     def __init__(self, model: Model, readable: Collection[Tensor] | None, **settings: Any) -> None:

@@ -159,3 +159,16 @@ def test_models_that_outgrow_the_built_in_kernels_run_in_pieces(
     few = ModelRunner(file, readable=[outputs[0]])
     few.run(sample)
     np.testing.assert_array_equal(few.read(outputs[0]), expected[0])
+
+
+@pytest.mark.parametrize("kernels", ["xnnpack", "builtin", "reference"])
+def test_pieces_of_a_set_of_kernels_compute_what_the_whole_does(kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, sample = maps_and_sample()
+    whole = ModelRunner(file, kernels=kernels)
+    whole.run(sample)
+    monkeypatch.setattr(memory_need, "_MOST_BUILTIN_BYTES", 0)
+    monkeypatch.setattr(piecewise, "_PIECE_BYTES", 0)
+    pieces = ModelRunner(file, kernels=kernels)
+    pieces.run(sample)
+    for output in file.model.subgraphs[0].outputs:
+        np.testing.assert_array_equal(pieces.read(output), whole.read(output))
