@@ -6,12 +6,13 @@ Usage:
 
 In a turn each of a model's two interpreters runs once to warm up and then a few times that count. What counts is the
 processor time of this thread, so that others on the machine matter little; with --threads above 1, which that would not
-count, it is the time that passes (on an idle machine). The first table has, in microseconds,
-medians and the spread (the middle half of the times, as a share of the median), and the ratio of the medians: below 1
-the regions are faster. The second has start-up, medians of loads in turn: opening the file and allocating tensors, and
-the same with the first inference, which reads what loading left alone. --kernels names the runtime's kernels, whose
-results the regions have. --cpu_level forces the instructions of our ops; tools/without_avx512.py takes AVX-512 from the
-runtime, too. Needs the installed package. Exit codes as those of fmtc-convert.
+count, it is the time that passes (on an idle machine), and before each turn there is a pause, so that the threads of
+the one before, which wait for work on a processor, are asleep. The first table has, in microseconds, medians and spread
+(the middle half of the times, as a share of the median), and the ratio of the medians: below 1 the regions are faster.
+The second has start-up, medians of loads in turn: opening the file and allocating tensors, and the same with the first
+inference, which reads what loading left alone. --kernels names the runtime's kernels, whose results the regions have.
+--cpu_level forces the instructions of our ops; tools/without_avx512.py takes AVX-512 from the runtime, too. Needs the
+installed package. Exit codes as those of fmtc-convert.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from fmtc_tflite.progress import progress, stage, stages
 from fmtc_tflite.runtime.interpreter import KERNEL_SETS
 
 _RUNS_A_TURN = 5
+_THREADED_RUNS_A_TURN = 20  # where each turn has a pause
+_PAUSE = 0.03  # seconds; XNNPACK's threads wait about half of that before they sleep
 
 FLAGS = flags.FLAGS
 flags.DEFINE_float("seconds", 5.0, "Time for each model's inferences.", lower_bound=0.1)
@@ -105,9 +108,13 @@ class Contender:
         self.first.append(loaded - start + time.thread_time() - set_up)
 
     def time_runs(self) -> None:
-        clock = time.thread_time if self.threads == 1 else time.perf_counter
-        self.interpreter.invoke()
-        for _ in range(_RUNS_A_TURN):
+        clock, runs, warm_up = time.thread_time, _RUNS_A_TURN, 1
+        if self.threads > 1:
+            clock, runs, warm_up = time.perf_counter, _THREADED_RUNS_A_TURN, 3
+            time.sleep(_PAUSE)
+        for _ in range(warm_up):
+            self.interpreter.invoke()
+        for _ in range(runs):
             start = clock()
             self.interpreter.invoke()
             self.run.append(clock() - start)

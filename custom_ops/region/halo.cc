@@ -9,14 +9,6 @@ namespace {
 
 Range Common(Range a, Range b) { return {a.first > b.first ? a.first : b.first, a.end < b.end ? a.end : b.end}; }
 
-// Columns of a row with the padding columns that are written with them.
-Range WithPadding(const TensorRecord& tensor, Range columns) {
-  const int32_t width = static_cast<int32_t>(tensor.width);
-  if (columns.first == 0) columns.first = -int32_t{tensor.left};
-  if (columns.end == width) columns.end = width + int32_t{tensor.right};
-  return columns;
-}
-
 void CopyPixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, const Share& pixels,
                 const uint8_t* from) {
   const size_t element = ElementBytes(tensor.type), pixel = tensor.pixel_bytes;

@@ -13,6 +13,14 @@
 
 namespace fmtc::region {
 
+// Columns of a row with the padding columns that are written with them.
+inline Range WithPadding(const TensorRecord& tensor, Range columns) {
+  const int32_t width = static_cast<int32_t>(tensor.width);
+  if (columns.first == 0) columns.first = -int32_t{tensor.left};
+  if (columns.end == width) columns.end = width + int32_t{tensor.right};
+  return columns;
+}
+
 // Marks the tensors that are read in the passes only that write them. The program has been checked.
 void FindPrivateTensors(const Program& program, State* state);
 

@@ -46,18 +46,19 @@ class HazardFinder {
   HazardFinder(const HazardFinder&) = delete;
   HazardFinder& operator=(const HazardFinder&) = delete;
 
-  bool Find(Hazard* hazards) {
+  bool Find(const Bands& bands, Hazard* hazards) {
     const size_t cells = (size_t{program_.header->scratch_bytes} >> shift_) + 1;
     cells_ = static_cast<Cell*>(std::calloc(cells, sizeof(Cell)));
     reaches_ = static_cast<Reach*>(std::calloc(size_t{program_.header->ops} * kMaxInputs, sizeof(Reach)));
     if (cells_ == nullptr || reaches_ == nullptr) return false;
     for (int i = 0; i < program_.header->passes; ++i) {
+      if (bands.passes[i].bands != nullptr) continue;  // parts begin and end passes together
       const PassRecord& pass = program_.passes[i];
       BeginPass(program_, pass, state_);
       FindReaches(pass);
       for (uint32_t step = 0; step < pass.steps; ++step) {
         const uint32_t number = pass.first_step + step;
-        // Parts begin a pass together: the columns of its windows may be another's than in the pass before.
+        // The columns of its windows may be another's than in the pass before.
         hazards[number] = {0, 0, pass.first_step, false, false};
         VisitStep(program_.steps[number], number + 1, &hazards[number]);
         for (const uint32_t steps : {hazards[number].edges, hazards[number].neighbours, hazards[number].all}) {
@@ -67,7 +68,6 @@ class HazardFinder {
       EndPass(program_, pass, state_);
       if (visits_ > kMaxVisits) return false;
     }
-    hazards[program_.header->steps - 1].is_awaited = true;  // by the next item
     return true;
   }
 
@@ -225,9 +225,9 @@ class HazardFinder {
 
 }  // namespace
 
-Hazard* FindHazards(const Program& program, int parts, State* state) {
+Hazard* FindHazards(const Program& program, int parts, const Bands& bands, State* state) {
   auto* hazards = static_cast<Hazard*>(std::malloc(size_t{program.header->steps} * sizeof(Hazard)));
-  if (hazards == nullptr || HazardFinder(program, parts, state).Find(hazards)) return hazards;
+  if (hazards == nullptr || HazardFinder(program, parts, state).Find(bands, hazards)) return hazards;
   std::free(hazards);
   return nullptr;
 }

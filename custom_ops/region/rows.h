@@ -27,6 +27,7 @@ struct RowAccess {
   const PassRecord* pass;
   uint8_t* scratch;
   uint8_t* private_scratch;  // of the tensors that are private
+  bool keeps_pass_apart;     // those that the pass at hand writes are, too
   const uint8_t* const* inputs;
   uint8_t* const* outputs;
   int32_t inputs_row;  // of the region, which its inputs begin with
@@ -64,7 +65,10 @@ struct RowAccess {
   }
 
   uint8_t* ScratchOf(const TensorRecord& tensor) const {
-    return (kHasTeams && StateOf(tensor).is_private ? private_scratch : scratch) + tensor.offset;
+    if (!kHasTeams) return scratch + tensor.offset;
+    const TensorState& tensor_state = StateOf(tensor);
+    const bool is_private = tensor_state.is_private || (keeps_pass_apart && tensor_state.in_pass);
+    return (is_private ? private_scratch : scratch) + tensor.offset;
   }
 
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <new>
 
 #include "base/bytes.h"
+#include "region/bands.h"
 #include "region/halo.h"
 #include "region/hazards.h"
 #include "region/kind.h"
@@ -42,15 +44,18 @@ void Relax(uint32_t turn) {
 // Where a part's work is done, by one thread or another.
 struct Seat {
   alignas(kApart) std::atomic<uint64_t> done;  // steps, of all items so far
+  std::atomic<uint64_t> left;                  // likewise, those of passes whose tensors it reads no more
   alignas(kApart) State state;
   bool damaged;  // of the run at hand: a segment was none
   RowAccess access;
   uint8_t* state_memory;
   uint8_t* own_memory;       // of ops; null: the program's
   uint8_t* private_scratch;  // null: the run's scratch memory
+  uint8_t* kept;             // rows for the parts before it
 };
 
 struct Team {
+  Bands bands;
   Hazard* hazards;
   uint64_t patience;  // nanoseconds
   int parts;
@@ -86,7 +91,7 @@ uint8_t* AllocateApart(size_t bytes) {
   return bytes == 0 ? nullptr : static_cast<uint8_t*>(std::aligned_alloc(kApart, RoundUp(bytes, kApart)));
 }
 
-bool Furnish(const Program& program, const State& checked, int part, size_t own_bytes, Seat* seat) {
+bool Furnish(const Program& program, const State& checked, int part, size_t own_bytes, size_t kept_bytes, Seat* seat) {
   seat->state_memory = AllocateApart(StateBytes(program));
   if (seat->state_memory == nullptr) return false;
   seat->state = CarveState(program, seat->state_memory);
@@ -95,7 +100,9 @@ bool Furnish(const Program& program, const State& checked, int part, size_t own_
   const size_t scratch_bytes = program.header->scratch_bytes;
   seat->own_memory = AllocateApart(own_bytes);
   seat->private_scratch = AllocateApart(scratch_bytes);
-  return (own_bytes == 0 || seat->own_memory != nullptr) && (scratch_bytes == 0 || seat->private_scratch != nullptr);
+  seat->kept = AllocateApart(kept_bytes);
+  return (own_bytes == 0 || seat->own_memory != nullptr) && (scratch_bytes == 0 || seat->private_scratch != nullptr) &&
+         (kept_bytes == 0 || seat->kept != nullptr);
 }
 
 struct TeamRun {
@@ -143,15 +150,79 @@ class Worker {
     const uint64_t before = static_cast<uint64_t>(item) * program_.header->steps;
     for (int i = 0; i < program_.header->passes; ++i) {
       const PassRecord& pass = program_.passes[i];
+      AwaitAll(before + pass.first_step);
       for (int part = first_; part < end_; ++part) BeginPass(program_, pass, &team_->seats[part].state);
-      for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
-        for (int part = first_; part < end_; ++part) TakeStep(part, step, before);
+      if (team_->bands.passes[i].bands != nullptr) {
+        RunInBands(pass, team_->bands.passes[i], before);
+      } else {
+        RunInColumns(pass, before);
       }
-      for (int part = first_; part < end_; ++part) EndPass(program_, pass, &team_->seats[part].state);
+      for (int part = first_; part < end_; ++part) {
+        EndPass(program_, pass, &team_->seats[part].state);
+        team_->seats[part].done.store(before + pass.first_step + pass.steps, std::memory_order_release);
+      }
     }
   }
 
  private:
+  void RunInColumns(const PassRecord& pass, uint64_t before) {
+    for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
+      for (int part = first_; part < end_; ++part) TakeStep(part, step, before);
+    }
+  }
+
+  void RunInBands(const PassRecord& pass, const PassBands& bands, uint64_t before) {
+    const uint64_t end = before + pass.first_step + pass.steps;
+    for (int part = first_; part < end_; ++part) team_->seats[part].access.keeps_pass_apart = true;
+    for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
+      const Band* parts = bands.bands + (program_.steps[step] - pass.first_op) * team_->parts;
+      for (int part = end_ - 1; part >= first_; --part) TakeStepInBand(part, parts, step, before);
+    }
+    for (int part = first_; part < end_; ++part) {
+      Seat& seat = team_->seats[part];
+      seat.access.keeps_pass_apart = false;
+      seat.done.store(end - 1, std::memory_order_release);  // the last step is the first part's, or nobody waits for it
+      seat.left.store(end, std::memory_order_release);
+    }
+    if (bands.stores && end_ > 1) Store(pass, bands, end);
+  }
+
+  // Its own step, or the same part's as what it takes the row of.
+  void TakeStepInBand(int part, const Band* parts, uint32_t step, uint64_t before) {
+    Seat& seat = team_->seats[part];
+    const Band& band = parts[part];
+    const Turn turn = NextTurn({0, 1, seat.own_memory}, program_.steps[step], seat.access, &seat.state);
+    if (turn.step < band.first || turn.step >= std::max(band.end, band.taken_end)) return;
+    const OpView op{&program_, turn.op};
+    if (turn.step >= band.end) {
+      AwaitBehind(part, before + step + 1);
+      int owner = part + 1;
+      while (turn.step >= parts[owner].end) ++owner;
+      TakeRow(op, seat.access, turn.step, KeptRow(op, owner, parts[owner], turn.step));
+      return;
+    }
+    seat.done.store(before + step, std::memory_order_release);
+    AwaitBehind(part, before + step);
+    RunTurn(turn, *run_.kernels, &seat.access);
+    if (turn.step < band.kept_end) KeepRow(op, seat.access, turn.step, KeptRow(op, part, band, turn.step));
+  }
+
+  uint8_t* KeptRow(const OpView& op, int part, const Band& band, int32_t row) const {
+    return team_->seats[part].kept + band.kept_offset + static_cast<size_t>(row - band.first) * op.output().row_bytes;
+  }
+
+  void Store(const PassRecord& pass, const PassBands& bands, uint64_t end) {
+    for (int other = 0; other < team_->parts; ++other) {
+      for (uint32_t turn = 0; team_->seats[other].left.load(std::memory_order_acquire) < end; ++turn) Relax(turn);
+    }
+    for (int i = 0; i < pass.ops; ++i) {
+      const OpView op{&program_, &program_.ops[pass.first_op + i]};
+      for (int part = std::max(first_, 1); part < end_; ++part) {
+        StoreRows(op, team_->seats[part].access, bands.bands[i * team_->parts + part]);
+      }
+    }
+  }
+
   void TakeStep(int part, uint32_t step, uint64_t before) {
     Seat& seat = team_->seats[part];
     const Hazard& hazard = team_->hazards[step];
@@ -194,6 +265,10 @@ class Worker {
     for (int other = 0; other < team_->parts; ++other) {
       if (!IsMine(other)) AwaitOne(other, steps);
     }
+  }
+
+  void AwaitBehind(int part, uint64_t steps) {
+    for (int other = std::max(part + 1, end_); other < team_->parts; ++other) AwaitOne(other, steps);
   }
 
   // There may be none at a side, or one of the worker's own.
@@ -245,16 +320,19 @@ uint64_t PatienceFor(const Program& program) {
   return macs < kLeastMacs ? 0 : macs / kMacsANanosecond / kPatience;
 }
 
-Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* state) {
+Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* state, Way way) {
   auto* team = new (std::nothrow) Team();
   if (team == nullptr) return nullptr;
   team->parts = parts < kMaxParts ? parts : kMaxParts;
   team->patience = patience;
   FindPrivateTensors(program, state);
-  team->hazards = FindHazards(program, team->parts, state);
-  bool complete = team->hazards != nullptr;
+  bool complete = FindBands(program, team->parts, way, state, &team->bands);
+  if (complete) team->hazards = FindHazards(program, team->parts, team->bands, state);
+  complete = team->hazards != nullptr;
   const size_t own_bytes = OwnBytes(program);
-  for (int i = 0; complete && i < team->parts; ++i) complete = Furnish(program, *state, i, own_bytes, &team->seats[i]);
+  for (int i = 0; complete && i < team->parts; ++i) {
+    complete = Furnish(program, *state, i, own_bytes, team->bands.kept_bytes, &team->seats[i]);
+  }
   if (complete) return team;
   FreeTeam(team);
   return nullptr;
@@ -266,7 +344,9 @@ void FreeTeam(Team* team) {
     std::free(seat.state_memory);
     std::free(seat.own_memory);
     std::free(seat.private_scratch);
+    std::free(seat.kept);
   }
+  FreeBands(&team->bands);
   std::free(team->hazards);
   delete team;
 }
@@ -279,6 +359,7 @@ Status RunInTeam(const Program& program, const RowKernels& kernels, const RunArg
   for (int i = 0; i < team->parts; ++i) {
     Seat& seat = team->seats[i];
     seat.done.store(0);
+    seat.left.store(0);
     seat.damaged = false;
     run.scratches[i] = seat.private_scratch != nullptr ? seat.private_scratch : arguments.scratch;
   }

@@ -24,6 +24,9 @@ bool ReadsTensor(const OpView& op, uint16_t tensor) {
   return std::find(inputs, inputs + op.op->inputs, tensor) != inputs + op.op->inputs;
 }
 
+// Before what a pass leaves: so much further up may lie what the next one leaves.
+constexpr uint32_t kSpareRows = 4;
+
 size_t AllColumns(const TensorRecord& t) { return size_t{t.left} + t.width + t.right; }
 
 }  // namespace
@@ -74,7 +77,26 @@ region::Program ProgramBuilder::View() const {
   return program;
 }
 
+bool ProgramBuilder::IsInOnePass(uint16_t tensor) const {
+  const region::Program program = View();
+  size_t first = ops_.size(), last = 0;
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (ops_[i].output != tensor && !ReadsTensor({&program, &ops_[i]}, tensor)) continue;
+    first = std::min(first, i);
+    last = i;
+  }
+  return std::none_of(pass_ends_.begin(), pass_ends_.end(), [=](size_t end) { return first < end && end <= last; });
+}
+
+bool ProgramBuilder::IsReadBehind(uint16_t tensor, size_t ops) const {
+  const region::Program program = View();
+  return std::any_of(ops_.begin() + static_cast<ptrdiff_t>(ops), ops_.end(), [&](const OpRecord& op) {
+    return ReadsTensor({&program, &op}, tensor);
+  });
+}
+
 void ProgramBuilder::MakeRing(uint16_t tensor) {
+  if (!IsInOnePass(tensor)) return;
   const region::Program program = View();
   int32_t depth = 0, readers = 0;
   for (const OpRecord& record : ops_) {
@@ -119,6 +141,7 @@ void ProgramBuilder::Place(uint32_t strips) {
     if (t.place != region::kScratch) continue;
     MakeRing(static_cast<uint16_t>(i));
     t.row_bytes = static_cast<uint32_t>(RoundUp(columns[i] * t.pixel_bytes, 16));
+    if (!IsInOnePass(static_cast<uint16_t>(i))) end += size_t{kSpareRows} * t.row_bytes;
     t.offset = static_cast<uint32_t>(end);
     end += size_t{t.depth} * t.row_bytes;
   }
@@ -153,13 +176,13 @@ std::vector<Window> ProgramBuilder::WindowsOf(uint32_t strip, uint32_t strips) c
   return windows;
 }
 
-// Every op takes a step when another one needs the row.
-std::vector<uint16_t> ProgramBuilder::StepsOf() const {
+// Every op takes a step when another one of its pass needs the row.
+std::vector<std::vector<uint16_t>> ProgramBuilder::StepsOf() const {
   const region::Program program = View();
   std::vector<int32_t> next(ops_.size()), written(tensors_.size());
   std::vector<size_t> writer(tensors_.size(), ops_.size());
   for (size_t i = 0; i < ops_.size(); ++i) writer[ops_[i].output] = i;
-  std::vector<uint16_t> steps;
+  std::vector<std::vector<uint16_t>> steps;
   const std::function<void(size_t)> take = [&](size_t i) {
     const OpView op{&program, &ops_[i]};
     const Kind& kind = *region::FindKind(op.op->kind);
@@ -169,33 +192,81 @@ std::vector<uint16_t> ProgramBuilder::StepsOf() const {
       const size_t tensor = static_cast<size_t>(&input - tensors_.data());
       while (written[tensor] < kind.rows(op, operand, next[i]).end) take(writer[tensor]);
     }
-    steps.push_back(static_cast<uint16_t>(i));
+    steps.back().push_back(static_cast<uint16_t>(i));
     ++next[i];
     if (!kind.accumulates(op) || next[i] == region::NumSteps(op, kind)) ++written[op.op->output];
   };
-  for (size_t i = ops_.size(); i-- > 0;) {
-    const OpView op{&program, &ops_[i]};
-    while (next[i] < region::NumSteps(op, *region::FindKind(op.op->kind))) take(i);
+  size_t first = 0;
+  for (const size_t end : pass_ends_) {
+    steps.emplace_back();
+    for (size_t i = end; i-- > first;) {
+      const OpView op{&program, &ops_[i]};
+      while (next[i] < region::NumSteps(op, *region::FindKind(op.op->kind))) take(i);
+    }
+    first = end;
   }
   return steps;
 }
 
+// Whether the steps of a pass read no row of a tensor that one of them has written over, or is about to.
+bool ProgramBuilder::Spares(const std::vector<uint16_t>& steps, uint16_t read, uint16_t written) const {
+  const region::Program program = View();
+  const TensorRecord &from = tensors_[read], &to = tensors_[written];
+  std::vector<int32_t> next(ops_.size());
+  uint64_t end = 0;  // of what has been written: rows follow one another, from the offset on
+  for (const uint16_t index : steps) {
+    const OpView op{&program, &ops_[index]};
+    const Kind& kind = *region::FindKind(op.op->kind);
+    const int32_t step = next[index]++;
+    if (op.op->output == written) end = to.offset + (static_cast<uint64_t>(step) + 1) * to.row_bytes;
+    for (int operand = 0; operand < op.op->inputs; ++operand) {
+      if (&op.input(operand) != &from) continue;
+      if (end > from.offset + static_cast<uint64_t>(kind.rows(op, operand, step).first) * from.row_bytes) return false;
+    }
+  }
+  return true;
+}
+
+// Moves what a pass leaves over what it reads of the one before, where that is all that lies there by then.
+void ProgramBuilder::Overlay(const std::vector<std::vector<uint16_t>>& steps) {
+  for (size_t pass = 1; pass + 1 < steps.size(); ++pass) {
+    const uint16_t read = ops_[pass_ends_[pass - 1] - 1].output, written = ops_[pass_ends_[pass] - 1].output;
+    TensorRecord& to = tensors_[written];
+    if (tensors_[read].place != region::kScratch || to.place != region::kScratch) continue;
+    if (IsInOnePass(read) || IsInOnePass(written) || IsReadBehind(read, pass_ends_[pass])) continue;
+    if (size_t{to.depth} * to.row_bytes > size_t{tensors_[read].depth} * tensors_[read].row_bytes) continue;
+    const uint32_t own = to.offset, least = tensors_[read].offset - kSpareRows * tensors_[read].row_bytes;
+    to.offset = tensors_[read].offset;
+    while (to.offset > least && !Spares(steps[pass], read, written)) to.offset -= 16;
+    if (!Spares(steps[pass], read, written)) to.offset = own;
+  }
+}
+
 ProgramBytes ProgramBuilder::Finish(uint32_t strips, bool windowed) {
   content_.resize(RoundUp(content_.size(), 4));
-  for (TensorRecord& t : tensors_) {
+  for (const TensorRecord& t : tensors_) {
     if (t.place == region::kOutput) strips = std::min(strips, t.width);
-    if (t.place == region::kScratch && windowed) t.windowed = 1;
+  }
+  if (strips > 1) pass_ends_.clear();
+  EndPass();
+  for (TensorRecord& t : tensors_) {
+    if (t.place == region::kScratch && windowed && pass_ends_.size() == 1) t.windowed = 1;
   }
   Place(strips);
-  const std::vector<uint16_t> steps = StepsOf();
+  const std::vector<std::vector<uint16_t>> steps = StepsOf();
+  Overlay(steps);
   std::vector<uint16_t> all_steps;
   std::vector<region::PassRecord> passes;
   for (uint32_t strip = 0; strip < strips; ++strip) {
     const std::vector<Window> windows = WindowsOf(strip, strips);
     const uint32_t offset = AddArray(windows.data(), windows.size() * sizeof(Window));
-    passes.push_back({0, static_cast<uint16_t>(ops_.size()), static_cast<uint32_t>(all_steps.size()),
-                      static_cast<uint32_t>(steps.size()), strips == 1 ? 0 : offset});
-    all_steps.insert(all_steps.end(), steps.begin(), steps.end());
+    for (size_t pass = 0; pass < steps.size(); ++pass) {
+      const size_t first = pass == 0 ? 0 : pass_ends_[pass - 1];
+      passes.push_back({static_cast<uint16_t>(first), static_cast<uint16_t>(pass_ends_[pass] - first),
+                        static_cast<uint32_t>(all_steps.size()), static_cast<uint32_t>(steps[pass].size()),
+                        strips == 1 ? 0 : offset});
+      all_steps.insert(all_steps.end(), steps[pass].begin(), steps[pass].end());
+    }
   }
   region::Header header{};
   header.magic = region::kMagic;

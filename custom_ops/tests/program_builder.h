@@ -38,6 +38,12 @@ class ProgramBuilder {
     AddOpRecord(kind, rule, {input}, output, AddArray(nullptr, 0), 0, memory_bytes);
   }
 
+  // A pass ends behind the ops so far, unless the program is in strips. What later passes read stays, and what a pass
+  // leaves lies over what it reads of the one before as far as that is read by then.
+  void EndPass() {
+    if (!ops_.empty() && (pass_ends_.empty() || pass_ends_.back() < ops_.size())) pass_ends_.push_back(ops_.size());
+  }
+
   // In column strips, as many as the outputs have columns at most. `windowed`: tensors hold a strip's columns only.
   ProgramBytes Finish(uint32_t strips = 1, bool windowed = false);
 
@@ -48,11 +54,16 @@ class ProgramBuilder {
   void MakeRing(uint16_t tensor);
   void Place(uint32_t strips);
   std::vector<region::Window> WindowsOf(uint32_t strip, uint32_t strips) const;
-  std::vector<uint16_t> StepsOf() const;
+  bool IsInOnePass(uint16_t tensor) const;
+  bool IsReadBehind(uint16_t tensor, size_t ops) const;
+  std::vector<std::vector<uint16_t>> StepsOf() const;
+  void Overlay(const std::vector<std::vector<uint16_t>>& steps);
+  bool Spares(const std::vector<uint16_t>& steps, uint16_t read, uint16_t written) const;
 
   ProgramBytes content_ = ProgramBytes(sizeof(region::Header));
   std::vector<region::TensorRecord> tensors_;
   std::vector<region::OpRecord> ops_;
+  std::vector<size_t> pass_ends_;
   uint16_t num_inputs_ = 0, num_outputs_ = 0;
   uint32_t scratch_bytes_ = 0;
 };

@@ -25,13 +25,13 @@ constexpr uint32_t kMaxChannels = 24;
 // Adds ops one behind another.
 class RandomChain {
  public:
-  RandomChain(uint32_t seed, uint32_t scale) : random_(seed), scale_(scale) {}
+  RandomChain(uint32_t seed, uint32_t scale, bool has_passes) : random_(seed), scale_(scale), has_passes_(has_passes) {}
 
   ProgramBytes Build(uint32_t strips, bool windowed) {
     Begin();
-    for (int left = Draw(0, 4); left > 0; --left) AddAny();
+    for (int left = Draw(0, 4); left > 0; --left) AddNext();
     if (Draw(0, 3) == 0) End(last_);
-    for (int left = Draw(0, 2); left > 0; --left) AddAny();
+    for (int left = Draw(0, 2); left > 0; --left) AddNext();
     End(last_);
     return builder_.Finish(strips, windowed);
   }
@@ -42,6 +42,11 @@ class RandomChain {
   uint16_t Short(int32_t low, int32_t high) { return static_cast<uint16_t>(Draw(low, high)); }
   uint8_t Byte(int32_t low = 0, int32_t high = 255) { return static_cast<uint8_t>(Draw(low, high)); }
   uint8_t EightBit() { return Draw(0, 1) != 0 ? kInt8 : kUInt8; }
+
+  void AddNext() {
+    AddAny();
+    if (has_passes_ && Draw(0, 1) != 0) builder_.EndPass();
+  }
 
   const TensorRecord& last() { return builder_.tensor(last_); }
 
@@ -429,16 +434,17 @@ class RandomChain {
   ProgramBuilder builder_;
   uint16_t last_ = 0;
   const uint32_t scale_;
+  const bool has_passes_;
 };
 
 }  // namespace
 
 ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed) {
-  return RandomChain(seed, 1).Build(strips, windowed);
+  return RandomChain(seed, 1, false).Build(strips, windowed);
 }
 
 ProgramBytes RandomWideProgram(uint32_t seed) {
-  return RandomChain(seed, kWide).Build(1 + seed % 3, seed / 3 % 2 != 0);
+  return RandomChain(seed, kWide, true).Build(1 + seed % 3, seed / 3 % 2 != 0);
 }
 
 ProgramBytes RandomProgram(uint32_t seed) { return RandomProgram(seed, 1 + seed % 3, seed / 3 % 2 != 0); }

@@ -12,7 +12,7 @@ ProgramBytes RandomProgram(uint32_t seed, uint32_t strips, bool windowed);
 // The same, in strips and windowed or not as the seed says.
 ProgramBytes RandomProgram(uint32_t seed);
 
-// With more columns and output channels, such as threads divide.
+// With more columns and output channels, such as threads divide, in one pass or several that lie over one another.
 ProgramBytes RandomWideProgram(uint32_t seed);
 
 }  // namespace fmtc::test

@@ -59,7 +59,8 @@ class OwnedRegion {
   // The outputs. Scratch memory holds `fill` before.
   std::vector<std::vector<uint8_t>> Run(int32_t batch, const std::vector<std::vector<uint8_t>>& inputs, uint8_t fill,
                                         const region::RowKernels& kernels = region::PlainRowKernels(),
-                                        const Workers& workers = {}, uint64_t patience = kTeamPatience) {
+                                        const Workers& workers = {}, uint64_t patience = kTeamPatience,
+                                        region::Way way = region::Way::kFastest) {
     std::vector<const uint8_t*> in;
     for (const auto& input : inputs) in.push_back(input.data());
     std::vector<std::vector<uint8_t>> outputs;
@@ -73,7 +74,7 @@ class OwnedRegion {
     if (workers.run == nullptr) {
       run_status_ = region::Run(program_, kernels, arguments, &state_);
     } else {
-      region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), patience, &state_);
+      region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), patience, &state_, way);
       EXPECT(team != nullptr);
       run_status_ = region::RunInTeam(program_, kernels, arguments, workers, team);
       region::FreeTeam(team);

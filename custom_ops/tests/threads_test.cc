@@ -220,8 +220,10 @@ void TestRegions() {
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
     for (uint32_t threads = 2; threads <= kMaxTestThreads; ++threads) {
       const region::RowKernels& kernels = *levels[seed % levels.size()];
-      EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInThreads}) == outputs);
-      EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience) == outputs);
+      for (const region::Way way : {region::Way::kBands, region::Way::kColumns, region::Way::kFastest}) {
+        EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInThreads}, test::kTeamPatience, way) == outputs);
+        EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience, way) == outputs);
+      }
     }
   }
 }

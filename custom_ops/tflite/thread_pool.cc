@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -13,20 +14,25 @@ namespace {
 
 constexpr uint32_t kMaxThreads = 64;
 
-// Some tens of microseconds.
-constexpr int kSpins = 1000;
+// Waking a thread takes about as long as a small network's inference, so that those who wait spin first: helpers long
+// enough to be there when one inference follows another, the calling thread while the last of them ends.
+constexpr std::chrono::microseconds kHelperSpins{1000};
+constexpr std::chrono::microseconds kCallerSpins{50};
 
-// Waits a while for `ready` without sleeping: waking a thread takes about as long as coding a small map. Others that
-// want the processor, such as the runtime's own threads, get it.
+// Waits so long for `ready` without sleeping. Others that want the processor, such as the runtime's own threads, get
+// it.
 template <typename Ready>
-void Spin(const Ready& ready) {
-  for (int i = 0; i < kSpins && !ready(); ++i) {
+void Spin(std::chrono::microseconds most, const Ready& ready) {
+  const auto end = std::chrono::steady_clock::now() + most;
+  for (int i = 0; !ready(); ++i) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-    if (i % 16 == 15) sched_yield();
+    if (i % 32 < 31) continue;
+    if (std::chrono::steady_clock::now() > end) return;
+    sched_yield();
   }
 }
 
@@ -58,8 +64,10 @@ class ThreadPool {
     stopping_ = true;
     wake_.notify_all();
     lock.unlock();
+    pending_.fetch_add(1);  // for those who spin
     // A child process has none of its parent's threads.
     for (uint32_t i = 0; i < num_threads_ && process_ == getpid(); ++i) pthread_join(threads_[i], nullptr);
+    pending_.fetch_sub(1);
     num_threads_ = 0;
     stopping_ = false;
   }
@@ -70,11 +78,17 @@ class ThreadPool {
     Job** last = &jobs_;
     while (*last != nullptr) last = &(*last)->next;
     *last = &job;
-    pending_.fetch_add(1);
-    wake_.notify_all();
+    ++job.begun;  // the first task is the caller's
+    const bool are_asleep = sleepers_ > 0;
+    lock.unlock();
+    pending_.fetch_add(1);  // after the mutex is free, on which those who spin would go to sleep
+    if (are_asleep) wake_.notify_all();
+    task(argument, 0);
+    lock.lock();
+    ++job.finished;
     while (job.begun < count) DoTask(&job, &lock);
     lock.unlock();
-    Spin([&job] { return job.finished.load() == job.count; });
+    Spin(kCallerSpins, [&job] { return job.finished.load() == job.count; });
     lock.lock();
     done_.wait(lock, [&job] { return job.finished == job.count; });
   }
@@ -108,9 +122,12 @@ class ThreadPool {
         DoTask(jobs_, &lock);
       } else {
         lock.unlock();
-        Spin([this] { return pending_.load() > 0; });
+        Spin(kHelperSpins, [this] { return pending_.load() > 0; });
         lock.lock();
-        if (jobs_ == nullptr && !stopping_) wake_.wait(lock);
+        if (jobs_ != nullptr || stopping_) continue;
+        ++sleepers_;
+        wake_.wait(lock);
+        --sleepers_;
       }
     }
   }
@@ -119,8 +136,9 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
-  std::atomic<uint32_t> pending_{0};  // jobs with tasks that have not begun
-  Job* jobs_ = nullptr;               // those
+  std::atomic<int32_t> pending_{0};  // jobs with tasks that have not begun, about
+  uint32_t sleepers_ = 0;
+  Job* jobs_ = nullptr;  // those
   uint32_t holders_ = 0;
   bool stopping_ = false;
   uint32_t num_threads_ = 0;
