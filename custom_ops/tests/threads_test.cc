@@ -220,10 +220,11 @@ void TestRegions() {
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
     for (uint32_t threads = 2; threads <= kMaxTestThreads; ++threads) {
       const region::RowKernels& kernels = *levels[seed % levels.size()];
-      for (const region::Way way : {region::Way::kBands, region::Way::kColumns, region::Way::kFastest}) {
+      for (const region::Way way : {region::Way::kBands, region::Way::kColumns}) {
         EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInThreads}, test::kTeamPatience, way) == outputs);
-        EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience, way) == outputs);
       }
+      const region::Way way = seed % 3 == 0 ? region::Way::kFastest : region::Way::kBands;
+      EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience, way) == outputs);
     }
   }
 }
