@@ -3,7 +3,7 @@
 set -euo pipefail
 
 "${PYTHON:-python3}" -m venv "$2"
-bare=(env -i "PATH=$2/bin" "HOME=$2")
+bare=(env "PATH=$2/bin")  # pip keeps its settings
 if ! "${bare[@]}" "$2/bin/python" -c 'import shutil, sys; sys.exit(any(map(shutil.which, ("cc", "c++", "gcc", "g++", "clang"))))'; then
   echo "there is a compiler in $2/bin" >&2
   exit 1
