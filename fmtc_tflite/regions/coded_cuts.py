@@ -7,8 +7,11 @@ tried, in each the cuts are coded that save most and still fit, in segments as l
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from fmtc_tflite.coding.geometry import SEGMENT_HEADER_BYTES
 from fmtc_tflite.graph.model import Tensor
@@ -100,17 +103,30 @@ def fewest_stored_bytes(
       rates: of tensors of the graph that may be coded.
     """
     own = {tensor: rates[tensor.source] for tensor in costs.spans.inner if tensor.source in rates}
-    weights = {t: min([t.bytes, *(c.expected_bytes for c in _forms(t, own))]) for t in costs.spans.inner}
-    stored = costs.written(weights)
     found: list[CodedStages] = []
     paths: list[list[Way]] = []
-    for margin in _MARGINS:
+    for stored, margin in itertools.product(_stored_by_stages(costs, own), _MARGINS):
         path = fewest_stored(costs, int(limit * margin), budget, stored)
         if path is not None and path not in paths:
             paths.append(path)
             found.append(code_cuts(costs, path, limit, own))
     fitting = [each for each in found if each.placement.scratch_bytes <= limit]
     return min(fitting, key=lambda each: (each.stored_bytes, each.placement.scratch_bytes), default=None)
+
+
+def _stored_by_stages(costs: StageCosts, rates: Mapping[RegionTensor, Rate]) -> Iterator[np.ndarray]:
+    """What stages store at least, int64 [alternatives, first, end]: estimates, each of which may lead to the best path.
+
+    Cuts that a stage in strips writes or reads are raw. Once this counts for what it writes, and once also for what it
+    reads, which is too much for a cut that another stage in strips writes.
+    """
+    coded = {t: min([t.bytes, *(c.expected_bytes for c in _forms(t, rates))]) for t in costs.spans.inner}
+    whole, in_strips = costs.written(coded), costs.written({t: t.bytes for t in costs.spans.inner})
+    also_read = in_strips + costs.read({t: t.bytes - coded[t] for t in costs.spans.inner})
+    strips = len(costs.needs) - 1
+    yield np.stack([whole, *[in_strips] * strips])
+    if strips:
+        yield np.stack([whole, *[also_read] * strips])
 
 
 def code_cuts(costs: StageCosts, path: Sequence[Way], limit: int, rates: Mapping[RegionTensor, Rate]) -> CodedStages:

@@ -54,7 +54,7 @@ def fewest_stored(costs: StageCosts, limit: int, budget: Extra, weights: np.ndar
     A Lagrangian weight of what strips cost is found by bisection: what it gives is best among all that cost as little.
 
     Args:
-      weights: what each stage stores, int64 [first, end].
+      weights: what each stage stores, int64 [first, end], or by its alternatives, int64 [alternatives, first, end].
     """
 
     def path(price_weight: float) -> list[Way] | None:
@@ -87,12 +87,12 @@ def _weighted_path(
     prices = costs.prices(budget)
     allowed = (costs.needs <= limit) & (prices <= budget.macs)
     lengths = np.where(allowed, weights + price_weight * prices + _STAGE, np.inf)
-    to, best = np.ascontiguousarray(lengths.min(axis=0).T), np.zeros(len(weights) + 1)
+    to, best = np.ascontiguousarray(lengths.min(axis=0).T), np.zeros(lengths.shape[2])
     for end in range(1, len(best)):
         best[end] = (best[:end] + to[end, :end]).min()
     if not np.isfinite(best[-1]):
         return None
-    path, end = [], len(weights)
+    path, end = [], lengths.shape[1]
     while end:
         first = int(np.argmin(best[:end] + to[end, :end]))
         path.append((first, end, int(np.argmin(lengths[:, first, end]))))

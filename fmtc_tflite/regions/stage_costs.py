@@ -57,6 +57,22 @@ class StageCosts:
             sums[first, first + 1 :] = self._written_from(first, weights)
         return sums
 
+    def read(self, weights: Mapping[RegionTensor, int]) -> np.ndarray:
+        """The sum of the weights of the cuts that each stage reads, int64 [first, end].
+
+        Args:
+          weights: of each inner tensor.
+        """
+        spans = self.spans
+        sums = np.zeros((spans.op_count, spans.op_count + 1), np.int64)
+        for first in range(spans.op_count):
+            seen: set[RegionTensor] = set()
+            for number in range(first, spans.op_count):
+                new = {t for t in spans.region.ops[number].inputs if spans.producer.get(t, first) < first} - seen
+                seen |= new
+                sums[first, number + 1] = sums[first, number] + sum(weights.get(t, 0) for t in new)
+        return sums
+
     def add_strips(self, divisions: Sequence[Division], most_bytes: int, most: Extra) -> None:
         """Puts alternatives beside whole rows: what stages need in strips.
 

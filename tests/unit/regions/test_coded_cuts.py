@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -104,3 +104,20 @@ def test_fewest_stored_keeps_limit_and_budget(seed: int) -> None:
     assert len(stored) == 4
     assert stored == sorted(stored, reverse=True)
     assert stored[-1] == 0  # one stage, if there is room for it
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_stages_read(seed: int) -> None:
+    spans = RegionSpans(random_region(np.random.default_rng([seed, 3]), 7))
+    weights = {tensor: tensor.bytes for tensor in spans.inner}
+    read = StageCosts(spans).read(weights)
+    for first, end in combinations(range(spans.op_count + 1), 2):
+        inputs = {tensor for op in spans.region.ops[first:end] for tensor in op.inputs if tensor in weights}
+        assert read[first, end] == sum(weights[t] for t in inputs if spans.producer[t] < first)
+
+
+def test_ways_of_a_stage_may_store_differently() -> None:
+    costs = StageCosts(RegionSpans(random_region(np.random.default_rng(5), 7)))
+    limit = 10 * least_scratch(costs, NOTHING)
+    dear = np.stack([costs.stored_bytes + 1])
+    assert fewest_stored(costs, limit, NOTHING, dear) == [(0, costs.spans.op_count, 0)]
