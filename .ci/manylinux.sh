@@ -10,3 +10,7 @@ documented_command docs/building.md \
 wheel=$(ls dist/x86_64/fmtc_tflite-*-py3-none-manylinux_2_17_x86_64.whl)
 audited_wheel "$wheel" manylinux_2_17_x86_64
 .ci/bare_environment.sh "$wheel" "$1/venv"
+
+# It takes the processor's instructions as the library of the gate's compiler does.
+say_level='import fmtc_tflite; print(fmtc_tflite.runtime_info()["cpu_level"])'
+[[ "$("$1/venv/bin/python" -c "$say_level")" == "$(python -c "$say_level")" ]]

@@ -1,5 +1,6 @@
 #include "cpu/levels.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -16,26 +17,63 @@ namespace {
 
 #if defined(__x86_64__)
 
-// The built-in also asks the operating system whether it saves the registers.
+// What the compilers' built-ins would tell; where libgcc is not linked (zig), they find nothing. Bits of CPUID and
+// XGETBV as Intel's Software Developer's Manual has them, volume 2, CPUID.
+struct Features {
+  uint32_t leaf1_ecx = 0, leaf7_ebx = 0, leaf7_ecx = 0, leaf7_1_eax = 0;
+  uint32_t saved_registers = 0;  // XCR0: what the operating system saves
+};
+
+constexpr uint32_t Bits() { return 0; }
+
+template <typename... Rest>
+constexpr uint32_t Bits(int bit, Rest... rest) {
+  return (uint32_t{1} << bit) | Bits(rest...);
+}
+
+constexpr bool HasAll(uint32_t found, uint32_t wanted) { return (found & wanted) == wanted; }
+
+constexpr uint32_t kBase = Bits(1, 20, 23, 27, 28);               // PCLMULQDQ, SSE4.2, POPCNT, OSXSAVE, AVX
+constexpr uint32_t kIntegers = Bits(3, 5, 8);                     // BMI1, AVX2, BMI2
+constexpr uint32_t kAvx512Base = Bits(16, 17, 28, 30, 31);        // AVX512 F, DQ, CD, BW, VL
+constexpr uint32_t kAvx512More = Bits(1, 6, 10, 11, 12);          // AVX512 VBMI, VBMI2, VPCLMULQDQ, VNNI, BITALG
+constexpr uint32_t kAvx512Vl = Bits(31), kAvx512Vnni = Bits(11);  // of leaf 7: EBX, ECX
+constexpr uint32_t kAvxVnni = Bits(4);
+constexpr uint32_t kYmm = Bits(1, 2), kZmm = Bits(1, 2, 5, 6, 7);
+
+Features ReadFeatures() {
+  Features f;
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &f.leaf1_ecx, &d) == 0) return f;
+  if (__get_cpuid_count(7, 0, &a, &f.leaf7_ebx, &f.leaf7_ecx, &d) == 0) return f;
+  if (a >= 1) __get_cpuid_count(7, 1, &f.leaf7_1_eax, &b, &c, &d);
+  if (HasAll(f.leaf1_ecx, Bits(27))) __asm__("xgetbv" : "=a"(f.saved_registers), "=d"(d) : "c"(0));
+  return f;
+}
+
+const Features& Found() {
+  static const Features features = ReadFeatures();
+  return features;
+}
+
 bool HasAvx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+  const Features& f = Found();
+  return HasAll(f.leaf1_ecx, kBase) && HasAll(f.leaf7_ebx, kIntegers) && HasAll(f.saved_registers, kYmm);
 }
 
 bool HasAvx512() {
-  return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg") &&
-         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("vpclmulqdq");
+  const Features& f = Found();
+  return HasAvx2() && HasAll(f.leaf7_ebx, kAvx512Base) && HasAll(f.leaf7_ecx, kAvx512More) &&
+         HasAll(f.saved_registers, kZmm);
 }
 
 bool HasDotProducts() {
-  return HasAvxVnni() || (HasAvx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"));
+  const Features& f = Found();
+  return HasAvxVnni() || (HasAvx2() && HasAll(f.leaf7_ebx, kAvx512Vl) && HasAll(f.leaf7_ecx, kAvx512Vnni) &&
+                          HasAll(f.saved_registers, kZmm));
 }
 
 bool HasVectors(CpuLevel level) {
-  __builtin_cpu_init();
   switch (level) {
     case CpuLevel::kAvx2:
       return HasAvx2();
@@ -107,10 +145,7 @@ const CpuChoice& ChosenCpuLevel() {
 
 bool HasAvxVnni() {
 #if defined(__x86_64__)
-  constexpr unsigned kAvxVnni = 1 << 4;  // CPUID leaf 7, subleaf 1, EAX; built-ins of older compilers do not know it
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  __builtin_cpu_init();
-  return HasAvx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnni) != 0;
+  return HasAvx2() && HasAll(Found().leaf7_1_eax, kAvxVnni);
 #else
   return false;
 #endif

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,23 @@ def test_runtime_info() -> None:
     assert info["format_version"] == 2
     assert info["cpu_level"] in LEVELS
     assert info["runtimes"] == fmtc_tflite.available_runtimes()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the system's own names of x86 instructions")
+def test_the_level_is_the_best_that_the_system_knows() -> None:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = set(next(line for line in lines if line.startswith("flags")).partition(":")[2].split())
+    expected = "scalar"
+    if flags >= {"avx2", "bmi1", "bmi2", "popcnt", "sse4_2", "pclmulqdq"}:
+        expected = "avx2"
+        if "avx_vnni" in flags or flags >= {"avx512vl", "avx512_vnni"}:
+            expected = "avx_vnni"
+        avx512 = {f"avx512{part}" for part in ("f", "dq", "cd", "bw", "vl", "vbmi", "_vbmi2", "_vnni", "_bitalg")}
+        if flags >= avx512 | {"vpclmulqdq"}:
+            expected = "avx512"
+    environment = {name: value for name, value in os.environ.items() if name != "FMTC_CPU_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == expected
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
