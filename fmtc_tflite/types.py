@@ -124,6 +124,8 @@ class ConvertOptions:
         margin; what does not fit is coded coarser. None = as large as is always enough, for the objective traffic.
       capacity_margin: that margin; 1.1 = a tenth more.
       disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
+      refit: fit int8 weights of convolutions anew to the lossy maps that they read, where that lessens the outputs'
+        divergence on held-back samples.
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
@@ -159,6 +161,7 @@ class ConvertOptions:
     capacity_percentile: float | None = None
     capacity_margin: float | None = None
     disable: frozenset[str] = frozenset()
+    refit: bool = False
     preset: Preset = "default"
     paper_bits: float | None = None
     execution: Execution = "auto"
@@ -255,6 +258,10 @@ class ConvertOptions:
         if given and self.calibration.data is None:
             raise UsageError(f"{given[0]} needs --calibration_data: without data the conversion is lossless")
         self._check_capacity()
+        if self.refit and self.is_lossless:
+            raise UsageError(
+                "--refit changes weights, to make good for loss: it needs --calibration_data and no --lossless"
+            )
         unknown = self.disable - set(DISABLED_PARTS)
         if unknown:
             raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
@@ -296,6 +303,7 @@ class ConvertOptions:
         if bounds:
             raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
         others = {
+            "--refit": self.refit,
             "--preset paper": self.preset == "paper",
             "--calibration_store": self.calibration.store is not None,
             "--beam": self.calibration.beam is not None,
@@ -324,7 +332,12 @@ class ConvertOptions:
                 raise UsageError("--paper_bits belongs to --preset paper; pass both or neither")
             return
         check_paper_bits(DEFAULT_PAPER_BITS if self.paper_bits is None else self.paper_bits)
-        others = {"--lossless": self.lossless, "--recipe": self.recipe, "--objective arena": self.objective == "arena"}
+        others = {
+            "--lossless": self.lossless,
+            "--recipe": self.recipe,
+            "--objective arena": self.objective == "arena",
+            "--refit": self.refit,
+        }
         for name in [*bounds, *(name for name, present in others.items() if present)]:
             raise UsageError(f"--preset paper fixes all choices, so {name} has no meaning with it; leave it out")
         if self.calibration.data is None:

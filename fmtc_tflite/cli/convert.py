@@ -83,6 +83,12 @@ flags.DEFINE_float(
     "the margin; what does not fit is coded coarser. Default: as large as is always enough.",
 )
 flags.DEFINE_float("capacity_margin", None, "Margin for --capacity_percentile (default: 1.1; percentile 100).")
+flags.DEFINE_bool(
+    "refit",
+    False,
+    "Fit int8 weights of convolutions anew to the lossy maps that they read, where that brings the outputs nearer to "
+    "the original's on held-back samples. Changes weights: --restore does not give the original back.",
+)
 flags.DEFINE_enum(
     "objective",
     None,
@@ -207,7 +213,7 @@ FLAG_GROUPS = (
         "Bounds on coded feature maps",
         (
             *("lossless", "max_bits_per_value", "max_accuracy_drop", "capacity_percentile", "capacity_margin"),
-            *("output_kind", "preset", "paper_bits"),
+            *("output_kind", "refit", "preset", "paper_bits"),
         ),
     ),
     ("Regions", ("target", "emit_c", "kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
@@ -246,6 +252,7 @@ def _options() -> ConvertOptions:
         recipe=Path(FLAGS.recipe) if FLAGS.recipe is not None else None,
         output_kind=FLAGS.output_kind,
         num_threads=FLAGS.num_threads,
+        refit=FLAGS.refit,
         preset=FLAGS.preset,
         paper_bits=FLAGS.paper_bits,
         execution=FLAGS.execution,

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteCopy, SiteInsertion, insert_codec
-from fmtc_tflite.graph.model import Buffer
+from fmtc_tflite.graph.model import Buffer, Subgraph
 from fmtc_tflite.graph.model_io import Model, load_model
+from fmtc_tflite.graph.names import REFIT_METADATA_NAME
+from fmtc_tflite.graph.operators.window import operand
 from fmtc_tflite.graph.sites import Site, find_sites
 from fmtc_tflite.regions.restoration import FoldedOp, with_original
 
 
-def build_converted(content: bytes, codings: Sequence[MapCoding]) -> Model:
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """New constants of a convolution, of the types, shapes and scales that it had.
+
+    Attributes:
+      op: its number in the original subgraph.
+      tensor: what it writes.
+      weights: int8.
+      biases: int32.
+      error_ratio: mean squared error of its sums, over what it was with the original's constants.
+    """
+
+    op: int
+    tensor: str
+    weights: np.ndarray
+    biases: np.ndarray
+    error_ratio: float
+
+
+def build_converted(content: bytes, codings: Sequence[MapCoding], refits: Sequence[Refit] = ()) -> Model:
     """The model, loaded anew, with ENCODE and DECODE inserted at every coded map, and what says one again left out.
 
     Args:
       content: the original model.
       codings: one per candidate of some subgraphs, in the order in which find_sites gives them.
+      refits: of the main subgraph.
     """
     model = load_model(content)
+    refit_into(model.subgraphs[0], refits)
     insert_into(model, codings)
     return model
+
+
+def refit_into(subgraph: Subgraph, refits: Sequence[Refit]) -> None:
+    """Gives convolutions of a subgraph that nothing was done to their new constants, in place."""
+    for refit in refits:
+        op = subgraph.ops[refit.op]
+        for number, values in ((1, refit.weights), (2, refit.biases)):
+            operand(op, number).buffer.data = np.frombuffer(values.tobytes(), np.uint8)
 
 
 def insert_into(model: Model, codings: Sequence[MapCoding]) -> None:
@@ -49,8 +84,16 @@ def insert_into(model: Model, codings: Sequence[MapCoding]) -> None:
     insert_codec(model, insertions)
 
 
-def finished_file(content: bytes, converted: Model, buffers: Sequence[Buffer], codings: Sequence[MapCoding]) -> bytes:
+def finished_file(
+    content: bytes,
+    converted: Model,
+    buffers: Sequence[Buffer],
+    codings: Sequence[MapCoding],
+    refits: Sequence[Refit] = (),
+) -> bytes:
     """The file of a finished model, with what the original comes back from where ops have left the graph.
+
+    Where weights were changed, it says so instead: the original does not come back.
 
     Args:
       content: the original model.
@@ -59,6 +102,9 @@ def finished_file(content: bytes, converted: Model, buffers: Sequence[Buffer], c
     Raises:
       VerificationError: the original does not come back.
     """
+    if refits:
+        converted.metadata[REFIT_METADATA_NAME] = json.dumps([r.tensor for r in refits]).encode()
+        return converted.to_bytes()
     ops = {
         (c.site.subgraph.index, c.site.name): c.site.subgraph.ops.index(c.site.producer) for c in codings if c.folded
     }

@@ -80,7 +80,9 @@ def _multiply_accumulates(original: Model, converted: Model) -> dict[str, int]:
 
 
 def without_paths(document: dict[str, Any]) -> dict[str, Any]:
-    """The report as the model's metadata holds it."""
+    """The report as the model's metadata holds it: of --refit only what has become of it."""
+    if not any(own["ops"] for own in document.get("refit", [])):
+        document = {k: v for k, v in document.items() if k != "refit"}
     model = {k: v for k, v in document["model"].items() if k not in ("path", "converted_size_bytes")}
     return {**document, "model": model}
 

@@ -34,7 +34,7 @@ def _asks_for_coding(options: ConvertOptions) -> bool:
         options.calibration.store,
         options.calibration.beam,
     )
-    wanted = options.preset != "default" or options.objective == "traffic" or bool(options.disable)
+    wanted = options.preset != "default" or options.objective == "traffic" or options.refit or bool(options.disable)
     return wanted or any(value is not None for value in given)
 
 

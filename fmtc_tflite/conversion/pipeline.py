@@ -1,8 +1,8 @@
 """From a model and samples to a converted model: the stages of `fmtc-convert`, in order.
 
 source -> treatments -> statistics -> choices and their costs -> search over one Lagrangian weight -> tables, capacities
-and inserted ops -> verification. Each stage takes what the ones before it have decided and changes none of it. Samples
-that build steps or tables never count for sizes or fidelity.
+and inserted ops -> verification -> new weights, where asked for. Each stage takes what the ones before it have decided
+and changes none of it. Samples that build steps, tables or weights never count for sizes or fidelity.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fmtc_tflite.calibration.kept_statistics import Statistics
 from fmtc_tflite.conversion import arena_objective
 from fmtc_tflite.conversion.coder import Coder
 from fmtc_tflite.conversion.costs import with_choices
+from fmtc_tflite.conversion.refit import refit
 from fmtc_tflite.conversion.result import Part
 from fmtc_tflite.conversion.search import Found, Outcome, constraint_of, meet_constraint, search
 from fmtc_tflite.conversion.source import Source
@@ -48,15 +49,22 @@ def convert_default(source: Source) -> Part:
             maps = arena_objective.restrict(coder, maps)
         found = search(coder, maps)
         outcome = meet_constraint(coder, found)
+        refitting = None
+        if source.options.refit:
+            stage("refit")
+            refitting, codings, comparison = refit(source, outcome.codings, outcome.comparison)
+            outcome = Outcome(codings, comparison)
     verdict, own = _judge(coder, found, outcome)
-    return Part(source, outcome.codings, outcome.comparison, [*warnings, *stops, *found.warnings, *own], verdict)
+    lines = [*warnings, *stops, *found.warnings, *own]
+    return Part(source, outcome.codings, outcome.comparison, lines, verdict, refitting)
 
 
 def _stages(source: Source) -> list[Stage]:
     """What there is to do; a search runs about ten candidates."""
     lossy = any(m.is_lossy for m in source.maps)
     searched: list[Stage] = [("sensitivities", 2), ("search", 10)] if any(m.is_searched for m in source.maps) else []
-    return [*([("statistics", 1)] if lossy else []), *searched, ("tables", 2), ("verification", 2)]
+    last: list[Stage] = [("refit", 5)] if source.options.refit else []
+    return [*([("statistics", 1)] if lossy else []), *searched, ("tables", 2), ("verification", 2), *last]
 
 
 def _statistics(source: Source) -> Mapping[Site, Statistics]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fmtc_tflite.conversion.build import finished_file, insert_into
+from fmtc_tflite.conversion.build import finished_file, insert_into, refit_into
 from fmtc_tflite.conversion.document import conversion_report, without_paths
 from fmtc_tflite.conversion.map_coding import MapCoding
+from fmtc_tflite.conversion.refit import Refitting
 from fmtc_tflite.conversion.source import OpenedModel, Source
 from fmtc_tflite.conversion.treatment import place_sites
 from fmtc_tflite.errors import FmtcError, NothingToDoError, UnsupportedModelError
@@ -50,6 +51,7 @@ class Part:
       comparison: its run on all held-back samples, beside the original.
       warnings: lines that a user should see.
       verdict: see ConversionResult.
+      refitting: what --refit came to; None without it.
     """
 
     source: Source
@@ -57,6 +59,7 @@ class Part:
     comparison: Comparison
     warnings: Sequence[str] = ()
     verdict: str = ""
+    refitting: Refitting | None = None
 
 
 def convert_parts(opened: OpenedModel, convert: Callable[[Source], Part]) -> ConversionResult:
@@ -87,12 +90,18 @@ def finish(opened: OpenedModel, parts: Sequence[Part]) -> ConversionResult:
     codings = _codings(opened, parts)
     converted = load_model(opened.file.content)
     buffers = list(converted.buffers)
+    refittings = {part.source.subgraph_index: part.refitting for part in parts if part.refitting is not None}
+    for index, refitting in refittings.items():
+        refit_into(converted.subgraphs[index], refitting.refits)
     insert_into(converted, codings)
     comparisons = {part.source.subgraph_index: part.comparison for part in parts}
     kind = parts[0].source.samples.kind
     document = conversion_report(opened.file, converted, codings, comparisons, kind, opened.options)
+    if refittings:
+        document["refit"] = [{"subgraph": index, **own.to_dict()} for index, own in refittings.items()]
     converted.metadata[METADATA_NAME] = json.dumps(without_paths(document), separators=(",", ":")).encode()
-    file = ModelFile.parse(finished_file(opened.file.content, converted, buffers, codings))
+    refits = [refit for own in refittings.values() for refit in own.refits]
+    file = ModelFile.parse(finished_file(opened.file.content, converted, buffers, codings, refits))
     for part in parts:
         index = part.source.subgraph_index
         runner = ModelRunner(file, index, opened.options.num_threads, default_kernels=index > 0)

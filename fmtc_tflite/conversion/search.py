@@ -16,7 +16,7 @@ from fmtc_tflite.conversion.bounds import (
     fidelity_trial,
     find_labels,
 )
-from fmtc_tflite.conversion.build import build_converted
+from fmtc_tflite.conversion.build import Refit, build_converted
 from fmtc_tflite.conversion.coder import Coder
 from fmtc_tflite.conversion.document import totals
 from fmtc_tflite.conversion.map_coding import MapCoding, lossy_maps
@@ -154,13 +154,13 @@ def _after_miss(coarseness: float, constraint: Constraint, comparison: Compariso
     return coarseness
 
 
-def compare_converted(source: Source, codings: Sequence[MapCoding]) -> Comparison:
+def compare_converted(source: Source, codings: Sequence[MapCoding], refits: Sequence[Refit] = ()) -> Comparison:
     """The run on all held-back samples."""
     options, samples = source.options, source.samples.held_back
     labels = None
     if options.max_accuracy_drop is not None:
         labels = find_labels(source.file.model, samples, options)
-    converted = ModelFile.parse(build_converted(source.file.content, codings).to_bytes())
+    converted = ModelFile.parse(build_converted(source.file.content, codings, refits).to_bytes())
     # Without loss, folded maps are those of their kernels; with it, how kernels round is not what counts.
     kernels = None if lossy_maps(codings) else next((c.treated.kernels for c in codings if c.folded), None)
     return compare(source.file, converted, samples, options.output_kind, options.num_threads, labels, kernels)

@@ -63,6 +63,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         *([f"folded maps     as {document['kernels']} kernels compute them"] if "kernels" in document else []),
         *paper,
         *fidelity_lines(document, _fidelity_text),
+        *[_refit_text(own) for own in document.get("refit", [])],
         f"planned arena   {planned}{of_first_subgraph(document)}",
     ]
 
@@ -95,6 +96,15 @@ def _multiply_accumulates(macs: dict[str, int]) -> list[str]:
 def _paper_text(bits: dict[str, float]) -> str:
     shannon, huffman = bits["shannon_bits_per_value"], bits["huffman_bits_per_value"]
     return f"paper's count   {huffman:.3f} Huffman code, {shannon:.3f} Shannon entropy, no tables or headers"
+
+
+def _refit_text(refit: dict[str, Any]) -> str:
+    before, after, count = refit["divergence_before"], refit["divergence_after"], len(refit["ops"])
+    measured = "" if after is None else f": divergence {before:.4g} -> {after:.4g} on held-back samples"
+    if not count:
+        return f"refit           all weights are the original's, since no others did better{measured}"
+    alone = f"{count} of {count + len(refit['left_alone'])} convolutions that read lossy maps"
+    return f"refit           {alone}{measured}; --restore does not give the original back"
 
 
 def _fidelity_text(fidelity: dict[str, Any]) -> str:

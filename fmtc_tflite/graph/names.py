@@ -11,6 +11,7 @@ VIEW_FORMAT_VERSION = 2  # of FORMAT.md: at least that, in the options of a DECO
 
 METADATA_NAME = "fmtc_conversion"  # the report of a conversion
 REMOVED_METADATA_NAME = "fmtc_removed_ops"  # ops that decoders do the work of, as they were
+REFIT_METADATA_NAME = "fmtc_refit"  # which tensors the convolutions with changed weights write
 RESTORE_METADATA_NAME = "fmtc_regions"  # what the graph before its regions or folded maps comes back from
 
 # Tensors of a feature map have its name and one of these.

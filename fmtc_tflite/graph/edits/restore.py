@@ -6,7 +6,7 @@ from fmtc_tflite.errors import UnsupportedModelError
 from fmtc_tflite.graph.coded_maps import coded_maps, is_codec_op, is_converted
 from fmtc_tflite.graph.model import Buffer, Model, Subgraph
 from fmtc_tflite.graph.model_check import check_model
-from fmtc_tflite.graph.names import DECODE, ENCODE, METADATA_NAME, REMOVED_METADATA_NAME
+from fmtc_tflite.graph.names import DECODE, ENCODE, METADATA_NAME, REFIT_METADATA_NAME, REMOVED_METADATA_NAME
 from fmtc_tflite.graph.removed_ops import Removed, removed_ops
 
 
@@ -14,12 +14,17 @@ def restore(model: Model) -> None:
     """Removes the ops of this package, with their tensors, constants and metadata, in place; what left comes back.
 
     Raises:
-      UnsupportedModelError: the model is not converted, its transforms are folded into the weights, or something else
-        uses what the ops write.
+      UnsupportedModelError: the model is not converted, its transforms are folded into the weights, --refit changed
+        weights, or something else uses what the ops write.
       ModelFormatError: an FMTC op without its counterpart.
     """
     if not is_converted(model):
         raise UnsupportedModelError("the model is not converted: it has no FMTC_ENCODE or FMTC_DECODE op to remove")
+    if REFIT_METADATA_NAME in model.metadata:
+        raise UnsupportedModelError(
+            f"--refit changed weights of the model (its metadata '{REFIT_METADATA_NAME}' has which), and the file does "
+            "not have the original ones; use the original model"
+        )
     removed = removed_ops(model)
     constants = [buffer for subgraph in model.subgraphs for buffer in _restore_subgraph(subgraph, removed)]
     _check_uses(model)

@@ -32,6 +32,7 @@ CODES: dict[str, dict[str, Any]] = {
     "store": {"calibration": STORE},
     "beam": {"calibration": BEAM},
     "disable": {"disable": frozenset({"prediction"})},
+    "refit": {"refit": True, "calibration": CalibrationOptions(data=DATA)},
     "a bound and the arena": {"max_kl": 0.1, "objective": "arena"},
 }
 FUSES: dict[str, dict[str, Any]] = {
@@ -59,7 +60,7 @@ def test_all_others_get_regions(name: str) -> None:
     assert with_execution(ConvertOptions(execution="ops", **FUSES[name])).execution == "ops"
 
 
-@pytest.mark.parametrize("name", ["max_kl", "max_bits_per_value", "max_accuracy_drop", "preset", "store"])
+@pytest.mark.parametrize("name", ["max_kl", "max_bits_per_value", "max_accuracy_drop", "preset", "store", "refit"])
 def test_regions_refuse_what_has_no_meaning_for_them(name: str) -> None:
     with pytest.raises(UsageError, match=r"--execution regions"):
         convert_content(model_builder.chain(), ConvertOptions(execution="regions", **CODES[name]))
