@@ -1,5 +1,5 @@
 // Convolutions and fully connected ops: two output channels of two columns at a time, or four of one, so that what is
-// made of a word of bytes serves as often as the registers allow.
+// made of a word of bytes serves as often as the registers allow; the last two of one are two.
 #include "micro/kernels.h"
 #include "micro/pairs.h"
 #include "micro/requantize.h"
@@ -24,10 +24,11 @@ struct Tile {
   const int8_t* weights = tile->weights;
   for (const uint8_t* end = in + steps * kStepValues; in < end; in += kStepValues, beside += kStepValues) {
     const Pairs x = UnsignedPairsAt(in), y = UnsignedPairsAt(beside);
-    const Pairs v = SignedPairsAt(weights);
+    const Words words = WordsAt(weights);
+    const Pairs v = SignedPairs(words.first);
     s0 = AddProducts(x, v, s0);
     s2 = AddProducts(y, v, s2);
-    const Pairs w = SignedPairsAt(weights + kStepValues);
+    const Pairs w = SignedPairs(words.second);
     s1 = AddProducts(x, w, s1);
     s3 = AddProducts(y, w, s3);
     weights += kStepBytes;
@@ -41,14 +42,34 @@ struct Tile {
   const int8_t* weights = tile->weights;
   for (const uint8_t* end = in + steps * kStepValues; in < end; in += kStepValues) {
     const Pairs x = UnsignedPairsAt(in);
-    s0 = AddProducts(x, SignedPairsAt(weights), s0);
-    s1 = AddProducts(x, SignedPairsAt(weights + kStepValues), s1);
-    s2 = AddProducts(x, SignedPairsAt(weights + 2 * kStepValues), s2);
-    s3 = AddProducts(x, SignedPairsAt(weights + 3 * kStepValues), s3);
+    const Words words = WordsAt(weights), next = WordsAt(weights + sizeof(Words));
+    s0 = AddProducts(x, SignedPairs(words.first), s0);
+    s1 = AddProducts(x, SignedPairs(words.second), s1);
+    s2 = AddProducts(x, SignedPairs(next.first), s2);
+    s3 = AddProducts(x, SignedPairs(next.second), s3);
     weights += kStepBytes;
   }
   tile->weights = weights;
   tile->sums[0] = s0, tile->sums[1] = s1, tile->sums[2] = s2, tile->sums[3] = s3;
+}
+
+// Of an even number of steps.
+[[gnu::noinline]] void AddOneByTwo(const uint8_t* in, ptrdiff_t, int32_t steps, Tile* tile) {
+  int32_t s0 = tile->sums[0], s1 = tile->sums[1];
+  const int8_t* weights = tile->weights;
+  const auto add_step = [&s0, &s1](const uint8_t* values, const int8_t* weights_of_values) {
+    const Pairs x = UnsignedPairsAt(values);
+    const Words words = WordsAt(weights_of_values);
+    s0 = AddProducts(x, SignedPairs(words.first), s0);
+    s1 = AddProducts(x, SignedPairs(words.second), s1);
+  };
+  for (const uint8_t* end = in + steps * kStepValues; in < end; in += 2 * kStepValues) {
+    add_step(in, weights);
+    add_step(in + kStepValues, weights + kStepBytes);
+    weights += 2 * kStepBytes;
+  }
+  tile->weights = weights;
+  tile->sums[0] = s0, tile->sums[1] = s1;
 }
 
 // AddTwoByTwo of pixels of one channel: the first of each four values counts.
@@ -79,18 +100,20 @@ void AddLastBytes(AddSteps add_steps, const uint8_t* in, ptrdiff_t column_bytes,
 
 // Taps as steps of four values, and bytes that are left behind them.
 struct Walk : Taps {
-  explicit Walk(const MacRow& row) : Taps(JoinTaps(row)) {
+  [[gnu::noinline]] explicit Walk(const MacRow& row) : Taps(JoinTaps(row)) {
     // What follows a pixel's channels meets weights of 0, but where it counts in a sum or is another group's.
     const bool takes_whole_words = row.weight_zero == 0 && row.groups == 1;
     const int32_t walked = takes_whole_words ? RoundUpTo(bytes, kStepValues) : bytes;
-    steps = walked / kStepValues;
-    last_bytes = walked % kStepValues;
+    last_bytes = walked & (kStepValues - 1);
+    steps = (walked - last_bytes) / kStepValues;
     add_two_by_two = takes_whole_words && row.in_channels == 1 ? AddFirstBytes : AddTwoByTwo;
+    is_even = steps % 2 == 0 && last_bytes == 0;
     is_one_tap = rows == 1 && columns == 1 && last_bytes == 0;
   }
 
   int32_t steps, last_bytes;
   AddSteps add_two_by_two;
+  bool is_even;  // so many steps, and no bytes behind them
   bool is_one_tap;
 };
 
@@ -154,29 +177,42 @@ void ConvTwoColumns(const MacRow& row, const Walk& taps, const Group& group, int
                Minus(biases[c + 1], zero_beside)},
               group.WeightsOf(c)};
     AddTaps(taps.add_two_by_two, row, taps, column, group.first_input, &tile);
-    const FixedScale scale = ScaleOf(r, group.first + c);
-    out[c] = limits.Clamp(scale.Apply(tile.sums[0]));
-    beside[c] = limits.Clamp(scale.Apply(tile.sums[2]));
-    if (c + 1 == group.channels) break;
-    const FixedScale next = ScaleOf(r, group.first + c + 1);
-    out[c + 1] = limits.Clamp(next.Apply(tile.sums[1]));
-    beside[c + 1] = limits.Clamp(next.Apply(tile.sums[3]));
+    const FixedScale scale = ScaleOf(r, group.first + c), next = ScaleOf(r, group.first + c + 1);
+    uint32_t bytes = limits.Byte(scale.Apply(tile.sums[0])) | limits.Byte(next.Apply(tile.sums[1])) << 8;
+    bytes |= limits.Byte(scale.Apply(tile.sums[2])) << 16 | limits.Byte(next.Apply(tile.sums[3])) << 24;
+    bytes = limits.Clamp(bytes);
+    if (c + 1 == group.channels) {
+      out[c] = static_cast<uint8_t>(bytes);
+      beside[c] = static_cast<uint8_t>(bytes >> 16);
+      break;
+    }
+    Store(out + c, static_cast<uint16_t>(bytes));
+    Store(beside + c, static_cast<uint16_t>(bytes >> 16));
   }
+}
+
+// Up to four sums of a column from channel c on, which begin with `start` less `zero`.
+[[gnu::noinline]] Tile SumsOfColumn(const MacRow& row, const Walk& taps, const Group& group, int32_t column, int32_t c,
+                                    const int32_t* start, uint32_t zero) {
+  start += c;
+  Tile tile{{Minus(start[0], zero), Minus(start[1], zero), Minus(start[2], zero), Minus(start[3], zero)},
+            group.WeightsOf(c)};
+  const bool are_two = group.channels - c <= 2 && taps.is_even;
+  AddTaps(are_two ? AddOneByTwo : AddOneByFour, row, taps, column, group.first_input, &tile);
+  return tile;
 }
 
 void ConvOneColumn(const MacRow& row, const Walk& taps, const Group& group, int32_t column, uint8_t* out) {
   const Requantization& r = row.requantization;
   const Limits limits(r.range);
   const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
-  const int32_t* biases = r.biases + group.first;
   for (int32_t c = 0; c < group.channels; c += 4) {
-    Tile tile;
-    for (int i = 0; i < 4; ++i) tile.sums[i] = Minus(biases[c + i], zero);
-    tile.weights = group.WeightsOf(c);
-    AddTaps(AddOneByFour, row, taps, column, group.first_input, &tile);
-    for (int i = 0; i < 4 && c + i < group.channels; ++i) {
-      out[c + i] = limits.Clamp(ScaleOf(r, group.first + c + i).Apply(tile.sums[i]));
+    const Tile tile = SumsOfColumn(row, taps, group, column, c, r.biases + group.first, zero);
+    uint32_t bytes = 0;
+    for (int i = 0; i < 4; ++i) {
+      bytes = bytes >> 8 | limits.Byte(ScaleOf(r, group.first + c + i).Apply(tile.sums[i])) << 24;
     }
+    StoreFirst(limits.Clamp(bytes), group.channels - c, out + c);
   }
 }
 
@@ -203,14 +239,10 @@ void MicroConv(const MacRow& row) {
 
 void MicroAddProducts(const MacRow& row, int32_t* acc) {
   const Walk taps(row);
+  const Group all{0, 0, row.out_channels, row.weights, WeightsOfBlock(taps)};
   const uint32_t zero = ZeroOf(row, taps, 0, 0);
   for (int32_t c = 0; c < row.out_channels; c += 4) {
-    Tile tile;
-    for (int i = 0; i < 4; ++i) {
-      tile.sums[i] = Minus(acc[c + i], zero);
-    }
-    tile.weights = row.weights + c / kChannelBlock * WeightsOfBlock(taps) + c % kChannelBlock * kStepValues;
-    AddTaps(AddOneByFour, row, taps, 0, 0, &tile);
+    const Tile tile = SumsOfColumn(row, taps, all, 0, c, acc, zero);
     for (int i = 0; i < 4; ++i) acc[c + i] = tile.sums[i];
   }
 }

@@ -65,6 +65,13 @@ template <class Channels>
   }
 }
 
+// The output bytes of four channels.
+[[gnu::noinline]] uint32_t Requantize(const Sums& sums, const FixedScale* scales, const Limits& limits) {
+  uint32_t bytes = 0;
+  for (const int32_t sum : sums.of) bytes = bytes >> 8 | limits.Byte(scales++->Apply(sum)) << 24;
+  return limits.Clamp(bytes);
+}
+
 // Channels in the outer loop, so that what belongs to them is found once a row.
 template <class Channels>
 void Depthwise(const MacRow& row) {
@@ -77,7 +84,7 @@ void Depthwise(const MacRow& row) {
     for (int32_t column = 0; column < row.columns; ++column, out += row.out_pixel_bytes) {
       Sums sums = AddTaps<Channels>(row, column, c, row.weights + c, row.tap_weights, r.biases + c);
       if (row.weight_zero != 0) TakeZeros<Channels>(row, column, c, &sums);
-      for (int i = 0; i < kTogether && i < left; ++i) out[i] = limits.Clamp(scales[i].Apply(sums.of[i]));
+      StoreFirst(Requantize(sums, scales, limits), left, out);
     }
   }
 }

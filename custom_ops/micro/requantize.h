@@ -4,22 +4,33 @@
 
 #include "base/bytes.h"
 #include "base/rounding.h"
+#include "micro/pairs.h"
 
 namespace fmtc::region {
 
-// An output range as limits of what the zero point is added to.
+// An output range as limits of four values, each of which is first limited to 0 and 255, less the least output.
 struct Limits {
-  explicit Limits(const OutputRange& range)
-      : zero(range.zero), low(range.low - range.zero), high(range.high - range.zero) {}
-
-  uint8_t Clamp(int32_t value) const {
-    value = value < low ? low : value;
-    value = value > high ? high : value;
-    return static_cast<uint8_t>(value + zero);
+  [[gnu::noinline]] explicit Limits(const OutputRange& range) {
+    const int32_t low = range.low < range.high ? range.low : range.high;  // the upper limit has the last word
+    zero = range.zero - low;
+    raise = OfFour(255 + low - range.high);
+    lower = OfFour(255 - range.high);
   }
 
-  int32_t zero, low, high;
+  static uint32_t OfFour(int32_t byte) { return static_cast<uint32_t>(byte) * 0x01010101u; }
+
+  uint32_t Byte(int32_t value) const { return ByteOfSum(value, zero); }
+  uint32_t Clamp(uint32_t bytes) const { return SubtractDownTo0(AddUpTo255(bytes, raise), lower); }
+
+  int32_t zero;
+  uint32_t raise, lower;
 };
+
+// The first of four bytes, at least one of them.
+inline void StoreFirst(uint32_t bytes, int32_t count, uint8_t* out) {
+  if (count >= 4) return Store(out, bytes);
+  for (; count > 0; --count, bytes >>= 8) *out++ = static_cast<uint8_t>(bytes);
+}
 
 // M(x, m, s) of REGION.md section 5, m being at least 0.
 class FixedScale {
@@ -31,8 +42,7 @@ class FixedScale {
 
   // With a shift that is not above 0.
   int32_t Down(int32_t acc) const {
-    const int64_t product = int64_t{acc} * multiplier_;
-    const int32_t high = static_cast<int32_t>((product + (int64_t{1} << 30)) >> 31);
+    const int32_t high = static_cast<int32_t>(AddProduct(acc, multiplier_, int64_t{1} << 30) >> 31);
     if (right_ == 0) return high;
     // ShiftHalfAway in four instructions; the product is never the least number, as no multiplier is 2^31.
     return (((high + (high >> 31)) >> (right_ - 1)) + 1) >> 1;

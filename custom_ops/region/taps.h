@@ -6,7 +6,10 @@
 
 namespace fmtc::region {
 
-constexpr int32_t RoundUpTo(int32_t value, int32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+// Of a value that is at least 0.
+constexpr int32_t RoundUpTo(int32_t value, uint32_t multiple) {
+  return static_cast<int32_t>((static_cast<uint32_t>(value) + multiple - 1) / multiple * multiple);
+}
 
 // Taps that follow one another in memory, and whose weights do, count as one longer tap.
 struct Taps {
