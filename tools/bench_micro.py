@@ -4,7 +4,8 @@
       python tools/bench_micro.py
 
 It reads what custom_ops/bare_metal/region_bench.cc and rival_kernels.cc print, on boards whose emulator has each
-instruction take a nanosecond. An addition of ADD counts as one multiply-add.
+instruction take a nanosecond: for an op its work and its ticks, both the difference between eleven inferences and one,
+and for a network the inferences and their ticks. An addition of ADD counts as one multiply-add.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ def main(arguments: list[str]) -> None:
     for line in sys.stdin:
         *name, kernel, inputs, outputs, work, ticks = ["", "", "", "", *line.split()]
         if "network" in line:
-            print(f"network: {int(ticks) * instructions / 1e6:.2f} million instructions")
+            print(f"network: {int(ticks) * instructions / int(work) / 1e6:.2f} million instructions an inference")
         elif work.isdigit():
             label = " ".join(part for part in name if part)
             rate = int(ticks) * instructions / int(work)
-            print(f"{label:26} {kernel:>3} taps {inputs:>4} -> {outputs:>4} channels {int(work):>10,} x {rate:6.2f}")
+            print(f"{label:26} {kernel:>3} taps {inputs:>4} -> {outputs:>4} channels {int(work):>11,} x {rate:6.2f}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // What the kernels of CMSIS-NN and the reference kernels of TensorFlow Lite Micro take on a board for layers of the
-// networks that region_bench.cc measures: a line for each, with the timer's ticks. Their sources are given by path.
+// networks that region_bench.cc measures: a line for each, with the timer's ticks of ten runs, counted likewise. Their
+// sources are given by path.
 #include <cstddef>
 #include <cstdint>
 
@@ -161,8 +162,8 @@ void RunTflm(const Layer& layer) {
 }
 #endif
 
-void PrintNumber(uint32_t number, const char* behind) {
-  char digits[12] = {};
+void PrintNumber(uint64_t number, const char* behind) {
+  char digits[24] = {};
   char* first = digits + sizeof(digits) - 2;
   do *first-- = static_cast<char>('0' + number % 10);
   while ((number /= 10) > 0);
@@ -170,12 +171,20 @@ void PrintNumber(uint32_t number, const char* behind) {
   fmtc::Print(behind);
 }
 
-[[maybe_unused]] void Measure(const char* library, void (*run)(const Layer&)) {
-  for (const Layer& layer : kLayers) {
-    run(layer);
+uint64_t Ticks(void (*run)(const Layer&), const Layer& layer, uint32_t times) {
+  uint64_t ticks = 0;
+  for (; times > 0; --times) {
     const uint32_t start = fmtc::Timer().value;
     run(layer);
-    const uint32_t ticks = fmtc::TicksSince(start);
+    ticks += fmtc::TicksSince(start);
+  }
+  return ticks;
+}
+
+[[maybe_unused]] void Measure(const char* library, void (*run)(const Layer&)) {
+  for (const Layer& layer : kLayers) {
+    const uint64_t first = Ticks(run, layer, 1);
+    const uint64_t ticks = Ticks(run, layer, 1 + fmtc::kInferences) - first;
     fmtc::Print(library);
     fmtc::Print(" ");
     fmtc::Print(layer.name);
@@ -183,7 +192,7 @@ void PrintNumber(uint32_t number, const char* behind) {
     PrintNumber(static_cast<uint32_t>(layer.kernel * layer.kernel), " ");
     PrintNumber(static_cast<uint32_t>(layer.in_channels), " ");
     PrintNumber(static_cast<uint32_t>(layer.out_channels), " ");
-    PrintNumber(layer.work(), " ");
+    PrintNumber(uint64_t{layer.work()} * fmtc::kInferences, " ");
     PrintNumber(ticks, "\n");
   }
 }
