@@ -134,7 +134,7 @@ class _Consumer:
         """What outputs at some pixels read of a map [N, H, W, C]: float64 [groups, pixels, weights of an output]."""
         rows, columns = self.window.rows, self.window.columns
         skip = max(int(np.ceil(np.sqrt(rows.outputs * columns.outputs / _MOST_PIXELS))), 1)
-        values = x.astype(np.int64) - signed_zero_point(self.source)
+        values = x.astype(np.int16) - np.int16(signed_zero_point(self.source))
         padded = np.pad(values, ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0)))
         y, x_ = _taps(rows, skip), _taps(columns, skip)
         taken = padded[:, y[:, None, :, None], x_[None, :, None, :]]  # [N, rows, columns, kernel, kernel, C]
