@@ -78,8 +78,9 @@ struct Tile {
   const uint8_t* beside = in + column_bytes;
   const int8_t* weights = tile->weights;
   for (const uint8_t* end = in + steps * kStepValues; in < end; in += kStepValues, beside += kStepValues) {
-    const int32_t x = *in, y = *beside, v = weights[0], w = weights[kStepValues];
-    s0 += x * v, s1 += x * w, s2 += y * v, s3 += y * w;
+    const uint32_t x = *in, y = *beside;
+    const auto v = static_cast<uint32_t>(weights[0]), w = static_cast<uint32_t>(weights[kStepValues]);
+    s0 = AddLow(x, v, s0), s1 = AddLow(x, w, s1), s2 = AddLow(y, v, s2), s3 = AddLow(y, w, s3);
     weights += kStepBytes;
   }
   tile->weights = weights;
@@ -129,7 +130,9 @@ void AddTaps(AddSteps add_steps, const MacRow& row, const Walk& walk, int32_t co
     for (int j = 0; j < walk.columns; ++j, in += row.tap_bytes) {
       add_steps(in, kernel_row->column_bytes, walk.steps, tile);
       if (walk.last_bytes == 0) continue;
-      AddLastBytes(add_steps, in + walk.steps * kStepValues, kernel_row->column_bytes, walk.last_bytes, tile);
+      // Beside a column that is summed up alone there may be none.
+      const ptrdiff_t column_bytes = add_steps == walk.add_two_by_two ? kernel_row->column_bytes : 0;
+      AddLastBytes(add_steps, in + walk.steps * kStepValues, column_bytes, walk.last_bytes, tile);
     }
   }
 }
