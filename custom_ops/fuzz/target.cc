@@ -10,6 +10,7 @@
 #include "fuzz/hostile_region.h"
 #include "fuzz/hostile_rows.h"
 #include "fuzz/mutate.h"
+#include "fuzz/mutate_region.h"
 #include "tests/expect.h"
 #include "tests/expected_output.h"
 #include "tests/levels.h"

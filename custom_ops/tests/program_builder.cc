@@ -296,11 +296,4 @@ AlignedProgram::AlignedProgram(const ProgramBytes& bytes) : size_(bytes.size()) 
   if (size_ > 0) std::memcpy(memory_, bytes.data(), size_);
 }
 
-void RepairChecksum(ProgramBytes* program) {
-  if (program->size() < sizeof(region::Header)) return;
-  constexpr size_t kOffset = offsetof(region::Header, checksum);
-  Store(program->data() + kOffset, uint32_t{0});
-  Store(program->data() + kOffset, ExtendCrc32c(0, program->data(), program->size()));
-}
-
 }  // namespace fmtc::test

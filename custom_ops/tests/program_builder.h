@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "region/program.h"
+#include "tests/program_checksum.h"
 
 namespace fmtc::test {
-
-using ProgramBytes = std::vector<uint8_t>;
 
 // Records may be changed until Finish, which places tensors in scratch memory, none over another, and finds the steps.
 class ProgramBuilder {
@@ -83,9 +82,6 @@ class AlignedProgram {
   uint8_t* memory_;
   size_t size_;
 };
-
-// Gives a program the checksum of what it holds now.
-void RepairChecksum(ProgramBytes* program);
 
 }  // namespace fmtc::test
 
