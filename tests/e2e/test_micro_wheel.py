@@ -33,6 +33,8 @@ REAL_MODELS = (
     "resnet18_cifar10_64_int8",
     "resnet56_cifar10_int8",
     "resnet8_cifar10_int8",
+    "tinyengine_detection",
+    "tinyengine_mcunetv2_large",
     "tinyengine_vww",
 )
 SAMPLES = 4
