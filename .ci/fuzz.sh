@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs each fuzz target with sanitizers on inputs from seeds, 10^8 of them over all targets and levels of kernels and
-# 10^7 more hostile programs of regions, then for half a minute with libFuzzer. Needs clang and its runtime. $1: scratch folder. Inputs that fail go to dist/fuzz.
+# 10^7 more hostile programs of regions, and 10^6 for the executor of microcontrollers; then for half a minute with
+# libFuzzer. Needs clang and its runtime. $1: scratch folder. Inputs that fail go to dist/fuzz.
 set -euo pipefail
 
 readonly INPUTS=100000000 REGION_INPUTS=10000000 PROCESSES=2
 
 cmake -S custom_ops -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFMTC_BUILD_TESTS=ON -DFMTC_SANITIZE=ON
-cmake --build "$1" --parallel 2 --target fuzz_driver
+cmake --build "$1" --parallel 2 --target fuzz_driver fuzz_micro
 CC=clang CXX=clang++ cmake -S custom_ops -B "$1/libfuzzer" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DFMTC_BUILD_FUZZERS=ON -DFMTC_SANITIZE=ON
 cmake --build "$1/libfuzzer" --parallel 2 --target fuzz_libfuzzer
@@ -20,6 +21,7 @@ for ((seed = 1; seed <= PROCESSES; ++seed)); do
     --artifacts dist/fuzz >"$1/seed_region_$seed.txt" &
   pids+=($!)
 done
+"$1/fuzz_micro" tests/golden/region_vectors.bin 1000000 7
 failed=0
 for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
 cat "$1"/seed_*.txt
