@@ -55,7 +55,7 @@ for cpu in cortex-m4 cortex-m55; do
     ctest --test-dir "$scratch/$cpu" --verbose --no-tests=error --timeout 300 -R region_golden_test
   done
 done
-python -m pytest -n 0 tests/unit/conversion/test_emit_c.py
+pytest -n 0 tests/unit/conversion/test_emit_c.py
 
 # The small core's loops and limits on this machine, under sanitizers.
 cmake -S custom_ops -B "$scratch/native" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
