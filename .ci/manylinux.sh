@@ -13,4 +13,4 @@ audited_wheel "$wheel" manylinux_2_17_x86_64
 
 # It takes the processor's instructions as the library of the gate's compiler does.
 say_level='import fmtc_tflite; print(fmtc_tflite.runtime_info()["cpu_level"])'
-[[ "$("$1/venv/bin/python" -c "$say_level")" == "$(python -c "$say_level")" ]]
+[[ "$("$1/venv/bin/python" -I -c "$say_level")" == "$(python -I -c "$say_level")" ]]
