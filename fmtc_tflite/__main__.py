@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import fmtc_tflite
 from fmtc_tflite.cli import entry
 
 _TOOLS = {"convert": entry.convert, "eval": entry.evaluate, "profile": entry.profile}
@@ -12,6 +13,9 @@ _TOOLS = {"convert": entry.convert, "eval": entry.evaluate, "profile": entry.pro
 def main() -> None:
     """Runs the tool that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name == "--version":
+        print(f"fmtc-tflite {fmtc_tflite.__version__}")
+        return
     if name not in _TOOLS:
         asks = name in ("-h", "--help")
         usage = f"usage: python -m fmtc_tflite {'|'.join(_TOOLS)} ...; each has --help"

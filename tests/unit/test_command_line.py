@@ -106,3 +106,5 @@ def test_tools_without_their_scripts() -> None:
         assert done.stdout == f"fmtc-{tool} {version}\n"
     assert subprocess.run(command, capture_output=True).returncode == 2
     assert subprocess.run([*command, "-h"], capture_output=True).returncode == 0
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"fmtc-tflite {version}\n"
