@@ -100,7 +100,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         },
         {"absl"},
     ),
-    "__main__": ({"cli"}, set()),
+    "__main__": ({"", "cli"}, set()),
 }
 
 
