@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from errno import EPIPE
+from itertools import pairwise
 from logging import LogRecord
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -48,7 +49,7 @@ EXIT_OK, EXIT_INTERNAL, EXIT_USAGE, EXIT_NOTHING_TO_DO, EXIT_VERIFICATION, EXIT_
     5,
     130,
 )
-_BOOLEAN_VALUES = {"true": "true", "false": "false", "-": "true"}
+_BOOLEAN_VALUES = ("true", "false")
 _LONGEST_LINE = 4000  # characters
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_BASE = 128  # an exit code above it is that of a signal, as in shells
@@ -147,7 +148,7 @@ def _parse_flags(argv: Sequence[str], module: ModuleType) -> list[str]:
             show(f"{Path(argv[0]).stem} {fmtc_tflite.__version__}")
         else:
             with suppress(SystemExit):  # how --helpfull ends
-                arguments.extend(flags.FLAGS(with_boolean_values(argv)))
+                arguments.extend(flags.FLAGS(with_implied_values(argv)))
 
     code = _guarded(parse)
     if code != EXIT_OK or not arguments:
@@ -157,17 +158,18 @@ def _parse_flags(argv: Sequence[str], module: ModuleType) -> list[str]:
     return arguments
 
 
-def with_boolean_values(argv: Sequence[str]) -> list[str]:
-    """The command line with `--lossless true` as `--lossless=true`, since absl takes a value of a boolean so only.
+def with_implied_values(argv: Sequence[str]) -> list[str]:
+    """The command line as absl takes it: `--lossless true` as `--lossless=true`, and `--json` alone as `--json=-`.
 
-    `--json -`, where --json is boolean, is `--json`, too: other tools' --json takes a file, and `-` is stdout.
+    absl takes a boolean's value after = only. --json is alone at the end and before another flag or a model.
     """
     joined = list(argv[:1])
-    for argument in argv[1:]:
+    for argument, after in pairwise([*argv[1:], "--"]):
         before = joined[-1]
-        name = before.lstrip("-")
-        if argument.lower() in _BOOLEAN_VALUES and before.startswith("-") and _is_boolean(name):
-            joined[-1] = f"{before}={_BOOLEAN_VALUES[argument.lower()]}"
+        if argument.lower() in _BOOLEAN_VALUES and before.startswith("-") and _is_boolean(before.lstrip("-")):
+            joined[-1] = f"{before}={argument.lower()}"
+        elif argument == "--json" and after != "-" and (after.startswith("-") or after.endswith(".tflite")):
+            joined.append("--json=-")
         else:
             joined.append(argument)
     return joined

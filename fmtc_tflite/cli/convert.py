@@ -9,8 +9,9 @@ Usage:
   fmtc-convert --demo                                          a small bundled network
 
 Writes MODEL_fmtc.tflite and the report MODEL_fmtc.json beside the model, and a table to stdout. Exit codes: 0 done,
-1 internal or I/O error, 2 usage or bad input, 3 nothing to do or constraint unreachable, 4 verification failed,
-5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
+1 internal or I/O error, 2 usage or bad input, 3 nothing to do, constraint unreachable or a figure that --fail_if
+forbids, 4 verification failed, 5 native library or runtime missing, 130 interrupted. An error's line says what was
+written, if anything was.
 """
 
 from __future__ import annotations
@@ -186,10 +187,10 @@ flags.DEFINE_string(
     "Converted model, or with a slash at its end the folder for it (default: MODEL_fmtc.tflite beside the model).",
     short_name="o",
 )
-flags.DEFINE_string("report", None, "JSON report (default: the output's name with .json).")
+flags.DEFINE_string("report", None, "File for the report as JSON (default: the output's name with .json).")
 flags.DEFINE_bool("overwrite", False, "Replace existing outputs.")
 flags.DEFINE_bool("dry_run", False, "Do everything but write; prints the table and every skipped feature map.")
-flags.DEFINE_bool("json", False, "Print the report as JSON to stdout, instead of the table; `--json -` does, too.")
+flags.DEFINE_string("json", None, "The same as --report; - or nothing is stdout, in the place of the table.")
 flags.DEFINE_integer(
     "num_threads",
     None,
@@ -271,7 +272,7 @@ def _options() -> ConvertOptions:
 def _show(result: ConversionResult, options: ConvertOptions, target: str | None) -> None:
     for warning in result.warnings:
         common.warn(warning)
-    if FLAGS.json:
+    if FLAGS.json == "-":
         common.show(json.dumps(result.report, indent=1))
         return
     if result.report.get("execution") == "regions":
@@ -291,7 +292,7 @@ def _demo(options: ConvertOptions) -> None:
     from fmtc_tflite.demonstration import demonstrate, format_figures  # which needs much that conversions do not
 
     demonstration = demonstrate(options)
-    if FLAGS.json:
+    if FLAGS.json == "-":
         common.show(json.dumps(demonstration.document(), indent=1))
         return
     regions = demonstration.conversions["regions"].report
@@ -314,7 +315,9 @@ def _check_mode(arguments: list[str]) -> None:
         raise UsageError(
             f"expected exactly one of {', '.join(modes)}, got {', '.join([*given, *arguments]) or 'none'}; see --help"
         )
-    if FLAGS.demo and (FLAGS.calibration_data or FLAGS.output or FLAGS.report):
+    if FLAGS.report and common.json_file():
+        raise UsageError("--report and --json name the report both; drop one")
+    if FLAGS.demo and (FLAGS.calibration_data or FLAGS.output or FLAGS.report or common.json_file()):
         raise UsageError(
             "--demo brings its own samples and writes nothing; drop --calibration_data, --output and --report"
         )
@@ -335,7 +338,7 @@ def main(arguments: list[str]) -> None:
     result = api.convert(
         arguments[0],
         FLAGS.output,
-        FLAGS.report,
+        FLAGS.report or common.json_file(),
         options=options,
         overwrite=FLAGS.overwrite,
         dry_run=FLAGS.dry_run,

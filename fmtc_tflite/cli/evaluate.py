@@ -11,8 +11,8 @@ models, their paired difference with its standard error and McNemar's exact p-va
 the outputs, coded bits per value, and the latency of both. Models run with the runtime's default kernels.
 
 With --json, an interrupted run goes on where it was when the same command is given again. Exit codes: 0 done, 1
-internal or I/O error (also a worker that died twice), 2 usage or bad input, 4 values that are not finite, 5 native
-library or runtime missing, 130 interrupted.
+internal or I/O error (also a worker that died twice), 2 usage or bad input, 3 a figure that --fail_if forbids, 4 values
+that are not finite, 5 native library or runtime missing, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -26,6 +26,10 @@ _OPERATORS = {
 }
 _FORM = re.compile(r"\s*([\w.\-]+)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
 _MOST_SHOWN = 8
+_MEAN = ".mean"  # the figure of a statistic that its name alone means
+_REFERENCE, _MODEL = "reference_model.", "model."
+# Figures of one name for several models or schemes: those of the original or the baselines come first in these lists.
+_LISTS = re.compile(r"\b(models|schemes)\.\d+\.")
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,20 @@ class Condition:
         raise UsageError(f"--fail_if '{text}': expected a figure of the JSON and a limit, such as 'bits_per_value>2.5'")
 
     def figure(self, document: dict[str, Any]) -> tuple[str, float]:
-        """The figure's path and value: of several with this name, the one that lies least deep.
+        """The figure's path and value; a statistic's name is its mean's.
+
+        Of several with this name, it is the one that lies least deep, and of several models' that of the model judged:
+        the converted one, not its reference.
 
         Raises:
-          UsageError: there is none, or there are several at the same depth.
+          UsageError: there is none, or there are several still.
         """
-        paths = {
-            path: value for path, value in _figures(document) if path == self.name or path.endswith(f".{self.name}")
-        }
-        least = min((path.count(".") for path in paths), default=0)
-        found = [path for path in paths if path.count(".") == least]
+        named = ((path.removesuffix(_MEAN), path, value) for path, value in _figures(document))
+        names = {name: (path, value) for name, path, value in named if self._is_meant(name) or self._is_meant(path)}
+        least = min((name.count(".") for name in names), default=0)
+        found = _judged([name for name in names if name.count(".") == least])
         if len(found) == 1:
-            return found[0], paths[found[0]]
+            return names[found[0]]
         if found:
             some = ", ".join(found[:_MOST_SHOWN])
             raise UsageError(f"--fail_if '{self.text}': {len(found)} figures have this name, such as {some}; name one")
@@ -80,6 +86,9 @@ class Condition:
         raise UsageError(
             f"--fail_if '{self.text}': the JSON has no figure of this name; expected one such as {', '.join(known)}"
         )
+
+    def _is_meant(self, path: str) -> bool:
+        return path == self.name or path.endswith(f".{self.name}")
 
 
 def define() -> None:
@@ -116,6 +125,12 @@ def check(document: dict[str, Any]) -> None:
             failed.append(f"{path} is {value:g}, which --fail_if '{condition.text}' forbids")
     if failed:
         raise LimitError(f"{'; '.join(failed)}; {files.account()}")
+
+
+def _judged(paths: list[str]) -> list[str]:
+    """Without the figures of models and schemes that others of these paths are compared with."""
+    last = {_LISTS.sub(r"\1.", path): path for path in paths}
+    return [path for path in last.values() if (own := path.replace(_REFERENCE, _MODEL)) == path or own not in paths]
 
 
 def _figures(value: Any, path: str = "") -> Iterator[tuple[str, float]]:

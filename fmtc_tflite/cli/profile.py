@@ -12,7 +12,8 @@ Any .tflite works, quantized or not, converted or not. Without --data, coded siz
 Energies are estimates: traffic times the energy per bit that --memory_system names. as_executed is the traffic of the
 graph as TFLite runs it, where inserted ops cost extra; fused_codec is that of hardware or kernels with the codec at
 the memory port. docs/profiler.md says what each number counts. Exit codes: 0 done, 1 internal or I/O error, 2 usage or
-bad input, 5 native library or runtime missing, 130 interrupted. An error's line says what was written, if anything was.
+bad input, 3 a figure that --fail_if forbids, 5 native library or runtime missing, 130 interrupted. An error's line says
+what was written, if anything was.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _stored(
         "raw_bytes": raw,
         "bytes": raw - saved,
         "share": (raw - saved) / whole if whole else 0.0,
-        "bits_per_original_value": 8 * (raw - saved) / values if values else 0.0,
+        "bits_per_value": 8 * (raw - saved) / values if values else 0.0,
         "coded_cuts": len(coded.bytes),
         "num_samples": coded.num_samples,
     }
@@ -227,7 +227,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
 
 def _stored_lines(stored: dict[str, Any]) -> list[str]:
     line = f"stored whole    {stored['bytes']:,.0f} of {stored['feature_map_bytes']:,} feature-map bytes"
-    found = [f"{line}, {100 * stored['share']:.2f} %, {stored['bits_per_original_value']:.3f} bits per original value"]
+    found = [f"{line}, {100 * stored['share']:.2f} %, {stored['bits_per_value']:.3f} bits per original value"]
     if stored["coded_cuts"]:
         cuts = f"{stored['coded_cuts']} cut{'s' if stored['coded_cuts'] > 1 else ''}"
         found.append(

@@ -39,7 +39,7 @@ def inside_document(
         "stored_bytes": inside.stored_bytes,
         "raw_stored_bytes": inside.raw_stored_bytes,
         "stored_share": inside.stored_bytes / inside.original_bytes if inside.original_bytes else None,
-        "bits_per_original_value": 8 * inside.stored_bytes / values if values else None,
+        "bits_per_value": 8 * inside.stored_bytes / values if values else None,
         "peak": {
             "run_index": peak,
             "op_index": ops[peak]["index"] if ops else 0,

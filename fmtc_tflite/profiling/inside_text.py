@@ -13,7 +13,7 @@ _FORMS = {"none": "renamed"}
 
 def format_inside(inside: dict[str, Any]) -> list[str]:
     """The original's ops as they run, those whose results take most memory, and what all come to."""
-    bits = inside["bits_per_original_value"]
+    bits = inside["bits_per_value"]
     ops = sorted(enumerate(inside["ops"]), key=lambda each: (-_kept_bytes(each[1]), each[0]))
     shown = sorted(ops[:_TABLE_ROWS], key=lambda each: each[0])
     head = "ops of the original, largest results"

@@ -106,7 +106,7 @@ class _Headline:
 
     def _bits(self) -> list[Tile]:
         if "inside" in self._model:
-            figure = self._page.figure(f"models.{self._last}.inside.bits_per_original_value", ".3f")
+            figure = self._page.figure(f"models.{self._last}.inside.bits_per_value", ".3f")
             return [Tile("bits per original value", f"8 {_TO} {figure}", "stored", "all of its maps")]
         if not self._model["is_converted"]:
             return []

@@ -72,6 +72,29 @@ def test_limits() -> None:
     assert "no figure of this name" in errors(run("convert", "m.tflite", "--dry_run", "--fail_if", "x>1", code=2))[0]
 
 
+def test_one_limit_for_all_tools() -> None:
+    limit = ("--fail_if", "bits_per_value>0.25")
+    code = ("--execution", "ops", "--dry_run")
+    assert "totals.bits_per_value is " in errors(run("convert", "m.tflite", *code, *limit, code=3))[0]
+    run("convert", "m.tflite", *limit)  # regions store less
+    run("convert", "m.tflite", "--execution", "ops", "-o", "coded.tflite")
+    samples = ("--data", "s.npz")
+    for arguments, figure in (
+        (("profile", "coded.tflite"), "schemes.1.bits_per_value is "),
+        (("profile", "m.tflite", "--compare", "coded.tflite", *samples), "schemes.5.bits_per_value is "),
+        (("eval", "coded.tflite", "--reference", "m.tflite", *samples), "model.coded.bits_per_value.mean is "),
+    ):
+        assert figure in errors(run(*arguments, *limit, code=3))[0]
+
+
+def test_report_of_a_conversion() -> None:
+    assert json.loads(run("convert", "m.tflite", "--json").stdout)["execution"] == "regions"
+    run("convert", "m.tflite", "--overwrite", "--json", "new/report.json")
+    assert json.loads(Path("new/report.json").read_text())["execution"] == "regions"
+    both = run("convert", "m.tflite", "--overwrite", "--json", "a.json", "--report", "b.json", code=2)
+    assert "--report and --json" in errors(both)[0]
+
+
 def test_profiles_are_compared() -> None:
     run("profile", "m.tflite", "--json", "before.json")
     result = run("profile", "before.json", "--compare", "before.json", "--fail_if", "size_bytes.change>0")

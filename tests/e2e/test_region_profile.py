@@ -69,8 +69,8 @@ def test_everything_is_counted_once(demo: tuple[bytes, dict[str, Any]]) -> None:
     stored = sum(region["stored_bytes"] for region in model["regions"])
     outside = [op for op in inside["ops"] if op["form"] == "outside"]
     assert inside["stored_bytes"] == stored + sum(op["fused_regions"]["feature_map_written_bytes"] for op in outside)
-    assert inside["bits_per_original_value"] == 8 * inside["stored_bytes"] / inside["original_values"]
-    assert 0 < inside["bits_per_original_value"] < 2
+    assert inside["bits_per_value"] == 8 * inside["stored_bytes"] / inside["original_values"]
+    assert 0 < inside["bits_per_value"] < 2
     saved = document["comparison"]["fused_regions"]["feature_map_bytes_saved"]
     assert 0.5 < saved < document["comparison"]["as_executed"]["feature_map_bytes_saved"]
 
@@ -160,7 +160,7 @@ def test_html(demo: tuple[bytes, dict[str, Any]]) -> None:
         page = profile_html(document)
         figures = figures_of_page(page, document)
         last, inside = len(contents) - 1, document["models"][-1]["inside"]
-        for key in ("bits_per_original_value", "peak.live_bytes", "original_arena.planned_bytes"):
+        for key in ("bits_per_value", "peak.live_bytes", "original_arena.planned_bytes"):
             assert f"models.{last}.inside.{key}" in figures
         assert sum(key.startswith(f"models.{last}.inside.ops.") for key in figures) >= 9 * len(inside["ops"])
         for form in ("ring", "cut"):  # each is drawn twice: on the original's scale, and enlarged
@@ -174,7 +174,7 @@ def test_text_csv_and_model_explorer(demo: tuple[bytes, dict[str, Any]]) -> None
     inside = document["models"][1]["inside"]
     text = format_profile(document)
     assert "converted, fused_regions" in text
-    assert f"{inside['bits_per_original_value']:.3f} bits per original value" in text
+    assert f"{inside['bits_per_value']:.3f} bits per original value" in text
     assert "in rings" in text
     rows = list(csv.DictReader(io.StringIO(profile_csv(document))))
     assert [int(row["op_index"]) for row in rows] == [op["index"] for op in inside["ops"]]

@@ -54,19 +54,48 @@ def test_help_is_free_of_what_absl_adds() -> None:
     [
         (["--flag", "true", "model"], ["--flag=true", "model"]),
         (["--flag", "False"], ["--flag=false"]),
-        (["--flag", "-"], ["--flag=true"]),
         (["--flag", "model"], ["--flag", "model"]),
         (["--text", "true"], ["--text", "true"]),
         (["--noflag", "true"], ["--noflag", "true"]),
         (["true"], ["true"]),
+        (["model", "--json"], ["model", "--json=-"]),
+        (["--json", "model.tflite"], ["--json=-", "model.tflite"]),
+        (["--json", "--flag"], ["--json=-", "--flag"]),
+        (["--json", "-"], ["--json", "-"]),
+        (["--json", "file"], ["--json", "file"]),
     ],
 )
-def test_booleans(monkeypatch: pytest.MonkeyPatch, given: Sequence[str], expected: Sequence[str]) -> None:
+def test_implied_values(monkeypatch: pytest.MonkeyPatch, given: Sequence[str], expected: Sequence[str]) -> None:
     values = flags.FlagValues()
     flags.DEFINE_bool("flag", False, "", flag_values=values)
     flags.DEFINE_string("text", None, "", flag_values=values)
     monkeypatch.setattr(flags, "FLAGS", values)
-    assert common.with_boolean_values(["tool", *given]) == ["tool", *expected]
+    assert common.with_implied_values(["tool", *given]) == ["tool", *expected]
+
+
+EVALUATION: dict[str, Any] = {
+    "model": {"top1": 0.5, "coded": {"rate": {"mean": 2.5, "max": 9}, "sites": [{"rate": {"mean": 7}}]}},
+    "reference_model": {"top1": 0.75, "top5": 0.875},
+    "models": [{"bytes": 10, "arena": 30}, {"bytes": 20}],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "figure"),
+    [
+        ("rate>2", ("model.coded.rate.mean", 2.5)),
+        ("rate.max>2", ("model.coded.rate.max", 9)),
+        ("sites.0.rate>2", ("model.coded.sites.0.rate.mean", 7)),
+        ("top1<0.5", ("model.top1", 0.5)),
+        ("reference_model.top1<0.5", ("reference_model.top1", 0.75)),
+        ("top5<0.5", ("reference_model.top5", 0.875)),
+        ("bytes>1", ("models.1.bytes", 20)),
+        ("models.0.bytes>1", ("models.0.bytes", 10)),
+        ("arena>1", ("models.0.arena", 30)),
+    ],
+)
+def test_figures_of_the_model_judged(text: str, figure: tuple[str, float]) -> None:
+    assert Condition.parse(text).figure(EVALUATION) == figure
 
 
 @pytest.mark.parametrize(
