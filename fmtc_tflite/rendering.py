@@ -1,4 +1,4 @@
-"""What reports of several kinds share: names that are too long for a line, and pictures."""
+"""What reports of several kinds share: names that are too long for a line, rates, and pictures."""
 
 from __future__ import annotations
 
@@ -55,3 +55,8 @@ def png_bytes(figure: Any) -> bytes:
         warnings.simplefilter("ignore")  # a name may have characters that the font lacks
         figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     return content.getvalue()
+
+
+def rate_form(rate: float) -> str:
+    """How a number of inferences a second is written: four digits at least, never with an exponent below a million."""
+    return ",.0f" if 1000 <= rate < 1e6 else ",.4g"

@@ -102,7 +102,7 @@ def _peak_mark(number: int, step: float, floor: float, label: str) -> list[str]:
     anchor, shift = ("end", -5) if x > _WIDTH / 2 else ("start", 5)
     return [
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}"/>',
-        f'<text class="strong" x="{x + shift:.1f}" y="{_TOP - 3}" text-anchor="{anchor}">{escape(label)}</text>',
+        f'<text class="strong" x="{x + shift:.1f}" y="{_TOP - 5}" text-anchor="{anchor}">{escape(label)}</text>',
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fmtc_tflite.profiling.dump_text import format_dumps
 from fmtc_tflite.profiling.inside_text import csv_columns, format_inside, inside_csv_row
-from fmtc_tflite.rendering import distinct_names, shorten
+from fmtc_tflite.rendering import distinct_names, rate_form, shorten
 from fmtc_tflite.text import printable_document
 
 _TABLE_ROWS = 16
@@ -137,7 +137,8 @@ def _rates_table(document: dict[str, Any]) -> list[str]:
     if "rates" not in document:
         return []
     rates = document["rates"]
-    head = f"rates at {rates['inferences_per_second']:,.4g} inferences/s"
+    rate = rates["inferences_per_second"]
+    head = f"rates at {rate:{rate_form(rate)}} inferences/s"
     if rates["clock_hz"] is not None:
         head += f" ({rates['clock_hz'] / _MICRO:,.4g} MHz, {rates['macs_per_cycle']} MACs a cycle)"
     rows = [f"{head:48} {'GB/s':>10} {'GMAC/s':>10} {'bytes/MAC':>10} {'memory, mW':>10}"]

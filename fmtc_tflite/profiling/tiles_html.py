@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from fmtc_tflite.rendering import rate_form
+
 _MICRO = 1e6
 _GIGA = 1e9
 _TO = '<span class="to">→</span>'
@@ -133,5 +135,6 @@ class _Headline:
             return []
         before = self._shown if self._shown in self._document["models"][0]["totals"] else "as_executed"
         keys = [f"totals.{name}.rates.bytes_per_second" for name in (self._shown, before)]
-        per_second = f"at {self._page.figure('rates.inferences_per_second', ',.4g')} inferences/s"
+        form = rate_form(self._document["rates"]["inferences_per_second"])
+        per_second = f"at {self._page.figure('rates.inferences_per_second', form)} inferences/s"
         return [Tile("bandwidth", self._pair(keys[0], ".3g", _GIGA, keys[1]), "GB/s", per_second)]

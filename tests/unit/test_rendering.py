@@ -1,8 +1,8 @@
-"""How names that are too long for a line are shown."""
+"""How names that are too long for a line, and rates, are shown."""
 
 from __future__ import annotations
 
-from fmtc_tflite.rendering import distinct_names
+from fmtc_tflite.rendering import distinct_names, rate_form
 
 
 def test_names_are_shown_by_what_tells_them_apart() -> None:
@@ -14,3 +14,8 @@ def test_names_are_shown_by_what_tells_them_apart() -> None:
     assert distinct_names(long, 20) == ["first", "second"]
     assert distinct_names([*long, "c"], 20) == ["abbbbbbbbbb.../first", "abbbbbbbbbb...second", "c"]
     assert max(map(len, distinct_names(["x" * 99, "y" * 99], 20))) == 20
+
+
+def test_rates_have_no_exponent() -> None:
+    shown = [f"{rate:{rate_form(rate)}}" for rate in (0.05, 30, 999.96, 1000, 17620.4, 999999)]
+    assert shown == ["0.05", "30", "1,000", "1,000", "17,620", "999,999"]
