@@ -250,7 +250,7 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
         assert_fails(run(demo, "--plots", "wrong.npy"), 2, "cannot write wrong.npy/arena.png")
     else:
         assert_fails(run(demo, "--plots", "plots"), 2, "pip install matplotlib")
-    assert_fails(run(demo, "--json", demo), 2, "would replace")
+    assert_fails(run(demo, f"--json={demo}"), 2, "would replace")
     assert_fails(run(demo, "--json", "same", "--csv", "same"), 2, "are the same file")
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("other.tflite", "wrong.npy")] == []
 
