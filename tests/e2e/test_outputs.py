@@ -151,7 +151,7 @@ def test_outputs_that_are_inputs() -> None:
     for flags in ("--output s.npz", "--report s.npz", "--output d.tflite"):
         result = shell(f"fmtc-convert d.tflite --calibration_data s.npz --overwrite {flags}")
         assert_fails(result, 2, "would replace")
-    for flags in ("--json s.npz", "--predictions_csv s.npz", "--json d.tflite"):
+    for flags in ("--json s.npz", "--predictions_csv s.npz", "--json=d.tflite"):
         assert_fails(shell(f"fmtc-eval --model_file d.tflite --data s.npz --overwrite {flags}"), 2, "would replace")
     assert Path("s.npz").read_bytes() == SAMPLES
     assert Path("d.tflite").read_bytes() == DEMO
