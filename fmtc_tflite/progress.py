@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 _BAR = "{desc}: {percentage:3.0f} % |{bar}| {elapsed} so far, {remaining} left"
+_COLUMNS = 80
 
 Stage = tuple[str, int]  # its name, and how many passes over the samples, or steps of that length, it is about
 
@@ -27,7 +29,8 @@ class _Run:
         self._says_lines = _announces and not is_silent and len(plan) > 1
         is_off = is_silent or not plan or not _on_terminal()
         options: dict[str, Any] = {"bar_format": _BAR, "leave": False, "smoothing": 0, "miniters": 0}
-        self._bar = None if is_off else tqdm(total=sum(passes for _, passes in plan), **options)
+        total = sum(passes for _, passes in plan)
+        self._bar = None if is_off else tqdm(total=total, ncols=_width(), **options)
 
     def begin(self, name: str) -> None:
         """A stage begins, unless it is the present one or behind it."""
@@ -132,6 +135,14 @@ class progress:
         self._done += count
         if self._total:
             self._run.advance(min(self._done / self._total, 1.0 - 1e-9))
+
+
+def _width() -> int | None:
+    """Columns of the bar; None for the terminal's, unless it says none, as one without a window does."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 def _on_terminal() -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
 import re
+import struct
+import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -83,3 +89,17 @@ def test_on_a_terminal_one_bar_only_grows(monkeypatch: pytest.MonkeyPatch) -> No
     assert "inner" not in text
     assert "\n" not in text  # one line, which is gone in the end
     assert drawn[-2].strip() == ""
+
+
+@pytest.mark.parametrize("columns", [0, 40, 120])
+def test_terminals_of_any_width(columns: int) -> None:
+    """One without a window says that it has no columns."""
+    terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    program = "from fmtc_tflite.progress import progress\nlist(progress(range(3), 'pass'))"
+    subprocess.run([sys.executable, "-c", program], stderr=other, check=True)
+    os.close(other)
+    shown = os.read(terminal, 100_000).decode().split("\r")
+    os.close(terminal)
+    assert any(line.startswith("pass:") for line in shown)
+    assert max(map(len, shown)) <= (columns or 80)
