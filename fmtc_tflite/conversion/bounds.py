@@ -22,6 +22,7 @@ from fmtc_tflite.types import ConvertOptions
 
 # Of one step of a search, in feature-map values, and the least and most samples.
 _TRIAL_VALUES, _LEAST_TRIAL_SAMPLES, _MOST_TRIAL_SAMPLES = 700_000_000, 16, 512
+_MOST_BETWEEN = 3  # further steps between those of a search, where samples are fewer than that
 
 Convert = Callable[[float], Model]  # the converted model at a coarseness, with placeholder tables
 
@@ -55,13 +56,19 @@ class Constraint(ABC):
 class FidelityBound(Constraint):
     """--max_kl: the fidelity measure, whichever it is, on average over samples."""
 
-    def __init__(self, text: str, bound: float, open_trial: Callable[[], FidelityTrial], convert: Convert) -> None:
+    def __init__(
+        self, text: str, bound: float, open_trial: Callable[[], FidelityTrial], convert: Convert, num_samples: int
+    ) -> None:
+        """Args: num_samples: that a trial would have, were there enough."""
         super().__init__(text)
-        self._bound, self._open_trial, self._convert = bound, open_trial, convert
+        self._bound, self._open_trial, self._convert, self._num_samples = bound, open_trial, convert, num_samples
 
     def search(self) -> float | None:
         trial = self._open_trial()
-        return allocation.coarsest_by_trend(lambda coarseness: self._measure(trial, coarseness), self._bound)
+        num_between = min(self._num_samples // trial.num_samples - 1, _MOST_BETWEEN)
+        return allocation.coarsest_by_trend(
+            lambda coarseness: self._measure(trial, coarseness), self._bound, max(num_between, 0)
+        )
 
     def _measure(self, trial: FidelityTrial, coarseness: float) -> tuple[float, float]:
         measured = trial.measure(self._convert(coarseness), allocation.TREND_RANGE * self._bound)
@@ -124,6 +131,11 @@ class RateBound(Constraint):
         return min(max((bits_per_value / self._bound) ** 3, 1.08), 2.0)
 
 
+def trial_samples(values: int) -> int:
+    """How many samples a trial takes where there are as many, by the feature-map values of one inference."""
+    return min(max(_TRIAL_VALUES // values, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
+
+
 def fidelity_trial(file: ModelFile, sources: Sequence[Dataset], values: int, options: ConvertOptions) -> FidelityTrial:
     """A trial on as many samples as its time allows.
 
@@ -131,10 +143,9 @@ def fidelity_trial(file: ModelFile, sources: Sequence[Dataset], values: int, opt
       sources: samples to take, the first of these as far as they go.
       values: feature-map values of one inference.
     """
-    wanted = min(max(_TRIAL_VALUES // values, _LEAST_TRIAL_SAMPLES), _MOST_TRIAL_SAMPLES)
     parts: list[Dataset] = []
     for source in sources:
-        parts.append(source.evenly(wanted - sum(map(len, parts))))
+        parts.append(source.evenly(trial_samples(values) - sum(map(len, parts))))
     return FidelityTrial(file, RepeatedSamples(*parts), options.output_kind, options.num_threads)
 
 

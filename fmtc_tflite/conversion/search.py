@@ -15,6 +15,7 @@ from fmtc_tflite.conversion.bounds import (
     RateBound,
     fidelity_trial,
     find_labels,
+    trial_samples,
 )
 from fmtc_tflite.conversion.build import Refit, build_converted
 from fmtc_tflite.conversion.coder import Coder
@@ -75,6 +76,7 @@ def constraint_of(coder: Coder, maps: Sequence[TreatedMap]) -> Constraint:
         options.effective_max_kl,
         lambda: fidelity_trial(source.file, (source.samples.held_back, source.samples.tables), source.values, options),
         lambda c: coder.converted(maps, c),
+        trial_samples(source.values),
     )
 
 

@@ -114,6 +114,10 @@ class FidelityTrial:
         self._originals = list(self._outputs(runners, self._sources))
         _close(runners)
 
+    @property
+    def num_samples(self) -> int:
+        return len(self._originals)
+
     def measure(self, converted: Model, limit: float = math.inf) -> MeanResult:
         """Fidelity of a converted model on the trial's samples.
 
