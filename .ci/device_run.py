@@ -56,7 +56,7 @@ def main() -> None:
         if runtime == "tensorflow":
             continue  # it has the kernels of ai_edge_litert, and another module for them
         for kernels in KERNELS:
-            for model in ("original", "lossless", "lossy"):
+            for model in ("original", "lossless", "regions", "lossy"):
                 for name, result in run(runtime, kernels, model, samples):
                     results[f"{runtime}/{name}"] = result
     np.savez(sys.argv[1], **results)
