@@ -8,6 +8,7 @@ than the fit has gained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,19 @@ class NormalEquations:
         self._wanted += wanted.sum(2)
         self._squares += (wanted**2).sum(2)
         self._cross += wanted @ noisy
+
+    @classmethod
+    def total(cls, parts: Sequence[NormalEquations]) -> NormalEquations:
+        """Of the samples of all parts, at least one, of the same op."""
+        sums = cls(parts[0].weights)
+        for part in parts:
+            sums.rows += part.rows
+            sums._inputs += part._inputs
+            sums._products += part._products
+            sums._wanted += part._wanted
+            sums._squares += part._squares
+            sums._cross += part._cross
+        return sums
 
     def errors(self, change: Change | None = None) -> np.ndarray:
         """Mean squared errors of the sums, float64 [groups, outputs], after a change of the weights or without one."""

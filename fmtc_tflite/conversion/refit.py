@@ -5,9 +5,10 @@ sums come nearer to those of the original; scales, and so everything else, stay.
 only: what earlier maps lose as well would pull weights towards zero, and outputs away from the original's. Folded
 convolutions, whose weights lie in side information, are fitted like those in the graph.
 
-Weights are fitted on some of the samples that tables are made from, and a ridge is chosen on the others. On these and
-the held-back ones it is seen which convolutions' new weights bring the outputs nearer; on the held-back ones, whether
-all of these together do.
+Weights are fitted on all samples that tables are made from. What good they do is known from cross-validation: from
+weights that were fitted on some of these samples, on the others. So are chosen the ridges, the convolutions whose new
+weights bring the outputs nearer, and whether all of these together do, by more than chance. A bound must hold on the
+held-back samples as well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from fmtc_tflite.conversion.search import compare_converted
 from fmtc_tflite.conversion.source import Source
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.errors import ModelFormatError
+from fmtc_tflite.fidelity.metrics import MeanResult, mean_with_error
 from fmtc_tflite.fidelity.verify import Comparison
 from fmtc_tflite.graph.model import Model, Op, Tensor
 from fmtc_tflite.graph.operators.constants import constant, is_constant
@@ -45,8 +47,8 @@ from fmtc_tflite.types import ConvertOptions
 Sample = Mapping[str, np.ndarray]
 
 _RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_CHECKED_SHARE = 1 / 3  # of the samples
-_LEAST_SAMPLES = 4
+_FOLDS = 4
+_LEAST_SAMPLES = 8
 _MOST_INPUTS = 2304  # of an output: sums of 42 MB
 _MOST_BYTES = 128 << 20  # of the sums that one pass over the samples fills
 _MOST_PIXELS = 1024  # of a map, evenly spread
@@ -70,18 +72,22 @@ class Refitting:
       left_alone: the other convolutions that read a lossy map.
       before: divergence on held-back samples with the original's weights.
       after: the same with the new ones; None where none were left to try.
+      gain: what the outputs' divergence falls by with weights that were not fitted on the samples at hand; None where
+        none were left to try.
     """
 
     refits: tuple[Refit, ...]
     left_alone: tuple[LeftAlone, ...]
     before: float
-    after: float | None
+    after: float | None = None
+    gain: MeanResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For the report."""
         return {
             "divergence_before": self.before,
             "divergence_after": self.after,
+            "cross_validated_gain": None if self.gain is None else asdict(self.gain),
             "ops": [{"op": r.op, "tensor": r.tensor, "error_ratio": r.error_ratio} for r in self.refits],
             "left_alone": [asdict(each) for each in self.left_alone],
         }
@@ -128,7 +134,7 @@ class _Consumer:
     @property
     def sums_bytes(self) -> int:
         groups, outputs, inputs = self.weights.shape
-        return 2 * 8 * groups * inputs * (inputs + outputs)
+        return (_FOLDS + 1) * 8 * groups * inputs * (inputs + outputs)
 
     def inputs(self, x: np.ndarray) -> np.ndarray:
         """What outputs at some pixels read of a map [N, H, W, C]: float64 [groups, pixels, weights of an output]."""
@@ -158,17 +164,17 @@ def refit(
     Args:
       comparison: the run with the original's weights.
     """
-    refits, left_alone = _fitted(source, codings)
+    refits, left_alone, gain = _fitted(source, codings)
     before = comparison.fidelity.mean
     if not refits:
-        return Refitting((), tuple(left_alone), before, None), list(codings), comparison
+        return Refitting((), tuple(left_alone), before, gain=gain), list(codings), comparison
     own = with_folded_refits(codings, refits)
     with_refits = compare_converted(source, own, refits)
     after = with_refits.fidelity.mean
-    if after < before and _keeps_bounds(source.options, comparison, with_refits):
-        return Refitting(tuple(refits), tuple(left_alone), before, after), own, with_refits
-    left_alone += [LeftAlone(r.tensor, "all new weights together bring held-back outputs no nearer") for r in refits]
-    return Refitting((), tuple(left_alone), before, after), list(codings), comparison
+    if _keeps_bounds(source.options, comparison, with_refits):
+        return Refitting(tuple(refits), tuple(left_alone), before, after, gain), own, with_refits
+    left_alone += [LeftAlone(r.tensor, "with all new weights held-back outputs break the bound") for r in refits]
+    return Refitting((), tuple(left_alone), before, after, gain), list(codings), comparison
 
 
 def with_folded_refits(codings: Sequence[MapCoding], refits: Sequence[Refit]) -> list[MapCoding]:
@@ -196,57 +202,82 @@ def with_folded_refits(codings: Sequence[MapCoding], refits: Sequence[Refit]) ->
 
 
 def _keeps_bounds(options: ConvertOptions, old: Comparison, new: Comparison) -> bool:
-    """Whether bounds on something else than the divergence are as well kept as without new weights."""
+    """Whether bounds are as well kept as without new weights."""
     if options.max_bits_per_value is not None:
         return new.network_bytes.mean <= old.network_bytes.mean
     if old.accuracy_drop is None or new.accuracy_drop is None:
-        return True
+        return new.fidelity.mean <= max(old.fidelity.mean, options.effective_max_kl)
     drops = [c.mean + c.std_error for c in (old.accuracy_drop, new.accuracy_drop)]
     return drops[1] <= max(drops[0], options.max_accuracy_drop or 0.0)
 
 
-def _fitted(source: Source, codings: Sequence[MapCoding]) -> tuple[list[Refit], list[LeftAlone]]:
-    """Weights that, on samples that they were not fitted on, do more good than harm; and what has none."""
-    samples, options = source.samples.tables, source.options
+def _fitted(source: Source, codings: Sequence[MapCoding]) -> tuple[list[Refit], list[LeftAlone], MeanResult | None]:
+    """Weights that, on samples that they were not fitted on, do more good than harm; what has none; and that good."""
+    samples = source.samples.tables
     consumers, left_alone = _consumers(source, codings)
     if not consumers or len(samples) < _LEAST_SAMPLES:
-        return [], [*left_alone, *(_alone(c.op, "there are too few samples") for c in consumers)]
-    build, check = samples.split(_CHECKED_SHARE, 1, options.calibration.seed)
-    candidates = list[Refit]()
+        return [], [*left_alone, *(_alone(c.op, "there are too few samples") for c in consumers)], None
+    folds = samples.folds(_FOLDS, source.options.calibration.seed)
+    candidates = list[_Candidate]()
     for batch in _batches(consumers):
-        fitted, checked = (_sums(source, batch, own) for own in (build, check))
-        for consumer, own, other in zip(batch, fitted, checked, strict=True):
-            candidate = _best(consumer, own, other)
+        sums = [_sums(source, batch, fold) for fold in folds]
+        for consumer, *own in zip(batch, *sums, strict=True):
+            candidate = _best(consumer, own)
             if candidate is None:
                 left_alone.append(_alone(consumer.op, "other weights make its own error no smaller"))
             else:
                 candidates.append(candidate)
-    kept = _chosen(source, codings, (source.samples.held_back, check), candidates)
-    dropped = [candidate for candidate in candidates if candidate not in kept]
+    kept, gain = _chosen(_CrossValidation(source, codings, folds), candidates)
+    dropped = [candidate.refit for candidate in candidates if candidate not in kept]
     left_alone += [LeftAlone(refit.tensor, "other weights bring the outputs no nearer") for refit in dropped]
-    return kept, left_alone
+    return [candidate.refit for candidate in kept], left_alone, gain
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """New weights of one convolution: from all samples, and from all without those of each fold."""
+
+    refit: Refit
+    without: tuple[Refit, ...]
+
+
+class _CrossValidation:
+    """Divergences on samples that weights were not fitted on."""
+
+    def __init__(self, source: Source, codings: Sequence[MapCoding], folds: Sequence[Dataset]) -> None:
+        self._content, self._codings = source.file.content, codings
+        values = len(folds) * source.values  # so that all trials together take the time of one
+        self._trials = [fidelity_trial(source.file, [fold], values, source.options) for fold in folds]
+
+    def measure(self, candidates: Sequence[_Candidate]) -> list[np.ndarray]:
+        """What each sample adds to each output's divergence, all samples in one order, float64 [samples]."""
+        parts = []
+        for fold, trial in enumerate(self._trials):
+            refits = [candidate.without[fold] for candidate in candidates]
+            converted = build_converted(self._content, with_folded_refits(self._codings, refits), refits)
+            parts.append(trial.contributions(converted))
+        return [np.concatenate(output) for output in zip(*parts, strict=True)]
 
 
 def _chosen(
-    source: Source, codings: Sequence[MapCoding], samples: Sequence[Dataset], candidates: Sequence[Refit]
-) -> list[Refit]:
-    """The candidates without those whose absence lessens the outputs' divergence, one looked at after another."""
+    validation: _CrossValidation, candidates: Sequence[_Candidate]
+) -> tuple[list[_Candidate], MeanResult | None]:
+    """The candidates without those whose absence lessens the outputs' divergence, one looked at after another.
+
+    None at all where what they gain together could be chance; and that gain.
+    """
     if not candidates:
-        return []
-    trial = fidelity_trial(source.file, samples, source.values, source.options)
-
-    def measure(refits: Sequence[Refit], limit: float = inf) -> float:
-        model = build_converted(source.file.content, with_folded_refits(codings, refits), refits)
-        return trial.measure(model, limit).mean
-
-    kept = list(candidates)
-    least = measure(kept)
+        return [], None
+    before = validation.measure([])
+    output = int(np.argmax([values.mean() for values in before]))  # the worst of them
+    kept, least = list(candidates), validation.measure(candidates)
     for candidate in candidates:
-        others = [refit for refit in kept if refit is not candidate]
-        measured = measure(others, least)
-        if measured < least:
+        others = [other for other in kept if other is not candidate]
+        measured = validation.measure(others) if others else before
+        if measured[output].mean() < least[output].mean():
             least, kept = measured, others
-    return kept
+    gain = mean_with_error(before[output] - least[output])
+    return (kept if gain.mean > gain.std_error else []), gain
 
 
 def _consumers(source: Source, codings: Sequence[MapCoding]) -> tuple[list[_Consumer], list[LeftAlone]]:
@@ -345,20 +376,32 @@ def _sums(source: Source, batch: Sequence[_Consumer], samples: Dataset) -> list[
     return equations
 
 
-def _best(consumer: _Consumer, fitted: NormalEquations, checked: NormalEquations) -> Refit | None:
-    """The change with the ridge that does best on other samples; None where none lessens the error."""
+def _best(consumer: _Consumer, folds: Sequence[NormalEquations]) -> _Candidate | None:
+    """The change with the ridge that does best on folds without which it was fitted; None if none lessens the error."""
+    everything = NormalEquations.total(folds)
+    others = [NormalEquations.total([other for other in folds if other is not fold]) for fold in folds]
+    shape = everything.weights.shape[:2]
     scales = np.asarray(operand(consumer.op, 1).quantization.scale, np.float64)
-    power = (
-        np.broadcast_to(scales, fitted.weights.shape[0] * fitted.weights.shape[1]).reshape(fitted.weights.shape[:2])
-        ** 2
-    )
-    before, best, least = float((checked.errors() * power).sum()), None, inf
+    power = np.broadcast_to(scales, shape[0] * shape[1]).reshape(shape) ** 2
+
+    def error(changes: Sequence[Change | None]) -> float:
+        pairs = zip(folds, changes, strict=True)
+        return float(sum(fold.rows * (fold.errors(change) * power).sum() for fold, change in pairs))
+
+    before, best, least = error([None] * len(folds)), None, inf
     for ridge in _RIDGES:
-        change = fitted.fitted(ridge)
-        error = inf if change is None else float((checked.errors(change) * power).sum())
-        if error < min(before, least):
-            best, least = change, error
-    return None if best is None else consumer.with_change(best, max(least, 0.0) / before)
+        final, without = everything.fitted(ridge), [other.fitted(ridge) for other in others]
+        if final is None or any(change is None for change in without):
+            continue
+        measured = error(without)
+        if measured < min(before, least):
+            best, least = (final, without), measured
+    if best is None:
+        return None
+    ratio = max(least, 0.0) / before
+    final, without = best
+    changes = [consumer.with_change(change, ratio) for change in without if change is not None]
+    return _Candidate(consumer.with_change(final, ratio), tuple(changes))
 
 
 def _taps(axis: WindowAxis, skip: int) -> np.ndarray:

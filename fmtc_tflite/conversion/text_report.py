@@ -101,6 +101,9 @@ def _paper_text(bits: dict[str, float]) -> str:
 def _refit_text(refit: dict[str, Any]) -> str:
     before, after, count = refit["divergence_before"], refit["divergence_after"], len(refit["ops"])
     measured = "" if after is None else f": divergence {before:.4g} -> {after:.4g} on held-back samples"
+    gain = refit["cross_validated_gain"]
+    if gain is not None:
+        measured += f", {-gain['mean']:+.2g} +- {gain['std_error']:.2g} in cross-validation"
     if not count:
         return f"refit           all weights are the original's, since no others did better{measured}"
     alone = f"{count} of {count + len(refit['left_alone'])} convolutions that read lossy maps"

@@ -320,6 +320,13 @@ class Dataset:
         order = np.random.default_rng(seed).permutation(count)
         return self.subset(order[held_back:]), self.subset(order[:held_back])
 
+    def folds(self, count: int, seed: int = 0) -> list[Dataset]:
+        """The samples in `count` parts for cross-validation, shuffled by a seed; streams in pieces, in their order."""
+        positions = np.arange(len(self))
+        if not self.is_streamed:
+            positions = np.random.default_rng(seed).permutation(positions)
+        return [self.subset(part) for part in np.array_split(positions, count)]
+
     def _split_streams(self, held_back: int, seed: int) -> tuple[Dataset, Dataset]:
         """Held back are whole streams, as many as come to `held_back` steps."""
         parts = self.streams()

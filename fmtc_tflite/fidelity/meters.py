@@ -79,6 +79,15 @@ class OutputMeter(Group):
         return largest_share(metric.error_energy if isinstance(metric, RelativeMse) else metric.values)
 
     @property
+    def contributions(self) -> np.ndarray:
+        """What each sample adds to the result, whose mean they have; float64 [samples]."""
+        metric = self._metric
+        if isinstance(metric, RelativeMse):
+            signal = math.fsum(metric.signal_energy) / len(metric.signal_energy)
+            return np.array(metric.error_energy) / max(signal, 1e-30)
+        return np.array(metric.values)
+
+    @property
     def sample_values(self) -> Sequence[float] | None:
         """The measure of each sample; None where it is defined on all samples together."""
         return None if isinstance(self._metric, RelativeMse) else self._metric.values

@@ -124,15 +124,30 @@ class FidelityTrial:
         Args:
           limit: it may end as soon as the mean is certain to exceed this; it then is a lower bound, without an error.
         """
-        sources = fidelity_sources(converted, self._output_kind)
-        runners = open_runners(ModelFile.of(converted), self._num_threads, self._runner, _tensors(sources))
-        meter = FidelityMeter(self._sources, sources)
-        for original, own in zip(self._originals, self._outputs(runners, sources), strict=True):
-            meter.add(original, own)
+        meter = self._meter(converted)
+        for _ in self._fill(meter, converted):
             least = meter.least_mean(len(self._originals))
             if least > limit:
                 return MeanResult(least, math.nan, len(self._originals))
         return meter.worst.result
+
+    def contributions(self, converted: Model) -> list[np.ndarray]:
+        """What each sample adds to the divergence of each output, float64 [samples]."""
+        meter = self._meter(converted)
+        for _ in self._fill(meter, converted):
+            pass
+        return [output.contributions for output in meter.outputs]
+
+    def _meter(self, converted: Model) -> FidelityMeter:
+        return FidelityMeter(self._sources, fidelity_sources(converted, self._output_kind))
+
+    def _fill(self, meter: FidelityMeter, converted: Model) -> Iterator[None]:
+        """Runs one sample after another."""
+        sources = fidelity_sources(converted, self._output_kind)
+        runners = open_runners(ModelFile.of(converted), self._num_threads, self._runner, _tensors(sources))
+        for original, own in zip(self._originals, self._outputs(runners, sources), strict=True):
+            meter.add(original, own)
+            yield
 
     def _outputs(self, runners: Sequence[ModelRunner], sources: Sequence[FidelitySource]) -> Iterator[list[np.ndarray]]:
         return in_parallel(

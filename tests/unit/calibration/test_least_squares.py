@@ -48,6 +48,18 @@ def test_errors_are_those_of_the_rows(weights: np.ndarray) -> None:
     assert np.allclose(own.errors(), measured(weights, nothing, exact, noisy))
 
 
+def test_parts_add_up(weights: np.ndarray) -> None:
+    parts, whole = [filled(weights, rows(seed)) for seed in range(3)], filled(weights, rows(0), rows(1), rows(2))
+    total, change = NormalEquations.total(parts), whole.fitted(1e-2)
+    assert change is not None
+    assert total.rows == whole.rows
+    assert np.array_equal(total.errors(change), whole.errors(change))
+    same = total.fitted(1e-2)
+    assert same is not None
+    assert np.array_equal(same.weights, change.weights)
+    assert np.array_equal(parts[0].errors(), filled(weights, rows(0)).errors())  # parts stay as they were
+
+
 def test_other_weights_lessen_the_error_on_other_rows(weights: np.ndarray) -> None:
     fitted, other = filled(weights, rows(0)), filled(weights, rows(1))
     change = fitted.fitted(1e-3)

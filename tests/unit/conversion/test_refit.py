@@ -19,6 +19,7 @@ from fmtc_tflite.conversion.build import Refit
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import UnsupportedModelError, UsageError
+from fmtc_tflite.fidelity.metrics import MeanResult
 from fmtc_tflite.graph.coded_maps import coded_maps, folded_kernels
 from fmtc_tflite.graph.edits.restore import restore
 from fmtc_tflite.graph.model import Model
@@ -76,6 +77,9 @@ def test_the_outputs_come_nearer(plain: ConversionResult, refitted: ConversionRe
     assert (own["divergence_before"], own["divergence_after"]) == (before, after)
     assert after < before
     assert all(0 <= op["error_ratio"] < 1 for op in own["ops"])
+    gain = own["cross_validated_gain"]
+    assert gain["mean"] > gain["std_error"] > 0
+    assert gain["num_samples"] == 120 - 36  # all that are not held back
     jsonschema.validate(refitted.report, SCHEMA)
     assert "refit" not in plain.report
 
@@ -128,9 +132,9 @@ def test_what_does_no_good_leaves_every_byte(
 ) -> None:
     fitted = refit._fitted
 
-    def harmful(*args: Any) -> tuple[list[Refit], list[refit.LeftAlone]]:
-        refits, alone = fitted(*args)
-        return ([replace(r, weights=np.zeros_like(r.weights)) for r in refits] if found == "harm" else []), alone
+    def harmful(*args: Any) -> tuple[list[Refit], list[refit.LeftAlone], MeanResult | None]:
+        refits, alone, gain = fitted(*args)
+        return ([replace(r, weights=np.zeros_like(r.weights)) for r in refits] if found == "harm" else []), alone, gain
 
     monkeypatch.setattr(refit, "_fitted", harmful)
     result = convert(content, calibration, refit=True)
@@ -139,6 +143,53 @@ def test_what_does_no_good_leaves_every_byte(
     assert own["ops"] == []
     assert (own["divergence_after"] is None) == (found == "nothing")
     jsonschema.validate(result.report, SCHEMA)
+
+
+class Measured:
+    """Divergences of ten samples, each with all candidates whose names are given; 1 without any."""
+
+    def __init__(self, effects: dict[str, list[float]]) -> None:
+        self.effects = effects
+
+    def measure(self, candidates: list[str]) -> list[np.ndarray]:
+        return [np.zeros(10), 1 + sum((np.array(self.effects[name]) for name in candidates), np.zeros(10))]
+
+
+@pytest.mark.parametrize(
+    ("effects", "kept"),
+    [
+        ({"good": [-0.5] * 9 + [0.1]}, ["good"]),
+        ({"good": [-0.5] * 9 + [0.1], "bad": [0.2] * 10}, ["good"]),
+        ({"chance": [-0.9] + [0.09] * 9}, []),
+        ({"bad": [0.2] * 10}, []),
+        ({}, []),
+    ],
+)
+def test_what_could_be_chance_is_not_kept(effects: dict[str, list[float]], kept: list[str]) -> None:
+    found, gain = refit._chosen(Measured(effects), list(effects))  # type: ignore[arg-type]
+    assert found == kept
+    assert (gain is None) == (not effects)
+
+
+def test_cross_validation_measures_with_weights_that_were_not_fitted_on_the_samples(
+    content: bytes, calibration: CalibrationOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, seen = refit._best, list[tuple[int, bool]]()
+
+    def watched(consumer: Any, folds: Any) -> Any:
+        candidate = best(consumer, folds)
+        if candidate is not None:
+            for fold, without in enumerate(candidate.without):
+                others = refit.NormalEquations.total([f for f in folds if f is not folds[fold]])
+                changes = [others.fitted(ridge) for ridge in refit._RIDGES]
+                fitted = [consumer.with_change(c, 0.0).weights for c in changes if c is not None]
+                seen.append((fold, any(np.array_equal(without.weights, weights) for weights in fitted)))
+        return candidate
+
+    monkeypatch.setattr(refit, "_best", watched)
+    convert(content, calibration, refit=True)
+    assert {fold for fold, _ in seen} == set(range(4))
+    assert all(is_one for _, is_one in seen)
 
 
 def test_folded_convolutions_compute_with_their_new_weights(content: bytes, refitted: ConversionResult) -> None:

@@ -151,6 +151,14 @@ def test_split_holds_back(tmp_path: Path, count: int, held_back: int) -> None:
     assert np.array_equal(opened(tmp_path / "x.npz").split(seed=3)[1].labels, held.labels)
 
 
+def test_folds_have_every_sample_once(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=pixels(30), y=np.arange(30))
+    folds = [fold.labels.tolist() for fold in opened(tmp_path / "x.npz").folds(4, seed=1)]
+    assert sorted(label for fold in folds for label in fold) == list(range(30))
+    assert sorted(map(len, folds)) == [7, 7, 8, 8]
+    assert folds != [fold.labels.tolist() for fold in opened(tmp_path / "x.npz").folds(4, seed=2)]
+
+
 @pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (3, [0, 3, 6]), (10, list(range(10))), (99, list(range(10)))])
 def test_evenly_spread_samples(tmp_path: Path, count: int, chosen: list[int]) -> None:
     np.savez(tmp_path / "x.npz", x=pixels(10), y=np.arange(10))

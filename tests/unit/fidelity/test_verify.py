@@ -68,6 +68,9 @@ def test_a_trial_ends_when_its_mean_is_certain_to_exceed_the_limit(monkeypatch: 
     whole = trial.measure(converted)
     assert whole.mean > 0
     assert trial.measure(converted, whole.mean * 1.01) == whole
+    (contributions,) = trial.contributions(converted)
+    assert len(contributions) == trial.num_samples == 6
+    assert contributions.mean() == pytest.approx(whole.mean)
     runs = []
     run = ModelRunner.run
     monkeypatch.setattr(ModelRunner, "run", lambda self, sample: (runs.append(0), run(self, sample))[1])
