@@ -58,14 +58,15 @@ def _old_programs(content: bytes) -> list[bytes]:
 def _forms(program: Program) -> Iterator[tuple[int, ...]]:
     """Of ops with a second operand: the kind, and in which directions that one serves many values.
 
-    Of those that encode: whether there are several segments, of several rows, and a predictor.
+    Of those that encode: whether there are several segments, of several rows, by groups of columns, and a predictor.
     """
     for op in program.ops:
         if op.kind == ENCODE:
             map_, coded = program.tensors[op.inputs[0]], program.tensors[op.output]
             offset, size = struct.unpack_from("<II", op.parameters)
             info = SideInformation.from_bytes(program.content[offset : offset + size])
-            yield op.kind, coded.height > 1, map_.height > coded.height, bool(info.predictor.any())
+            several_rows = map_.height > coded.height
+            yield op.kind, coded.height > 1, several_rows, coded.width > 1, bool(info.predictor.any())
         if len(op.inputs) > 1:
             second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
             yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels

@@ -54,24 +54,57 @@ bool IsLossless(const SideInfo& info) {
   return true;
 }
 
-// Rows of segments are what ENCODE writes and DECODE reads.
-Status CheckCoder(const OpView& op, const TensorRecord& map, const TensorRecord& coded) {
-  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
-  const bool fits = IsScratch8Bit(map) && IsScratch8Bit(coded) && coded.type == kUInt8 && coded.width == 1 &&
-                    coded.left == 0 && coded.right == 0 && coded.height <= map.height;
-  if (!fits) return Status::kProgramInvalid;
-  const Segments segments(map, coded);
-  return ValidIf(segments.row_values <= kMaxSegmentValues && segments.MostValues() <= kMaxSegmentValues &&
-                 coded.channels >= segments.MostValues() + kSlotHeaderBytes &&
-                 op.op->memory_bytes >= OwnMemoryBytes(segments));
+// Of the groups of columns that an ENCODE, which has been checked, makes; null: it makes one.
+const uint16_t* GroupEnds(const OpView& encode) {
+  const uint32_t offset = encode.parameters<EncodeParameters>().column_ends_offset;
+  return offset == 0 ? nullptr : encode.program->At<uint16_t>(offset);
 }
 
-Status CheckEncode(const OpView& op) { return CheckCoder(op, op.input(0), op.output()); }
+Segments SegmentsOf(const OpView& encode) { return {encode.input(0), encode.output(), GroupEnds(encode)}; }
+
+// The op that writes what a DECODE, which has been checked and bound, reads.
+OpView EncoderOf(const OpView& decode, const RowAccess& access) {
+  return {decode.program, &decode.program->ops[access.StateOf(decode.input(0)).writer]};
+}
+
+// Segments are what ENCODE writes and DECODE reads.
+Status CheckCoder(const OpView& op, const TensorRecord& map, const TensorRecord& coded) {
+  if (!IsRuleOne(op)) return Status::kProgramUnsupported;
+  return ValidIf(IsScratch8Bit(map) && IsScratch8Bit(coded) && coded.type == kUInt8 && coded.left == 0 &&
+                 coded.right == 0 && coded.height <= map.height && coded.width <= map.width);
+}
+
+bool FitGroups(const Program& program, const EncodeParameters& p, const TensorRecord& map, uint32_t groups) {
+  if (p.column_ends_offset == 0) return groups == 1;
+  if (!program.Has(p.column_ends_offset, groups, sizeof(uint16_t), 2)) return false;
+  const auto* ends = program.At<uint16_t>(p.column_ends_offset);
+  uint32_t begin = 0;
+  for (uint32_t i = 0; i < groups; begin = ends[i++]) {
+    if (ends[i] <= begin) return false;
+  }
+  return begin == map.width;
+}
+
+Status CheckEncode(const OpView& op) {
+  const TensorRecord& map = op.input(0);
+  const TensorRecord& coded = op.output();
+  const Status status = CheckCoder(op, map, coded);
+  if (status != Status::kOk) return status;
+  const EncodeParameters* p = FindParameters(*op.program, *op.op);
+  if (p == nullptr || !AreZero(p->reserved) || !FitGroups(*op.program, *p, map, coded.width)) {
+    return Status::kProgramInvalid;
+  }
+  const Segments segments = SegmentsOf(op);
+  return ValidIf(segments.RowValues() <= kMaxSegmentValues && segments.MostValues() <= kMaxSegmentValues &&
+                 coded.channels >= segments.MostValues() + kSlotHeaderBytes &&
+                 op.op->memory_bytes >= EncodeMemoryBytes(segments));
+}
+
 Status CheckDecode(const OpView& op) { return CheckCoder(op, op.output(), op.input(0)); }
 
 Status BindEncode(const OpView& op, const State&, CodecBuilder* builder, OpFacts* facts) {
-  const EncodeParameters* p = FindParameters(*op.program, *op.op);
-  if (p == nullptr || !AreZero(p->reserved) || builder->codecs_left == 0) return Status::kProgramInvalid;
+  const EncodeParameters* p = &op.parameters<EncodeParameters>();
+  if (builder->codecs_left == 0) return Status::kProgramInvalid;
   const size_t bytes = CodecBytes(*op.program, *op.op, &builder->components_left);
   Codec* const codec = builder->codec;
   if (bytes == 0) return Status::kProgramUnsupported;
@@ -94,20 +127,31 @@ Status BindDecode(const OpView& op, const State& state, CodecBuilder*, OpFacts* 
   if (state.ops[writer].codec == nullptr) return Status::kProgramInvalid;
   const OpView encode{op.program, &op.program->ops[writer]};
   if (encode.op->kind != kEncode || !HasShape(encode.input(0), op.output())) return Status::kProgramInvalid;
+  const Segments segments = SegmentsOf(encode);
+  const bool fits = segments.Rows(0) * segments.RowValues() <= kMaxSegmentValues &&
+                    op.op->memory_bytes >= DecodeMemoryBytes(segments);
+  if (!fits) return Status::kProgramInvalid;
   facts->codec = state.ops[writer].codec;
   return Status::kOk;
 }
 
 Range EncodeRows(const OpView& op, int, int32_t step) {
-  const Segments segments(op.input(0), op.output());
+  const Segments segments = SegmentsOf(op);
   const uint32_t begin = segments.Begin(static_cast<uint32_t>(step));
   const uint32_t end = begin + segments.Rows(static_cast<uint32_t>(step));
   return {static_cast<int32_t>(begin > 0 ? begin - 1 : 0), static_cast<int32_t>(end)};
 }
 
+Range EncodeColumns(const OpView& op, int, Range groups) {
+  const Segments segments = SegmentsOf(op);
+  return {segments.Columns(static_cast<uint32_t>(groups.first)).first,
+          segments.Columns(static_cast<uint32_t>(groups.end - 1)).end};
+}
+
+// Groups don't matter to it.
 Range DecodeRows(const OpView& op, int, int32_t step) {
-  const auto segment = static_cast<int32_t>(Segments(op.output(), op.input(0)).Of(static_cast<uint32_t>(step)));
-  return {segment, segment + 1};
+  const auto share = static_cast<int32_t>(Segments(op.output(), op.input(0), nullptr).Of(static_cast<uint32_t>(step)));
+  return {share, share + 1};
 }
 
 // Values in the unsigned domain are indices of a lossless map but for their top bit.
@@ -123,33 +167,44 @@ void FlipPixels(const uint8_t* in, size_t in_bytes, uint8_t* out, size_t out_byt
   }
 }
 
-void RunEncode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+size_t Width(Range columns) { return static_cast<size_t>(columns.end - columns.first); }
+
+void EncodeGroup(const OpView& op, const RowAccess& access, const Segments& segments, int32_t step, uint32_t group) {
   const Codec& codec = *access.FactsOf(op).codec;
   const TensorRecord& map = op.input(0);
-  const Segments segments(map, op.output());
-  const RowShape shape{map.width, map.channels, 0};
+  const Range columns = segments.Columns(group);
+  const size_t row_values = Width(columns) * map.channels;
+  const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
   uint8_t* const pixels = access.OwnMemory(op);
-  uint8_t* const planes = pixels + segments.MostValues() + kSegmentSlack;
+  uint8_t* const planes = pixels + segments.Rows(static_cast<uint32_t>(step)) * row_values + kSegmentSlack;
   // Rows of indices are where the planes will be.
-  uint8_t* const indices[2] = {planes, planes + segments.row_values + kRowSlack};
+  uint8_t* const indices[2] = {planes, planes + row_values + kRowSlack};
   const Range rows = EncodeRows(op, 0, step);
   const auto first = static_cast<int32_t>(segments.Begin(static_cast<uint32_t>(step)));
   uint8_t* residuals = pixels;
   for (int32_t y = rows.first; y < rows.end; ++y) {
     uint8_t* const row = codec.has_prediction ? indices[y % 2] : residuals;
-    FlipPixels(access.Read(map, y, 0), map.pixel_bytes, row, map.channels, map.channels, map.width);
+    FlipPixels(access.Read(map, y, columns.first), map.pixel_bytes, row, map.channels, map.channels, shape.width);
     if (y < first) continue;
     if (codec.has_prediction) {
       const uint8_t* const above = y == 0 ? nullptr : indices[(y + 1) % 2];
       codec.kernels->residuals_of_row(shape, codec.side_info.component_codes, above, row, residuals);
     }
-    residuals += segments.row_values;
+    residuals += row_values;
   }
-  const SegmentShape segment{&codec, size_t{static_cast<uint32_t>(rows.end - first)} * map.width};
+  const SegmentShape segment{&codec, static_cast<size_t>(rows.end - first) * shape.width};
   codec.kernels->pixels_to_planes({map.channels, segment.plane_bytes}, codec.place, pixels, planes);
-  uint8_t* const slot = access.Write(op.output(), step, 0);
+  uint8_t* const slot = access.Write(op.output(), step, static_cast<int32_t>(group));
   const size_t bytes = EncodeSegment(segment, planes, pixels, slot + kSlotHeaderBytes, segment.num_values());
   Store(slot, static_cast<uint32_t>(bytes));
+}
+
+void RunEncode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Segments segments = SegmentsOf(op);
+  const Range groups = access.Window(op);
+  for (int32_t i = groups.first; i < groups.end; ++i) {
+    EncodeGroup(op, access, segments, step, static_cast<uint32_t>(i));
+  }
 }
 
 // A segment's residuals, pixel by pixel. False if it is damaged, as the slots of a hostile program are.
@@ -165,39 +220,58 @@ bool ReadSegment(const Codec& codec, size_t plane_bytes, const uint8_t* slot, ui
   return true;
 }
 
-void RunDecode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+// What DECODE keeps from step to step is in front; the pixels of a share's groups follow one another.
+struct DecodeMemory {
+  uint8_t* last;  // indices of the row before
+  uint8_t* pixels;
+  uint8_t* planes;  // of a segment, then a group's part of a row of indices
+
+  DecodeMemory(uint8_t* own, const Segments& segments)
+      : last(own),
+        pixels(last + segments.RowValues() + kRowSlack),
+        planes(pixels + segments.Rows(0) * segments.RowValues() + kSegmentSlack) {}
+};
+
+void DecodeGroup(const OpView& op, const RowAccess& access, const Segments& segments, int32_t step, uint32_t group) {
   const Codec& codec = *access.FactsOf(op).codec;
   const TensorRecord& map = op.output();
-  const Segments segments(map, op.input(0));
-  uint8_t* const pixels = access.OwnMemory(op);
-  uint8_t* const planes = pixels + segments.MostValues() + kSegmentSlack;
-  uint8_t* const last = planes + segments.MostValues() + kSegmentSlack;  // row of the segment before
+  const DecodeMemory memory(access.OwnMemory(op), segments);
+  const Range columns = segments.Columns(group);
+  const size_t before = static_cast<size_t>(columns.first) * map.channels, row_values = Width(columns) * map.channels;
   const auto y = static_cast<uint32_t>(step);
-  const uint32_t number = segments.Of(y), first = segments.Begin(number);
+  const uint32_t share = segments.Of(y), first = segments.Begin(share), rows = segments.Rows(share);
+  uint8_t* const pixels = memory.pixels + rows * before;
   if (y == first) {
-    const size_t plane_bytes = size_t{segments.Rows(number)} * map.width;
-    if (y > 0) MoveBytes(last, planes + (segments.Rows(number - 1) - 1) * segments.row_values, segments.row_values);
-    const uint8_t* const slot = access.Read(op.input(0), static_cast<int32_t>(number), 0);
-    if (!ReadSegment(codec, plane_bytes, slot, planes, pixels)) {
+    const size_t plane_bytes = rows * Width(columns);
+    const uint8_t* const slot = access.Read(op.input(0), static_cast<int32_t>(share), static_cast<int32_t>(group));
+    if (!ReadSegment(codec, plane_bytes, slot, memory.planes, pixels)) {
       *access.damaged = true;
       memset(pixels, 0, plane_bytes * map.channels);
     }
   }
-  const uint8_t* row = pixels + (y - first) * segments.row_values;
+  const uint8_t* row = pixels + (y - first) * row_values;
   if (codec.has_prediction) {
-    // Rows of indices take the place of the planes.
-    uint8_t* const indices = planes + (y - first) * segments.row_values;
-    const uint8_t* const above = y == 0 ? nullptr : y == first ? last : indices - segments.row_values;
-    codec.kernels->indices_of_row({map.width, map.channels, 0}, codec.side_info.component_codes, above, row, indices);
-    row = indices;
+    uint8_t* const last = memory.last + before;
+    const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
+    codec.kernels->indices_of_row(shape, codec.side_info.component_codes, y == 0 ? nullptr : last, row, memory.planes);
+    MoveBytes(last, memory.planes, row_values);
+    row = memory.planes;
   }
-  const Range columns = access.Window(op);
-  FlipPixels(row + static_cast<size_t>(columns.first) * map.channels, map.channels,
-             access.Write(map, step, columns.first), map.pixel_bytes, map.channels,
-             static_cast<size_t>(columns.end - columns.first));
+  const Range window = access.Window(op);
+  const int32_t from = std::max(columns.first, window.first), to = std::min(columns.end, window.end);
+  FlipPixels(row + static_cast<size_t>(from - columns.first) * map.channels, map.channels,
+             access.Write(map, step, from), map.pixel_bytes, map.channels, static_cast<size_t>(to - from));
 }
 
-Range OnlyColumn(const OpView&, int, Range) { return {0, 1}; }
+// In their order: what is written behind the pixels of one group is the next one's.
+void RunDecode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Segments segments = SegmentsOf(EncoderOf(op, access));
+  const Range window = access.Window(op);
+  for (uint32_t i = 0; i < segments.groups; ++i) {
+    const Range columns = segments.Columns(i);
+    if (columns.first < window.end && columns.end > window.first) DecodeGroup(op, access, segments, step, i);
+  }
+}
 
 size_t SlotBytes(const uint8_t* slot) { return kSlotHeaderBytes + Load<uint32_t>(slot); }
 
@@ -207,9 +281,9 @@ constexpr Kind MakeEncode() {
   kind.check = CheckEncode;
   kind.bind = BindEncode;
   kind.rows = EncodeRows;
-  kind.columns = AllColumns;
+  kind.columns = EncodeColumns;
   kind.run = RunEncode;
-  kind.row_bytes = SlotBytes;
+  kind.pixel_bytes = SlotBytes;
   return kind;
 }
 
@@ -218,7 +292,7 @@ constexpr Kind MakeDecode() {
   kind.check = CheckDecode;
   kind.bind = BindDecode;
   kind.rows = DecodeRows;
-  kind.columns = OnlyColumn;
+  kind.columns = AllColumns;
   kind.keeps_memory = Always;
   kind.run = RunDecode;
   return kind;
@@ -238,8 +312,24 @@ uint32_t Segments::Of(uint32_t row) const {
   return row < in_larger ? row / (least + 1) : larger + (row - in_larger) / least;
 }
 
-uint64_t OwnMemoryBytes(const Segments& segments) {
-  return 2 * (segments.MostValues() + kSegmentSlack) + segments.row_values + kRowSlack;
+Range Segments::Columns(uint32_t group) const {
+  if (ends == nullptr) return {0, static_cast<int32_t>(width)};
+  return {group == 0 ? 0 : int32_t{ends[group - 1]}, int32_t{ends[group]}};
+}
+
+uint64_t Segments::MostRowValues() const {
+  int32_t most = 0;
+  for (uint32_t i = 0; i < groups; ++i) most = std::max(most, Columns(i).end - Columns(i).first);
+  return uint64_t{static_cast<uint32_t>(most)} * channels;
+}
+
+uint64_t EncodeMemoryBytes(const Segments& segments) {
+  return 2 * (segments.MostValues() + kSegmentSlack) + segments.MostRowValues() + kRowSlack;
+}
+
+uint64_t DecodeMemoryBytes(const Segments& segments) {
+  return segments.RowValues() + kRowSlack + segments.Rows(0) * segments.RowValues() + kSegmentSlack +
+         segments.MostValues() + kSegmentSlack;
 }
 
 CodecRoom CodecRoomOf(const Program& program) {

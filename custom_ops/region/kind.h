@@ -56,8 +56,8 @@ struct Kind {
   // Gives the op, which has been checked, its codec.
   Status (*bind)(const OpView& op, const State& state, CodecBuilder* builder, OpFacts* facts) = nullptr;
   void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;
-  // Bytes of an output's row that hold something; null: all of its values.
-  size_t (*row_bytes)(const uint8_t* row) = nullptr;
+  // Bytes of an output's pixel that hold something; null: all of its values.
+  size_t (*pixel_bytes)(const uint8_t* pixel) = nullptr;
 };
 
 extern const Kind kConvKind, kDepthwiseKind, kFullyConnectedKind;

@@ -235,7 +235,8 @@ static_assert(sizeof(UnaryParameters) == 16);
 struct EncodeParameters {
   uint32_t side_info_offset;
   uint32_t side_info_bytes;
-  uint32_t reserved[2];
+  uint32_t column_ends_offset;  // u16 [groups of columns], or 0 if there is one
+  uint32_t reserved[1];
 };
 static_assert(sizeof(EncodeParameters) == 16);
 

@@ -31,7 +31,10 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
   if (trace.bytes_written == nullptr) return;
   uint64_t bytes = static_cast<uint64_t>(window.end - window.first) * tensor.channels * ElementBytes(tensor.type);
   const Kind& kind = *access.FactsOf(op).kind;
-  if (kind.row_bytes != nullptr) bytes = kind.row_bytes(access.Write(tensor, row, window.first));
+  if (kind.pixel_bytes != nullptr) {
+    bytes = 0;
+    for (int32_t x = window.first; x < window.end; ++x) bytes += kind.pixel_bytes(access.Write(tensor, row, x));
+  }
   trace.bytes_written[op.op - op.program->ops] += bytes;
 }
 

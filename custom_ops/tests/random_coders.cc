@@ -24,31 +24,47 @@ std::vector<uint8_t> LosslessSideInfo(Random* random, uint32_t channels) {
   return BuildSideInfo(spec);
 }
 
+// So many groups of columns, of one column at least.
+std::vector<uint16_t> GroupEnds(Random* random, uint32_t width, uint32_t groups) {
+  std::vector<uint16_t> ends;
+  for (uint32_t i = 0; i < groups; ++i) {
+    const int32_t least = ends.empty() ? 1 : ends.back() + 1, most = static_cast<int32_t>(width - (groups - 1 - i));
+    ends.push_back(static_cast<uint16_t>(i + 1 == groups ? most : Draw(random, least, most)));
+  }
+  return ends;
+}
+
 }  // namespace
 
-uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, uint32_t count) {
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts) {
   const TensorRecord map = builder->tensor(from);
   TensorRecord shape{};
-  shape.height = count;
-  const Segments segments(map, shape);
+  shape.height = counts.shares;
+  shape.width = counts.groups;
+  const std::vector<uint16_t> ends = GroupEnds(random, map.width, counts.groups);
+  const Segments segments(map, shape, ends.data());
   const auto most = static_cast<uint32_t>(segments.MostValues());
   const uint32_t slot = static_cast<uint32_t>(RoundUp(most + kSlotHeaderBytes, 16));
-  const uint16_t coded = builder->AddTensor(kScratch, kUInt8, count, 1, slot);
+  const uint16_t coded = builder->AddTensor(kScratch, kUInt8, counts.shares, counts.groups, slot);
   const uint16_t to = builder->AddTensor(kScratch, map.type, map.height, map.width, map.channels);
   if (Draw(random, 0, 1) != 0) builder->tensor(to).pixel_bytes = static_cast<uint32_t>(RoundUp(map.channels, 4));
   builder->tensor(to).padding = static_cast<uint8_t>(Draw(random, 0, 255));
 
   const std::vector<uint8_t> info = LosslessSideInfo(random, map.channels);
-  const EncodeParameters p{builder->AddArray(info, kProgramAlignment), static_cast<uint32_t>(info.size()), {}};
-  const size_t own = OwnMemoryBytes(segments);
-  builder->AddOp(kEncode, 1, {from}, coded, p, own);
-  builder->AddOpWithMemory(kDecode, 1, coded, to, own);
+  const uint32_t info_offset = builder->AddArray(info, kProgramAlignment);
+  const uint32_t ends_offset = counts.groups > 1 || Draw(random, 0, 1) != 0 ? builder->AddArray(ends) : 0;
+  const EncodeParameters p{info_offset, static_cast<uint32_t>(info.size()), ends_offset, {}};
+  builder->AddOp(kEncode, 1, {from}, coded, p, EncodeMemoryBytes(segments));
+  builder->AddOpWithMemory(kDecode, 1, coded, to, DecodeMemoryBytes(segments));
   return to;
 }
 
 uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from) {
-  const auto height = static_cast<int32_t>(builder->tensor(from).height);
-  return AddCoders(random, builder, from, static_cast<uint32_t>(Draw(random, 1, height)));
+  const TensorRecord map = builder->tensor(from);
+  const auto shares = static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(map.height)));
+  const auto most = static_cast<int32_t>(map.width < 4 ? map.width : 4);
+  const auto groups = Draw(random, 0, 1) != 0 ? static_cast<uint32_t>(Draw(random, 1, most)) : 1;
+  return AddCoders(random, builder, from, {shares, groups});
 }
 
 }  // namespace fmtc::test

@@ -7,10 +7,15 @@
 
 namespace fmtc::test {
 
-// Adds an op that encodes a tensor of 8 bits in scratch memory in so many segments, and one that decodes them.
-uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, uint32_t segments);
+// Of rows, and of columns.
+struct SegmentCounts {
+  uint32_t shares, groups;
+};
 
-// In a random number of them.
+// Adds an op that encodes a tensor of 8 bits in scratch memory in so many segments, and one that decodes them.
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts);
+
+// In random numbers of them.
 uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from);
 
 }  // namespace fmtc::test

@@ -141,13 +141,13 @@ struct Coders {
   region::TensorRecord* tensors;  // input, copy, segments, decoded map, output
   region::OpRecord* ops;          // COPY, ENCODE, DECODE, COPY
 
-  Coders() {
+  explicit Coders(uint32_t groups = 1) {
     test::Random random(5);
     test::ProgramBuilder builder;
     const uint16_t input = builder.AddTensor(region::kInput, region::kInt8, 8, 6, 5);
     const uint16_t copy = builder.AddTensor(region::kScratch, region::kInt8, 8, 6, 5);
     builder.AddOp(region::kCopy, 1, {input}, copy);
-    const uint16_t decoded = test::AddCoders(&random, &builder, copy, 3);
+    const uint16_t decoded = test::AddCoders(&random, &builder, copy, {3, groups});
     builder.AddOp(region::kCopy, 1, {decoded}, builder.AddTensor(region::kOutput, region::kInt8, 8, 6, 5));
     bytes = builder.Finish();
     const auto* header = reinterpret_cast<const region::Header*>(bytes.data());
@@ -179,7 +179,24 @@ void TestCodersAreChecked() {
          status_with([](Coders* c) { c->parameters()->side_info_bytes -= 16; }) == Status::kSideInfoTruncated);
   EXPECT(status_with([](Coders* c) { c->parameters()->side_info_offset += 16; }) != Status::kOk);
   EXPECT(status_with([](Coders* c) { c->parameters()->side_info_offset += 4; }) == Status::kProgramInvalid);
-  EXPECT(status_with([](Coders* c) { c->parameters()->reserved[1] = 1; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->parameters()->reserved[0] = 1; }) == Status::kProgramInvalid);
+  // Groups of columns.
+  const auto status_with_ends = [](std::vector<uint16_t> ends) {
+    Coders coders(static_cast<uint32_t>(ends.size()));
+    EXPECT(OwnedRegion(coders.bytes).status() == Status::kOk);
+    std::memcpy(coders.bytes.data() + coders.parameters()->column_ends_offset, ends.data(), ends.size() * 2);
+    test::RepairChecksum(&coders.bytes);
+    return OwnedRegion(coders.bytes).status();
+  };
+  EXPECT(status_with_ends({1, 2, 3, 4, 5, 6}) == Status::kOk);
+  EXPECT(status_with_ends({1, 2, 3, 3, 5, 6}) == Status::kProgramInvalid);
+  EXPECT(status_with_ends({1, 2, 3, 4, 6, 5}) == Status::kProgramInvalid);
+  EXPECT(status_with_ends({1, 2, 3, 4, 5, 7}) == Status::kProgramInvalid);
+  EXPECT(status_with_ends({0, 6}) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->parameters()->column_ends_offset = c->ops[1].inputs_offset | 1; }) ==
+         Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->parameters()->column_ends_offset = 0xFFFFFFFE; }) == Status::kProgramInvalid);
+  EXPECT(status_with([](Coders* c) { c->tensors[2].width = 2; }) != Status::kOk);
   // A map that is not the one that was encoded.
   EXPECT(status_with([](Coders* c) { std::swap(c->tensors[3].width, c->tensors[3].height); }) != Status::kOk);
 }

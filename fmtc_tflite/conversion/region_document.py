@@ -136,8 +136,12 @@ def _cut(cut: RegionTensor, region: PlannedRegion, coded: CodedSizes) -> dict[st
     found = {"tensor": cut.source.name, "bytes": cut.bytes}
     if cut not in coded.bytes:
         return found
-    form = region.plan.coded[cut].coded
-    return found | {"coded_bytes": coded.bytes[cut], "segments": form.height, "slot_bytes": form.channels}
+    form = region.plan.coded[cut]
+    return found | {
+        "coded_bytes": coded.bytes[cut],
+        "segments": form.segments,
+        "slot_bytes": form.coded.channels,
+    }
 
 
 def _region(region: PlannedRegion, coded: CodedSizes) -> dict[str, Any]:

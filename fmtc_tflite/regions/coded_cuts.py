@@ -15,7 +15,7 @@ import numpy as np
 
 from fmtc_tflite.coding.geometry import SEGMENT_HEADER_BYTES
 from fmtc_tflite.graph.model import Tensor
-from fmtc_tflite.regions.coders import SLOT_HEADER_BYTES, Decode, Encode, coded_tensor
+from fmtc_tflite.regions.coders import SLOT_HEADER_BYTES, Columns, Decode, Encode, coded_tensor
 from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.placement import Placement, place
@@ -54,21 +54,29 @@ class CodedCut:
     Attributes:
       tensor: the region's.
       coded: what holds its segments.
+      ends: of groups of columns, one for each strip of the stage that writes it.
       expected_bytes: of an item.
     """
 
     tensor: RegionTensor
     coded: RegionTensor
     rate: Rate
+    ends: Columns
 
     @classmethod
-    def of(cls, tensor: RegionTensor, rate: Rate, segments: int) -> CodedCut:
-        """In so many segments."""
-        return cls(tensor, coded_tensor(tensor, segments), rate)
+    def of(cls, tensor: RegionTensor, rate: Rate, shares: int, ends: Columns | None = None) -> CodedCut:
+        """In so many shares of rows, each a segment for each group of columns; None: all columns are one."""
+        ends = ends or (tensor.width,)
+        return cls(tensor, coded_tensor(tensor, shares, ends), rate, ends)
+
+    @property
+    def segments(self) -> int:
+        """Their number."""
+        return self.coded.height * self.coded.width
 
     @property
     def expected_bytes(self) -> int:
-        return self.rate.bytes_in(self.coded.height)
+        return self.rate.bytes_in(self.segments)
 
 
 @dataclass(frozen=True)
@@ -117,16 +125,14 @@ def fewest_stored_bytes(
 def _stored_by_stages(costs: StageCosts, rates: Mapping[RegionTensor, Rate]) -> Iterator[np.ndarray]:
     """What stages store at least, int64 [alternatives, first, end]: estimates, each of which may lead to the best path.
 
-    Cuts that a stage in strips writes or reads are raw. Once this counts for what it writes, and once also for what it
-    reads, which is too much for a cut that another stage in strips writes.
+    Cuts that a stage in strips reads are raw: once they count where they are read, and once not.
     """
     coded = {t: min([t.bytes, *(c.expected_bytes for c in _forms(t, rates))]) for t in costs.spans.inner}
-    whole, in_strips = costs.written(coded), costs.written({t: t.bytes for t in costs.spans.inner})
-    also_read = in_strips + costs.read({t: t.bytes - coded[t] for t in costs.spans.inner})
-    strips = len(costs.needs) - 1
-    yield np.stack([whole, *[in_strips] * strips])
+    strips, whole = len(costs.needs) - 1, costs.written(coded)
+    yield np.stack([whole] * (1 + strips))
     if strips:
-        yield np.stack([whole, *[also_read] * strips])
+        read_raw = whole + costs.read({t: t.bytes - coded[t] for t in costs.spans.inner})
+        yield np.stack([whole, *[read_raw] * strips])
 
 
 def code_cuts(costs: StageCosts, path: Sequence[Way], limit: int, rates: Mapping[RegionTensor, Rate]) -> CodedStages:
@@ -134,13 +140,17 @@ def code_cuts(costs: StageCosts, path: Sequence[Way], limit: int, rates: Mapping
     return _Coding(costs, path, limit, rates).run()
 
 
-def _forms(tensor: RegionTensor, rates: Mapping[RegionTensor, Rate]) -> Iterator[CodedCut]:
-    """Ways to code a tensor that make it smaller, the one of the fewest bytes first."""
+def _forms(tensor: RegionTensor, rates: Mapping[RegionTensor, Rate], ends: Columns | None = None) -> Iterator[CodedCut]:
+    """Ways to code a tensor that make it smaller, the one of the fewest bytes first.
+
+    Args:
+      ends: of groups of columns; None: all are one.
+    """
     if tensor not in rates:
         return
     counts = sorted({max(1, tensor.height // rows) for rows in (*_SEGMENT_ROWS, tensor.height)})
-    for segments in counts:
-        cut = CodedCut.of(tensor, rates[tensor], segments)
+    for shares in counts:
+        cut = CodedCut.of(tensor, rates[tensor], shares, ends)
         if cut.expected_bytes < tensor.bytes and cut.coded.channels <= _MOST_SEGMENT_VALUES:
             yield cut
 
@@ -155,7 +165,7 @@ class _Coding:
         self._during = [{*spans.live(first), *new} for (first, _, _), new in zip(path, self._new, strict=True)]
 
     def run(self) -> CodedStages:
-        candidates = [forms for cut in self._codable() if (forms := list(_forms(cut, self._rates)))]
+        candidates = [forms for cut, ends in self._codable() if (forms := list(_forms(cut, self._rates, ends)))]
         candidates.sort(key=lambda forms: forms[0].expected_bytes - forms[0].tensor.bytes)
         tries = [self._chosen(candidates, most) for most in _FIRST_SEGMENT_VALUES]
         chosen = min(tries, key=lambda cuts: sum(cut.expected_bytes - cut.tensor.bytes for cut in cuts.values()))
@@ -183,13 +193,19 @@ class _Coding:
                 chosen[form.tensor] = form
                 return
 
-    def _codable(self) -> list[RegionTensor]:
-        """Cuts that only stages in whole rows write and read."""
-        in_strips: set[RegionTensor] = set()
-        for (first, end, way), new in zip(self._path, self._new, strict=True):
-            if way:
-                in_strips.update(new, *(op.inputs for op in self._costs.spans.region.ops[first:end]))
-        return [cut for new in self._new for cut in new if cut not in in_strips]
+    def _codable(self) -> Iterator[tuple[RegionTensor, Columns | None]]:
+        """Cuts that only stages in whole rows read, and the groups of columns in which they are written."""
+        ops = self._costs.spans.region.ops
+        in_strips = [(first, end) for first, end, way in self._path if way]
+        read = {(t, first) for first, end in in_strips for op in ops[first:end] for t in op.inputs}
+        for (first, _, way), new in zip(self._path, self._new, strict=True):
+            for cut in new:
+                if any(tensor is cut and stage != first for tensor, stage in read):
+                    continue
+                if way == 0:
+                    yield cut, None
+                elif (windows := self._costs.windows(cut.width, way)) is not None:
+                    yield cut, tuple(end for _, end in windows)
 
     def _fits(self, cuts: Mapping[RegionTensor, CodedCut], changed: RegionTensor) -> bool:
         """Whether the stages during which a cut lies in memory stay within the limit."""
@@ -230,7 +246,7 @@ def with_coders(
             ops.append(op if inputs == op.inputs else replace(op, inputs=inputs))
             if op.output in cuts:
                 cut = cuts[op.output]
-                ops.append(Encode(None, (op.output,), cut.coded, 1, cut.rate.side_information))
+                ops.append(Encode(None, (op.output,), cut.coded, 1, cut.rate.side_information, cut.ends))
         bounds.append((start, len(ops)))
     return Region(tuple(ops), region.inputs, region.outputs), bounds
 
@@ -239,4 +255,4 @@ def _decoders(ops: Sequence[RegionOp], cuts: Mapping[RegionTensor, CodedCut]) ->
     """For each coded cut that a stage reads and does not write, what decodes it."""
     written = {op.output for op in ops}
     read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor in cuts and tensor not in written)
-    return {tensor: Decode(None, (cuts[tensor].coded,), replace(tensor), 1) for tensor in read}
+    return {t: Decode(None, (cuts[t].coded,), replace(t), 1, cuts[t].ends) for t in read}

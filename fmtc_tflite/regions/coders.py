@@ -16,50 +16,92 @@ from fmtc_tflite.regions.program_format import PROGRAM_ALIGNMENT, ROW_ALIGNMENT
 ENCODE, DECODE = 35, 36  # kinds
 SLOT_HEADER_BYTES = 4
 _SEGMENT_SLACK, _ROW_SLACK = 128, 64
-_PARAMETERS = struct.Struct("<II8x")
+
+Columns = tuple[int, ...]
+_PARAMETERS = struct.Struct("<III4x")
 
 
 @dataclass(frozen=True)
 class Segments:
-    """How the rows of a map are divided: into so many shares, the larger ones first."""
+    """How a map is divided: its rows into so many shares, the larger ones first, and these by groups of columns.
+
+    Attributes:
+      height, channels: of the map.
+      count: of the shares.
+      ends: of each group, the column behind its last; the last one is the map's width.
+    """
 
     height: int
+    channels: int
     count: int
-    row_values: int
+    ends: Columns
 
     @classmethod
-    def of(cls, map_: RegionTensor, coded: RegionTensor) -> Segments:
-        """Of a map and its coded tensor, which has a row for each segment."""
-        return cls(map_.height, coded.height, map_.width * map_.channels)
+    def of(cls, map_: RegionTensor, coded: RegionTensor, ends: Columns) -> Segments:
+        """Of a map and its coded tensor, which has a row for each share and a column for each group."""
+        return cls(map_.height, map_.channels, coded.height, ends)
+
+    @property
+    def most_rows(self) -> int:
+        """Of a share."""
+        return -(-self.height // self.count)
+
+    @property
+    def row_values(self) -> int:
+        """Of the map."""
+        return self.ends[-1] * self.channels
+
+    @property
+    def most_row_values(self) -> int:
+        """Of a group."""
+        return max(end - first for first, end in map(self.columns, range(len(self.ends)))) * self.channels
 
     @property
     def most_values(self) -> int:
         """Of a segment."""
-        return -(-self.height // self.count) * self.row_values
+        return self.most_rows * self.most_row_values
 
     @property
-    def own_memory_bytes(self) -> int:
-        """What an op that encodes or decodes needs."""
-        return 2 * (self.most_values + _SEGMENT_SLACK) + self.row_values + _ROW_SLACK
+    def encode_memory_bytes(self) -> int:
+        """What an op that encodes needs."""
+        return 2 * (self.most_values + _SEGMENT_SLACK) + self.most_row_values + _ROW_SLACK
 
-    def rows(self, segment: int) -> tuple[int, int]:
+    @property
+    def decode_kept_bytes(self) -> int:
+        """What an op that decodes keeps: a row, and a share's rows if there is more than one."""
+        return self.row_values + _ROW_SLACK + (self._share_bytes if self.most_rows > 1 else 0)
+
+    @property
+    def decode_memory_bytes(self) -> int:
+        """What an op that decodes needs."""
+        return self.row_values + _ROW_SLACK + self._share_bytes + self.most_values + _SEGMENT_SLACK
+
+    @property
+    def _share_bytes(self) -> int:
+        return self.most_rows * self.row_values + _SEGMENT_SLACK
+
+    def rows(self, share: int) -> tuple[int, int]:
         """First and last row."""
         sizes = shares(self.height, self.count)
-        first = sum(sizes[:segment])
-        return first, first + sizes[segment] - 1
+        first = sum(sizes[:share])
+        return first, first + sizes[share] - 1
 
-    def segment_of(self, row: int) -> int:
+    def columns(self, group: int) -> tuple[int, int]:
+        """First and end column."""
+        return self.ends[group - 1] if group else 0, self.ends[group]
+
+    def share_of(self, row: int) -> int:
         """The number of the one that has a row."""
         least, larger = divmod(self.height, self.count)
         in_larger = larger * (least + 1)
         return row // (least + 1) if row < in_larger else larger + (row - in_larger) // least
 
 
-def coded_tensor(map_: RegionTensor, segments: int) -> RegionTensor:
-    """A tensor for a map's segments: each a row, of one pixel with room for the raw segment behind its length."""
-    most = Segments(map_.height, segments, map_.width * map_.channels).most_values
+def coded_tensor(map_: RegionTensor, shares_: int, ends: Columns) -> RegionTensor:
+    """A tensor for a map's segments: a pixel for each, with room for the raw segment behind its length."""
+    most = Segments(map_.height, map_.channels, shares_, ends).most_values
     slot = -(-(most + SLOT_HEADER_BYTES) // ROW_ALIGNMENT) * ROW_ALIGNMENT
-    return RegionTensor(map_.source, segments, 1, slot, np.dtype(np.uint8))
+    return RegionTensor(map_.source, shares_, len(ends), slot, np.dtype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +110,38 @@ class Encode(RegionOp):
 
     Attributes:
       side_information: FORMAT.md section 2, of a lossless map without a checksum.
+      ends: of the groups of columns.
     """
 
     side_information: bytes
+    ends: Columns
 
     kind = ENCODE
 
     @property
     def _segments(self) -> Segments:
-        return Segments.of(self.inputs[0], self.output)
+        return Segments.of(self.inputs[0], self.output, self.ends)
 
     @property
     def own_memory_bytes(self) -> int:
-        return self._segments.own_memory_bytes
+        return self._segments.encode_memory_bytes
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         first, last = self._segments.rows(step)
         return max(first - 1, 0), last
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return 0, self.inputs[0].width
+        return self._segments.columns(first)[0], self._segments.columns(end - 1)[1]
+
+    @property
+    def own_windows(self) -> tuple[tuple[int, int], ...]:
+        """A group in each strip."""
+        return tuple((group, group + 1) for group in range(len(self.ends)))
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
-        return _PARAMETERS.pack(add(self.side_information, PROGRAM_ALIGNMENT), len(self.side_information))
+        information = add(self.side_information, PROGRAM_ALIGNMENT)
+        ends = add(np.array(self.ends, "<u2").tobytes(), 4) if len(self.ends) > 1 else 0
+        return _PARAMETERS.pack(information, len(self.side_information), ends)
 
 
 def side_information_bytes(op: ProgramOp) -> int:
@@ -100,28 +151,34 @@ def side_information_bytes(op: ProgramOp) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Decode(RegionOp):
-    """Reads the segments that an Encode writes."""
+    """Reads the segments that an Encode writes.
+
+    Attributes:
+      ends: of the groups of columns.
+    """
+
+    ends: Columns
 
     kind = DECODE
 
     @property
     def _segments(self) -> Segments:
-        return Segments.of(self.output, self.inputs[0])
+        return Segments.of(self.output, self.inputs[0], self.ends)
 
     @property
     def own_memory_bytes(self) -> int:
-        return self._segments.own_memory_bytes
+        return self._segments.decode_memory_bytes
 
     @property
-    def keeps_memory(self) -> bool:
-        return True
+    def kept_memory_bytes(self) -> int:
+        return self._segments.decode_kept_bytes
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        segment = self._segments.segment_of(step)
-        return segment, segment
+        share = self._segments.share_of(step)
+        return share, share
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
-        return 0, 1
+        return 0, self.inputs[0].width
 
     def parameters(self, add: Callable[[bytes, int], int], outside: Collection[RegionTensor]) -> bytes:
         return b""

@@ -60,9 +60,11 @@ class _TagMemory:
         record, op = self._program.ops[number], self._ops[number]
         if record.memory_bytes:
             own = self._units(record.memory_offset, record.memory_bytes)
-            if op.keeps_memory and step:
+            if op.kept_memory_bytes and step:
                 self._expect(
-                    own, self._own_tags + number, f"op {number} finds its own memory overwritten in its step {step}"
+                    self._units(record.memory_offset, op.kept_memory_bytes),
+                    self._own_tags + number,
+                    f"op {number} finds its own memory overwritten in its step {step}",
                 )
             self._marks[own] = self._own_tags + number
         if not op.accumulates:

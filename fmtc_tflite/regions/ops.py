@@ -85,9 +85,9 @@ class RegionOp(ABC):
         return False
 
     @property
-    def keeps_memory(self) -> bool:
-        """Whether a step finds in the op's own memory what the step before left there."""
-        return self.accumulates
+    def kept_memory_bytes(self) -> int:
+        """What a step finds of the op's own memory, from its first byte on, as the step before left it."""
+        return self.own_memory_bytes if self.accumulates else 0
 
     @abstractmethod
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
@@ -96,6 +96,11 @@ class RegionOp(ABC):
     @abstractmethod
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
         """Columns [first, end) of an input that columns [first, end) of the output need, clipped to the tensor."""
+
+    @property
+    def own_windows(self) -> tuple[tuple[int, int], ...] | None:
+        """Columns [first, end) of the output in each strip where the op itself knows them, and does none twice."""
+        return None
 
     def column_padding(self, operand: int) -> tuple[int, int]:
         """Padding columns that the op reads left and right of an input."""
@@ -118,7 +123,7 @@ class RegionOp(ABC):
     def own_memory_bytes(self) -> int:
         """Scratch memory of its own: accumulators or a row of padding (for all columns).
 
-        Kept from step to step only where `keeps_memory` says so; other ops of a pass share theirs.
+        What of it is not kept from step to step (`kept_memory_bytes`) ops of a pass share.
         """
         return 0
 

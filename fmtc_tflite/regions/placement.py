@@ -14,7 +14,7 @@ import numpy as np
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT, SCRATCH_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align
-from fmtc_tflite.regions.stages import RegionSpans, Stage, own_memory
+from fmtc_tflite.regions.stages import OwnMemory, RegionSpans, Stage
 
 _TRIALS = 300
 
@@ -183,12 +183,14 @@ def _ring_bodies(stages: Sequence[Stage]) -> list[_Body]:
         for tensor, form in stage.rings.items():
             size = stage.pull.depths[tensor] * form.row_bytes
             bodies.append(_Body([_Part(0, size, number, number, tensor)]))
-        for op in stage.ops:
-            if op.keeps_memory and op.own_memory_bytes:
-                size = align(op.own_memory_bytes, ROW_ALIGNMENT)
-                bodies.append(_Body([_Part(0, size, number, number, op)]))
-        if shared := own_memory(stage.ops)[1]:
-            bodies.append(_Body([_Part(0, shared, number, number, number)]))
+        own = OwnMemory.of(stage.ops)
+        bodies += [
+            _Body([_Part(0, size, number, number, op)]) for op, size in own.kept.items() if op is not own.neighbour
+        ]
+        start = own.kept.get(own.neighbour, 0) if own.neighbour else 0
+        parts = [_Part(0, start, number, number, own.neighbour)] if own.neighbour else []
+        if own.shared:
+            bodies.append(_Body([*parts, _Part(start, own.shared, number, number, number)]))
     return sorted(bodies, key=lambda b: b.order)
 
 
@@ -253,5 +255,5 @@ def _placement(spans: RegionSpans, circles: list[_Circle], places: _Places, stag
             tensors[tensor] = Memory(form, places.start_of[tensor], stage.pull.depths[tensor], form.row_bytes, 0)
         for op in stage.ops:
             if op.own_memory_bytes:
-                own[op] = places.start_of[op if op.keeps_memory else number], op.own_memory_bytes
+                own[op] = places.start_of[op if op.kept_memory_bytes else number], op.own_memory_bytes
     return Placement(align(places.extent, SCRATCH_ALIGNMENT), tensors, own)

@@ -17,7 +17,7 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align, form_of
 from fmtc_tflite.regions.stages import RegionSpans, Stage
-from fmtc_tflite.regions.strips import ColumnSweep, Division
+from fmtc_tflite.regions.strips import ColumnSweep, Division, Windows
 
 INFINITE = 1 << 60  # sums of a few stay within int64
 
@@ -118,6 +118,12 @@ class StageCosts:
         """The stage executed in one of the ways that are possible for it."""
         return self.in_way(self.spans, first, end, alternative)
 
+    def windows(self, width: int, alternative: int) -> Windows | None:
+        """The strips of so many columns in an alternative other than whole rows; None if they are too few."""
+        division = self._divisions[alternative]
+        assert division is not None
+        return division.windows(width)
+
     def in_way(self, spans: RegionSpans, first: int, end: int, alternative: int) -> Stage:
         """A stage of the region, or of one that has other ops beside its own, executed in one of these ways."""
         stage = spans.stage(first, end, self._divisions[alternative])
@@ -198,7 +204,7 @@ class StageCosts:
                     size = self._depth(op, operand) * form_of(tensor, [(op, operand)]).row_bytes
                     copies[tensor] = max(copies.get(tensor, 0), size)
             own = align(op.own_memory_bytes, ROW_ALIGNMENT)
-            kept, shared = (kept + own, shared) if op.keeps_memory else (kept, max(shared, own))
+            kept, shared = (kept + own, shared) if op.kept_memory_bytes else (kept, max(shared, own))
             bounds.append(live + stored - min(stored, dying) + rings + sum(copies.values()) + kept + shared)
         return bounds
 

@@ -10,7 +10,7 @@ overlaid: later strips read the old cut's rows again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fmtc_tflite.graph.model import Tensor
@@ -115,6 +115,8 @@ class RegionSpans:
 
     def extra(self, op: RegionOp, windows: Windows) -> Extra:
         """What an op costs in strips beyond whole rows."""
+        if op.own_windows is not None:
+            return NOTHING
         strips = sum(self._ns(op, end - first) for first, end in windows)
         return Extra(extra_macs(op, windows), round(op.steps * (strips - self._ns(op, op.step_columns))))
 
@@ -173,9 +175,9 @@ class RegionSpans:
         ops: tuple[RegionOp, ...],
     ) -> int:
         """Without overlays."""
-        kept, shared = own_memory(ops)
+        own = OwnMemory.of(ops)
         cuts = sum(self.cut_bytes(t) for t in [*self.live(first), *new])
-        return cuts + sum(found.depths[t] * form.row_bytes for t, form in rings.items()) + sum(kept) + shared
+        return cuts + sum(found.depths[t] * form.row_bytes for t, form in rings.items()) + own.bytes
 
     def _with_copies(self, ops: tuple[RegionOp, ...]) -> tuple[RegionOp, ...]:
         """Puts a copy of each region input before the first op that cannot read the input itself."""
@@ -202,8 +204,39 @@ class RegionSpans:
         return rings
 
 
-def own_memory(ops: tuple[RegionOp, ...]) -> tuple[list[int], int]:
-    """Bytes of each op that keeps its own memory from step to step, and of what the others share."""
-    kept = [align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if op.keeps_memory]
-    shared = max((align(op.own_memory_bytes, ROW_ALIGNMENT) for op in ops if not op.keeps_memory), default=0)
-    return kept, shared
+@dataclass(frozen=True)
+class OwnMemory:
+    """How ops of a stage share the memory that they have of their own.
+
+    Attributes:
+      kept: bytes of each op that keeps something there from step to step.
+      neighbour: that one of them behind whose kept bytes the shared memory lies, so that the rest of its own memory is
+        in it; None if there is none.
+      shared: bytes for all others.
+    """
+
+    kept: Mapping[RegionOp, int]
+    neighbour: RegionOp | None
+    shared: int
+
+    @classmethod
+    def of(cls, ops: Iterable[RegionOp]) -> OwnMemory:
+        """Of a stage's ops."""
+        sizes = {op: _aligned(op.own_memory_bytes) for op in ops if op.own_memory_bytes}
+        kept = {op: size for op, size in sizes.items() if op.kept_memory_bytes}
+        rests = {op: size - _aligned(op.kept_memory_bytes) for op, size in kept.items()}
+        neighbour = max(rests, key=lambda op: rests[op], default=None)
+        shared = [size for op, size in sizes.items() if op not in kept]
+        if neighbour is None or not rests[neighbour]:
+            return cls(kept, None, max(shared, default=0))
+        kept[neighbour] -= rests[neighbour]
+        return cls(kept, neighbour, max(*shared, rests[neighbour]) if shared else rests[neighbour])
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return sum(self.kept.values()) + self.shared
+
+
+def _aligned(size: int) -> int:
+    return align(size, ROW_ALIGNMENT)

@@ -64,7 +64,10 @@ class ColumnSweep:
         if op.accumulates:
             return None
         needed = self._needed.get(op.output)
-        if stored or needed is None:
+        windows: Windows | None
+        if op.own_windows is not None:
+            windows = op.own_windows
+        elif stored or needed is None:
             windows = self._stored_columns(op.output.width, needed)
             if windows is None:
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from fmtc_tflite.regions.program import Program, ProgramOp
     from fmtc_tflite.regions.reference.machine import StepRows
 
-_PARAMETERS = struct.Struct("<II8s")
+_PARAMETERS = struct.Struct("<III4s")
 _LENGTH = struct.Struct("<I")
 
 
 def _side_information(program: Program, op: ProgramOp) -> SideInformation:
-    offset, size, zeros = _PARAMETERS.unpack(op.parameters)
+    offset, size, _, zeros = _PARAMETERS.unpack(op.parameters)
     assert not any(zeros), "reserved bytes are not 0"
     assert offset % 16 == 0, "side information is not at a multiple of 16"
     try:
@@ -34,30 +35,45 @@ def _side_information(program: Program, op: ProgramOp) -> SideInformation:
     return info
 
 
+def _segments(program: Program, op: ProgramOp) -> Segments:
+    """Of an op that encodes."""
+    map_, coded = program.tensors[op.inputs[0]], program.tensors[op.output]
+    *_, offset, _ = _PARAMETERS.unpack(op.parameters)
+    assert offset or coded.width == 1, "several columns of segments, and no groups of columns"
+    ends = np.frombuffer(program.content, "<u2", coded.width, offset).tolist() if offset else [map_.width]
+    problem = f"groups of columns end at {ends} of {map_.width}"
+    assert all(first < end for first, end in pairwise((0, *ends))), problem
+    assert ends[-1] == map_.width, problem
+    return Segments(map_.height, map_.channels, coded.height, tuple(ends))
+
+
 class Encode(Kernel):
     """Rows to segments, each behind its length; what lies behind a segment is 0 here."""
 
     def read_parameters(self, parameters: bytes) -> None:
         self.info = _side_information(self.program, self.op)
-        map_ = self.inputs[0]
-        assert self.info.channels == map_.channels, "side information of other channels than the map's"
-        self.segments = Segments(map_.height, self.output.height, map_.width * map_.channels)
+        assert self.info.channels == self.inputs[0].channels, "side information of other channels than the map's"
+        self.segments = _segments(self.program, self.op)
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         first, last = self.segments.rows(step)
         return max(first - 1, 0), last
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
+        slots = np.zeros((len(rows.columns), self.output.channels), np.uint8)
+        for slot, group in zip(slots, rows.columns.tolist(), strict=True):
+            content = self._segment(step, group, rows)
+            slot[: len(content)] = np.frombuffer(content, np.uint8)
+        return slots
+
+    def _segment(self, step: int, group: int, rows: StepRows) -> bytes:
         above, last = self.rows_needed(0, step)
         first, _ = self.segments.rows(step)
-        columns = np.arange(self.inputs[0].width)
+        columns = np.arange(*self.segments.columns(group))
         values = np.stack([rows.read(0, row, columns) for row in range(above, last + 1)])
         residuals = predict_group(self.info.predictor, (values ^ 0x80).view(np.int8))[first - above :]
         stored = encode_segment(self.info, residuals)
-        slot = np.zeros((1, self.output.channels), np.uint8)
-        content = _LENGTH.pack(len(stored)) + stored
-        slot[0, : len(content)] = np.frombuffer(content, np.uint8)
-        return slot
+        return _LENGTH.pack(len(stored)) + stored
 
 
 class Decode(Kernel):
@@ -72,29 +88,35 @@ class Decode(Kernel):
         same = (source.height, source.width, source.channels) == (map_.height, map_.width, map_.channels)
         assert same, "it makes another map than the one that was encoded"
         self.info = _side_information(self.program, writer)
-        self.segments = Segments(map_.height, self.inputs[0].height, map_.width * map_.channels)
-        self._residuals = np.zeros((0, map_.width, map_.channels), np.uint8)
-        self._values: np.ndarray = self._residuals
+        self.segments = _segments(self.program, writer)
+        groups = range(len(self.segments.ends))
+        widths = [end - first for first, end in map(self.segments.columns, groups)]
+        self._residuals = [np.zeros((0, width, map_.channels), np.uint8) for width in widths]
+        self._values = np.zeros((0, map_.width, map_.channels), np.uint8)
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        segment = self.segments.segment_of(step)
-        return segment, segment
+        share = self.segments.share_of(step)
+        return share, share
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
-        segment = self.segments.segment_of(step)
-        first, last = self.segments.rows(segment)
+        share = self.segments.share_of(step)
+        first, last = self.segments.rows(share)
         if step == first:
-            slot = rows.read(0, segment, np.arange(1))[0].tobytes()
-            self._residuals = np.concatenate([self._residuals[:first], self._segment(slot, last + 1 - first)])
-            indices = unpredict_group(self.info.predictor, self._residuals)
-            self._values = indices.view(np.uint8) ^ np.uint8(0x80)
+            parts = []
+            for group, before in enumerate(self._residuals):
+                slot = rows.read(0, share, np.array([group]))[0].tobytes()
+                new = self._segment(slot, (last + 1 - first, before.shape[1]))
+                residuals = np.concatenate([before[:first], new])
+                self._residuals[group] = residuals
+                parts.append(unpredict_group(self.info.predictor, residuals))
+            self._values = np.concatenate(parts, axis=1).view(np.uint8) ^ np.uint8(0x80)
         return self._values[step, rows.columns]
 
-    def _segment(self, slot: bytes, rows: int) -> np.ndarray:
+    def _segment(self, slot: bytes, shape: tuple[int, int]) -> np.ndarray:
         (length,) = _LENGTH.unpack_from(slot)
         stored = slot[_LENGTH.size : _LENGTH.size + length]
         try:
-            return decode_segment(self.info, stored, (rows, self.output.width))
+            return decode_segment(self.info, stored, shape)
         except BitstreamError as error:
             raise ModelFormatError(f"region program: a segment is damaged: {error}") from error
 

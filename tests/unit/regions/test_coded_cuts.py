@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 
 import numpy as np
 import pytest
@@ -14,15 +14,17 @@ from fmtc_tflite.conversion.map_coding import lossless_information
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Tensor
 from fmtc_tflite.regions.coded_cuts import Rate, code_cuts, fewest_stored_bytes
-from fmtc_tflite.regions.coders import Segments
-from fmtc_tflite.regions.extra import NOTHING
+from fmtc_tflite.regions.coders import Decode, Encode, Segments, coded_tensor
+from fmtc_tflite.regions.extra import NOTHING, Extra
 from fmtc_tflite.regions.memory_check import check_memory
+from fmtc_tflite.regions.ops import RegionTensor
 from fmtc_tflite.regions.planner import RegionPlan, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
 from fmtc_tflite.regions.search import Way, fewest_stored, least_scratch
-from fmtc_tflite.regions.stage_costs import StageCosts
-from fmtc_tflite.regions.stages import RegionSpans
+from fmtc_tflite.regions.stage_costs import INFINITE, StageCosts
+from fmtc_tflite.regions.stages import OwnMemory, RegionSpans
+from fmtc_tflite.regions.strips import divisions
 from region_doubles import random_region
 
 
@@ -40,17 +42,29 @@ def path_of(costs: StageCosts) -> list[Way]:
 
 @given(st.integers(1, 300), st.data())
 def test_segments_are_shares_of_the_rows(height: int, data: st.DataObject) -> None:
-    segments = Segments(height, data.draw(st.integers(1, height)), 5)
+    segments = Segments(height, 5, data.draw(st.integers(1, height)), (7,))
     spans = [segments.rows(number) for number in range(segments.count)]
     assert spans[0][0] == 0
     assert spans[-1][1] == height - 1
     assert all(b[0] == a[1] + 1 for a, b in pairwise(spans))
     for row in range(height):
-        first, last = spans[segments.segment_of(row)]
+        first, last = spans[segments.share_of(row)]
         assert first <= row <= last
     sizes = [last - first + 1 for first, last in spans]
     assert max(sizes) - min(sizes) <= 1
-    assert segments.most_values == 5 * max(sizes)
+    assert segments.most_values == 35 * max(sizes)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 4))
+def test_segments_by_groups_of_columns(widths: list[int], channels: int) -> None:
+    segments = Segments(8, channels, 3, tuple(accumulate(widths)))
+    spans = [segments.columns(group) for group in range(len(widths))]
+    assert [end - first for first, end in spans] == widths
+    assert spans[-1][1] * channels == segments.row_values
+    assert segments.most_values == 3 * max(widths) * channels
+    whole = Segments(8, channels, 3, (sum(widths),))
+    assert segments.decode_kept_bytes == whole.decode_kept_bytes
+    assert segments.encode_memory_bytes <= whole.encode_memory_bytes == whole.decode_memory_bytes
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -90,6 +104,37 @@ def test_programs_with_segments_are_right(seed: int) -> None:
         moved[coded] = replace(moved[coded], offset=moved[map_].offset)  # segments over the rows that they are made of
         with pytest.raises(ModelFormatError):
             check_memory(replace(program, tensors=tuple(moved), scratch_bytes=2 * program.scratch_bytes), ops)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_stages_in_strips_write_coded_cuts(seed: int) -> None:
+    """Each strip writes segments of its own, and the memory check follows them."""
+    region = random_region(np.random.default_rng([seed, 4]), 8)
+    costs = StageCosts(RegionSpans(region))
+    costs.add_strips(divisions(), 1 << 40, Extra(1 << 40))
+    own = {t: rate for t in costs.spans.inner for source, rate in rates(region, 0.0).items() if source is t.source}
+    count = costs.spans.op_count
+    middle = count // 2
+    ways = np.flatnonzero(costs.needs[:, 0, middle] < INFINITE)
+    found = code_cuts(costs, [(0, middle, int(ways[-1])), (middle, count, 0)], 1 << 40, own)
+    strips = found.stages[0].strips
+    assert all(cut.coded.width == strips == len(cut.ends) for cut in found.coded.values())
+    write_program(RegionPlan(found.region, found.stages, found.cuts, found.placement, found.coded), 0)
+
+
+def test_an_op_keeps_memory_beside_what_others_share() -> None:
+    map_ = RegionTensor(rates(random_region(np.random.default_rng(0), 2), 0.3).popitem()[0], 8, 6, 5, np.dtype(np.int8))
+    coded = coded_tensor(map_, 8, (6,))
+    encode = Encode(None, (map_,), coded, 1, b"", (6,))
+    one, two = (Decode(None, (coded,), replace(map_), 1, (6,)) for _ in range(2))
+    own = OwnMemory.of([one, encode])
+    assert own.neighbour is one
+    assert own.kept[one] == 96  # a row of 30 values, 64 bytes behind it, rounded
+    assert own.shared == 416 == -(-encode.own_memory_bytes // 16) * 16
+    both = OwnMemory.of([one, two])
+    assert sorted(both.kept.values()) == [96, 416]
+    assert both.bytes == 832
+    assert OwnMemory.of([]).bytes == 0
 
 
 @pytest.mark.parametrize("seed", range(10))
