@@ -74,9 +74,6 @@ def convert(
     Raises:
       FmtcError: see fmtc_tflite.errors; nothing has been written then.
     """
-    from fmtc_tflite.conversion.emit_c import bare_program, source_files
-    from fmtc_tflite.conversion.presets import convert_content
-
     source = Path(model)
     content = read_model_file(source)
     target = converted_file(source, output)
@@ -84,6 +81,10 @@ def convert(
     options = options or ConvertOptions()
     if emit_c is not None and options.target != "micro":
         raise UsageError("--emit_c is for microcontrollers; pass --target micro, too")
+    # Once there is a model, for which they are worth their time.
+    from fmtc_tflite.conversion.emit_c import bare_program, source_files
+    from fmtc_tflite.conversion.presets import convert_content
+
     bare = None if emit_c is None else bare_program(content, source.stem)
     sources = {} if bare is None or emit_c is None else {Path(emit_c, k): v for k, v in source_files(bare).items()}
     if not dry_run:

@@ -19,15 +19,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from fmtc_tflite import api
 from fmtc_tflite.cli import common, data_flags, fail_if
 from fmtc_tflite.conversion.execution import with_execution
-from fmtc_tflite.conversion.region_document import format_region_report
-from fmtc_tflite.conversion.result import ConversionResult
-from fmtc_tflite.conversion.text_report import format_report
 from fmtc_tflite.errors import UsageError
 from fmtc_tflite.regions.time_costs import known_cpus
 from fmtc_tflite.types import (
@@ -40,6 +38,9 @@ from fmtc_tflite.types import (
     CalibrationOptions,
     ConvertOptions,
 )
+
+if TYPE_CHECKING:
+    from fmtc_tflite.conversion.result import ConversionResult
 
 FLAGS = flags.FLAGS
 
@@ -270,6 +271,10 @@ def _options() -> ConvertOptions:
 
 
 def _show(result: ConversionResult, options: ConvertOptions, target: str | None) -> None:
+    # What a wrong command line need not wait for.
+    from fmtc_tflite.conversion.region_document import format_region_report
+    from fmtc_tflite.conversion.text_report import format_report
+
     for warning in result.warnings:
         common.warn(warning)
     if FLAGS.json == "-":
@@ -289,6 +294,7 @@ def _demo(options: ConvertOptions) -> None:
     if options.execution != "auto" or with_execution(options).execution == "ops":
         _show(api.convert_demo(options), options, None)
         return
+    from fmtc_tflite.conversion.region_document import format_region_report
     from fmtc_tflite.demonstration import demonstrate, format_figures  # which needs much that conversions do not
 
     demonstration = demonstrate(options)

@@ -31,7 +31,6 @@ from fmtc_tflite.profiling.changes import format_changes, is_profile_name
 from fmtc_tflite.profiling.options import DEFAULT_SAMPLES, ProfileOptions
 from fmtc_tflite.profiling.outputs import ProfileOutputs
 from fmtc_tflite.profiling.rates import DEFAULT_MACS_PER_CYCLE
-from fmtc_tflite.profiling.text_report import format_profile
 from fmtc_tflite.types import DEFAULT_PAPER_BITS
 
 FLAGS = flags.FLAGS
@@ -145,6 +144,8 @@ def main(arguments: list[str]) -> None:
     outputs = ProfileOutputs(
         common.json_file(), FLAGS.csv, FLAGS.html, FLAGS.plots, FLAGS.model_explorer, FLAGS.tensor_folder
     )
+    from fmtc_tflite.profiling.text_report import format_profile  # what a wrong command line need not wait for
+
     document = api.profile(arguments[0], FLAGS.compare, options=_options(), outputs=outputs, overwrite=FLAGS.overwrite)
     values = [outputs.tensor_folder / name for dump in document.get("dumps", []) for name in dump["files"]]
     common.show_document(document, format_profile, [*outputs.paths, *values])

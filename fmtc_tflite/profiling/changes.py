@@ -8,7 +8,7 @@ from typing import Any
 
 from fmtc_tflite.errors import UsageError, reason
 from fmtc_tflite.files import read_small
-from fmtc_tflite.profiling.document import PROFILE_VERSION
+from fmtc_tflite.profiling.options import PROFILE_VERSION
 from fmtc_tflite.text import printable_document
 
 _ARENA = ("planned_bytes", "planned_with_kernel_scratch_bytes", "persistent_bytes", "live_extent_bytes")

@@ -15,9 +15,9 @@ from fmtc_tflite.memory.traffic import ANY_GRAPH, KINDS, OpTraffic, Traffic, Tra
 from fmtc_tflite.profiling.baselines import SCHEMES
 from fmtc_tflite.profiling.inside import Inside
 from fmtc_tflite.profiling.inside_document import inside_document, ring_bytes
+from fmtc_tflite.profiling.options import PROFILE_VERSION
 from fmtc_tflite.profiling.profile import ModelProfile
 
-PROFILE_VERSION = 1
 _OURS = "fmtc"
 _BASES = {
     None: "nothing is coded",

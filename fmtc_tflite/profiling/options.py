@@ -10,6 +10,7 @@ from fmtc_tflite.memory.memory_system import DEFAULT_MEMORY_SYSTEM
 from fmtc_tflite.memory.traffic import TRAFFIC_MODELS, TrafficModel
 from fmtc_tflite.types import DEFAULT_PAPER_BITS, NO_EXTENSIONS, DataOptions, Extensions, check_paper_bits
 
+PROFILE_VERSION = 1  # of the JSON that profiles are written as
 DEFAULT_SAMPLES = 100  # the fewest that have a 99th percentile
 
 

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmtc_tflite.profiling import plots
-from fmtc_tflite.profiling.html import profile_html
-from fmtc_tflite.profiling.model_explorer import node_data
-from fmtc_tflite.profiling.text_report import profile_csv
 from fmtc_tflite.rendering import check_available
 
 
@@ -46,7 +42,11 @@ class ProfileOutputs:
     def paths(self) -> list[Path]:
         """Every file that will be written."""
         files = [Path(p) for p in (self.json, self.csv, self.html, self.model_explorer) if p is not None]
-        return files + ([Path(self.plots) / name for name in plots.PICTURES] if self.plots is not None else [])
+        if self.plots is not None:
+            from fmtc_tflite.profiling.plots import PICTURES
+
+            files += [Path(self.plots) / name for name in PICTURES]
+        return files
 
     def check(self) -> None:
         """Raises UsageError if pictures are asked for and matplotlib is missing."""
@@ -55,6 +55,11 @@ class ProfileOutputs:
 
     def render(self, document: dict[str, Any]) -> list[tuple[Path, bytes]]:
         """Content of every file."""
+        from fmtc_tflite.profiling import plots  # all of them stand on much that naming files does not need
+        from fmtc_tflite.profiling.html import profile_html
+        from fmtc_tflite.profiling.model_explorer import node_data
+        from fmtc_tflite.profiling.text_report import profile_csv
+
         writers: list[tuple[str | Path | None, Callable[[dict[str, Any]], str]]] = [
             (self.json, lambda d: json.dumps(d, indent=1) + "\n"),
             (self.csv, profile_csv),

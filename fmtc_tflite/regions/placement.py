@@ -6,8 +6,10 @@ free place. Several orders are tried, the same ones in each run, until the stage
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -81,9 +83,9 @@ class _Part:
 class _Body:
     """Parts whose distances are fixed."""
 
-    parts: list[_Part] = field(default_factory=list)
+    parts: list[_Part]
 
-    @property
+    @cached_property
     def extent(self) -> int:
         return max(part.start + part.size for part in self.parts)
 
@@ -96,26 +98,31 @@ class _Body:
 def place(spans: RegionSpans, stages: Sequence[Stage]) -> Placement:
     """Places everything; deterministic."""
     # A circle stays where it is however many cuts follow one another in it, a chain of overlays moves with each.
-    tries = []
+    rings = _ring_bodies(stages)
+    least = max(stage.scratch_bytes for stage in stages)
+    best: tuple[list[_Circle], _Places] | None = None
     for prefer_circles in (True, False):
         circles, bodies = _cut_bodies(spans, stages, prefer_circles)
-        tries.append((circles, _best_places(bodies, _ring_bodies(stages), stages)))
-    circles, places = min(tries, key=lambda each: each[1].extent)
-    return _placement(spans, circles, places, stages)
+        places = _best_places(bodies, rings, least)
+        if best is None or places.extent < best[1].extent:
+            best = circles, places
+        if places.extent <= least:
+            break
+    assert best is not None
+    return _placement(spans, *best, stages)
 
 
-def _best_places(bodies: list[_Body], rings: list[_Body], stages: Sequence[Stage]) -> _Places:
-    least = max(stage.scratch_bytes for stage in stages)
+def _best_places(bodies: list[_Body], rings: list[_Body], least: int) -> _Places:
     best = _Places(least)
-    best.put_all(sorted(bodies, key=lambda b: b.order), set(), rings)
+    best.put_all([*sorted(bodies, key=lambda b: b.order), *rings], set())
     rng = np.random.default_rng(0)
     for _ in range(_TRIALS):
         if best.extent <= align(least, SCRATCH_ALIGNMENT):
             break
         order = sorted(bodies, key=lambda b: b.order[0] * rng.uniform(0.5, 1.5))
         trial = _Places(least)
-        trial.put_all(order, {id(b) for b in bodies if rng.integers(2)}, rings)
-        best = min(best, trial, key=lambda t: t.extent)
+        if trial.put_all([*order, *rings], {id(b) for b in bodies if rng.integers(2)}, below=best.extent):
+            best = trial
     return best
 
 
@@ -203,11 +210,13 @@ class _Places:
         self.start_of: dict[object, int] = {}
         self.extent = 0
 
-    def put_all(self, bodies: Iterable[_Body], on_top: set[int], rings: Iterable[_Body]) -> None:
+    def put_all(self, bodies: Iterable[_Body], on_top: set[int], below: float = math.inf) -> bool:
+        """Whether all were put into less than `below`; it gives up where that cannot be."""
         for body in bodies:
             self._put(body, id(body) in on_top)
-        for ring in rings:
-            self._put(ring, False)
+            if self.extent >= below:
+                return False
+        return True
 
     def _put(self, body: _Body, on_top: bool) -> None:
         offset = self._offset(body, on_top)

@@ -7,8 +7,9 @@ halos are what strips cost.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
@@ -25,14 +26,18 @@ class Division:
     """Where each strip ends, as a share of the width; the last one is 1."""
 
     ends: tuple[Fraction, ...]
+    _known: dict[int, Windows | None] = field(default_factory=dict, compare=False, repr=False)  # by width
 
     def windows(self, width: int) -> Windows | None:
         """The strips of a tensor of so many columns; None if one would be empty."""
-        borders = [0, *(round(end * width) for end in self.ends)]
-        windows = tuple(pairwise(borders))
-        return windows if all(first < end for first, end in windows) else None
+        if width not in self._known:
+            borders = [0, *(round(end * width) for end in self.ends)]
+            windows = tuple(pairwise(borders))
+            self._known[width] = windows if all(first < end for first, end in windows) else None
+        return self._known[width]
 
 
+@cache
 def divisions() -> tuple[Division, ...]:
     """What stages are tried in. The first and the last strip have a halo on one side only and may be wider."""
     found = []
