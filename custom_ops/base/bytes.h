@@ -43,14 +43,14 @@ inline void MoveBytes(uint8_t* to, const uint8_t* from, size_t n) {
   }
 }
 
-inline bool Overlap(const void* a, size_t a_bytes, const void* b, size_t b_bytes) {
+FMTC_ONE_COPY inline bool Overlap(const void* a, size_t a_bytes, const void* b, size_t b_bytes) {
   const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a);
   const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b);
   return a_begin < b_begin + b_bytes && b_begin < a_begin + a_bytes;
 }
 
 // *product = a * b; false on overflow.
-inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
+FMTC_ONE_COPY inline bool CheckedMultiply(uint64_t a, uint64_t b, uint64_t* product) {
   return !__builtin_mul_overflow(a, b, product);
 }
 

@@ -38,4 +38,15 @@ constexpr bool kHasAllRules = !kMicro;      // of kinds; without them rule 1 onl
 
 }  // namespace fmtc
 
+// FMTC_SELDOM: before a function that runs once for a program or once for a row, in which small builds mind size rather
+// than time, whatever the compiler is told; so they do in functions that only such ones of the same file call.
+// FMTC_ONE_COPY: before a function of which small builds have one copy, however many places call it.
+#if defined(FMTC_SMALL)
+#define FMTC_SELDOM [[gnu::cold]]
+#define FMTC_ONE_COPY [[gnu::noinline]]
+#else
+#define FMTC_SELDOM
+#define FMTC_ONE_COPY
+#endif
+
 #endif  // FMTC_BASE_FEATURES_H_

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/features.h"
+
 namespace fmtc {
 
 // Numbers of the rules of section 4; other kinds number theirs likewise, from 1 on.
@@ -57,7 +59,7 @@ inline int32_t DoublingHighMultiply(int32_t a, int32_t b) {
 }
 
 // value / 2^shift, rounded half away from zero; 0 <= shift <= 31.
-inline int32_t ShiftHalfAway(int32_t value, int32_t shift) {
+FMTC_ONE_COPY inline int32_t ShiftHalfAway(int32_t value, int32_t shift) {
   const int32_t mask = static_cast<int32_t>((uint32_t{1} << shift) - 1);
   const int32_t threshold = (mask >> 1) + (value < 0);
   return (value >> shift) + ((value & mask) > threshold);
@@ -69,7 +71,7 @@ inline int32_t ShiftHalfUp(int32_t value, int32_t shift) {
 }
 
 // The reference kernels': two roundings, both half away from zero.
-inline int32_t MultiplyDoubleRounding(int32_t value, int32_t multiplier, int32_t shift) {
+FMTC_ONE_COPY inline int32_t MultiplyDoubleRounding(int32_t value, int32_t multiplier, int32_t shift) {
   return ShiftHalfAway(DoublingHighMultiply(ShiftLeft(value, LeftShiftOf(shift)), multiplier), RightShiftOf(shift));
 }
 
@@ -132,7 +134,7 @@ inline int32_t MultiplyFloat64(int32_t value, double multiplier) {
 }
 
 // The mean of values less their zero point, halves away from zero.
-inline int32_t MeanHalfAway(int32_t sum, int32_t count, int32_t zero) {
+FMTC_ONE_COPY inline int32_t MeanHalfAway(int32_t sum, int32_t count, int32_t zero) {
   const int32_t acc = sum - count * zero;  // at most 2^22 values of 8 bits
   return acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count;
 }

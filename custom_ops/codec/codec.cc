@@ -121,7 +121,7 @@ void BuildTransforms(const Memory& memory, Codec* codec) {
 
 }  // namespace
 
-Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t* memory_bytes) {
+FMTC_SELDOM Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t* memory_bytes) {
   if (memory_bytes == nullptr) return Status::kInvalidArgument;
   SideInfoSizes sizes;
   const Status status = ReadSideInfoSizes(side_info, side_info_bytes, &sizes);
@@ -129,7 +129,8 @@ Status CodecMemorySize(const uint8_t* side_info, size_t side_info_bytes, size_t*
   return status;
 }
 
-Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory, size_t memory_bytes, Codec* codec) {
+FMTC_SELDOM Status InitCodec(const uint8_t* side_info, size_t side_info_bytes, void* memory, size_t memory_bytes,
+                             Codec* codec) {
   if (memory == nullptr || codec == nullptr) return Status::kInvalidArgument;
   if (reinterpret_cast<uintptr_t>(memory) % Layout::kAlignment != 0) return Status::kInvalidArgument;
   SideInfoSizes sizes;

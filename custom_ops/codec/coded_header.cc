@@ -16,7 +16,7 @@ uint32_t PayloadCrc(const Kernels& kernels, const uint8_t* payload, size_t bytes
 
 }  // namespace
 
-void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out) {
+FMTC_SELDOM void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* out) {
   const bool has_checksum = codec.side_info.has_checksum;
   Store(out, kMagic);
   out[4] = static_cast<uint8_t>(codec.side_info.StreamVersion());
@@ -27,7 +27,7 @@ void WriteCodedHeader(const Codec& codec, const CodedHeader& header, uint8_t* ou
   Store(out + kCrcOffset, has_checksum ? PayloadCrc(*codec.kernels, out, header.payload_bytes) : uint32_t{0});
 }
 
-Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, CodedHeader* header) {
+FMTC_SELDOM Status ReadCodedHeader(const Codec& codec, const uint8_t* in, size_t bytes, CodedHeader* header) {
   const SideInfo& info = codec.side_info;
   if (Load<uint32_t>(in) != kMagic) return Status::kStreamCorrupt;
   if (in[4] > kFormatVersion) return Status::kStreamVersion;

@@ -91,13 +91,13 @@ Status RunDecodeTasks(const Workers& workers, DecodeJob* job) {
 
 }  // namespace
 
-size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers, const View* view) {
+FMTC_SELDOM size_t DecodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers, const View* view) {
   return WorkerBytes(codec, plan, view) * UsefulWorkers(plan, workers);
 }
 
-Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t output_bytes, uint8_t* workspace, size_t workspace_bytes, const Workers& workers,
-              const View* view) {
+FMTC_SELDOM Status Decode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input,
+                          size_t input_bytes, uint8_t* output, size_t output_bytes, uint8_t* workspace,
+                          size_t workspace_bytes, const Workers& workers, const View* view) {
   const bool has_view = kHasViews && view != nullptr;
   const size_t item_bytes = has_view ? ViewItemBytes(codec, plan, *view) : 0;
   if (has_view && item_bytes == 0) return Status::kInvalidArgument;

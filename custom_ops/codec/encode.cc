@@ -74,13 +74,13 @@ size_t EncodeLevel(const EncodeJob& job) {
 
 }  // namespace
 
-size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
+FMTC_SELDOM size_t EncodeWorkspaceSize(const Codec& codec, const MapPlan& plan, uint32_t workers) {
   return RowWriter::WorkspaceSize(codec, plan) * UsefulWorkers(plan, workers);
 }
 
-Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-              uint8_t* output, size_t capacity, size_t* payload_bytes, uint8_t* workspace, size_t workspace_bytes,
-              const Workers& workers) {
+FMTC_SELDOM Status Encode(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input,
+                          size_t input_bytes, uint8_t* output, size_t capacity, size_t* payload_bytes,
+                          uint8_t* workspace, size_t workspace_bytes, const Workers& workers) {
   if (payload_bytes == nullptr || input_bytes != plan.encoder_input_bytes) return Status::kInvalidArgument;
   *payload_bytes = 0;
   if (plan.batch == 0) return Status::kOk;

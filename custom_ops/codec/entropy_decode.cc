@@ -77,7 +77,7 @@ bool DecodeAlone(const SegmentShape& shape, uint8_t* residuals, OpenSegment* seg
 
 }  // namespace
 
-bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
+FMTC_SELDOM bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
   if (bytes < kSegmentHeaderBytes) return false;
   const uint32_t field = LoadOnce<uint32_t>(in + 1);
   const size_t token_bytes = field >> 3;
@@ -89,11 +89,11 @@ bool OpenStreams(const uint8_t* in, size_t bytes, LaneDecoder* lanes) {
   return true;
 }
 
-bool AreStreamsUsedUp(const LaneDecoder& lanes) {
+FMTC_SELDOM bool AreStreamsUsedUp(const LaneDecoder& lanes) {
   return lanes.tokens.position == lanes.tokens.end && (lanes.raw.position + 7) / 8 == lanes.raw.end / 8;
 }
 
-bool DecodeSegments(const SegmentShape& shape, const CodedSegment* coded, size_t count) {
+FMTC_SELDOM bool DecodeSegments(const SegmentShape& shape, const CodedSegment* coded, size_t count) {
   OpenSegment segments[kMaxSegmentsTogether];
   if (kMaxSegmentsTogether == 1) return Open(shape, *coded, segments) && DecodeAlone(shape, coded->residuals, segments);
   for (size_t i = 0; i < count; ++i) {

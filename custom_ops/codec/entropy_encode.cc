@@ -6,7 +6,10 @@
 namespace fmtc {
 namespace {
 
-uint32_t TableOfRun(const SegmentRuns& runs, size_t i) { return static_cast<uint32_t>(i % runs.num_tables()); }
+// Without version 2 a segment is one row of runs.
+uint32_t TableOfRun(const SegmentRuns& runs, size_t i) {
+  return static_cast<uint32_t>(kHasVersion2 ? i % runs.num_tables() : i);
+}
 
 bool IsConstant(const uint8_t* values, size_t n, uint8_t constant) {
   if (n == 0) return true;
@@ -109,7 +112,8 @@ size_t EncodeCoded(const SegmentRuns& runs, const uint8_t* residuals, uint8_t* t
 
 }  // namespace
 
-size_t EncodeRuns(const SegmentRuns& runs, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room) {
+FMTC_SELDOM size_t EncodeRuns(const SegmentRuns& runs, const uint8_t* residuals, uint8_t* tokens, uint8_t* out,
+                              size_t room) {
   const size_t n = runs.values;
   // Where a caller lets its buffers overlap, what is written could change the lengths.
   const uint8_t* const lengths = reinterpret_cast<const uint8_t*>(runs.lengths);
@@ -122,7 +126,8 @@ size_t EncodeRuns(const SegmentRuns& runs, const uint8_t* residuals, uint8_t* to
   return n;
 }
 
-size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out, size_t room) {
+FMTC_SELDOM size_t EncodeSegment(const SegmentShape& shape, const uint8_t* residuals, uint8_t* tokens, uint8_t* out,
+                                 size_t room) {
   uint32_t lengths[kMaxClasses];
   for (uint32_t j = 0; j < shape.num_classes(); ++j) lengths[j] = static_cast<uint32_t>(shape.RunLength(j));
   return EncodeRuns({shape.codec, lengths, shape.num_classes(), shape.num_values()}, residuals, tokens, out, room);

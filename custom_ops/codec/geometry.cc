@@ -39,15 +39,15 @@ bool DivideRows(uint32_t row_values, uint32_t segment_rows, MapPlan* plan) {
 
 }  // namespace
 
-uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index) {
+FMTC_SELDOM uint32_t ShareOf(uint32_t total, uint32_t parts, uint32_t index) {
   return total / parts + (index < total % parts ? 1 : 0);
 }
 
-uint32_t ShareBegin(uint32_t total, uint32_t parts, uint32_t index) {
+FMTC_SELDOM uint32_t ShareBegin(uint32_t total, uint32_t parts, uint32_t index) {
   return total / parts * index + (index < total % parts ? index : total % parts);
 }
 
-Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width, MapPlan* plan) {
+FMTC_SELDOM Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width, MapPlan* plan) {
   if (plan == nullptr || !IsDimension(batch, 0) || !IsDimension(height, 1) || !IsDimension(width, 1)) {
     return Status::kInvalidArgument;
   }
@@ -79,7 +79,7 @@ Status PlanMap(const Codec& codec, int64_t batch, int64_t height, int64_t width,
   return SetDecoderStride(codec, 1, 1, plan);
 }
 
-Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan) {
+FMTC_SELDOM Status SetDecoderStride(const Codec& codec, int64_t stride_height, int64_t stride_width, MapPlan* plan) {
   if (!IsDimension(stride_height, 1) || !IsDimension(stride_width, 1)) return Status::kInvalidArgument;
   if (!kHasStride && (stride_height > 1 || stride_width > 1)) return Status::kInvalidArgument;
   plan->stride_height = static_cast<uint32_t>(stride_height);

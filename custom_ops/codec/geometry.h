@@ -101,7 +101,7 @@ struct RowsInOrder {
 // Walks over the segments of the groups first ... end - 1, counted over all batch items, in order.
 class SegmentWalk {
  public:
-  SegmentWalk(const MapPlan& plan, uint32_t first, uint32_t end) : plan_(plan), group_(first), end_(end) {
+  FMTC_ONE_COPY SegmentWalk(const MapPlan& plan, uint32_t first, uint32_t end) : plan_(plan), group_(first), end_(end) {
     if (kHasWorkers) {
       segment_ = ShareBegin(plan.segments_per_item, plan.groups_per_item, first % plan.groups_per_item);
       first_row_ = ShareBegin(plan.height, plan.segments_per_item, segment_);
@@ -114,7 +114,7 @@ class SegmentWalk {
   uint32_t first_row() const { return first_row_; }
   bool starts_group() const { return starts_group_; }
 
-  void Next() {
+  FMTC_SELDOM FMTC_ONE_COPY void Next() {
     first_row_ += rows();
     if (++segment_ == plan_.segments_per_item) segment_ = first_row_ = 0;
     starts_group_ = --left_in_group_ == 0;

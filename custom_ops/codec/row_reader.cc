@@ -22,8 +22,8 @@ bool KeepsSomePixels(const MapPlan& plan) { return kHasStride && plan.stride_wid
 
 }  // namespace
 
-Status OpenCodedMap(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input, size_t input_bytes,
-                    CodedMap* map) {
+FMTC_SELDOM Status OpenCodedMap(const Codec& codec, const MapPlan& plan, ElementType type, const uint8_t* input,
+                                size_t input_bytes, CodedMap* map) {
   if (input_bytes < kCodedHeaderBytes) return Status::kStreamTruncated;
   if (input == nullptr) return Status::kInvalidArgument;
   CodedHeader header;
@@ -35,7 +35,7 @@ Status OpenCodedMap(const Codec& codec, const MapPlan& plan, ElementType type, c
   return (is_constant ? bytes == 0 : bytes >= SegmentTableBytes(plan)) ? Status::kOk : Status::kStreamCorrupt;
 }
 
-bool PayloadReader::Take(size_t most, CodedSegment* taken) {
+FMTC_SELDOM bool PayloadReader::Take(size_t most, CodedSegment* taken) {
   // At the end there may be no entry, either, if somebody goes on after a damaged segment.
   const size_t bytes = segment == end ? 0 : LoadOnce<uint32_t>(entry);
   if (bytes < 1 || bytes > most || bytes > static_cast<size_t>(end - segment)) {
@@ -49,7 +49,7 @@ bool PayloadReader::Take(size_t most, CodedSegment* taken) {
   return true;
 }
 
-void RowReader::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
+FMTC_SELDOM void RowReader::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
   LayOutSynthesis(codec, layout, &memory->synthesis);  // what is aligned comes first
   // One piece, since kernels may read behind the residuals; with contexts they write there while a segment's bytes are
   // where the rows would be.
@@ -64,14 +64,15 @@ void RowReader::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, 
   }
 }
 
-size_t RowReader::WorkspaceSize(const Codec& codec, const MapPlan& plan) {
+FMTC_SELDOM size_t RowReader::WorkspaceSize(const Codec& codec, const MapPlan& plan) {
   Layout layout;
   Memory unused;
   LayOut(codec, plan, &layout, &unused);
   return layout.bytes();
 }
 
-RowReader::RowReader(const CodedMap& map, uint32_t first, uint32_t end, uint8_t* workspace, RowsInOrder output)
+FMTC_SELDOM RowReader::RowReader(const CodedMap& map, uint32_t first, uint32_t end, uint8_t* workspace,
+                                 RowsInOrder output)
     : codec_(*map.codec),
       plan_(*map.plan),
       is_constant_(map.is_constant),
@@ -145,7 +146,7 @@ void RowReader::MoveFromEnd() {
 }
 
 // `above` are the residuals of the row above, which only contexts need; null in the first row of a group.
-bool RowReader::DecodeBatch(const uint8_t* above) {
+FMTC_SELDOM bool RowReader::DecodeBatch(const uint8_t* above) {
   const bool is_whole =
       codec_.side_info.has_contexts()
           ? DecodeRows(codec_, context_row_, memory_.contexts, above, segment_rows_, batch_.segments[0])
@@ -186,7 +187,7 @@ const uint8_t* RowReader::PredictIndices() {
 }
 
 // Decodes a row that comes behind another one in the output, unless it is the first of a group.
-void RowReader::PredictValues(uint8_t* row) {
+FMTC_SELDOM void RowReader::PredictValues(uint8_t* row) {
   const uint32_t bytes = plan_.row_values;
   const uint8_t* const residuals = Residuals() + size_t{row_} * bytes;
   // Kernels write behind a row, where there may be somebody else's or nothing.
@@ -197,7 +198,7 @@ void RowReader::PredictValues(uint8_t* row) {
   if (is_last) MoveBytes(row, out, bytes);
 }
 
-void RowReader::WriteRow(const uint8_t* indices, uint8_t* row) {
+FMTC_SELDOM void RowReader::WriteRow(const uint8_t* indices, uint8_t* row) {
   if (KeepsSomePixels(plan_)) {
     const size_t pixel = shape_.components;
     for (uint32_t x = 0; x < OutputWidth(plan_); ++x) {
@@ -214,7 +215,7 @@ void RowReader::Advance() {
   walk_.Next();
 }
 
-bool RowReader::Read(uint8_t* row) {
+FMTC_SELDOM bool RowReader::Read(uint8_t* row) {
   if (is_constant_) {
     SynthesizeRow(memory_.synthesis, OutputWidth(plan_), memory_.rows, row);
     return true;

@@ -9,7 +9,7 @@
 
 namespace fmtc {
 
-void RowWriter::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
+FMTC_SELDOM void RowWriter::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, Memory* memory) {
   LayOutAnalysis(codec, layout, &memory->analysis);  // what is aligned comes first
   const SideInfo& info = codec.side_info;
   if (info.has_contexts()) {
@@ -22,15 +22,15 @@ void RowWriter::LayOut(const Codec& codec, const MapPlan& plan, Layout* layout, 
   for (uint8_t*& indices : memory->indices) indices = layout->TakeBytes(plan.row_values + kValueSlack);
 }
 
-size_t RowWriter::WorkspaceSize(const Codec& codec, const MapPlan& plan) {
+FMTC_SELDOM size_t RowWriter::WorkspaceSize(const Codec& codec, const MapPlan& plan) {
   Layout layout;
   Memory unused;
   LayOut(codec, plan, &layout, &unused);
   return layout.bytes();
 }
 
-RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t at, size_t room_end, uint8_t* workspace,
-                     RowsInOrder input)
+FMTC_SELDOM RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t at, size_t room_end,
+                                 uint8_t* workspace, RowsInOrder input)
     : codec_(*map.codec),
       plan_(*map.plan),
       coded_(map.coded),
@@ -57,7 +57,7 @@ RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t end, size_t 
   if (predicts_values_) shape_.offset = ValueOffset(codec, map.type);
 }
 
-void RowWriter::PredictValues(bool is_first, const uint8_t* row, uint8_t* residuals) {
+FMTC_SELDOM void RowWriter::PredictValues(bool is_first, const uint8_t* row, uint8_t* residuals) {
   const uint8_t* const above = is_first ? nullptr : row - input_.stride;
   // Kernels read behind a row, and behind the last one there is nothing.
   if (static_cast<size_t>(input_.end - row) < plan_.row_values + kValueSlack) {
@@ -67,14 +67,14 @@ void RowWriter::PredictValues(bool is_first, const uint8_t* row, uint8_t* residu
   codec_.kernels->residuals_of_row(shape_, codec_.side_info.component_codes, above, row, residuals);
 }
 
-void RowWriter::PredictIndices(bool is_first, const uint8_t* row, uint8_t* residuals) {
+FMTC_SELDOM void RowWriter::PredictIndices(bool is_first, const uint8_t* row, uint8_t* residuals) {
   AnalyzeRow(memory_.analysis, shape_.width, row, memory_.indices[0]);
   codec_.kernels->residuals_of_row(shape_, codec_.side_info.component_codes, is_first ? nullptr : memory_.indices[1],
                                    memory_.indices[0], residuals);
   std::swap(memory_.indices[0], memory_.indices[1]);
 }
 
-void RowWriter::PredictRow(bool is_first, const uint8_t* row, uint8_t* residuals) {
+FMTC_SELDOM void RowWriter::PredictRow(bool is_first, const uint8_t* row, uint8_t* residuals) {
   if (!codec_.has_prediction) {
     AnalyzeRow(memory_.analysis, shape_.width, row, residuals);
   } else if (kHasValuePrediction && predicts_values_) {
@@ -85,7 +85,7 @@ void RowWriter::PredictRow(bool is_first, const uint8_t* row, uint8_t* residuals
 }
 
 // Puts the row's residuals behind those of the segment's rows before, in segment order.
-void RowWriter::SortRow(bool is_first) {
+FMTC_SELDOM void RowWriter::SortRow(bool is_first) {
   const uint8_t* const residuals = memory_.context_rows[0];
   const uint32_t num_tables = codec_.side_info.num_tables();
   uint32_t counts[kMaxClasses];
@@ -123,7 +123,7 @@ bool RowWriter::FinishSegment() {
   return true;
 }
 
-bool RowWriter::Write(const uint8_t* row) {
+FMTC_SELDOM bool RowWriter::Write(const uint8_t* row) {
   if (row_ == 0) {
     if (walk_.done()) return false;
     segment_rows_ = walk_.rows();
@@ -138,7 +138,7 @@ bool RowWriter::Write(const uint8_t* row) {
   return ++row_ < segment_rows_ || FinishSegment();
 }
 
-void FinishCodedMap(const MapToCode& map, size_t payload_bytes) {
+FMTC_SELDOM void FinishCodedMap(const MapToCode& map, size_t payload_bytes) {
   WriteCodedHeader(*map.codec, {map.level, static_cast<uint32_t>(payload_bytes)}, map.coded);
 }
 

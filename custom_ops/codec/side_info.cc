@@ -26,7 +26,7 @@ class Cursor {
  public:
   Cursor(const uint8_t* data, size_t bytes, size_t position) : data_(data), bytes_(bytes), position_(position) {}
 
-  const uint8_t* Take(size_t count) {
+  FMTC_SELDOM FMTC_ONE_COPY const uint8_t* Take(size_t count) {
     if (count > bytes_ - position_) {
       overrun_ = true;
       return nullptr;
@@ -37,7 +37,7 @@ class Cursor {
   }
 
   // Skips the padding; false if it is not zero.
-  bool SkipPadding() {
+  FMTC_SELDOM FMTC_ONE_COPY bool SkipPadding() {
     for (; position_ % kSectionAlignment != 0; ++position_) {
       if (position_ >= bytes_ || data_[position_] != 0) return false;
     }
@@ -284,7 +284,7 @@ bool ReadContextTables(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) 
 
 }  // namespace
 
-Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
+FMTC_SELDOM Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes) {
   if (bytes < kHeaderBytes) return Status::kSideInfoTruncated;
   if (data == nullptr) return Status::kInvalidArgument;
   if (Load<uint32_t>(data) != kMagic) return Status::kSideInfoCorrupt;
@@ -311,7 +311,7 @@ Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfoSizes* sizes
   return has_matrix && matrix_bytes > bytes ? Status::kSideInfoTruncated : Status::kOk;
 }
 
-Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfoSizes* sizes, SideInfo* info) {
+FMTC_SELDOM Status ParseSideInfo(const uint8_t* data, size_t bytes, SideInfoSizes* sizes, SideInfo* info) {
   const Status status = ReadSideInfoSizes(data, bytes, sizes);
   if (status != Status::kOk) return status;
   const uint32_t length = Load<uint32_t>(data + 8);

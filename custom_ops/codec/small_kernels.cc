@@ -12,7 +12,7 @@ namespace fmtc {
 namespace {
 
 // Division, which the processors in question have, takes the place of stored reciprocals.
-int32_t Quantize(int32_t d, uint32_t step) {
+FMTC_ONE_COPY int32_t Quantize(int32_t d, uint32_t step) {
   const uint32_t magnitude = static_cast<uint32_t>(d < 0 ? -d : d);
   const int32_t index = static_cast<int32_t>((16 * magnitude + step / 2) / step);
   return d < 0 ? -index : index;

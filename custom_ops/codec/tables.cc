@@ -92,7 +92,7 @@ void SetStates(const ClassRecord& record, ClassTables* tables) {
 
 }  // namespace
 
-void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
+FMTC_SELDOM void BuildClassTables(const ClassRecord& record, ClassTables* tables) {
   tables->encode = {};  // decode and the values are covered completely
   tables->num_tokens = record.num_tokens;
   tables->constant = record.constant;

@@ -43,7 +43,7 @@ bool IsOperand(int32_t multiplier, int32_t shift) { return shift < 0 || multipli
 
 // A row's numbers.
 struct Addition {
-  explicit Addition(const AddParameters& p)
+  [[gnu::noinline]] explicit Addition(const AddParameters& p)
       : a(OperandOf(p.zero_a, p.multiplier_a, p.shift_a)),
         b(OperandOf(p.zero_b, p.multiplier_b, p.shift_b)),
         sum(ScaleOf(p.multiplier_sum, p.shift_sum)),

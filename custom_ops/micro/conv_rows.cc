@@ -211,11 +211,7 @@ void ConvOneColumn(const MacRow& row, const Walk& taps, const Group& group, int3
   const uint32_t zero = ZeroOf(row, taps, column, group.first_input);
   for (int32_t c = 0; c < group.channels; c += 4) {
     const Tile tile = SumsOfColumn(row, taps, group, column, c, r.biases + group.first, zero);
-    uint32_t bytes = 0;
-    for (int i = 0; i < 4; ++i) {
-      bytes = bytes >> 8 | limits.Byte(ScaleOf(r, group.first + c + i).Apply(tile.sums[i])) << 24;
-    }
-    StoreFirst(limits.Clamp(bytes), group.channels - c, out + c);
+    StoreFirst(Requantize(tile.sums, FourScales(r, group.first + c), limits), group.channels - c, out + c);
   }
 }
 

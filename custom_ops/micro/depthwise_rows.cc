@@ -53,47 +53,38 @@ template <class Channels>
   return {{s0, s1, s2, s3}};
 }
 
+using AddTapsFunction = Sums (*)(const MacRow& row, int32_t column, int32_t channel, const int8_t* weights,
+                                 ptrdiff_t weight_step, const int32_t* start);
+
 // Less the weights' zero point times what is under the taps.
-template <class Channels>
-[[gnu::noinline]] void TakeZeros(const MacRow& row, int32_t column, int32_t channel, Sums* sums) {
+[[gnu::noinline]] void TakeZeros(AddTapsFunction add_taps, const MacRow& row, int32_t column, int32_t channel,
+                                 Sums* sums) {
   constexpr int8_t kOnes[kTogether] = {1, 1, 1, 1};
   constexpr int32_t kNothing[kTogether] = {};
-  const Sums values = AddTaps<Channels>(row, column, channel, kOnes, 0, kNothing);
+  const Sums values = add_taps(row, column, channel, kOnes, 0, kNothing);
   for (int i = 0; i < kTogether; ++i) {
     const uint32_t zeros = static_cast<uint32_t>(row.weight_zero) * static_cast<uint32_t>(values.of[i]);
     sums->of[i] = static_cast<int32_t>(static_cast<uint32_t>(sums->of[i]) - zeros);
   }
 }
 
-// The output bytes of four channels.
-[[gnu::noinline]] uint32_t Requantize(const Sums& sums, const FixedScale* scales, const Limits& limits) {
-  uint32_t bytes = 0;
-  for (const int32_t sum : sums.of) bytes = bytes >> 8 | limits.Byte(scales++->Apply(sum)) << 24;
-  return limits.Clamp(bytes);
-}
+}  // namespace
 
 // Channels in the outer loop, so that what belongs to them is found once a row.
-template <class Channels>
-void Depthwise(const MacRow& row) {
+void MicroDepthwise(const MacRow& row) {
+  const AddTapsFunction add_taps = row.multiplier == 1 ? AddTaps<OwnChannels> : AddTaps<SharedChannels>;
   const Requantization& r = row.requantization;
   const Limits limits(r.range);
   for (int32_t c = 0; c < row.out_channels; c += kTogether) {
     const int32_t left = row.out_channels - c;
     uint8_t* out = row.out + c;
-    const FixedScale scales[kTogether] = {ScaleOf(r, c), ScaleOf(r, c + 1), ScaleOf(r, c + 2), ScaleOf(r, c + 3)};
+    const FourScales scales(r, c);
     for (int32_t column = 0; column < row.columns; ++column, out += row.out_pixel_bytes) {
-      Sums sums = AddTaps<Channels>(row, column, c, row.weights + c, row.tap_weights, r.biases + c);
-      if (row.weight_zero != 0) TakeZeros<Channels>(row, column, c, &sums);
-      StoreFirst(Requantize(sums, scales, limits), left, out);
+      Sums sums = add_taps(row, column, c, row.weights + c, row.tap_weights, r.biases + c);
+      if (row.weight_zero != 0) TakeZeros(add_taps, row, column, c, &sums);
+      StoreFirst(Requantize(sums.of, scales, limits), left, out);
     }
   }
-}
-
-}  // namespace
-
-void MicroDepthwise(const MacRow& row) {
-  if (row.multiplier == 1) return Depthwise<OwnChannels>(row);
-  Depthwise<SharedChannels>(row);
 }
 
 }  // namespace fmtc::region

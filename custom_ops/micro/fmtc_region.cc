@@ -188,15 +188,15 @@ void RunWhatRowsAllow(Runner* r) {
 
 }  // namespace
 
-int32_t fmtc_region_scratch_bytes_of(const uint8_t* program, size_t program_bytes, size_t* scratch_bytes) {
+FMTC_SELDOM int32_t fmtc_region_scratch_bytes_of(const uint8_t* program, size_t program_bytes, size_t* scratch_bytes) {
   region::Program opened;
   const Status status = region::OpenProgram(program, program_bytes, fmtc::ExtendCrc32c, &opened);
   if (status == Status::kOk) *scratch_bytes = ScratchBytes(opened);
   return Code(status);
 }
 
-int32_t fmtc_region_init(fmtc_region_runner* runner, const uint8_t* program, size_t program_bytes, void* scratch,
-                         size_t scratch_bytes) {
+FMTC_SELDOM int32_t fmtc_region_init(fmtc_region_runner* runner, const uint8_t* program, size_t program_bytes,
+                                     void* scratch, size_t scratch_bytes) {
   if (runner == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner* r = new (runner->words) Runner;
   const Status status = Init(program, program_bytes, static_cast<uint8_t*>(scratch), scratch_bytes, r);
@@ -204,7 +204,7 @@ int32_t fmtc_region_init(fmtc_region_runner* runner, const uint8_t* program, siz
   return Code(status);
 }
 
-int32_t fmtc_region_use_scratch(fmtc_region_runner* runner, void* scratch, size_t scratch_bytes) {
+FMTC_SELDOM int32_t fmtc_region_use_scratch(fmtc_region_runner* runner, void* scratch, size_t scratch_bytes) {
   if (runner == nullptr || Of(runner).scratch == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner& r = Of(runner);
   const Status fits = CheckScratch(r.program, scratch, scratch_bytes);
@@ -216,14 +216,14 @@ int32_t fmtc_region_use_scratch(fmtc_region_runner* runner, void* scratch, size_
 int32_t fmtc_region_num_inputs(const fmtc_region_runner* runner) { return Of(runner).program.header->inputs; }
 int32_t fmtc_region_num_outputs(const fmtc_region_runner* runner) { return Of(runner).program.header->outputs; }
 
-size_t fmtc_region_bytes_of_input(const fmtc_region_runner* runner, int32_t input) {
+FMTC_SELDOM size_t fmtc_region_bytes_of_input(const fmtc_region_runner* runner, int32_t input) {
   return BytesOf(Of(runner).program, region::kInput, input);
 }
-size_t fmtc_region_bytes_of_output(const fmtc_region_runner* runner, int32_t output) {
+FMTC_SELDOM size_t fmtc_region_bytes_of_output(const fmtc_region_runner* runner, int32_t output) {
   return BytesOf(Of(runner).program, region::kOutput, output);
 }
 
-int32_t fmtc_region_invoke(fmtc_region_runner* runner, const void* const* inputs, void* const* outputs) {
+FMTC_SELDOM int32_t fmtc_region_invoke(fmtc_region_runner* runner, const void* const* inputs, void* const* outputs) {
   if (runner == nullptr || Of(runner).scratch == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner& r = Of(runner);
   const region::Header& header = *r.program.header;
@@ -238,7 +238,7 @@ int32_t fmtc_region_invoke(fmtc_region_runner* runner, const void* const* inputs
   return FMTC_REGION_OK;
 }
 
-int32_t fmtc_region_begin(fmtc_region_runner* runner, void* const* outputs) {
+FMTC_SELDOM int32_t fmtc_region_begin(fmtc_region_runner* runner, void* const* outputs) {
   if (runner == nullptr || Of(runner).scratch == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner& r = Of(runner);
   if (!r.is_by_rows) return FMTC_REGION_NOT_BY_ROWS;
@@ -248,7 +248,7 @@ int32_t fmtc_region_begin(fmtc_region_runner* runner, void* const* outputs) {
   return FMTC_REGION_OK;
 }
 
-int32_t fmtc_region_push_row(fmtc_region_runner* runner, const void* row) {
+FMTC_SELDOM int32_t fmtc_region_push_row(fmtc_region_runner* runner, const void* row) {
   if (runner == nullptr || row == nullptr || Of(runner).scratch == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner& r = Of(runner);
   if (!r.is_running) return FMTC_REGION_INVALID_ARGUMENT;
@@ -261,12 +261,12 @@ int32_t fmtc_region_push_row(fmtc_region_runner* runner, const void* row) {
   return FMTC_REGION_OK;
 }
 
-size_t fmtc_region_row_bytes(const fmtc_region_runner* runner) {
+FMTC_SELDOM size_t fmtc_region_row_bytes(const fmtc_region_runner* runner) {
   const Runner& r = Of(runner);
   return r.program.header->inputs == 1 ? r.program.tensors[r.input].row_bytes : 0;
 }
 
-int32_t fmtc_region_rows(const fmtc_region_runner* runner) {
+FMTC_SELDOM int32_t fmtc_region_rows(const fmtc_region_runner* runner) {
   const Runner& r = Of(runner);
   return r.program.header->inputs == 1 ? static_cast<int32_t>(r.program.tensors[r.input].height) : 0;
 }

@@ -6,52 +6,56 @@ namespace fmtc::region {
 
 namespace {
 
-// Where the build lacks the kind, nothing refers to it, so that the linker leaves it out.
-template <uint8_t kNumber>
-const Kind* KindIf(const Kind& kind) {
-  if constexpr (HasKind(kNumber)) return &kind;
-  return nullptr;
+struct Entry {
+  uint8_t number;
+  const Kind* kind;
+};
+
+constexpr Entry kAll[] = {
+    {kConv, &kConvKind},
+    {kDepthwise, &kDepthwiseKind},
+    {kAdd, &kAddKind},
+    {kCopy, &kCopyKind},
+    {kFullyConnected, &kFullyConnectedKind},
+    {kTable, &kTableKind},
+    {kQuantize, &kQuantizeKind},
+    {kMean, &kMeanKind},
+    {kAveragePool, &kAveragePoolKind},
+    {kMaxPool, &kMaxPoolKind},
+    {kPad, &kPadKind},
+    {kSlice, &kSliceKind},
+    {kTranspose, &kTransposeKind},
+    {kConcatenation, &kConcatenationKind},
+    {kDequantize, &kDequantizeKind},
+    {kSoftmax, &kSoftmaxKind},
+};
+
+constexpr size_t CountKinds() {
+  size_t count = 0;
+  for (const Entry& entry : kAll) count += HasKind(entry.number);
+  return count;
 }
+
+// To what the build lacks nothing refers, so that the linker leaves it out.
+struct Entries {
+  constexpr Entries() {
+    size_t i = 0;
+    for (const Entry& entry : kAll) {
+      if (HasKind(entry.number)) of[i++] = entry;
+    }
+  }
+
+  Entry of[CountKinds()] = {};
+};
+constexpr Entries kEntries;
 
 }  // namespace
 
-const Kind* FindKind(uint8_t number) {
-  switch (number) {
-    case kConv:
-      return KindIf<kConv>(kConvKind);
-    case kDepthwise:
-      return KindIf<kDepthwise>(kDepthwiseKind);
-    case kFullyConnected:
-      return KindIf<kFullyConnected>(kFullyConnectedKind);
-    case kTable:
-      return KindIf<kTable>(kTableKind);
-    case kQuantize:
-      return KindIf<kQuantize>(kQuantizeKind);
-    case kAdd:
-      return KindIf<kAdd>(kAddKind);
-    case kMean:
-      return KindIf<kMean>(kMeanKind);
-    case kAveragePool:
-      return KindIf<kAveragePool>(kAveragePoolKind);
-    case kMaxPool:
-      return KindIf<kMaxPool>(kMaxPoolKind);
-    case kPad:
-      return KindIf<kPad>(kPadKind);
-    case kSlice:
-      return KindIf<kSlice>(kSliceKind);
-    case kTranspose:
-      return KindIf<kTranspose>(kTransposeKind);
-    case kConcatenation:
-      return KindIf<kConcatenation>(kConcatenationKind);
-    case kCopy:
-      return KindIf<kCopy>(kCopyKind);
-    case kDequantize:
-      return KindIf<kDequantize>(kDequantizeKind);
-    case kSoftmax:
-      return KindIf<kSoftmax>(kSoftmaxKind);
-    default:
-      return nullptr;
+FMTC_SELDOM const Kind* FindKind(uint8_t number) {
+  for (const Entry& entry : kEntries.of) {
+    if (entry.number == number) return entry.kind;
   }
+  return nullptr;
 }
 
 }  // namespace fmtc::region

@@ -56,6 +56,21 @@ inline FixedScale ScaleOf(const Requantization& r, int32_t channel) {
   return {Load<int32_t>(r.multipliers + 4 * channel), r.shifts[channel]};
 }
 
+// Of four channels.
+struct FourScales {
+  FMTC_ONE_COPY FourScales(const Requantization& r, int32_t channel)
+      : of{ScaleOf(r, channel), ScaleOf(r, channel + 1), ScaleOf(r, channel + 2), ScaleOf(r, channel + 3)} {}
+
+  FixedScale of[4];
+};
+
+// Their output bytes.
+FMTC_ONE_COPY inline uint32_t Requantize(const int32_t* sums, const FourScales& scales, const Limits& limits) {
+  uint32_t bytes = 0;
+  for (const FixedScale& scale : scales.of) bytes = bytes >> 8 | limits.Byte(scale.Apply(*sums++)) << 24;
+  return limits.Clamp(bytes);
+}
+
 }  // namespace fmtc::region
 
 #endif  // FMTC_MICRO_REQUANTIZE_H_

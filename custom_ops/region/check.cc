@@ -114,10 +114,11 @@ Status CheckOps(const Program& program, State* state) {
     const OpView op{&program, &record};
     const Status status = kind->check(op);
     if (status != Status::kOk) return status;
+    if (kind->accumulates(op) && op.output().height != 1) return Status::kProgramInvalid;
+    if (!kHasRegionFacts) continue;
     OpFacts& facts = state->ops[i];
     facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op), KeepsMemory(op, *kind), nullptr};
-    if (facts.accumulates && op.output().height != 1) return Status::kProgramInvalid;
-    if (kHasRegionFacts && kind->prepare != nullptr) {
+    if (kind->prepare != nullptr) {
       facts.row = row++;
       kind->prepare(op, facts.row);
     }
@@ -133,7 +134,7 @@ Status CheckOps(const Program& program, State* state) {
 
 }  // namespace
 
-Status CheckProgram(const Program& program, State* state) {
+FMTC_SELDOM Status CheckProgram(const Program& program, State* state) {
   Status status = CheckTensors(program, state);
   if (status == Status::kOk) status = CheckOps(program, state);
   if (status == Status::kOk) status = CheckSchedule(program, state);

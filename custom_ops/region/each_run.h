@@ -43,9 +43,11 @@ void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kerne
   row.channels = static_cast<int32_t>(out.channels * ElementBytes(out.type));
   row.columns = NumColumns(columns);
   const ptrdiff_t count = (row.columns - 1) * row.out_pixel_bytes + row.channels;
-  if (row.in_pixel_bytes == row.out_pixel_bytes) return function(row.in, count, row.out);
-  kernels.move_pixels(row);
-  function(row.out, count, row.out);
+  if (row.in_pixel_bytes != row.out_pixel_bytes) {
+    kernels.move_pixels(row);
+    row.in = row.out;
+  }
+  function(row.in, count, row.out);
 }
 
 }  // namespace fmtc::region

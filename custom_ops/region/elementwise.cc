@@ -10,26 +10,26 @@ namespace {
 constexpr int32_t kMaxAddMultiplier = 1 << 21;  // with which a sum of rule 2 fits 32 bits
 constexpr uint8_t kMaxAddShift = 30;
 
-Status CheckTable(const OpView& op) {
+FMTC_SELDOM Status CheckTable(const OpView& op) {
   if (!IsRule(op, 1)) return Status::kProgramUnsupported;
   return ValidIf(Is8Bit(op.input(0)) && Is8Bit(op.output()) && HasShape(op.input(0), op.output()));
 }
 
-void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunTable(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* table = op.parameters<TableParameters>().values;
   ForBytes(op, access, kernels, step,
            [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) { kernels.look_up(table, in, count, out); });
 }
 
 // Two tensors of 8 bits, or two of the same type.
-Status CheckCopy(const OpView& op) {
+FMTC_SELDOM Status CheckCopy(const OpView& op) {
   if (!IsRule(op, 1)) return Status::kProgramUnsupported;
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
   return ValidIf(HasShape(in, out) && (in.type == out.type || (Is8Bit(in) && Is8Bit(out))));
 }
 
-void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
   ForBytes(op, access, kernels, step, [&](const uint8_t* in, ptrdiff_t count, uint8_t* out) {
     for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] ^ flip;
@@ -38,7 +38,7 @@ void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernel
 
 bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {
   if (p.zero_a < 0 || p.zero_a > 255 || p.zero_b < 0 || p.zero_b > 255) return false;
-  if (rule == 2) {
+  if (kHasAllRules && rule == 2) {
     return p.shift >= 1 && p.shift <= kMaxAddShift && std::abs(int64_t{p.multiplier_a}) <= kMaxAddMultiplier &&
            std::abs(int64_t{p.multiplier_b}) <= kMaxAddMultiplier;
   }
@@ -47,7 +47,7 @@ bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {
          p.shift_sum <= kMaxShift;
 }
 
-Status CheckAdd(const OpView& op) {
+FMTC_SELDOM Status CheckAdd(const OpView& op) {
   const AddParameters& p = op.parameters<AddParameters>();
   const TensorRecord& out = op.output();
   if (!IsRule(op, kNumAddRules - 1)) return Status::kProgramUnsupported;
@@ -59,7 +59,7 @@ Status CheckAdd(const OpView& op) {
                  b.channels == out.channels);
 }
 
-void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const Range columns = access.Window(op);
   AddRow row{};
   row.parameters = &op.parameters<AddParameters>();
@@ -78,7 +78,7 @@ void RunAdd(const OpView& op, const RowAccess& access, const RowKernels& kernels
   row.out_pixel_bytes = op.output().pixel_bytes;
   row.channels = channels.end - channels.first;
   row.columns = NumColumns(columns);
-  if (row.channels == static_cast<int32_t>(op.output().channels)) return kernels.add[op.op->rule](row);
+  if (!kHasTeams || row.channels == static_cast<int32_t>(op.output().channels)) return kernels.add[op.op->rule](row);
   // Kernels may write what lies between the channels of two columns: here other parts' channels.
   row.columns = 1;
   for (int32_t i = 0; i < NumColumns(columns); ++i) {

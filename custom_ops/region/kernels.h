@@ -25,6 +25,9 @@ constexpr int kStepValues = 4;
 // Rules of ADD, as an array has them: the last two subtract.
 constexpr int kNumAddRules = 7;
 
+// Entries of the table for so many rules.
+constexpr int Entries(int rules) { return kHasAllRules ? rules : 2; }
+
 // What lies under a row of the kernel.
 struct KernelRow {
   const uint8_t* first;    // the pixel under the first tap of the first output column
@@ -121,12 +124,12 @@ struct BilinearRow {
 
 struct RowKernels {
   // By rule; null where the kind has no such rule.
-  void (*conv[kNumRules])(const MacRow& row);
-  void (*depthwise[kNumRules])(const MacRow& row);
-  void (*requantize[kNumRules])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
-  void (*add[kNumAddRules])(const AddRow& row);
-  void (*multiply[kNumRules])(const PairRow& row, const MultiplyParameters& parameters);
-  void (*bilinear[5])(const BilinearRow& row);
+  void (*conv[Entries(kNumRules)])(const MacRow& row);
+  void (*depthwise[Entries(kNumRules)])(const MacRow& row);
+  void (*requantize[Entries(kNumRules)])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
+  void (*add[Entries(kNumAddRules)])(const AddRow& row);
+  void (*multiply[Entries(kNumRules)])(const PairRow& row, const MultiplyParameters& parameters);
+  void (*bilinear[Entries(5)])(const BilinearRow& row);
 
   // acc[channel] += the products of the row's taps for its one column.
   void (*add_products)(const MacRow& row, int32_t* acc);
@@ -142,7 +145,7 @@ struct RowKernels {
   void (*prelu)(const PairRow& row, const PreluParameters& parameters);
   // `in` and `out` may be the same.
   void (*look_up)(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out);
-  void (*quantize[5])(const QuantizeRun& run);
+  void (*quantize[Entries(5)])(const QuantizeRun& run);
   // What lies between the channels and the end of an output pixel may become anything.
   void (*move_pixels)(const PixelRow& row);
 };

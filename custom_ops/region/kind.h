@@ -78,7 +78,7 @@ inline bool KeepsMemory(const OpView& op, const Kind& kind) {
   return kind.keeps_memory != nullptr ? kind.keeps_memory(op) : kind.accumulates(op);
 }
 
-inline int32_t NumSteps(const OpView& op, const Kind& kind) {
+FMTC_SELDOM FMTC_ONE_COPY inline int32_t NumSteps(const OpView& op, const Kind& kind) {
   return static_cast<int32_t>(kind.accumulates(op) ? op.input(0).height : op.output().height);
 }
 
@@ -93,9 +93,11 @@ inline Range NewRows(const OpView& op, const Kind& kind, int operand, int32_t st
 
 inline Status ValidIf(bool valid) { return valid ? Status::kOk : Status::kProgramInvalid; }
 
-inline bool IsScratch8Bit(const TensorRecord& tensor) { return tensor.place == kScratch && Is8Bit(tensor); }
+FMTC_SELDOM FMTC_ONE_COPY inline bool IsScratch8Bit(const TensorRecord& tensor) {
+  return tensor.place == kScratch && Is8Bit(tensor);
+}
 
-inline bool HasShape(const TensorRecord& a, const TensorRecord& b) {
+FMTC_SELDOM FMTC_ONE_COPY inline bool HasShape(const TensorRecord& a, const TensorRecord& b) {
   return a.height == b.height && a.width == b.width && a.channels == b.channels;
 }
 
@@ -121,7 +123,7 @@ inline bool IsRule(const OpView& op, uint8_t last) {
 }
 
 // Clipped to an axis of so many rows or columns; where nothing is left, its nearest row or column.
-inline Range NearestInside(int64_t first, int64_t end, uint32_t size) {
+FMTC_SELDOM FMTC_ONE_COPY inline Range NearestInside(int64_t first, int64_t end, uint32_t size) {
   const int64_t last = int64_t{size} - 1;
   const int64_t from = first < 0 ? 0 : (first > last ? last : first);
   const int64_t to = end - 1 > last ? last : (end - 1 < from ? from : end - 1);

@@ -16,13 +16,13 @@ constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
 bool FitsMultipliers(const OpView& op, uint64_t entries) {
   const MacParameters& p = op.parameters<MacParameters>();
   const Program& program = *op.program;
-  const uint8_t rule = op.op->rule;
+  const uint8_t rule = kHasAllRules ? op.op->rule : uint8_t{kDoubleRounding};
   const uint32_t bytes = rule == kFloat64Rule ? 8 : 4;
   if (!program.Has(p.multipliers_offset, entries, bytes, 4)) return false;
   const uint8_t* multipliers = program.At<uint8_t>(p.multipliers_offset);
   const bool has_shifts = rule != kFloat32Rule && rule != kFloat64Rule;
   if (has_shifts ? !program.Has(p.shifts_offset, entries, 1, 1) : p.shifts_offset != 0) return false;
-  for (uint64_t i = 0; i < entries; ++i) {
+  for (size_t i = 0; i < entries; ++i) {
     if (rule == kFloat64Rule) {
       if (Load<uint64_t>(multipliers + 8 * i) >= kMaxDoubleBits) return false;
     } else if (Load<uint32_t>(multipliers + 4 * i) >= (has_shifts ? 0x80000000 : kMaxFactorBits)) {
@@ -36,6 +36,7 @@ bool FitsMultipliers(const OpView& op, uint64_t entries) {
 
 // The optional arrays: for each row of blocks of 16 channels, its k-steps in another order.
 bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
+  if (!kHasVectors) return true;  // which alone read them
   const MacParameters& p = op.parameters<MacParameters>();
   if (p.order_offset == 0 && p.safe_offset == 0) return true;
   uint64_t entries;
@@ -56,7 +57,7 @@ bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
 
 }  // namespace
 
-Status CheckMac(const OpView& op, const MacShape& shape) {
+FMTC_SELDOM Status CheckMac(const OpView& op, const MacShape& shape) {
   const MacParameters& p = op.parameters<MacParameters>();
   if (!IsRule(op, shape.last_rule) || p.layout != shape.layout) return Status::kProgramUnsupported;
   if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
@@ -94,7 +95,7 @@ bool HasSmallFactors(const OpView& op) {
 
 }  // namespace
 
-void PrepareMacRow(const OpView& op, MacRow* row) {
+FMTC_SELDOM void PrepareMacRow(const OpView& op, MacRow* row) {
   const MacParameters& p = op.parameters<MacParameters>();
   const Program& program = *op.program;
   *row = {};
@@ -142,7 +143,7 @@ uint64_t ConvWeights(const OpView& op) {
   return NumWindowTaps(op) * PaddedTo4(op.parameters<MacParameters>().group_channels);
 }
 
-Status CheckConv(const OpView& op) {
+FMTC_SELDOM Status CheckConv(const OpView& op) {
   const MacParameters& p = op.parameters<MacParameters>();
   const TensorRecord& input = op.input(0);
   if (p.groups == 0 || uint64_t{p.group_channels} * p.groups != input.channels ||
@@ -152,7 +153,7 @@ Status CheckConv(const OpView& op) {
   return CheckMac(op, {kDotLayout, kRndnu, ConvWeights(op), 1, 1});
 }
 
-Status CheckDepthwise(const OpView& op) {
+FMTC_SELDOM Status CheckDepthwise(const OpView& op) {
   const MacParameters& p = op.parameters<MacParameters>();
   if (p.groups != 1 || p.group_channels == 0 ||
       uint64_t{p.group_channels} * op.input(0).channels != op.output().channels || !FitsKernel(op)) {
@@ -161,7 +162,7 @@ Status CheckDepthwise(const OpView& op) {
   return CheckMac(op, {kChannelLayout, kBlocksRule, NumWindowTaps(op), 1, 1});
 }
 
-Status CheckFullyConnected(const OpView& op) {
+FMTC_SELDOM Status CheckFullyConnected(const OpView& op) {
   const MacParameters& p = op.parameters<MacParameters>();
   const TensorRecord& input = op.input(0);
   uint16_t window[8];
@@ -173,11 +174,11 @@ Status CheckFullyConnected(const OpView& op) {
   return CheckMac(op, {kDotLayout, kRndnu, input.width * PaddedTo4(input.channels), input.height, 1});
 }
 
-Range WindowRows(const OpView& op, int, int32_t step) {
+FMTC_SELDOM Range WindowRows(const OpView& op, int, int32_t step) {
   return Clip(RowsUnder(op.parameters<MacParameters>().window, step), op.input(0).height);
 }
 
-Range WindowColumns(const OpView& op, int, Range columns) {
+FMTC_SELDOM Range WindowColumns(const OpView& op, int, Range columns) {
   return ColumnsUnder(op.parameters<MacParameters>().window, columns);
 }
 
@@ -216,7 +217,7 @@ void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
 
 // Output channels of DEPTHWISE that read the input channel of their own number.
 bool KeepsChannels(const OpView& op) {
-  return op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
+  return kHasTeams && op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
 }
 
 using MacFunction = void (*)(const MacRow&);
@@ -284,7 +285,7 @@ void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction functi
   RunWindows(op, access, function, step, &row);
 }
 
-void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
   MacRow* row = access.FactsOf(op).row;
   const auto function = kernels.conv[op.op->rule];
@@ -294,7 +295,7 @@ void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernel
   RunWindows(op, access, function, step, &part);
 }
 
-void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.depthwise[op.op->rule], step);
   MacRow* row = access.FactsOf(op).row;
   const auto function = kernels.depthwise[op.op->rule];
@@ -305,7 +306,7 @@ void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& k
   RunWindows(op, access, function, step, &part);
 }
 
-void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const TensorRecord& input = op.input(0);
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
@@ -316,7 +317,7 @@ void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKerne
   } else {
     PrepareFullyConnected(op, &row);
   }
-  TakeChannels(channels, k, op.op->rule, &row);
+  if (kHasTeams) TakeChannels(channels, k, op.op->rule, &row);
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;
   const uint64_t entries = PaddedTo16(static_cast<uint64_t>(row.out_channels));
   if (step == 0) memcpy(acc, row.requantization.biases, entries * sizeof(int32_t));

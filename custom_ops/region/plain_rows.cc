@@ -4,8 +4,9 @@
 namespace fmtc::region {
 namespace {
 
+// The loops for microcontrollers leave them what is unusual.
 template <int32_t (*kSum)(const AddParameters&, int32_t, int32_t)>
-void AddEach(const AddRow& row) {
+FMTC_SELDOM void AddEach(const AddRow& row) {
   const AddParameters& p = *row.parameters;
   const OutputRange range{p.zero, p.low, p.high};
   for (int32_t column = 0; column < row.columns; ++column) {
@@ -62,7 +63,7 @@ Under ColumnsUnder(const PoolRow& row, int32_t column) {
 }
 
 template <int32_t (*kFold)(int32_t, int32_t)>
-int32_t FoldWindow(const PoolRow& row, const Under& under, int32_t c, int32_t folded) {
+FMTC_ONE_COPY int32_t FoldWindow(const PoolRow& row, const Under& under, int32_t c, int32_t folded) {
   for (int32_t i = 0; i < row.num_rows; ++i) {
     for (ptrdiff_t x = under.first; x < under.end; ++x) folded = kFold(folded, row.rows[i][x * row.pixel_bytes + c]);
   }

@@ -26,6 +26,8 @@ bool HasRecords(const Program& program, uint32_t offset, uint32_t count) {
   return count > 0 && program.Has(offset, count, sizeof(T), 4);
 }
 
+size_t NumFacts(const Program& program) { return kHasRegionFacts ? program.header->ops : 0; }
+
 size_t NumMacRows(const Program& program) {
   if (!kHasRegionFacts) return 0;
   size_t count = 0;
@@ -37,14 +39,15 @@ size_t PieceBytes(size_t count, size_t element_bytes) { return RoundUp(count * e
 
 }  // namespace
 
-bool Program::Has(uint32_t offset, uint64_t count, uint64_t element_bytes, uint32_t alignment) const {
+FMTC_SELDOM bool Program::Has(uint32_t offset, uint64_t count, uint32_t element_bytes, uint32_t alignment) const {
   uint64_t size;
   if (!CheckedMultiply(count, element_bytes, &size)) return false;
   return offset >= sizeof(Header) && offset % alignment == 0 && offset <= header->bytes &&
          size <= header->bytes - offset;
 }
 
-Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend_crc32c, Program* program) {
+FMTC_SELDOM Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend_crc32c,
+                               Program* program) {
   if (bytes == nullptr) return Status::kInvalidArgument;
   if (reinterpret_cast<uintptr_t>(bytes) % kProgramAlignment != 0) return Status::kProgramUnaligned;
   if (size < sizeof(Header)) return Status::kProgramTruncated;
@@ -75,16 +78,16 @@ Status OpenProgram(const uint8_t* bytes, size_t size, ExtendCrc32cFunction exten
   return Status::kOk;
 }
 
-size_t StateBytes(const Program& program) {
+FMTC_SELDOM size_t StateBytes(const Program& program) {
   const Header& header = *program.header;
   const CodecRoom room = kHasRegionCoders ? CodecRoomOf(program) : CodecRoom{};
   const size_t codecs = room.codecs > 0 ? PieceBytes(room.codecs, sizeof(Codec)) + room.bytes + kCodecAlignment : 0;
-  return codecs + PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(header.ops, sizeof(OpFacts)) +
+  return codecs + PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(NumFacts(program), sizeof(OpFacts)) +
          PieceBytes(NumMacRows(program), sizeof(MacRow)) + PieceBytes(header.ops, sizeof(int32_t)) +
          PieceBytes(header.inputs, sizeof(uint16_t)) + PieceBytes(header.outputs, sizeof(uint16_t));
 }
 
-State CarveState(const Program& program, uint8_t* memory) {
+FMTC_SELDOM State CarveState(const Program& program, uint8_t* memory) {
   const Header& header = *program.header;
   State state;
   const auto take = [&memory](size_t count, auto** piece) {
@@ -92,7 +95,7 @@ State CarveState(const Program& program, uint8_t* memory) {
     memory += PieceBytes(count, sizeof(**piece));
   };
   take(header.tensors, &state.tensors);
-  take(header.ops, &state.ops);
+  take(NumFacts(program), &state.ops);
   take(NumMacRows(program), &state.rows);
   take(header.ops, &state.next_step);
   take(header.inputs, &state.input_tensors);
@@ -102,7 +105,7 @@ State CarveState(const Program& program, uint8_t* memory) {
   return state;
 }
 
-void CopyState(const Program& program, const State& from, State* to) {
+FMTC_SELDOM void CopyState(const Program& program, const State& from, State* to) {
   const Header& header = *program.header;
   memcpy(to->tensors, from.tensors, header.tensors * sizeof(TensorState));
   for (int i = 0; i < header.ops; ++i) {

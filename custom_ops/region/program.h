@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/features.h"
 #include "base/status.h"
 #include "region/format.h"
 
@@ -74,7 +75,7 @@ struct Program {
   }
 
   // Whether an array of `count` elements lies in the program, at a multiple of `alignment`.
-  bool Has(uint32_t offset, uint64_t count, uint64_t element_bytes, uint32_t alignment) const;
+  bool Has(uint32_t offset, uint64_t count, uint32_t element_bytes, uint32_t alignment) const;
 };
 
 // An op of a program with its tensors.
@@ -110,7 +111,7 @@ void CopyState(const Program& program, const State& from, State* to);
 Status CheckProgram(const Program& program, State* state);
 
 // Bytes of an element of a tensor; 0: no such type.
-constexpr uint32_t ElementBytes(uint8_t type) {
+FMTC_ONE_COPY constexpr uint32_t ElementBytes(uint8_t type) {
   switch (type) {
     case kUInt8:
     case kInt8:
@@ -126,7 +127,7 @@ constexpr uint32_t ElementBytes(uint8_t type) {
 }
 
 // Columns that an op of a pass writes.
-inline Range WindowInPass(const Program& program, const PassRecord& pass, int op) {
+FMTC_SELDOM FMTC_ONE_COPY inline Range WindowInPass(const Program& program, const PassRecord& pass, int op) {
   if (pass.windows_offset == 0) return {0, static_cast<int32_t>(program.tensors[program.ops[op].output].width)};
   const Window& window = program.At<Window>(pass.windows_offset)[op - pass.first_op];
   return {window.first, window.end};

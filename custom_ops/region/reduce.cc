@@ -17,7 +17,7 @@ constexpr uint32_t kMaxPoolTaps = 1u << 22;  // whose sum of values fits 32 bits
 // Of one row, or of the input's, each the mean of its own row.
 bool MeanAccumulates(const OpView& op) { return op.output().height == 1; }
 
-Range MeanColumns(const OpView& op, int operand, Range columns) {
+FMTC_SELDOM Range MeanColumns(const OpView& op, int operand, Range columns) {
   return op.output().width == 1 ? AllColumns(op, operand, columns) : columns;
 }
 
@@ -27,7 +27,7 @@ bool FitsMeanShape(const TensorRecord& input, const TensorRecord& output) {
   return fits_rows && (output.width == 1 || output.width == input.width) && output.channels == input.channels;
 }
 
-Status CheckMean(const OpView& op) {
+FMTC_SELDOM Status CheckMean(const OpView& op) {
   const MeanParameters& p = op.parameters<MeanParameters>();
   const uint8_t rule = op.op->rule;
   const bool is_float = rule == kFloat32Rule || rule == kFloatWithAddend || rule == kFloatWithAddendAway;
@@ -71,7 +71,7 @@ void WriteMeans(const OpView& op, const int32_t* sums, Range own, uint8_t* out) 
   }
 }
 
-void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const TensorRecord& input = op.input(0);
   const Range own = access.share.channels, columns = access.Window(op);
   const bool accumulates = MeanAccumulates(op), of_row = op.output().width == 1;
@@ -89,7 +89,7 @@ void RunMean(const OpView& op, const RowAccess& access, const RowKernels& kernel
 }
 
 // A pool whose only output row reads every input row.
-bool PoolAccumulates(const OpView& op) {
+FMTC_SELDOM bool PoolAccumulates(const OpView& op) {
   if (op.output().height != 1) return false;
   const uint32_t height = op.input(0).height;
   const Range rows = Clip(RowsUnder(op.parameters<PoolParameters>().window, 0), height);
@@ -112,17 +112,17 @@ Status CheckPool(const OpView& op, uint32_t sum_bytes) {
 }
 
 Status CheckAveragePool(const OpView& op) { return CheckPool(op, sizeof(int32_t)); }
-Status CheckMaxPool(const OpView& op) {
+FMTC_SELDOM Status CheckMaxPool(const OpView& op) {
   if (op.parameters<PoolParameters>().offset != 0) return Status::kProgramInvalid;
   return CheckPool(op, 1);
 }
 
-Range PoolRows(const OpView& op, int, int32_t step) {
+FMTC_SELDOM Range PoolRows(const OpView& op, int, int32_t step) {
   if (PoolAccumulates(op)) return {step, step + 1};
   return Clip(RowsUnder(op.parameters<PoolParameters>().window, step), op.input(0).height);
 }
 
-Range PoolColumns(const OpView& op, int, Range columns) {
+FMTC_SELDOM Range PoolColumns(const OpView& op, int, Range columns) {
   return Clip(ColumnsUnder(op.parameters<PoolParameters>().window, columns), op.input(0).width);
 }
 
@@ -170,7 +170,7 @@ void FinishMaxima(const PoolRow& row, const uint8_t* maxima) {
   }
 }
 
-void RunAveragePool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunAveragePool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* rows[kMaxKernelRows];
   const PoolRow row = MakePoolRow(op, access, step, rows);
   if (!PoolAccumulates(op)) return kernels.average(row);
@@ -181,7 +181,7 @@ void RunAveragePool(const OpView& op, const RowAccess& access, const RowKernels&
   if (step + 1 == static_cast<int32_t>(op.input(0).height)) FinishAverages(op, row, access.Window(op), sums);
 }
 
-void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+FMTC_SELDOM void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* rows[kMaxKernelRows];
   const PoolRow row = MakePoolRow(op, access, step, rows);
   if (!PoolAccumulates(op)) return kernels.maximum(row);

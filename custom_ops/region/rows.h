@@ -60,7 +60,7 @@ struct RowAccess {
   }
 
   // Bytes from the start of the tensor's memory to a pixel.
-  ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
+  FMTC_SELDOM FMTC_ONE_COPY ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
     return static_cast<ptrdiff_t>(size_t{SlotOf(tensor, row)} * tensor.row_bytes) + ColumnOffset(tensor, column);
   }
 

@@ -97,7 +97,7 @@ Status PlaySteps(const Program& program, const PassRecord& pass, State* state) {
 
 }  // namespace
 
-void BeginPass(const Program& program, const PassRecord& pass, State* state) {
+FMTC_SELDOM void BeginPass(const Program& program, const PassRecord& pass, State* state) {
   for (int i = 0; i < pass.ops; ++i) {
     const int index = pass.first_op + i;
     TensorState& tensor = state->tensors[program.ops[index].output];
@@ -108,7 +108,7 @@ void BeginPass(const Program& program, const PassRecord& pass, State* state) {
   }
 }
 
-void EndPass(const Program& program, const PassRecord& pass, State* state) {
+FMTC_SELDOM void EndPass(const Program& program, const PassRecord& pass, State* state) {
   for (int i = 0; i < pass.ops; ++i) {
     TensorState& tensor = state->tensors[program.ops[pass.first_op + i].output];
     tensor.in_pass = false;
@@ -118,7 +118,7 @@ void EndPass(const Program& program, const PassRecord& pass, State* state) {
   }
 }
 
-Status CheckSchedule(const Program& program, State* state) {
+FMTC_SELDOM Status CheckSchedule(const Program& program, State* state) {
   uint32_t first_step = 0;
   for (int i = 0; i < program.header->passes; ++i) {
     const PassRecord& pass = program.passes[i];

@@ -12,7 +12,7 @@ constexpr uint32_t kMostChannels = 4095;    // whose sum fits 32 bits
 constexpr int32_t kSumShift = 12;           // from an exponential, a fraction of 31 bits, to what is summed up
 constexpr int32_t kOutputBits = 8;
 
-Status CheckSoftmax(const OpView& op) {
+FMTC_SELDOM Status CheckSoftmax(const OpView& op) {
   const SoftmaxParameters& p = op.parameters<SoftmaxParameters>();
   if (!IsRule(op, 1)) return Status::kProgramUnsupported;
   const TensorRecord& out = op.output();
@@ -28,12 +28,14 @@ Status CheckSoftmax(const OpView& op) {
 }
 
 // Of what never saturates.
-[[gnu::noinline]] int32_t High(int32_t a, int32_t b) {
+FMTC_ONE_COPY int32_t High(int32_t a, int32_t b) {
   return static_cast<int32_t>((int64_t{a} * b + (int64_t{1} << 30)) >> 31);
 }
 
 // value * 2^shift, clamped to 32 bits.
-int32_t ShiftSaturated(int32_t value, int32_t shift) { return Saturate(int64_t{value} * (int64_t{1} << shift)); }
+FMTC_ONE_COPY int32_t ShiftSaturated(int32_t value, int32_t shift) {
+  return Saturate(int64_t{value} * (int64_t{1} << shift));
+}
 
 // 1 / (1 + x) for x in [0, 1), both fractions of 31 bits: three of Newton's steps in numbers of 2 bits and 29.
 int32_t ReciprocalOfOnePlus(int32_t x) {
@@ -64,7 +66,7 @@ void SoftmaxPixel(const uint8_t* in, const int32_t* exponentials, int32_t channe
   }
 }
 
-void RunSoftmax(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+FMTC_SELDOM void RunSoftmax(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
   const int32_t* exponentials = op.program->At<int32_t>(op.parameters<SoftmaxParameters>().exponentials_offset);
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();

@@ -4,14 +4,15 @@
 
 namespace fmtc::region {
 
-void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end) {
+FMTC_SELDOM void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first,
+                             int32_t end) {
   const Range channels = access.share.channels;
   const bool is_last = channels.end == static_cast<int32_t>(tensor.channels);
   const size_t pixel = tensor.pixel_bytes, element = ElementBytes(tensor.type);
   const size_t begin = static_cast<size_t>(channels.first) * element;
   const size_t bytes = (is_last ? pixel : static_cast<size_t>(channels.end) * element) - begin;
   uint8_t* at = access.Write(tensor, row, first) + begin;
-  if (bytes == pixel) {
+  if (!kHasTeams || bytes == pixel) {
     memset(at, tensor.padding, pixel * static_cast<size_t>(end - first));
     return;
   }

@@ -12,12 +12,12 @@ bool FitsAxis(const WindowAxis& axis, uint32_t input, uint32_t output) {
 
 }  // namespace
 
-bool FitsWindow(const WindowParameters& window, const TensorRecord& input, const TensorRecord& output) {
+FMTC_SELDOM bool FitsWindow(const WindowParameters& window, const TensorRecord& input, const TensorRecord& output) {
   return FitsAxis(WindowAxis::OfRows(window), input.height, output.height) &&
          FitsAxis(WindowAxis::OfColumns(window), input.width, output.width);
 }
 
-uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input) {
+FMTC_SELDOM uint64_t SpanBytes(const WindowParameters& window, const TensorRecord& input) {
   return ((uint64_t{window.kernel_columns} - 1) * window.column_dilation + 1) * input.pixel_bytes;
 }
 

@@ -2,6 +2,7 @@
 #ifndef FMTC_REGION_WINDOW_H_
 #define FMTC_REGION_WINDOW_H_
 
+#include "base/features.h"
 #include "region/parameters.h"
 #include "region/program.h"
 
@@ -21,7 +22,7 @@ struct WindowAxis {
 bool FitsWindow(const WindowParameters& window, const TensorRecord& input, const TensorRecord& output);
 
 // What lies under the windows of [first, end), also outside the input; empty where numbers overflow.
-inline Range Under(const WindowAxis& axis, int64_t first, int64_t end) {
+FMTC_SELDOM FMTC_ONE_COPY inline Range Under(const WindowAxis& axis, int64_t first, int64_t end) {
   const int64_t from = first * axis.stride - axis.padding;
   const int64_t to = (end - 1) * axis.stride - axis.padding + (int64_t{axis.kernel} - 1) * axis.dilation + 1;
   if (to > INT32_MAX) return {0, 0};

@@ -180,13 +180,11 @@ cmake_minimum_required(VERSION 3.18)
 project({bare.name} LANGUAGES CXX)
 set(CMAKE_CXX_STANDARD 17)
 set(FMTC_BOARD "" CACHE STRING "Of fmtc/bare_metal: start-up and memory of an emulated board; empty: your own")
-add_compile_options(-Os -fno-exceptions -fno-rtti -ffp-contract=off -ffunction-sections -fdata-sections)
+add_compile_options(-O2 -fno-exceptions -fno-rtti -ffp-contract=off -ffunction-sections -fdata-sections)
 
 # Only the kinds of ops that the program has.
 file(GLOB sources CONFIGURE_DEPENDS fmtc/base/*.cc fmtc/region/*.cc fmtc/micro/*.cc)
 add_library(fmtc_region STATIC ${{sources}})
-set(loops fmtc/micro/add_rows.cc fmtc/micro/conv_rows.cc fmtc/micro/depthwise_rows.cc)
-set_source_files_properties(${{loops}} PROPERTIES COMPILE_OPTIONS -O2)
 target_include_directories(fmtc_region PUBLIC fmtc)
 target_compile_definitions(fmtc_region PRIVATE FMTC_SMALL FMTC_MICRO FMTC_MICRO_KINDS={kinds:#x}ull)
 

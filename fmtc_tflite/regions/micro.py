@@ -18,8 +18,8 @@ from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import align
 
 # Bytes that custom_ops/micro keeps: an op's place in its pass; for the check (StateBytes in region/program.h) a tensor,
-# an op, the number of an input or output, in pieces of 8.
-_STEP_BYTES, _TENSOR_STATE, _OP_STATE, _NUMBER_BYTES, _PIECE = 4, 24, 32, 2, 8
+# the number of an input or output, in pieces of 8.
+_STEP_BYTES, _TENSOR_STATE, _NUMBER_BYTES, _PIECE = 4, 24, 2, 8
 
 
 def micro_builder(kernels: KernelSet) -> OpBuilder:
@@ -49,7 +49,7 @@ def rounded_as_micro(op: RegionOp) -> RegionOp:
 
 
 def asked_bytes(program_scratch: int, ops_of_passes: Iterable[int], tensors: int, inputs: int, outputs: int) -> int:
-    """Scratch memory that the executor asks for, of 64-bit pointers: of shorter ones it may ask for less.
+    """Scratch memory that the executor asks for, wherever it runs.
 
     That is the program's with the steps of a pass behind it, or what the check takes before the first run.
 
@@ -59,7 +59,7 @@ def asked_bytes(program_scratch: int, ops_of_passes: Iterable[int], tensors: int
       tensors, inputs, outputs: how many the program has.
     """
     counts = list(ops_of_passes)
-    state = _TENSOR_STATE * tensors + (_OP_STATE + _STEP_BYTES) * sum(counts)
+    state = _TENSOR_STATE * tensors + _STEP_BYTES * sum(counts)
     check = align(state, _PIECE) + sum(align(_NUMBER_BYTES * count, _PIECE) for count in (inputs, outputs))
     return max(program_scratch + executor_bytes(max(counts)), check)
 
