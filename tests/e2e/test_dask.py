@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.extras
+
 pytest.importorskip("apache_beam")
 pytest.importorskip("dask.distributed")
 

@@ -13,7 +13,12 @@ from documents import Block, Folder
 
 BLOCKS = documents.blocks()
 # A block runs in a folder of its own; Python blocks of a page build on one another.
-SHELL = [b for b in BLOCKS if b.is_program and b.language == "sh"]
+NEEDS = {"--beam": "apache_beam", "--plots": "matplotlib"}
+SHELL = [
+    pytest.param(b, marks=[pytest.mark.extras] if any(flag in b.text for flag in NEEDS) else [])
+    for b in BLOCKS
+    if b.is_program and b.language == "sh"
+]
 PYTHON = sorted({b.page for b in BLOCKS if b.is_program and b.language == "python"})
 SHOWN = [b for b in BLOCKS if b.kind == "shows"]
 # Flags of other programs: TFLite's tools, Apache Beam, CMake, CTest, pip, pkg-config, codec_bench.
@@ -48,10 +53,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
 def test_shell(block: Block, converted: Path, tmp_path: Path) -> None:
-    if "--beam" in block.text:
-        pytest.importorskip("apache_beam")
-    if "--plots" in block.text:
-        pytest.importorskip("matplotlib")
+    for flag, package in NEEDS.items():
+        if flag in block.text:
+            pytest.importorskip(package)
     folder = Folder(tmp_path, converted, block.page)
     for command in block.commands:
         result = folder.run(command)

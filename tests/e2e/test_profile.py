@@ -69,6 +69,7 @@ def test_a_model_alone(folder: Path) -> None:
     assert document["models"][0]["arena"]["live_extent_bytes"] > 0
 
 
+@pytest.mark.extras
 def test_comparison_and_every_output(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     (tmp_path / "plots").mkdir()
@@ -231,6 +232,7 @@ def test_without_the_native_library(folder: Path) -> None:
     assert_fails(measured, 5, "absent.so")
 
 
+@pytest.mark.extras
 def test_bad_input(folder: Path, tmp_path: Path) -> None:
     demo = folder / "demo.tflite"
     assert_fails(run(), 2, "expected one MODEL.tflite, got none")

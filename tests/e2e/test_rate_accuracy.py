@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.extras
+
 DEMO = Path(str(importlib.resources.files("fmtc_tflite") / "demo"))
 
 

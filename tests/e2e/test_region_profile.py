@@ -184,6 +184,7 @@ def test_text_csv_and_model_explorer(demo: tuple[bytes, dict[str, Any]]) -> None
     assert "as_executed_total_pj" in profile_csv(profile(DEMO, demo[0], traffic_model="as_executed"))
 
 
+@pytest.mark.extras
 def test_plots(demo: tuple[bytes, dict[str, Any]]) -> None:
     pytest.importorskip("matplotlib")
     pictures = plots.draw(profile(demo[0], memory_system="sram_only_mcu"))

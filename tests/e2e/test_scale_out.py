@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.extras
+
 pytest.importorskip("apache_beam")
 
 

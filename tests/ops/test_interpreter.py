@@ -15,6 +15,8 @@ from fmtc_tflite.runtime.interpreter import available_runtimes, delegate_path, l
 from fmtc_tflite.runtime.library import load_library
 from ops.op_models import OpModel
 
+pytestmark = pytest.mark.extras
+
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
 
 

@@ -37,6 +37,8 @@ from fmtc_tflite import beam
 from fmtc_tflite.beam import job_folder, running, shards
 from fmtc_tflite.beam.shards import cut
 
+pytestmark = pytest.mark.extras
+
 DEMO = importlib.resources.files("fmtc_tflite") / "demo"
 MODEL = (DEMO / "demo_int8.tflite").read_bytes()
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")

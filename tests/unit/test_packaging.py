@@ -82,3 +82,12 @@ def test_the_page_on_architecture_names_every_folder(repository: Path) -> None:
         ]
         folders |= {parent.as_posix() for file in files for parent in file.parents} - {"."}
     assert folders - named == set()
+
+
+def test_tests_that_need_extras_are_marked(repository: Path) -> None:
+    """The gate runs those alone where the extras are installed."""
+    packages = r"apache_beam|boto3|dask|keras|matplotlib|moto|sklearn|tensorflow|tf_keras|zstandard"
+    for path in sorted((repository / "tests").rglob("test_*.py")):
+        text = path.read_text()
+        if re.search(rf'importorskip\(\s*"({packages})|find_spec\("({packages})', text):
+            assert "pytest.mark.extras" in text, path

@@ -16,6 +16,8 @@ from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.profiling.measured_sizes import measure
 
+pytestmark = pytest.mark.extras
+
 CONTENT = (importlib.resources.files("fmtc_tflite") / "demo" / "demo_int8.tflite").read_bytes()
 
 

@@ -17,6 +17,8 @@ from fmtc_tflite.conversion.result import ConversionResult
 from fmtc_tflite.errors import NothingToDoError, UsageError
 from fmtc_tflite.types import DISABLED_PARTS, CalibrationOptions, ConvertOptions, EvaluateOptions
 
+pytestmark = pytest.mark.extras
+
 DEMO = importlib.resources.files("fmtc_tflite") / "demo"
 CONTENT = (DEMO / "demo_int8.tflite").read_bytes()
 DATA = Path(str(DEMO / "demo_samples.npz"))

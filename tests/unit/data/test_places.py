@@ -21,6 +21,8 @@ from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.types import EvaluateOptions
 
+pytestmark = pytest.mark.extras
+
 DEMO = importlib.resources.files("fmtc_tflite") / "demo"
 SPEC = InputSpec("pixels", (1, 6, 5, 3), np.dtype(np.uint8), 1.0, 0)
 

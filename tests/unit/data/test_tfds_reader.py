@@ -15,6 +15,8 @@ from fmtc_tflite.data.opening import open_dataset
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError, UsageError
 
+pytestmark = pytest.mark.extras
+
 SPEC = InputSpec("image", (1, 4, 4, 1), np.int8, 1.0, -128)
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), dtype=np.uint8)
 

@@ -17,7 +17,10 @@ from fmtc_tflite.keras import convert_keras, fmtc_annotate_layer, fmtc_annotate_
 from fmtc_tflite.keras.finetune import FmtcAnnotate, FmtcSimulate
 from keras_networks import SIZE
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # TensorFlow's and TF-MOT's own
+]
 
 OPTIONS = types.ConvertOptions(num_threads=1, execution="ops")
 

@@ -19,7 +19,10 @@ from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.keras import convert_keras, fmtc_annotate_model
 from keras_networks import SIZE, small_network
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # TensorFlow's and TF-MOT's own
+]
 
 OPTIONS = types.ConvertOptions(num_threads=1, execution="ops")
 

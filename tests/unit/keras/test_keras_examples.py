@@ -15,7 +15,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # TensorFlow's and TF-MOT's own
+]
 
 
 @pytest.mark.parametrize("missing", ["tensorflow", "tf_keras"])

@@ -19,7 +19,10 @@ from fmtc_tflite.keras import convert_keras, fmtc_annotate_model, fmtc_apply, fm
 from fmtc_tflite.keras.finetune import FmtcAnnotate, FmtcSimulate
 from fmtc_tflite.keras.rate import estimate_bits
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # TensorFlow's and TF-MOT's own
+]
 
 OPTIONS = types.ConvertOptions(num_threads=1, execution="ops")
 

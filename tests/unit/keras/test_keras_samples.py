@@ -12,7 +12,10 @@ import tensorflow as tf
 from fmtc_tflite.errors import CalibrationError
 from fmtc_tflite.keras.samples import read_samples
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's and TF-MOT's own
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.filterwarnings("ignore"),  # TensorFlow's and TF-MOT's own
+]
 
 
 def read(dataset: Any, *shape: int | None) -> np.ndarray:

@@ -280,6 +280,7 @@ def test_names_are_escaped() -> None:
     assert "&lt;script&gt;&amp;features_0$x" in page
 
 
+@pytest.mark.extras
 def test_plots(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     pictures = plots.draw(document)

@@ -13,6 +13,8 @@ import pytest
 import fmtc_tflite
 from fmtc_tflite.runtime.info import runtime_info
 
+pytestmark = pytest.mark.extras
+
 LEVELS = ["scalar", "neon", "neon_dotprod", "avx2", "avx_vnni", "avx512"]
 
 # Codes a map of 3 segments, and prints the level, the CRC of the payload and whether it decodes.
