@@ -23,6 +23,7 @@ from fmtc_tflite.coding.transform import eigenbasis
 # 1, then about quarter octaves from 1.75 on: steps just above 1 cost fidelity and save next to nothing.
 STEP_CODES = np.array([STEP_ONE, *CODED_STEPS[12::4]])
 _STEP_BITS = 8.0  # side information of a step per component
+_CENTRE_BITS = 8.0  # of a centre
 _LEAST_COMPONENT_BITS = 0.02  # KLT components that cost less are zero nearly everywhere, and dropped
 
 
@@ -155,6 +156,26 @@ def _normal_entropy(deviation: np.ndarray) -> np.ndarray:
     outside = np.array([math.erfc(0.5 / (s * math.sqrt(2))) for s in sigma]).clip(1e-12, 1 - 1e-12)
     small = outside - outside * np.log2(outside) - (1 - outside) * np.log2(1 - outside)
     return np.where(sigma > 0.5, 0.5 * np.log2(2 * np.pi * np.e * (sigma**2 + 1 / 12)), small)
+
+
+def centres_pay(histogram: np.ndarray, centres: np.ndarray, single: int, steps: np.ndarray, positions: int) -> bool:
+    """Whether a centre for each component saves more bits than it takes, in one table for all of them.
+
+    More tables tell components of different means apart as well, so that centres pay at most where this says so.
+
+    Args:
+      histogram: int64 [r, 256], counts of signed values plus 128.
+      centres: [r].
+      single: the centre that all components would have instead.
+      steps: [r], codes in 1/16 units.
+      positions: values of each component in an inference.
+    """
+    share = (histogram / np.maximum(histogram.sum(1, keepdims=True), 1)).reshape(1, -1) / len(histogram)
+    own, common = (
+        _entropies(quantize(np.arange(-128, 128) - np.reshape(c, (-1, 1)), steps[:, None]).reshape(1, -1), share)[0]
+        for c in (centres, np.full(len(steps), single))
+    )
+    return float(common - own) * positions > _CENTRE_BITS
 
 
 def _entropies(index: np.ndarray, share: np.ndarray) -> np.ndarray:

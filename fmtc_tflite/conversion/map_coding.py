@@ -16,7 +16,7 @@ from fmtc_tflite.coding.paper import PaperFigures
 from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.coding.token_classes import TokenClass
 from fmtc_tflite.conversion import folding
-from fmtc_tflite.conversion.choices import best_pick
+from fmtc_tflite.conversion.choices import best_pick, centres_pay
 from fmtc_tflite.conversion.treatment import TreatedMap
 from fmtc_tflite.graph.edits.rotate import RotatedConvolution
 from fmtc_tflite.graph.sites import Site
@@ -150,7 +150,10 @@ def _quantization(
             return _klt(site, covariance, pick.components, int(codes[0]) / STEP_ONE)
     if (codes == STEP_ONE).all():
         return _with_flat_table(channels, channels)
-    return _with_flat_table(channels, channels, centre=map_centres(site, values), step=_compact(codes), lo=lo, hi=hi)
+    centres, single, positions = map_centres(site, values), signed_zero_point(site.tensor), int(np.prod(site.grid))
+    if isinstance(centres, np.ndarray) and not centres_pay(values.histogram, centres, single, codes, positions):
+        centres = single
+    return _with_flat_table(channels, channels, centre=centres, step=_compact(codes), lo=lo, hi=hi)
 
 
 def _folded(treated: TreatedMap, source: MapCoding | None) -> MapCoding | None:

@@ -14,6 +14,7 @@ from fmtc_tflite.conversion.choices import (
     Choice,
     _normal_entropy,
     best_pick,
+    centres_pay,
     klt_choice,
     share_of_error,
     step_choice,
@@ -67,6 +68,17 @@ def test_one_step_for_all_where_own_steps_do_not_pay() -> None:
     assert len(set(choice(many).pick(2000.0).steps.tolist())) == 1
     assert len(set(choice([1.0, 100.0] * 8).pick(2000.0).steps.tolist())) > 1
     assert len(set(replace(choice([1.0, 100.0] * 8), per_channel=False).pick(2000.0).steps.tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    ("positions", "distance", "pays"), [(4, 20, False), (400, 20, True), (400, 0, False), (4, 2, False)]
+)
+def test_a_centre_for_each_component_has_to_save_its_byte(positions: int, distance: int, pays: bool) -> None:
+    """Components of alike distributions around different means, of which a map has few or many values."""
+    means = distance * np.array([-2, -1, 0, 1, 2] * 8)
+    values = np.stack([np.roll(histogram(6), mean) for mean in means])
+    steps = np.full(len(means), 2 * 16)
+    assert centres_pay(values, means.astype(np.int8), 0, steps, positions) == pays
 
 
 def correlated(rank: int) -> CovarianceStatistics:
