@@ -16,7 +16,7 @@ DEFAULT_MAX_ARENA = 1.1
 DEFAULT_CPU = "avx2"  # which most x86-64 processors have
 
 _CAPACITY_MARGIN = 1.1
-DISABLED_PARTS = ("prediction", "contexts", "channel_steps", "klt", "allocation", "copies")
+DISABLED_PARTS = ("prediction", "contexts", "channel_steps", "klt", "folding", "allocation", "copies")
 
 DEFAULT_PAPER_BITS = 8.0
 PAPER_BITS_RANGE = (2.0, 10.0)

@@ -8,7 +8,8 @@ Converts the model losslessly, for each bound of --max_kl, and with the paper's 
 -19 (where the package zstandard is installed), zero-value compression and zero run-length coding. Writes RESULT.json,
 RESULT.csv and RESULT.png, and prints the tables. Conversions build on --calibration_data alone; what is reported was
 measured on --data. At equal loss, the paper's curve is interpolated linearly in the loss's logarithm, never
-extrapolated. --ablation adds conversions without prediction, steps per channel, folding, and allocation.
+extrapolated. --ablation adds conversions without one part each: prediction, contexts, steps per channel, KLT, folding,
+allocation, copies that are stored nowhere.
 
 An interrupted run goes on where it was when the same command is given again: finished points are kept in
 RESULT.partial. Exit codes: 0 done, 1 internal or I/O error, 2 usage or bad input, 4 values that are not finite, 5

@@ -10,6 +10,7 @@ from fmtc_tflite.errors import UsageError
 from fmtc_tflite.types import DEFAULT_MAX_KL, DISABLED_PARTS, CalibrationOptions, ConvertOptions, EvaluateOptions
 
 Scheme = Literal["lossless", "fmtc", "paper", "ablation"]
+_LOSSLESS_PARTS = ("prediction", "contexts", "folding", "copies")  # that conversions without loss have
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ComparisonOptions:
       evaluation: samples that everything is measured on; `num_workers` processes share the points.
       max_kl: bounds for conversions by default.
       paper_bits: for conversions under the preset `paper`.
-      ablation: also conversions with one feature each switched off.
-      ablation_max_kl: the bound for these, at which there is a conversion with all features too.
+      ablation: also conversions with one feature each switched off, with loss and without.
+      ablation_max_kl: the bound for those with loss, at which there is a conversion with all features too.
       peer_samples: so many of the evaluation samples are coded by the peers.
     """
 
@@ -85,5 +86,9 @@ class ComparisonOptions:
             found += [
                 Point(f"no {name}", "ablation", {"max_kl": self.ablation_max_kl, "disable": [name]})
                 for name in DISABLED_PARTS
+            ]
+            found += [
+                Point(f"lossless, no {name}", "ablation", {"lossless": True, "disable": [name]})
+                for name in _LOSSLESS_PARTS
             ]
         return found

@@ -85,10 +85,11 @@ def _point_line(point: dict[str, Any]) -> str:
 
 
 def _ablation_line(row: dict[str, Any]) -> str:
+    name = row["disabled"] + (", lossless" if row["max_kl"] is None else "")
     if row["failed"] is not None:
-        return f"  {row['disabled']:20} {row['failed']}"
+        return f"  {name:20} {row['failed']}"
     more = "-" if row["more_bits"] is None else f"{100 * row['more_bits']:+.1f} %"
-    return f"  {row['disabled']:20} {row['bits_per_value']:>10.3f} {more:>10} {row['loss']:>22.4g}"
+    return f"  {name:20} {row['bits_per_value']:>10.3f} {more:>10} {row['loss']:>22.4g}"
 
 
 def _with_error(value: float, error: float | None, style: str) -> str:

@@ -57,17 +57,21 @@ def _why_not(known: Sequence[tuple[float, float]], loss: float) -> str:
 
 
 def ablation(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Bits without one feature each, and how many more that is than with all of them under the same bound."""
+    """Bits without one feature each, and how many more that is than with all of them under the same bound, or none.
+
+    A row's max_kl is null where the conversion is lossless.
+    """
     found = [p for p in points if p["scheme"] == "ablation"]
-    whole = {p["setting"]["max_kl"]: p for p in points if p["scheme"] == "fmtc" and p["failed"] is None}
+    complete = [p for p in points if p["scheme"] in ("fmtc", "lossless") and p["failed"] is None]
+    whole = {p["setting"].get("max_kl"): p for p in complete}
     rows = []
     for p in found:
-        reference = whole.get(p["setting"]["max_kl"])
+        reference = whole.get(p["setting"].get("max_kl"))
         known = p["failed"] is None and reference is not None
         rows.append(
             {
                 "disabled": p["setting"]["disable"][0],
-                "max_kl": p["setting"]["max_kl"],
+                "max_kl": p["setting"].get("max_kl"),
                 "failed": p["failed"],
                 "loss": p["loss"],
                 "bits_per_value": p["bits_per_value"],

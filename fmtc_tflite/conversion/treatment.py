@@ -117,7 +117,7 @@ def choose_treatments(sites: Sequence[Site], options: ConvertOptions) -> tuple[l
     if "copies" not in options.disable:
         copies = find_copies(sites)
         maps = [replace(m, treatment=_SKIP, reason=None, copy=copies[m.site]) if m.site in copies else m for m in maps]
-    if options.objective != "arena" and "klt" not in options.disable:
+    if options.objective != "arena" and "folding" not in options.disable:
         maps = _with_fold_sources(maps, folding.chosen_kernels(options))
     if options.recipe:
         recipe.check_used(where, options.recipe)

@@ -56,8 +56,11 @@ def test_ablation_counts_against_the_same_bound() -> None:
         point("fmtc", 0.04, 1.0, max_kl=0.05),
         point("ablation", 0.01, 3.0, max_kl=0.02, disable=["klt"]),
         point("ablation", None, None, max_kl=0.02, disable=["prediction"]),
+        point("lossless", 0.0, 4.0, lossless=True),
+        point("ablation", 0.0, 5.0, lossless=True, disable=["copies"]),
     ]
     rows = ablation(points)
-    assert [row["disabled"] for row in rows] == ["klt", "prediction"]
+    assert [row["disabled"] for row in rows] == ["klt", "prediction", "copies"]
     assert rows[0]["more_bits"] == pytest.approx(0.5)
     assert rows[1]["more_bits"] is None
+    assert (rows[2]["more_bits"], rows[2]["max_kl"]) == (pytest.approx(0.25), None)

@@ -41,6 +41,7 @@ def test_every_point_once() -> None:
         "paper 6 bits",
         "paper 8 bits",
         *(f"no {name}" for name in DISABLED_PARTS),
+        *(f"lossless, no {name}" for name in ("prediction", "contexts", "folding", "copies")),
     ]
 
 
