@@ -88,6 +88,28 @@ def test_the_decoder_does_the_convolution(
     assert folded_kernels(converted) == kernels
 
 
+@pytest.mark.parametrize("dtype", ["INT8", "UINT8"])
+def test_weights_with_zero_points_take_a_byte_each_as_others_do(dtype: str) -> None:
+    """They move to the side information, whatever their type: the file does not hold them twice, or in 16 bits."""
+    builder = ModelBuilder(seed=4)
+    graph = builder.graph()
+    zero = 128 if dtype == "UINT8" else 0
+    x = graph.input("image", (1, 10, 13, 32), dtype, scale=1 / 32, zero_point=zero)
+    for block in range(3):
+        narrow = graph.conv(x, 64, name=f"narrow_{block}", scale=2.0, zero_point=zero)
+        x = graph.conv(narrow, 384, activation="RELU", name=f"wide_{block}", scale=8.0, zero_point=zero - 128)
+    graph.output(x)
+    content = builder.build()
+    result = convert_content(content, ConvertOptions(execution="ops", include="wide_[01]|narrow"))
+    moved = [site for site in result.report["sites"] if site["transform"] == "folded_klt"]
+    weights = sum(site["replaced_weight_bytes"] for site in moved)
+    assert len(moved) == 2
+    assert weights == 2 * 384 * (64 + 4)
+    besides = sum(site["side_information_bytes"] for site in moved) - weights
+    assert besides < 0.15 * weights  # multipliers and shifts of the outputs, and the source's tables
+    assert len(result.content) < 1.2 * len(content)
+
+
 def test_what_a_folded_model_holds() -> None:
     content = expansion(24, 2, "RELU")
     converted, _ = folded(content)
