@@ -125,7 +125,7 @@ class ConvertOptions:
       capacity_margin: that margin; 1.1 = a tenth more.
       disable: parts of the scheme to leave out, to see what they bring; of DISABLED_PARTS.
       refit: fit int8 weights of convolutions anew to the lossy maps that they read, where that lessens the outputs'
-        divergence on held-back samples.
+        divergence in cross-validation.
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,

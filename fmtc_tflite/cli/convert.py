@@ -88,8 +88,8 @@ flags.DEFINE_float("capacity_margin", None, "Margin for --capacity_percentile (d
 flags.DEFINE_bool(
     "refit",
     False,
-    "Fit int8 weights of convolutions anew to the lossy maps that they read, where that brings the outputs nearer to "
-    "the original's on held-back samples. Changes weights: --restore does not give the original back.",
+    "Fit int8 weights of convolutions anew to the lossy maps that they read, where cross-validation shows that outputs "
+    "come nearer to the original's. Changes weights: --restore does not give the original back.",
 )
 flags.DEFINE_enum(
     "objective",

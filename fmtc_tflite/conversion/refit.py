@@ -246,17 +246,17 @@ class _CrossValidation:
 
     def __init__(self, source: Source, codings: Sequence[MapCoding], folds: Sequence[Dataset]) -> None:
         self._content, self._codings = source.file.content, codings
-        values = len(folds) * source.values  # so that all trials together take the time of one
+        values = len(folds) * source.values  # so that all trials together take about the time of one
         self._trials = [fidelity_trial(source.file, [fold], values, source.options) for fold in folds]
 
-    def measure(self, candidates: Sequence[_Candidate]) -> list[np.ndarray]:
-        """What each sample adds to each output's divergence, all samples in one order, float64 [samples]."""
+    def measure(self, candidates: Sequence[_Candidate]) -> np.ndarray:
+        """What each sample adds to the divergence of the worst output, all samples in one order, float64 [samples]."""
         parts = []
         for fold, trial in enumerate(self._trials):
             refits = [candidate.without[fold] for candidate in candidates]
             converted = build_converted(self._content, with_folded_refits(self._codings, refits), refits)
             parts.append(trial.contributions(converted))
-        return [np.concatenate(output) for output in zip(*parts, strict=True)]
+        return max((np.concatenate(output) for output in zip(*parts, strict=True)), key=np.mean)
 
 
 def _chosen(
@@ -269,14 +269,13 @@ def _chosen(
     if not candidates:
         return [], None
     before = validation.measure([])
-    output = int(np.argmax([values.mean() for values in before]))  # the worst of them
     kept, least = list(candidates), validation.measure(candidates)
     for candidate in candidates:
         others = [other for other in kept if other is not candidate]
         measured = validation.measure(others) if others else before
-        if measured[output].mean() < least[output].mean():
+        if measured.mean() < least.mean():
             least, kept = measured, others
-    gain = mean_with_error(before[output] - least[output])
+    gain = mean_with_error(before - least)
     return (kept if gain.mean > gain.std_error else []), gain
 
 
