@@ -38,7 +38,8 @@ class DataOptions:
     """Which samples are taken, and how they become a model's inputs.
 
     Attributes:
-      data: folder of images, CSV, .npz, .npy or `tfds:NAME[SPLIT]`; None = none, or synthetic inputs.
+      data: folder of images, CSV, tar, TFRecord, Parquet, .npz, .npy or `tfds:NAME[SPLIT]`; None = none, or
+        synthetic inputs.
       preprocessing: raw, tf or torch; None = not named (an error where it would matter).
       resize: (height, width) to resize images to; None = the model's input size.
       central_crop: fraction of the shorter side that is cropped from the middle; None = no crop.

@@ -36,7 +36,9 @@ flags.DEFINE_string(
     "A .tflite file to compare with, usually the one before conversion. --reference_model_file is the same.",
 )
 flags.DEFINE_alias("reference_model_file", "reference")
-flags.DEFINE_string("data", None, "Folder of images, CSV 'file,label', .npz, .npy or tfds:NAME[SPLIT].")
+flags.DEFINE_string(
+    "data", None, "Folder of images, CSV 'file,label', tar, TFRecord, Parquet, .npz, .npy or tfds:NAME[SPLIT]."
+)
 data_flags.define()
 data_flags.define_model()
 data_flags.define_beam()

@@ -39,11 +39,12 @@ class Reader(ABC):
     It can be pickled: worker processes get copies.
 
     Attributes:
-      kind: 'images', 'csv', 'tar', 'npz', 'npy', 'tfds' or 'synthetic'.
+      kind: 'images', 'csv', 'tar', 'tfrecord', 'parquet', 'npz', 'npy', 'tfds' or 'synthetic'.
       labels: Integers [len], or None.
       label_maps: Labels of each pixel, or None.
       num_classes: Number of classes if the data tells it: labels are 0 ... num_classes - 1.
       files: The files that samples and labels lie in.
+      files_tell_labels: Whether labels cannot change without the files; they are then read when they are asked for.
       stream_starts: Indices at which streams begin, for models that keep state.
     """
 
@@ -52,6 +53,7 @@ class Reader(ABC):
     label_maps: LabelMaps | None = None
     num_classes: int | None = None
     files: Sequence[str | Path] = ()
+    files_tell_labels: bool = False
     stream_starts: Sequence[int] = (0,)
 
     @cached_property
@@ -169,7 +171,7 @@ class Dataset:
 
     @property
     def source(self) -> str:
-        """Kind of the data: 'images', 'csv', 'tar', 'npz', 'npy', 'tfds' or 'synthetic'."""
+        """Kind of the data: 'images', 'csv', 'tar', 'tfrecord', 'parquet', 'npz', 'npy', 'tfds' or 'synthetic'."""
         return self._reader.kind
 
     @property
@@ -215,7 +217,7 @@ class Dataset:
         digest = hashlib.sha256(repr((self.source, len(self._reader), self._reader.num_classes)).encode())
         for named in zip(_relative_names(self._reader.files), self._reader.file_states, strict=True):
             digest.update(repr(named).encode())
-        if self._reader.labels is not None:
+        if not self._reader.files_tell_labels and self._reader.labels is not None:
             digest.update(np.ascontiguousarray(self._reader.labels).tobytes())
         return digest.hexdigest()
 

@@ -12,9 +12,10 @@ import numpy as np
 from fmtc_tflite.data import arrays, places, readers
 from fmtc_tflite.data.array_folder import array_files, open_array_folder
 from fmtc_tflite.data.dataset import Dataset, Reader
+from fmtc_tflite.data.packed_files import matching, open_packed, packed_files, packed_places
+from fmtc_tflite.data.packed_images import PackedReader
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.data.synthetic import SyntheticDataset
-from fmtc_tflite.data.tar_reader import TAR_SUFFIX, TarReader, open_tar
 from fmtc_tflite.data.tfds_reader import TFDS_PREFIX, open_tfds
 from fmtc_tflite.errors import CalibrationError, UsageError, reason
 from fmtc_tflite.graph.graph_view import GraphView
@@ -46,11 +47,11 @@ def open_dataset(
     """Opens data for a model.
 
     Args:
-      path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), a tar file
-        of images or a folder of such (`tar_reader.open_tar`), `.npz` (`arrays.open_npz`), `.npy` (`arrays.open_npy`), a
-        folder of these two (`array_folder`) or `tfds:NAME[SPLIT]` (`tfds_reader.open_tfds`); folders, CSV and tar files
-        also by URL (`places`); None for synthetic inputs. Images, CSV, tar files, .npy and TensorFlow Datasets feed
-        models with one input.
+      path: A folder of images or one image (`readers.open_images`), a CSV `file,label` (`readers.open_csv`), a tar,
+        TFRecord or Parquet file of images, a folder of such or a pattern with `*` (`packed_files.open_packed`), `.npz`
+        (`arrays.open_npz`), `.npy` (`arrays.open_npy`), a folder of these two (`array_folder`) or `tfds:NAME[SPLIT]`
+        (`tfds_reader.open_tfds`); all but arrays also by URL (`places`); None for synthetic inputs. All but .npz files
+        feed models with one input.
       input_specs: The model's inputs.
       preprocessing: What is done to pixels, that is, to images and uint8 arrays. Arrays of another type must be what
         the model takes, int8 or uint8 already quantized, or real values (float), which are quantized as the input is.
@@ -82,7 +83,7 @@ def open_dataset(
         shuffled = indices if seed is None else np.random.default_rng(seed).permutation(indices)
         indices = np.sort(shuffled[:num_samples])
     dataset = Dataset(reader, input_specs, preprocessing, indices, is_streamed=is_streamed)
-    if skip_unreadable and isinstance(reader, (readers.ImageReader, TarReader)):
+    if skip_unreadable and isinstance(reader, (readers.ImageReader, PackedReader)):
         dataset = _without(dataset, find_unreadable(dataset), max_unreadable, path)
     _warn_of_other_ranges(dataset, path)
     return dataset
@@ -221,6 +222,8 @@ def _open_reader(
     if place is not None:
         spec = _only_image(place, specs, preprocessing)
         return _open_place(place, spec, skip_unreadable)
+    if matched := matching(data):
+        return open_packed(matched, _only_image(str(data), specs, preprocessing).name)
     path = Path(data)
     try:
         path.stat()
@@ -231,12 +234,12 @@ def _open_reader(
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".npz":
         return arrays.open_npz(path, specs, preprocessing, is_streamed)
-    if tars := tar_files(path):
-        return open_tar(tars, _only_image(str(path), specs, preprocessing).name)
+    if packed := packed_files(path):
+        return open_packed(packed, _only_image(str(path), specs, preprocessing).name)
     if path.is_file() and suffix not in (".npy", ".csv", *readers.IMAGE_SUFFIXES):
         raise CalibrationError(
             f"{path}: got a file that ends in '{path.suffix}', expected "
-            "a folder of images, .csv, .tar, .npz, .npy or an image"
+            "a folder of images, .csv, .tar, .tfrecord, .parquet, .npz, .npy or an image"
             + (f"; {readers.AUDIO_HINT}" if suffix in readers.AUDIO_SUFFIXES else "")
         )
     if suffix == ".npy" and path.is_file():
@@ -254,25 +257,15 @@ def _open_reader(
     return reader
 
 
-def tar_files(path: Path) -> list[Path]:
-    """A tar file, or those of a folder that holds some and no images."""
-    if path.is_file():
-        return [path] if path.suffix.lower() == TAR_SUFFIX else []
-    names = [name for name in sorted(path.iterdir()) if not name.name.startswith(".")] if path.is_dir() else []
-    if any(name.is_dir() or name.suffix.lower() in readers.IMAGE_SUFFIXES for name in names):
-        return []
-    return [name for name in names if name.suffix.lower() == TAR_SUFFIX]
-
-
 def _open_place(place: str, spec: InputSpec, skip_unreadable: bool) -> Reader:
-    """What a URL names: a CSV, a tar file, or a folder of tar files or images."""
+    """What a URL names: a CSV, a file or pattern of files of many images, or a folder of such or of images."""
     if place.lower().endswith(".csv"):
         return readers.open_csv(place, spec, allow_missing=skip_unreadable)
-    if place.lower().endswith(TAR_SUFFIX):
-        return open_tar([place], spec.name)
-    sizes = readers.sizes_below(place)
-    tars = [file for file in sizes if file.lower().endswith(TAR_SUFFIX)]
-    return open_tar(tars, spec.name) if tars else readers.open_images(place, spec, sizes)
+    if files := matching(place) or packed_places([place]):
+        return open_packed(files, spec.name)
+    sizes = readers.list_place(f"{place.rstrip('/')}/**")
+    packed = packed_places(sizes)
+    return open_packed(packed, spec.name) if packed else readers.open_images(place, spec, sizes)
 
 
 def _check_only_input(data: str, specs: Sequence[InputSpec]) -> None:

@@ -51,10 +51,13 @@ def size(place: str) -> int | None:
     return next((int(entry.size_in_bytes) for entry in found.metadata_list), None)
 
 
-def sizes_below(folder: str) -> dict[str, int]:
-    """The size of every file below a folder, by URL, in their order. Raises OSError."""
+def listed(pattern: str) -> dict[str, int]:
+    """The size of every file that a pattern names (`*` in a name, `**` below a folder), by URL, in their order.
+
+    Raises OSError.
+    """
     try:
-        (found,) = _file_systems().match([f"{folder.rstrip('/')}/**"])
+        (found,) = _file_systems().match([pattern])
     except Exception as error:
         raise OSError(_first_line(error)) from error
     return {entry.path: entry.size_in_bytes for entry in sorted(found.metadata_list, key=lambda each: each.path)}

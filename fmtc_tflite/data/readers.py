@@ -192,12 +192,12 @@ def _files_below(path: str | Path) -> list[str]:
     return found
 
 
-def sizes_below(folder: str | Path) -> dict[str, int]:
-    """places.sizes_below. Raises CalibrationError."""
+def list_place(pattern: str) -> dict[str, int]:
+    """places.listed. Raises CalibrationError."""
     try:
-        return places.sizes_below(str(folder))
+        return places.listed(pattern)
     except OSError as error:
-        raise CalibrationError(f"{folder}: cannot be listed ({error}); check the place and your access") from error
+        raise CalibrationError(f"{pattern}: cannot be listed ({error}); check the place and your access") from error
 
 
 def _counted(suffixes: Counter[str]) -> str:
@@ -217,7 +217,7 @@ def open_csv(path: str | Path, spec: InputSpec, *, allow_missing: bool = False) 
       spec: The input that gets the images.
       allow_missing: Leave files that do not exist to the reader, which then treats them as unreadable.
     """
-    sizes = sizes_below(os.path.dirname(path)) if places.url(path) else None
+    sizes = list_place(f"{os.path.dirname(path)}/**") if places.url(path) else None
 
     def found(file: str, line: int) -> str:
         return _csv_file(path, file, line, sizes, allow_missing)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import os
 import re
 from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from fmtc_tflite.data import places
 from fmtc_tflite.data.dataset import Items, Reader
 from fmtc_tflite.data.preprocess import InputSpec
 from fmtc_tflite.errors import CalibrationError, UsageError
@@ -19,50 +24,77 @@ _PATTERN = re.compile(r"tfds:(?P<name>[\w/.:+-]+)\[(?P<split>\w+)\]")
 
 
 class TfdsReader(Reader):
-    """The images of one split of a TensorFlow data set, in the order of its files."""
+    """Images of one split of a TensorFlow data set, in the order of its files.
+
+    Labels are read when they are asked for, without decoding images, and of a part for another process its own alone;
+    which data these are, the split's files tell.
+    """
 
     kind = "tfds"
+    files_tell_labels = True
 
     def __init__(self, name: str, split: str, input_name: str) -> None:
         self._name, self._split, self._input_name = name, split, input_name
         self._builder = _prepared(name, split)
         info = self._builder.info
-        self._length = int(info.splits[split].num_examples)
-        self.num_classes = getattr(info.features["label"], "num_classes", None) if "label" in info.features else None
-        if self.num_classes is not None:
-            self.labels = np.array([int(example["label"]) for example in self._examples(0, self._length, False)])
+        self._folder = str(self._builder.data_dir)
+        self._rows = np.arange(int(info.splits[split].num_examples))
+        self.files = [str(path) for path in info.splits[split].filepaths]
+        self._has_labels = "label" in info.features and hasattr(info.features["label"], "num_classes")
+        self.num_classes = info.features["label"].num_classes if self._has_labels else None
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:  # type: ignore[override]  # read once, when needed
+        """See Reader."""
+        if not self._has_labels:
+            return None
+        labels = [int(example["label"]) for example in self._examples(self._rows, with_images=False)]
+        return np.array(labels, np.int64)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_builder": None}  # opened again where it is needed
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._rows)
 
     def name(self, index: int) -> str:
-        return f"{self._name}[{self._split}][{index}]"
+        return f"{self._name}[{self._split}][{self._rows[index]}]"
+
+    def file_state(self, path: str | Path) -> Any:
+        """Its size."""
+        place = places.url(path)
+        try:
+            return os.stat(path).st_size if place is None else places.size(place)
+        except OSError:
+            return None
+
+    def only(self, indices: np.ndarray) -> TfdsReader:
+        """See Reader.only."""
+        chosen = copy.copy(self)
+        chosen.__dict__.pop("labels", None)
+        chosen._rows, chosen.files = self._rows[indices], [places.absolute(file) for file in self.files]
+        chosen.file_states = self.file_states
+        return chosen
 
     def read(self, indices: np.ndarray) -> Iterator[Items]:
         """The samples of these indices (ascending); reads all between the first and the last."""
-        if not len(indices):
-            return
-        wanted = {int(index) for index in indices}
-        first, last = int(indices[0]), int(indices[-1])
-        for index, example in enumerate(self._examples(first, last + 1, True), first):
-            if index in wanted:
-                pixels = example["image"]
-                yield {self._input_name: Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)}
+        for example in self._examples(self._rows[indices], with_images=True):
+            pixels = example["image"]
+            yield {self._input_name: Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)}
 
-    def _examples(self, first: int, end: int, with_images: bool) -> Iterator[dict[str, Any]]:
-        tfds = _package()
+    def _examples(self, rows: np.ndarray, with_images: bool) -> Iterator[dict[str, Any]]:
+        if not len(rows):
+            return
+        tfds, wanted, first = _package(), set(rows.tolist()), int(rows[0])
         if self._builder is None:
-            self._builder = _prepared(self._name, self._split)
+            self._builder = tfds.builder_from_directory(self._folder)
         dataset = self._builder.as_dataset(
-            split=f"{self._split}[{first}:{end}]",
+            split=f"{self._split}[{first}:{int(rows[-1]) + 1}]",
             shuffle_files=False,
             read_config=tfds.ReadConfig(interleave_cycle_length=1),
             decoders=None if with_images else {"image": tfds.decode.SkipDecoding()},
         )
-        yield from tfds.as_numpy(dataset)
+        yield from (example for row, example in enumerate(tfds.as_numpy(dataset), first) if row in wanted)
 
 
 def open_tfds(data: str, spec: InputSpec) -> TfdsReader:

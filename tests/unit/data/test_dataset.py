@@ -336,9 +336,9 @@ def test_paths_that_are_nothing(tmp_path: Path) -> None:
         opened(tmp_path / "gone")
     with pytest.raises(CalibrationError, match="no images"):
         opened(tmp_path)
-    (tmp_path / "x.tfrecord").write_text("")
-    with pytest.raises(CalibrationError, match=r"'\.tfrecord', expected a folder"):
-        opened(tmp_path / "x.tfrecord")
+    (tmp_path / "x.sqlite").write_text("")
+    with pytest.raises(CalibrationError, match=r"'\.sqlite', expected a folder"):
+        opened(tmp_path / "x.sqlite")
     np.save(tmp_path / "x.npy", pixels(2))
     with pytest.raises(CalibrationError, match=r"2 .'image', 'values'."):
         opened(tmp_path / "x.npy", SPEC, FLOAT)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tfrecords
 from fmtc_tflite import api
 from fmtc_tflite.data import places
 from fmtc_tflite.data.opening import Dataset, open_dataset
@@ -67,6 +68,7 @@ def store() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def images(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of images, in a folder and under s3://data/images."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/.hidden.png", "dog/notes.txt"):
         path = folder / "classes" / name
@@ -80,7 +82,13 @@ def images(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
             label = tarfile.TarInfo(f"{i}.cls")
             label.size = 1
             archive.addfile(label, io.BytesIO(b"%d" % i))
-    for path in [path for path in folder.rglob("*.*") if path.is_file()]:
+    (folder / "records").mkdir()
+    for i, name in enumerate(("cat/1.png", "dog/1.png")):
+        row = {"image": (folder / "classes" / name).read_bytes(), "label": i}
+        tfrecords.write(folder / "records" / f"train-0000{i}-of-00002", [tfrecords.example(row)])
+        column = {"image": [row["image"]], "label": [i]}
+        parquet.write_table(arrow.table(column), folder / "records" / f"{i}.parquet")
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
         store.upload_file(str(path), "data", f"images/{path.relative_to(folder)}")
     return folder
 
@@ -90,14 +98,18 @@ def opened(path: str | Path) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("classes/cat", 2), ("list.csv", 2), ("tars", 2), ("tars/1.tar", 2), ("classes", 3)]
+    ("name", "count"),
+    [
+        *(("classes/cat", 2), ("list.csv", 2), ("tars", 2), ("tars/1.tar", 2), ("classes", 3)),
+        *(("records/train-*", 2), ("records/*.parquet", 2), ("records/train-00001-of-00002", 1)),
+    ],
 )
 def test_images_of_a_bucket_are_those_of_a_folder(images: Path, name: str, count: int) -> None:
     expected, found = opened(images / name), opened(f"s3://data/images/{name}")
     assert len(expected) == len(found) == count
     assert (found.labels is None) == (name == "classes/cat")
     assert np.array_equal(expected.labels, found.labels)
-    if "tar" not in name:
+    if name.partition("/")[0] not in ("tars", "records"):
         assert expected.fingerprint() == found.fingerprint()
     part = pickle.loads(pickle.dumps(found.part(np.arange(1, len(found)))))
     for one, other in zip(expected.subset(np.arange(1, len(found))), part, strict=True):
