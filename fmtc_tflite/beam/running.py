@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -119,6 +120,7 @@ def _run_pipeline(
         except BaseException:
             running.cancel()
             raise
+        bar.update(total - shown)
     _logger.info("--beam: the pipeline of %d shards took %.1f s", len(waiting), time.monotonic() - start)
 
 
@@ -129,21 +131,30 @@ class _Running(threading.Thread):
         super().__init__(daemon=True)
         self._options, self._job, self._shards = options, job, shards
         self._others = _descendants(os.getpid())
+        self._pipeline: Any = None
         self._result: Any = None
         self._error: FmtcError | None = None
+        # After a join() that a signal interrupts, CPython may hold a thread for ended that is not (3.11).
+        self._ended = threading.Event()
         self.start()
 
     def run(self) -> None:
         """The thread's work."""
         try:
-            pipeline = beam.Pipeline(options=self._options)
-            _ = pipeline | beam.Create(self._shards) | beam.Reshuffle() | beam.ParDo(WorkOnShard(self._job))
-            self._result = pipeline.run()
+            self._run_pipeline()
+        except Exception as error:  # whatever the runner has for it
+            self._error = _translated(error)
+        finally:
+            self._ended.set()
+
+    def _run_pipeline(self) -> None:
+        self._pipeline = beam.Pipeline(options=self._options)
+        _ = self._pipeline | beam.Create(self._shards) | beam.Reshuffle() | beam.ParDo(WorkOnShard(self._job))
+        try:
+            self._result = self._pipeline.run()
             outcome = self._result.wait_until_finish()
             if outcome not in (None, PipelineState.DONE):
                 raise FmtcError(f"--beam: the pipeline ended as {outcome}; the runner's log has the reason")
-        except Exception as error:  # whatever the runner has for it
-            self._error = _translated(error)
         finally:
             client = getattr(self._result, "client", None)  # Dask's, which else complains at the end of the process
             if client is not None:
@@ -151,24 +162,27 @@ class _Running(threading.Thread):
 
     def wait(self, seconds: float) -> bool:
         """Whether it is finished, after so many seconds at most. Raises FmtcError if it failed."""
-        self.join(seconds)
+        ended = self._ended.wait(seconds)
         if self._error is not None:
             raise self._error
-        return not self.is_alive()
+        return ended
 
     def cancel(self) -> None:
         """Stops it, and ends the worker processes that it has on this machine."""
-        if not self.is_alive():
+        if self._ended.is_set():
             return
         if self._result is not None:
             with suppress(Exception):  # not every runner can
                 self._result.cancel()
         until = time.monotonic() + _LOOK_SECONDS
-        while self.is_alive() and time.monotonic() < until:  # it may be starting some, and removes temporary files
+        while not self._ended.is_set() and time.monotonic() < until:
+            # It may be starting some just now, and removes temporary files.
             for process in _descendants(os.getpid()) - self._others:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-            self.join(0.1)
+            self._ended.wait(0.1)
+        if self._pipeline is not None:  # whose folder is removed only when it ends by itself
+            shutil.rmtree(self._pipeline.local_tempdir, ignore_errors=True)
 
 
 def _descendants(process: int) -> set[int]:

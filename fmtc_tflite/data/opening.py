@@ -6,6 +6,7 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -136,6 +137,8 @@ def open_data(model: Model, options: DataOptions) -> Dataset:
     Raises:
       CalibrationError, UsageError: see open_dataset.
     """
+    if _has_pipeline(options) and places.url(options.data or "") is not None:
+        places.use_options(options.beam or ())
     return open_dataset(
         options.data,
         input_specs=input_specs_from_model(model),
@@ -151,10 +154,14 @@ def open_data(model: Model, options: DataOptions) -> Dataset:
 
 def _finder(options: DataOptions) -> Callable[[Dataset], np.ndarray]:
     """What finds unreadable samples: this machine, or a pipeline's workers where there is one."""
-    if not isinstance(options, (CalibrationOptions, EvaluateOptions)) or options.beam is None:
+    if not _has_pipeline(options):
         return Dataset.unreadable
     beam = importlib.import_module("fmtc_tflite.beam")  # of an extra
     return lambda dataset: beam.unreadable(dataset, options)
+
+
+def _has_pipeline(options: DataOptions) -> TypeGuard[CalibrationOptions | EvaluateOptions]:
+    return isinstance(options, (CalibrationOptions, EvaluateOptions)) and options.beam is not None
 
 
 def open_calibration_data(model: Model, options: CalibrationOptions) -> tuple[Dataset, Dataset]:

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ def url(path: str | Path) -> str | None:
 def absolute(path: str | Path) -> str:
     """A path that does not depend on the working directory."""
     return url(path) or os.path.abspath(path)
+
+
+def use_options(arguments: Sequence[str]) -> None:
+    """Has file systems take a pipeline's options, such as --hdfs_host and --s3_endpoint_url."""
+    systems, options = _beam()
+    systems.set_options(options(list(arguments)))
 
 
 def opened(place: str) -> Any:
@@ -68,6 +75,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _file_systems() -> Any:
+    systems, options = _beam()
+    if getattr(systems, "_pipeline_options", None) is None:  # those of a pipeline, if there is one, stay
+        systems.set_options(options([]))
+    return systems
+
+
+def _beam() -> tuple[Any, Any]:
+    """Beam's FileSystems and PipelineOptions. Raises UsageError where they are not installed."""
     logging.disable(logging.WARNING)  # it warns at each import where Google's clients are not installed
     try:
         systems = importlib.import_module("apache_beam.io.filesystems").FileSystems
@@ -79,6 +94,4 @@ def _file_systems() -> Any:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
-    if getattr(systems, "_pipeline_options", None) is None:  # those of a pipeline, if there is one, stay
-        systems.set_options(options([]))
-    return systems
+    return systems, options

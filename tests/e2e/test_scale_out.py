@@ -58,7 +58,10 @@ def test_a_terminated_run_goes_on(folder: Path) -> None:
     demo = np.load(str(importlib.resources.files("fmtc_tflite") / "demo" / "demo_samples.npz"))
     np.savez(folder / "many.npz", x=demo["x"][np.arange(40 * 64) % len(demo["x"])])
     command = "exec fmtc-eval model.tflite --data many.npz --json result.json --beam='--temp_location=shared'"
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "TMPDIR": str(temporary)}
     with subprocess.Popen(["sh", "-c", command], cwd=folder, env=environment, stderr=subprocess.PIPE) as running:
         until = time.monotonic() + 60
         while not list((folder / "shared").glob("*/result-*.npz")):
@@ -69,6 +72,7 @@ def test_a_terminated_run_goes_on(folder: Path) -> None:
         assert running.wait() == 128 + signal.SIGTERM
     assert list((folder / "shared").glob("*/result-*.npz"))
     assert not list((folder / "shared").glob("*/*.tmp"))
+    assert not list(temporary.glob("beam-pipeline-temp*"))
     result = run(command, folder)
     assert result.returncode == 0, result.stderr
     assert "of 40 shards were finished by an earlier run" in result.stderr

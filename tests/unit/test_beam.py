@@ -9,7 +9,9 @@ import random
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,42 @@ def test_what_is_finished_is_not_done_again(
     assert len(again) == 1
     assert (found["model"], found["comparison"], found_lines) == (expected["model"], expected["comparison"], lines)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), PROCESSES])
+def test_counters_and_the_bar_tell_of_every_sample(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    pipelines: list[Any] = []
+    bars: list[list[int]] = []
+
+    class Running(running._Running):
+        def __init__(self, *given: Any) -> None:
+            pipelines.append(self)
+            super().__init__(*given)
+
+    @contextmanager
+    def progress(_: object, name: str, total: int, done: int) -> Iterator[Any]:
+        bars.append([total, done])
+        yield types.SimpleNamespace(update=bars[-1].append)
+
+    monkeypatch.setattr(running, "_Running", Running)
+    monkeypatch.setattr(running, "progress", progress)
+    images = images_with_a_damaged_one(tmp_path / "images")
+    (tmp_path / "model.tflite").write_bytes(MODEL)
+    for source, options in ((images, {"skip_unreadable": True}), (data, {})):
+        wanted = EvaluateOptions(source, num_threads=1, beam=arguments, **options)
+        api.evaluate(tmp_path / "model.tflite", options=wanted)
+    found = [
+        {each.key.metric.name: each.committed for each in pipeline._result.metrics().query()["counters"]}
+        for pipeline in pipelines
+    ]
+    written = [counts.pop("result bytes") for counts in found]
+    assert found == [{"samples": n, "unreadable": bad} for n, bad in ((6, 1), (5, 0), (150, 0))]
+    assert all(size > 100 for size in written)
+    assert written[2] > written[1]
+    assert [total for total, *_ in bars] == [6, 5, 150]
+    assert [sum(steps) for _, *steps in bars] == [6, 5, 150], "each gets to its end"
 
 
 def test_results_of_other_samples_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

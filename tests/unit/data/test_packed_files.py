@@ -23,6 +23,7 @@ from fmtc_tflite.data.opening import Dataset, open_dataset
 from fmtc_tflite.data.preprocess import InputSpec, Preprocessing
 from fmtc_tflite.errors import CalibrationError, FmtcError, UsageError
 
+pytestmark = pytest.mark.extras
 SPEC = InputSpec("pixels", (1, 6, 5, 3), np.dtype(np.uint8), 1.0, 0)
 PIXELS = np.random.default_rng(3).integers(0, 256, (5, 6, 5, 3)).astype(np.uint8)
 LABELS = [3, -1, 0, 1000, 7]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import io
 import pickle
 import tarfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,53 @@ def test_what_is_not_in_a_bucket(images: Path, store: Any) -> None:
     with pytest.raises(CalibrationError, match=r"wrong\.csv, line 2: got 'cat/3\.png', which does not exist in s3:"):
         opened("s3://data/images/wrong.csv")
     store.delete_object(Bucket="data", Key="images/wrong.csv")
+
+
+class HdfsClient:
+    """Of the WebHDFS client's functions those that reading takes, over a folder of this machine."""
+
+    root = Path()
+
+    def __init__(self, url: str, user: str) -> None:
+        assert (url, user) == ("http://namenode:9870", "me")
+
+    def status(self, path: str, strict: bool = True) -> dict[str, Any] | None:
+        found = self.root / path.lstrip("/")
+        if not found.exists():
+            assert not strict
+            return None
+        kind = "DIRECTORY" if found.is_dir() else "FILE"
+        return {"length": found.stat().st_size, "modificationTime": 0, "type": kind}
+
+    def list(self, path: str, status: bool) -> list[tuple[str, Any]]:
+        assert status
+        return [(each.name, self.status(f"{path}/{each.name}")) for each in (self.root / path.lstrip("/")).iterdir()]
+
+    def read(self, path: str, offset: int, length: int) -> Any:
+        content = (self.root / path.lstrip("/")).read_bytes()
+        return contextlib.nullcontext(io.BytesIO(content[offset : offset + length]))
+
+
+def test_hdfs_is_reached_as_the_pipelines_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystem = pytest.importorskip("apache_beam.io.hadoopfilesystem")
+    monkeypatch.setattr(filesystem, "hdfs", types.SimpleNamespace(InsecureClient=HdfsClient))
+    monkeypatch.setattr(HdfsClient, "root", tmp_path)
+    demo = np.load(str(DEMO / "demo_samples.npz"))["x"][:6]
+    (tmp_path / "records").mkdir()
+    for number in range(2):
+        contents = [io.BytesIO() for _ in range(3)]
+        for content, pixels in zip(contents, demo[3 * number :], strict=False):
+            Image.fromarray(pixels.squeeze()).save(content, "png")
+        examples = [tfrecords.example({"image": content.getvalue(), "label": 1}) for content in contents]
+        tfrecords.write(tmp_path / "records" / f"test-0000{number}-of-00002", examples)
+    (tmp_path / "model.tflite").write_bytes((DEMO / "demo_int8.tflite").read_bytes())
+
+    def evaluated(data: str | Path, *arguments: str) -> dict[str, Any]:
+        return api.evaluate(tmp_path / "model.tflite", options=EvaluateOptions(data, num_threads=1, beam=arguments))
+
+    expected = evaluated(tmp_path / "records")
+    options = ("--hdfs_host=namenode", "--hdfs_port=9870", "--hdfs_user=me")
+    for data in ("hdfs://records", "hdfs://records/test-*"):
+        assert evaluated(data, *options)["model"] == expected["model"]
+    with pytest.raises(CalibrationError, match=r"hdfs://records/\*\*: cannot be listed \(.*hdfs_host is not set"):
+        evaluated("hdfs://records")
