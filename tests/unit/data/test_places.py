@@ -6,6 +6,7 @@ import contextlib
 import importlib.resources
 import io
 import pickle
+import socket
 import tarfile
 import types
 from collections.abc import Iterator
@@ -142,6 +143,44 @@ def test_what_is_not_in_a_bucket(images: Path, store: Any) -> None:
     with pytest.raises(CalibrationError, match=r"wrong\.csv, line 2: got 'cat/3\.png', which does not exist in s3:"):
         opened("s3://data/images/wrong.csv")
     store.delete_object(Bucket="data", Key="images/wrong.csv")
+
+
+@pytest.fixture
+def google_store(images: Path) -> Iterator[Any]:
+    """A client of a bucket `data` of an emulator of Google's Cloud Storage, with the same images."""
+    storage = pytest.importorskip("google.cloud.storage")
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = emulator.create_server("127.0.0.1", port, in_memory=True)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        patch.setenv("NO_GCE_CHECK", "true")
+        client = storage.Client.create_anonymous_client()
+        bucket = client.create_bucket("data")
+        for path in [path for path in images.rglob("*") if path.is_file()]:
+            bucket.blob(f"images/{path.relative_to(images)}").upload_from_filename(str(path))
+        yield client
+    server.stop()
+
+
+def test_google_cloud_storage(google_store: Any, images: Path, tmp_path: Path) -> None:
+    for name in ("classes", "list.csv", "tars", "records/train-*", "records/*.parquet"):
+        expected, found = opened(images / name), opened(f"gs://data/images/{name}")
+        assert np.array_equal(expected.labels, found.labels)
+        for one, other in zip(expected, found, strict=True):
+            assert np.array_equal(one["pixels"], other["pixels"])
+    (tmp_path / "model.tflite").write_bytes((DEMO / "demo_int8.tflite").read_bytes())
+
+    def evaluated(data: str | Path, arguments: tuple[str, ...] | None) -> dict[str, Any]:
+        return api.evaluate(tmp_path / "model.tflite", options=EvaluateOptions(data, num_threads=1, beam=arguments))
+
+    expected = evaluated(images / "list.csv", None)
+    found = evaluated("gs://data/images/list.csv", ("--temp_location=gs://data/jobs",))
+    assert found["model"] == expected["model"]
+    assert list(google_store.list_blobs("data", prefix="jobs")) == []
 
 
 class HdfsClient:
