@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -32,6 +33,13 @@ from fmtc_tflite.types import CalibrationOptions, ConvertOptions, EvaluateOption
 from robustness import Job, Outcome
 
 TIMEOUT_SECONDS = 120
+_LATE = (
+    *(f"fmtc_tflite.conversion.{name}" for name in ("emit_c", "presets")),
+    *(f"fmtc_tflite.evaluation.{name}" for name in ("document", "evaluation", "measurement", "signatures")),
+    *(f"fmtc_tflite.profiling.{name}" for name in ("html", "model_explorer", "session", "tensor_dumps", "text_report")),
+    "fmtc_tflite.regions.restoration",
+    "ai_edge_litert.interpreter",
+)
 
 
 def _outputs_of(content: bytes, samples: list[dict[str, Any]]) -> list[bytes]:
@@ -183,7 +191,14 @@ def _read_all(reader: int) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
+def _load_package() -> None:
+    """Imports here what the tools would, as late as they can, in each child again."""
+    for module in _LATE:
+        importlib.import_module(module)
+
+
 def main() -> None:
+    _load_package()
     for line in sys.stdin:
         job = Job(**json.loads(line))
         print(json.dumps(asdict(_run(TOOLS[job.tool], job))), flush=True)
