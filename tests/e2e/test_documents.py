@@ -25,7 +25,7 @@ SHOWN = [b for b in BLOCKS if b.kind == "shows"]
 FOREIGN_FLAGS = {
     *("--external_delegate_path", "--runner", "--direct_running_mode", "--direct_num_workers", "--flink_master"),
     *("--dask_client_address", "--dask_npartitions", "--dask_partition_size", "--hostfile", "--nthreads", "--nworkers"),
-    *("--host", "--scheduler-port", "--hdfs_host", "--hdfs_port", "--hdfs_user"),
+    *("--host", "--scheduler-port", "--master", "--hdfs_host", "--hdfs_port", "--hdfs_user"),
     *("--spark_master_url", "--parallelism", "--environment_type", "--environment_config", "--temp_location"),
     *("--project", "--region", "--sdk_container_image", "--requirements_file", "--build", "--test-dir", "--verbose"),
     *("--no-deps", "--help", "--raw", "--network", "--target", "--only", "--install", "--prefix", "--cflags", "--libs"),
