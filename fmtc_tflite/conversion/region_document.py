@@ -165,7 +165,7 @@ def _region(region: PlannedRegion, coded: CodedSizes) -> dict[str, Any]:
                 "last": plan.region.ops[stage.end - 1].output.source.name,
                 "last_op": last_op,
                 "scratch_bytes": stage.scratch_bytes,
-                "ring_bytes": sum(stage.pull.depths[t] * form.row_bytes for t, form in stage.rings.items()),
+                "ring_bytes": stage.ring_bytes,
                 "overlaid_bytes": sum(overlay.saved_bytes for overlay in stage.overlays),
                 "strips": stage.strips,
                 "extra_macs": stage.extra.macs,

@@ -187,9 +187,7 @@ def _ring_bodies(stages: Sequence[Stage]) -> list[_Body]:
     """What lives in one stage only: rings and the ops' own memory."""
     bodies = []
     for number, stage in enumerate(stages):
-        for tensor, form in stage.rings.items():
-            size = stage.pull.depths[tensor] * form.row_bytes
-            bodies.append(_Body([_Part(0, size, number, number, tensor)]))
+        bodies += [_Body([_Part(0, place.bytes, number, number, place)]) for place in stage.places]
         own = OwnMemory.of(stage.ops)
         bodies += [
             _Body([_Part(0, size, number, number, op)]) for op, size in own.kept.items() if op is not own.neighbour
@@ -260,8 +258,10 @@ def _placement(spans: RegionSpans, circles: list[_Circle], places: _Places, stag
             tensors[member] = Memory(spans.forms[member], start, circle.depth, circle.row_bytes, circle.phase(number))
     own: dict[RegionOp, tuple[int, int]] = {}
     for number, stage in enumerate(stages):
-        for tensor, form in stage.rings.items():
-            tensors[tensor] = Memory(form, places.start_of[tensor], stage.pull.depths[tensor], form.row_bytes, 0)
+        for place_ in stage.places:
+            for tensor in place_.tensors:
+                form, depth = stage.rings[tensor], stage.pull.depths[tensor]
+                tensors[tensor] = Memory(form, places.start_of[place_], depth, form.row_bytes, 0)
         for op in stage.ops:
             if op.own_memory_bytes:
                 own[op] = places.start_of[op if op.kept_memory_bytes else number], op.own_memory_bytes

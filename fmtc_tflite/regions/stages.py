@@ -20,6 +20,7 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.overlays import Overlay, find_overlays
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, Read, Region, align, form_of, is_read_in_place
+from fmtc_tflite.regions.ring_places import RingPlace, ring_places
 from fmtc_tflite.regions.rows import Pull, RowTable, pull
 from fmtc_tflite.regions.strips import Division, Windows, extra_macs, stage_windows
 from fmtc_tflite.regions.time_costs import CpuCosts, load_cpu
@@ -33,6 +34,7 @@ class Stage:
       ops: copies of region inputs first, then the region's own, whose reads of copied inputs go to the copies.
       pull: their execution, the same in each strip; its step numbers count within `ops`.
       rings: tensors that live within the stage, in their form.
+      places: of the rings: those of one place are never there at the same time.
       overlays: of new cuts over dying ones.
       scratch_bytes: what the stage needs.
       windows: the columns of each op's output in each strip; None for whole rows.
@@ -44,6 +46,7 @@ class Stage:
     ops: tuple[RegionOp, ...]
     pull: Pull
     rings: dict[RegionTensor, Form]
+    places: tuple[RingPlace, ...]
     overlays: tuple[Overlay, ...]
     scratch_bytes: int
     windows: dict[RegionOp, Windows] | None = None
@@ -53,6 +56,11 @@ class Stage:
     def strips(self) -> int:
         """How often it is executed."""
         return 1 if self.windows is None else len(next(iter(self.windows.values())))
+
+    @property
+    def ring_bytes(self) -> int:
+        """Of all rings together."""
+        return sum(place.bytes for place in self.places)
 
 
 class RegionSpans:
@@ -149,8 +157,9 @@ class RegionSpans:
         found = pull(ops, written - read | set(new), self.table, dying if new else ())
         rings = self._rings(ops, set(new))
         overlays = find_overlays(found, new, dying, self.forms)
-        need = self._need(first, new, found, rings, ops) - sum(o.saved_bytes for o in overlays)
-        return Stage(first, end, ops, found, rings, overlays, need)
+        places = ring_places(ops, found, rings, self.table)
+        need = self._need(first, new, places, ops) - sum(o.saved_bytes for o in overlays)
+        return Stage(first, end, ops, found, rings, places, overlays, need)
 
     def _in_strips(self, stage: Stage, division: Division) -> Stage | None:
         new = self.new_cuts(stage.first, stage.end)
@@ -162,22 +171,17 @@ class RegionSpans:
             for op in stage.ops
             if op.output in stage.rings
         }
-        need = self._need(stage.first, new, stage.pull, rings, stage.ops)
+        places = ring_places(stage.ops, stage.pull, rings, self.table)
+        need = self._need(stage.first, new, places, stage.ops)
         extra = total(self.extra(op, columns) for op, columns in windows.items())
-        return replace(stage, rings=rings, overlays=(), scratch_bytes=need, windows=windows, extra=extra)
+        return replace(stage, rings=rings, places=places, overlays=(), scratch_bytes=need, windows=windows, extra=extra)
 
     def _need(
-        self,
-        first: int,
-        new: Iterable[RegionTensor],
-        found: Pull,
-        rings: dict[RegionTensor, Form],
-        ops: tuple[RegionOp, ...],
+        self, first: int, new: Iterable[RegionTensor], places: Iterable[RingPlace], ops: tuple[RegionOp, ...]
     ) -> int:
         """Without overlays."""
-        own = OwnMemory.of(ops)
         cuts = sum(self.cut_bytes(t) for t in [*self.live(first), *new])
-        return cuts + sum(found.depths[t] * form.row_bytes for t, form in rings.items()) + own.bytes
+        return cuts + sum(place.bytes for place in places) + OwnMemory.of(ops).bytes
 
     def _with_copies(self, ops: tuple[RegionOp, ...]) -> tuple[RegionOp, ...]:
         """Puts a copy of each region input before the first op that cannot read the input itself."""

@@ -108,7 +108,7 @@ def test_forms_and_memory_are_those_of_the_plan(demo: tuple[bytes, dict[str, Any
 
 
 def test_coded_cuts_count_as_their_segments() -> None:
-    content, report = converted(objective="traffic", max_arena=1.3)
+    content, report = converted(objective="traffic", max_arena=1.2)
     (model,) = profile(content)["models"]
     inside, region = model["inside"], model["regions"][0]
     cuts = {cut["tensor"]: cut for cut in report["regions"][0]["cuts"]}
