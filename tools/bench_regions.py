@@ -1,16 +1,20 @@
-"""Times models as regions beside their originals: one process, all models taking turns.
+"""Times models as regions beside their originals, all models taking turns.
 
 Usage:
   python tools/bench_regions.py MODEL.tflite ...              converts each model itself
   python tools/bench_regions.py MODEL.tflite=REGIONS.tflite ...
 
 In a turn each of a model's two interpreters runs once to warm up and then a few times that count. What counts is the
-processor time of this thread, so that others on the machine matter little; with --threads above 1, which that would not
-count, it is the time that passes (on an idle machine), and before each turn there is a pause, so that the threads of
-the one before, which wait for work on a processor, are asleep. The first table has, in microseconds, medians and spread
-(the middle half of the times, as a share of the median), and the ratio of the medians: below 1 the regions are faster.
-The second has start-up, medians of loads in turn: opening the file and allocating tensors, and the same with the first
-inference, which reads what loading left alone. --kernels names the runtime's kernels, whose results the regions have.
+processor time of this thread, so that others on the machine matter little. The first table has, in microseconds,
+medians and spread (the middle half of the times, as a share of the median), and the ratio of the medians: below 1 the
+regions are faster. The second has start-up, medians of loads in turn: opening the file and allocating tensors, and the
+same with the first inference, which reads what loading left alone.
+
+With --threads above 1 what counts is the time that passes, on an idle machine. Each interpreter has a process of its
+own, and there is a pause before each turn, so that the threads of the one before, which wait for work on a processor,
+are asleep. All take turns with one thread, too: a third table has what more of them bring.
+
+--kernels names the runtime's kernels, whose results the regions have.
 --cpu_level forces the instructions of our ops; tools/without_avx512.py takes AVX-512 from the runtime, too. Needs the
 installed package. Exit codes as those of fmtc-convert.
 """
@@ -18,12 +22,15 @@ installed package. Exit codes as those of fmtc-convert.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +42,14 @@ from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common
 from fmtc_tflite.data.opening import input_specs_from_model
 from fmtc_tflite.data.synthetic import SyntheticDataset
-from fmtc_tflite.errors import UsageError
+from fmtc_tflite.errors import RuntimeLibraryError, UsageError
 from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.progress import progress, stage, stages
 from fmtc_tflite.runtime.interpreter import KERNEL_SETS
 
 _RUNS_A_TURN = 5
-_THREADED_RUNS_A_TURN = 20  # where each turn has a pause
+_PAUSED_RUNS_A_TURN = 20  # where each turn has a pause
 _PAUSE = 0.03  # seconds; XNNPACK's threads wait about half of that before they sleep
 
 FLAGS = flags.FLAGS
@@ -108,10 +115,15 @@ class Contender:
         self.first.append(loaded - start + time.thread_time() - set_up)
 
     def time_runs(self) -> None:
-        clock, runs, warm_up = time.thread_time, _RUNS_A_TURN, 1
-        if self.threads > 1:
-            clock, runs, warm_up = time.perf_counter, _THREADED_RUNS_A_TURN, 3
-            time.sleep(_PAUSE)
+        """A turn in processor time."""
+        self._time_runs(time.thread_time, _RUNS_A_TURN, 1)
+
+    def time_paused_runs(self) -> None:
+        """A turn in time that passes."""
+        time.sleep(_PAUSE)
+        self._time_runs(time.perf_counter, _PAUSED_RUNS_A_TURN, 3)
+
+    def _time_runs(self, clock: Callable[[], float], runs: int, warm_up: int) -> None:
         for _ in range(warm_up):
             self.interpreter.invoke()
         for _ in range(runs):
@@ -142,11 +154,12 @@ class Contender:
 
 @dataclass
 class Pair:
-    """A model as it is and as regions."""
+    """A model as it is and as regions, and with one thread where they have more."""
 
     name: str
     original: Contender
     regions: Contender
+    single: tuple[Contender, Contender] | None = None
 
     @property
     def both(self) -> tuple[Contender, Contender]:
@@ -177,6 +190,9 @@ def open_pair(argument: str, kernels: str, threads: int, folder: str) -> Pair:
     for contender in pair.both:
         contender.open()
     _check_same(pair)
+    if threads > 1:
+        one, other = (replace(each, threads=1, interpreter=None, run=[]) for each in pair.both)
+        pair.single = one, other
     return pair
 
 
@@ -194,18 +210,65 @@ def _check_same(pair: Pair) -> None:
         )
 
 
+def _serve(connection: Connection, contender: Contender) -> None:
+    contender.open()
+    contender.set_inputs()
+    connection.send([])
+    while connection.recv():
+        contender.run.clear()
+        contender.time_paused_runs()
+        connection.send(contender.run)
+
+
+@contextmanager
+def _process(contender: Contender) -> Iterator[Callable[[], None]]:
+    """Starts a process for a contender; the function has it take a turn there."""
+    contender.interpreter = None
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, contender), daemon=True)
+    process.start()
+    theirs.close()
+
+    def receive() -> None:
+        try:
+            contender.run += ours.recv()
+        except EOFError as e:
+            raise RuntimeLibraryError(f"{contender.path}: the process that runs it died") from e
+
+    def take_turn() -> None:
+        ours.send(True)
+        receive()
+
+    try:
+        receive()
+        yield take_turn
+    finally:
+        ours.close()
+        process.terminate()
+        process.join()
+
+
 def measure(pairs: list[Pair], loads: int, seconds: float) -> None:
-    """Fills in the times of all pairs, which take turns; `seconds` for each pair's inferences."""
+    """Fills in the times of all pairs, which take turns; `seconds` for each pair's inferences.
+
+    Raises:
+      RuntimeLibraryError: a process died.
+    """
     contenders = [each for pair in pairs for each in pair.both]
     stage("loading")
     for _ in progress(range(loads), "loading"):
         for contender in contenders:
             contender.time_load()
-    stage("inferences")
-    end = time.monotonic() + seconds * len(pairs)
-    while time.monotonic() < end or not contenders[0].run:
-        for contender in contenders:
-            contender.time_runs()
+    with ExitStack() as stack:
+        turns = [contender.time_runs for contender in contenders]
+        if pairs[0].single is not None:
+            contenders += [each for pair in pairs for each in pair.single or ()]
+            turns = [stack.enter_context(_process(contender)) for contender in contenders]
+        stage("inferences")
+        end = time.monotonic() + seconds * len(pairs)
+        while time.monotonic() < end or not contenders[0].run:
+            for take_turn in turns:
+                take_turn()
 
 
 def result(pair: Pair) -> dict[str, Any]:
@@ -222,6 +285,10 @@ def result(pair: Pair) -> dict[str, Any]:
         }
 
     original, regions = map(times, pair.both)
+    if pair.single is not None:
+        for figures, single in zip((original, regions), pair.single, strict=True):
+            figures["one_thread_us"] = 1e6 * float(np.median(single.run))
+            figures["speedup"] = figures["one_thread_us"] / figures["median_us"]
     return {
         "model": pair.name,
         "original": original,
@@ -233,8 +300,19 @@ def result(pair: Pair) -> dict[str, Any]:
     }
 
 
-def tables(rows: list[dict[str, Any]], kernels: str) -> str:
-    """Inferences and start-up as Markdown tables."""
+def _threads_table(rows: list[dict[str, Any]], kernels: str, threads: int) -> str:
+    heads = (f"{form}, 1 thread, us | {threads} threads | times faster" for form in (kernels, "regions"))
+    lines = [f"| model | {' | '.join(heads)} |", "|---|" + "---|" * 6]
+    for row in rows:
+        cells = [row["model"]]
+        for times in (row["original"], row["regions"]):
+            cells += [f"{times['one_thread_us']:.0f}", f"{times['median_us']:.0f}", f"{times['speedup']:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def tables(rows: list[dict[str, Any]], kernels: str, threads: int) -> str:
+    """Inferences and start-up as Markdown tables, and what threads bring."""
     runs = [f"| model | {kernels}, us | spread | regions, us | spread | ratio | of the least |", "|---|" + "---|" * 6]
     loads = [
         f"| model | {kernels}, load, us | regions | ratio | with the first inference, us | regions | ratio |",
@@ -250,11 +328,15 @@ def tables(rows: list[dict[str, Any]], kernels: str) -> str:
         for what in ("load", "load_and_first"):
             cells += [f"{one[what + '_us']:.0f}", f"{other[what + '_us']:.0f}", f"{row[what + '_ratio']:.2f}"]
         loads.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*runs, "", *loads])
+    lines = [*runs, "", *loads]
+    if threads > 1:
+        lines += ["", _threads_table(rows, kernels, threads)]
+    return "\n".join(lines)
 
 
 def _text(document: dict[str, Any]) -> str:
-    return f"our instructions: {document['cpu_level']}\n\n{tables(document['models'], document['kernels'])}"
+    shown = tables(document["models"], document["kernels"], document["threads"])
+    return f"our instructions: {document['cpu_level']}\n\n{shown}"
 
 
 def main(arguments: list[str]) -> None:

@@ -52,6 +52,16 @@ def test_tables_and_json(repository: Path, kernels: str) -> None:
     assert f"| model | {kernels}, us |" in done.stdout
 
 
+def test_threads(repository: Path) -> None:
+    done = run(repository, DEMO, "--threads", "2", "--json", "out.json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(Path("out.json").read_text())["models"]
+    for times in (row["original"], row["regions"]):
+        assert times["speedup"] == times["one_thread_us"] / times["median_us"] > 0
+    assert "| model | xnnpack, 1 thread, us | 2 threads | times faster |" in done.stdout
+    assert done.stdout.count("| demo_int8 |") == 3
+
+
 def test_a_model_is_converted(repository: Path) -> None:
     done = run(repository, DEMO, DEMO)
     assert done.returncode == 0, done.stderr
