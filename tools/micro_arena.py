@@ -14,26 +14,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from absl import flags
+import arena_table
 
 from fmtc_tflite import ConvertOptions
 from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common
 from fmtc_tflite.conversion.presets import convert_content
-from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.memory.arena import tensor_bytes
-from fmtc_tflite.progress import progress
 
-FLAGS = flags.FLAGS
-flags.DEFINE_list("max_extra_macs", ["0", "0.05"], "Shares of the multiply-adds.")
-
-
-def _shares() -> list[float]:
-    try:
-        return [float(share) for share in FLAGS.max_extra_macs]
-    except ValueError as error:
-        raise UsageError(f"--max_extra_macs {','.join(FLAGS.max_extra_macs)}: expected numbers") from error
+arena_table.define_shares(["0", "0.05"])
 
 
 def _row(path: str, shares: list[float]) -> str:
@@ -52,13 +42,7 @@ def _row(path: str, shares: list[float]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
-    shares = _shares()
-    if not arguments or not shares:
-        raise UsageError("expected MODEL.tflite... and at least one share; see --help")
-    common.show(f"| model | original head | {' | '.join(f'{100 * share:g} %' for share in shares)} |")
-    common.show("|---" * (2 + len(shares)) + "|")
-    for path in progress(arguments, "models"):
-        common.show(_row(path, shares))
+    arena_table.show(arguments, "original head", _row)
 
 
 if __name__ == "__main__":

@@ -14,28 +14,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import arena_table
 from absl import flags
 
 from fmtc_tflite import ConvertOptions
 from fmtc_tflite.api import read_model_file
 from fmtc_tflite.cli import common
 from fmtc_tflite.conversion.presets import convert_content
-from fmtc_tflite.errors import UsageError
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.profiling.live import measure_arena
-from fmtc_tflite.progress import progress
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("max_extra_macs", ["0", "0.02", "0.05"], "Shares of the multiply-adds.")
+arena_table.define_shares(["0", "0.02", "0.05"])
 flags.DEFINE_float("max_extra_time", None, "As that of fmtc-convert.")
 flags.DEFINE_enum("kernels", "auto", ["auto", "xnnpack", "builtin", "reference"], "As those of fmtc-convert.")
-
-
-def _shares() -> list[float]:
-    try:
-        return [float(share) for share in FLAGS.max_extra_macs]
-    except ValueError as error:
-        raise UsageError(f"--max_extra_macs {','.join(FLAGS.max_extra_macs)}: expected numbers") from error
 
 
 def _row(path: str, shares: list[float]) -> str:
@@ -55,13 +47,7 @@ def _row(path: str, shares: list[float]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Runs the tool; `arguments` are the positional ones."""
-    shares = _shares()
-    if not arguments or not shares:
-        raise UsageError("expected MODEL.tflite... and at least one share; see --help")
-    common.show(f"| model | original | {' | '.join(f'{100 * share:g} %' for share in shares)} |")
-    common.show("|---" * (2 + len(shares)) + "|")
-    for path in progress(arguments, "models"):
-        common.show(_row(path, shares))
+    arena_table.show(arguments, "original", _row)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,15 @@
 #include <cstring>
 
 #include "bare_metal/board.h"
-#include "base/bytes.h"
+#include "bare_metal/golden_vectors.h"
 #include "base/features.h"
 #include "codec/codec.h"
 
-asm(".section .rodata.golden, \"a\"\n"
-    ".global golden_begin, golden_end\n"
-    "golden_begin: .incbin \"" FMTC_GOLDEN_VECTORS
-    "\"\n"
-    "golden_end:\n"
-    ".previous\n");
-extern "C" const uint8_t golden_begin[], golden_end[];
-
 namespace {
 
+using fmtc::Blob;
 using fmtc::Status;
+using fmtc::VectorReader;
 
 constexpr size_t kMaxMapBytes = 200 << 10;
 constexpr size_t kGuardBytes = 64;
@@ -28,32 +22,6 @@ alignas(64) uint8_t codec_memory[16 << 10];
 uint8_t workspace[400 << 10];
 uint8_t coded[kMaxMapBytes + kGuardBytes];
 uint8_t decoded[kMaxMapBytes + kGuardBytes];
-
-struct Blob {
-  const uint8_t* data;
-  uint32_t bytes;
-};
-
-class Reader {
- public:
-  explicit Reader(const uint8_t* next) : next_(next) {}
-
-  uint32_t Number() {
-    next_ += 4;
-    return fmtc::Load<uint32_t>(next_ - 4);
-  }
-
-  Blob Bytes() {
-    const uint32_t bytes = Number();
-    next_ += bytes;
-    return {next_ - bytes, bytes};
-  }
-
-  const uint8_t* next() const { return next_; }
-
- private:
-  const uint8_t* next_;
-};
 
 // Bytes as they should be, and nothing written behind them.
 bool Matches(const uint8_t* buffer, const Blob& expected) {
@@ -69,7 +37,7 @@ struct Case {
   fmtc::ElementType type;
   Blob side_info, map, coded, decoded;
 
-  explicit Case(Reader* reader) : name(reader->Bytes()) {
+  explicit Case(VectorReader* reader) : name(reader->Bytes()) {
     batch = static_cast<int32_t>(reader->Number());
     height = static_cast<int32_t>(reader->Number());
     width = static_cast<int32_t>(reader->Number());
@@ -115,7 +83,7 @@ bool Report(const Case& c, Status status) {
   constexpr uint8_t kMatrixFlags = 3;
   Status expected = Status::kOk;
   if (!fmtc::kHasMatrices && (c.side_info.data[5] & kMatrixFlags) != 0) expected = Status::kSideInfoUnsupported;
-  if (c.side_info.data[4] > fmtc::kFormatVersion) expected = Status::kSideInfoVersion;
+  if (c.side_info.data[4] > fmtc::kFormatVersion) expected = Status::kSideInfoUnsupported;
   for (uint32_t i = 0; i < c.name.bytes; ++i) {
     const char letter[] = {static_cast<char>(c.name.data[i]), '\0'};
     fmtc::Print(letter);
@@ -129,11 +97,11 @@ bool Report(const Case& c, Status status) {
 }  // namespace
 
 int main() {
-  Reader reader(golden_begin + 4);
+  VectorReader reader;
   uint32_t failures = 0;
   for (uint32_t left = reader.Number(); left > 0; --left) {
     const Case c(&reader);
     if (!Report(c, Run(c))) ++failures;
   }
-  return failures == 0 && reader.next() == golden_end ? 0 : 1;
+  return failures == 0 && reader.AtEnd() ? 0 : 1;
 }

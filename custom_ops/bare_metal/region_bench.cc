@@ -7,17 +7,10 @@
 
 #include "bare_metal/board.h"
 #include "bare_metal/cycles.h"
-#include "base/bytes.h"
+#include "bare_metal/golden_vectors.h"
 #include "micro/fmtc_region.h"
 #include "micro/kernels.h"
 #include "region/plain_kernels.h"
-
-asm(".section .rodata.golden, \"a\"\n"
-    ".global golden_begin\n"
-    "golden_begin: .incbin \"" FMTC_GOLDEN_VECTORS
-    "\"\n"
-    ".previous\n");
-extern "C" const uint8_t golden_begin[];
 
 namespace fmtc {
 namespace {
@@ -170,16 +163,14 @@ const RowKernels& MicroRowKernels() { return kCountedKernels; }
 }  // namespace fmtc
 
 int main() {
-  using fmtc::Load;
   fmtc::StartTimer();
-  const uint8_t* next = golden_begin + 8;
-  for (uint32_t left = Load<uint32_t>(golden_begin + 4); left > 0; --left) {
-    const uint32_t blobs = 1 + Load<uint32_t>(next + 4) + Load<uint32_t>(next + 8);
-    next += 12;
-    const uint8_t* code = next + 4;
-    const uint32_t size = Load<uint32_t>(next);
-    if (!fmtc::Measure(code, size, code + size + 4)) return 1;
-    for (uint32_t i = 0; i < blobs; ++i) next += 4 + Load<uint32_t>(next);
+  fmtc::VectorReader reader;
+  for (uint32_t left = reader.Number(); left > 0; --left) {
+    reader.Number();  // batch items, of which the first is run
+    const uint32_t inputs = reader.Number(), outputs = reader.Number();
+    const fmtc::Blob code = reader.Bytes(), input = reader.Bytes();
+    if (!fmtc::Measure(code.data, code.bytes, input.data)) return 1;
+    for (uint32_t i = 1; i < inputs + outputs; ++i) reader.Bytes();
   }
   return 0;
 }

@@ -5,20 +5,14 @@
 #include <cstring>
 
 #include "bare_metal/board.h"
-#include "base/bytes.h"
+#include "bare_metal/golden_vectors.h"
 #include "micro/fmtc_region.h"
 #include "region/kind.h"
 
-asm(".section .rodata.golden, \"a\"\n"
-    ".global golden_begin, golden_end\n"
-    "golden_begin: .incbin \"" FMTC_GOLDEN_VECTORS
-    "\"\n"
-    "golden_end:\n"
-    ".previous\n");
-extern "C" const uint8_t golden_begin[], golden_end[];
-
 namespace {
 
+using fmtc::Blob;
+using fmtc::VectorReader;
 namespace region = fmtc::region;
 
 constexpr size_t kMostBytes = 512 << 10;
@@ -31,37 +25,11 @@ alignas(16) uint8_t program[kMostBytes];
 alignas(16) uint8_t scratch[kMostBytes];
 uint8_t computed[kMostBytes];
 
-struct Blob {
-  const uint8_t* data;
-  uint32_t bytes;
-};
-
-class Reader {
- public:
-  explicit Reader(const uint8_t* next) : next_(next) {}
-
-  uint32_t Number() {
-    next_ += 4;
-    return fmtc::Load<uint32_t>(next_ - 4);
-  }
-
-  Blob Bytes() {
-    const uint32_t bytes = Number();
-    next_ += bytes;
-    return {next_ - bytes, bytes};
-  }
-
-  const uint8_t* next() const { return next_; }
-
- private:
-  const uint8_t* next_;
-};
-
 struct Case {
   uint32_t batch, num_inputs, num_outputs;
   Blob code, inputs[kMostTensors], outputs[kMostTensors];
 
-  explicit Case(Reader* reader)
+  explicit Case(VectorReader* reader)
       : batch(reader->Number()), num_inputs(reader->Number()), num_outputs(reader->Number()), code(reader->Bytes()) {
     if (num_inputs > kMostTensors || num_outputs > kMostTensors || code.bytes > kMostBytes) {
       fmtc::Print("a case is too large for this test\n");
@@ -184,12 +152,12 @@ void PrintCount(const char* name, uint32_t count) {
 }  // namespace
 
 int main() {
-  Reader reader(golden_begin + 4);
+  VectorReader reader;
   Counts counts{};
   for (uint32_t left = reader.Number(); left > 0; --left) CheckCase(Case(&reader), &counts);
   PrintCount("run: ", counts.run);
   PrintCount("of these by rows: ", counts.by_rows);
   PrintCount("refused: ", counts.refused);
   PrintCount("wrong: ", counts.wrong);
-  return counts.wrong == 0 && counts.run > 0 && reader.next() == golden_end ? 0 : 1;
+  return counts.wrong == 0 && counts.run > 0 && reader.AtEnd() ? 0 : 1;
 }

@@ -30,7 +30,9 @@ const char* StatusMessage(Status status) {
       return "FMTC_CPU_LEVEL asks for instructions that this processor or build lacks; unset it or set scalar, neon, "
              "neon_dotprod, avx2, avx_vnni or avx512";
     case Status::kSideInfoUnsupported:
-      return "side information has matrices (KLT), which this small build leaves out; convert without them";
+      return "side information has matrices (KLT) or contexts, which this small build leaves out; convert with "
+             "--disable "
+             "klt,contexts";
     case Status::kProgramTruncated:
       return "region's program is shorter than its header says";
     case Status::kProgramCorrupt:

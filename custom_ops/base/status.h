@@ -17,7 +17,7 @@ enum class Status : int {
   kStreamChecksum = 9,        // checksum of the coded tensor does not match
   kOutOfMemory = 10,          // only from the C API, the one layer that allocates
   kCpuLevel = 11,             // only from layers that choose kernels: FMTC_CPU_LEVEL cannot be had
-  kSideInfoUnsupported = 12,  // has matrices, which a FMTC_SMALL build leaves out
+  kSideInfoUnsupported = 12,  // has matrices or is of version 2: a FMTC_SMALL build leaves both out
   kProgramTruncated = 13,     // region's program shorter than its header says
   kProgramCorrupt = 14,       // bad magic or header
   kProgramChecksum = 15,      // checksum of the program does not match

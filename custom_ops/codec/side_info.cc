@@ -289,7 +289,8 @@ FMTC_SELDOM Status ReadSideInfoSizes(const uint8_t* data, size_t bytes, SideInfo
   if (data == nullptr) return Status::kInvalidArgument;
   if (Load<uint32_t>(data) != kMagic) return Status::kSideInfoCorrupt;
   sizes->version = LoadOnce<uint8_t>(data + 4);
-  if (sizes->version > kFormatVersion) return Status::kSideInfoVersion;
+  if (sizes->version > kNewestVersion) return Status::kSideInfoVersion;
+  if (sizes->version > kFormatVersion) return Status::kSideInfoUnsupported;
   if (sizes->version == 0) return Status::kSideInfoCorrupt;
   sizes->flags = LoadOnce<uint8_t>(data + 5);
   sizes->num_classes = LoadOnce<uint8_t>(data + 6);

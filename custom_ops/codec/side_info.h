@@ -13,7 +13,8 @@
 
 namespace fmtc {
 
-constexpr int kFormatVersion = kHasVersion2 ? 2 : 1;  // the newest one
+constexpr int kNewestVersion = 2;
+constexpr int kFormatVersion = kHasVersion2 ? kNewestVersion : 1;  // the newest one that this build reads
 constexpr uint32_t kMaxClasses = 8;
 constexpr uint32_t kNoRowAbove = 14;  // the context of values that have no row above; others are smaller
 constexpr uint32_t kNumContexts = kNoRowAbove + 1;

@@ -23,7 +23,7 @@ inline std::vector<const region::RowKernels*> AllRowKernels() {
     CpuLevel level;
     if (FindCpuLevel(*name, &level)) all.push_back(&region::RowKernelsOf(level));
   }
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(FMTC_SMALL)
   CpuLevel level;
   if (HasAvxVnni() && FindCpuLevel("avx512", &level)) all.push_back(&region::RowKernelsAvx512VlVnni());
 #endif

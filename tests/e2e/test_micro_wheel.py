@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.graph.model import Model
@@ -130,6 +131,25 @@ def plain_network(batch: int = 1) -> bytes:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_every_item_of_a_batch_is_computed(micro: Runner, batch: int) -> None:
     check_same(micro, plain_network(batch), 0)
+
+
+def test_uint8_convolutions_that_it_refuses_run_in_regions(micro: Runner) -> None:
+    """With no original there, the installed runtime's reference kernels are what outputs are to equal."""
+    builder = ModelBuilder()
+    graph = builder.graph()
+    x = graph.input("x", [1, 20, 12, 4], "UINT8", zero_point=120)
+    x = graph.conv(x, 16, 3, stride=2, name="first")
+    graph.output(graph.add(x, graph.conv(x, 16, 3, name="second")))
+    content = builder.build()
+    original, converted = micro(content, convert_content(content, ConvertOptions(target="micro")).content)
+    assert original.outputs is None
+    assert converted.outputs is not None, converted.log
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    for sample, found in zip(_inputs(load_model(content), 0)["0"], converted.outputs[0], strict=True):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample)
+        interpreter.invoke()
+        np.testing.assert_array_equal(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), found)
 
 
 def damaged(content: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:

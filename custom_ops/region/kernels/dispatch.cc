@@ -5,7 +5,9 @@
 namespace fmtc::region {
 
 const RowKernels& RowKernelsOf(CpuLevel level) {
-#if defined(__x86_64__)
+#if defined(FMTC_SMALL)
+  (void)level;  // nobody asks a small build for vectors
+#elif defined(__x86_64__)
   if (level == CpuLevel::kAvx2) return RowKernelsAvx2();
   if (level == CpuLevel::kAvxVnni) return HasAvxVnni() ? RowKernelsAvxVnni() : RowKernelsAvx512VlVnni();
   if (level == CpuLevel::kAvx512) return RowKernelsAvx512();
