@@ -35,8 +35,9 @@ void TestDispatch() {
 bool HasAll(const Kernels& k) {
   return k.analyze_row != nullptr && k.synthesize_row != nullptr && k.decode_run != nullptr && k.split_run != nullptr &&
          k.encode_run != nullptr && k.planes_to_pixels != nullptr && k.pixels_to_planes != nullptr &&
-         k.residuals_of_row != nullptr && k.indices_of_row != nullptr && k.tables_of_row != nullptr &&
-         k.sort_row != nullptr && k.unsort_row != nullptr && k.extend_crc32c != nullptr;
+         k.residuals_of_row != nullptr && k.indices_of_row != nullptr && k.extend_crc32c != nullptr &&
+         kHasVersion2 == (k.tables_of_row != nullptr) && kHasVersion2 == (k.sort_row != nullptr) &&
+         kHasVersion2 == (k.unsort_row != nullptr);
 }
 
 void TestCrc(const Kernels& kernels) {
