@@ -265,7 +265,7 @@ class ConvertOptions:
             )
         unknown = self.disable - set(DISABLED_PARTS)
         if unknown:
-            raise UsageError(f"disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
+            raise UsageError(f"--disable: got {', '.join(sorted(unknown))}, expected of {', '.join(DISABLED_PARTS)}")
         self._check_preset(given)
 
     def _check_capacity(self) -> None:

@@ -31,8 +31,7 @@ const char* StatusMessage(Status status) {
              "neon_dotprod, avx2, avx_vnni or avx512";
     case Status::kSideInfoUnsupported:
       return "side information has matrices (KLT) or contexts, which this small build leaves out; convert with "
-             "--disable "
-             "klt,contexts";
+             "--disable klt,folding,copies,contexts";
     case Status::kProgramTruncated:
       return "region's program is shorter than its header says";
     case Status::kProgramCorrupt:

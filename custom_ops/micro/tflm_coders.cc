@@ -36,7 +36,8 @@ void* Init(TfLiteContext* context, const char* options, size_t bytes) {
   state->options = {};
   state->options_problem = ParseOpOptions(options, bytes, &state->options);
   if (state->options_problem == nullptr && state->options.format_version > kFormatVersion) {
-    state->options_problem = "its bitstream is newer than this build reads; convert with --disable contexts";
+    state->options_problem =
+        "its bitstream is newer than this build reads; convert with --disable klt,folding,copies,contexts";
   }
   return state;
 }

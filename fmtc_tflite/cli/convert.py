@@ -35,6 +35,7 @@ from fmtc_tflite.types import (
     DEFAULT_MAX_EXTRA_TIME,
     DEFAULT_MAX_KL,
     DEFAULT_PAPER_BITS,
+    DISABLED_PARTS,
     CalibrationOptions,
     ConvertOptions,
 )
@@ -182,6 +183,12 @@ flags.DEFINE_enum(
     ["auto", "logits", "probabilities", "labels", "values"],
     "What the model's output is, where it is not reached from a SOFTMAX; for the fidelity measure.",
 )
+flags.DEFINE_list(
+    "disable",
+    [],
+    f"Parts of the codec to leave out, of {','.join(DISABLED_PARTS)}: for its small core on microcontrollers "
+    "klt,folding,copies,contexts; others to see what they bring.",
+)
 flags.DEFINE_string(
     "output",
     None,
@@ -215,7 +222,7 @@ FLAG_GROUPS = (
         "Bounds on coded feature maps",
         (
             *("lossless", "max_bits_per_value", "max_accuracy_drop", "capacity_percentile", "capacity_margin"),
-            *("output_kind", "refit", "preset", "paper_bits"),
+            *("output_kind", "refit", "preset", "paper_bits", "disable"),
         ),
     ),
     ("Regions", ("target", "emit_c", "kernels", "runtime", "cpu", "max_arena", "max_extra_macs", "max_extra_time")),
@@ -254,6 +261,7 @@ def _options() -> ConvertOptions:
         recipe=Path(FLAGS.recipe) if FLAGS.recipe is not None else None,
         output_kind=FLAGS.output_kind,
         num_threads=FLAGS.num_threads,
+        disable=frozenset(FLAGS.disable),
         refit=FLAGS.refit,
         preset=FLAGS.preset,
         paper_bits=FLAGS.paper_bits,

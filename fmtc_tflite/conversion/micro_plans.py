@@ -28,6 +28,7 @@ from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner
 
 _MOST_BORDERS = 40  # each pair of them is a region whose need must be found out
 _SLACKS = (1.0, 1.005, 1.01, 1.02, 1.04, 1.08)  # of the least need: larger regions have less in the arena's tail
+_SLACKS_IN_STRIPS = (1.2, 1.5)  # which need less than whole rows do
 _ALONE = "TensorFlow Lite Micro runs it in less memory than a region"
 
 
@@ -95,28 +96,37 @@ def plan_micro_regions(
     Returns:
       The regions, and why each other op is left out.
     """
-    left_out, parts = dict(found.left_out), list[_Part]()
-    for group in found.groups:
-        parts += _best_parts(subgraph, group, build, wanted)
-    regions = [part for part in parts if part.planner is not None]
+    left_out = dict(found.left_out)
+    divided = [_divided(subgraph, group, build, wanted) for group in found.groups]
+    regions = [part for ways in divided for part in ways[0] if part.planner is not None]
     if not wanted.budget.is_nothing and regions:
-        regions = share_budget(regions, wanted.budget, _Part.replanned, partial(_head_bytes, subgraph))
+        regions = _in_strips(subgraph, divided, wanted)
     fused = {op for part in regions for op in part.group.ops}
     left_out |= {op: _ALONE for group in found.groups for op in group.ops if op not in fused}
     return [planned_region(subgraph, part.group, part.plan, kernel_set) for part in regions], left_out
 
 
-def _best_parts(subgraph: Subgraph, group: Group, build: OpBuilder, wanted: PlanOptions) -> list[_Part]:
-    """The group in the parts that need the smallest head; of equal ones the fewest."""
+def _in_strips(subgraph: Subgraph, divided: Sequence[Sequence[list[_Part]]], wanted: PlanOptions) -> list[_Part]:
+    """Regions with the smallest head where they may run in strips: larger ones than in whole rows, or not."""
+    head_bytes, found = partial(_head_bytes, subgraph), list[list[_Part]]()
+    for number in range(max(map(len, divided))):
+        parts = [part for ways in divided for part in ways[min(number, len(ways) - 1)] if part.planner is not None]
+        if parts:
+            found.append(share_budget(parts, wanted.budget, _Part.replanned, head_bytes))
+    return min(found, key=lambda parts: (_head(subgraph, parts).capacity_bytes, len(parts)))
+
+
+def _divided(subgraph: Subgraph, group: Group, build: OpBuilder, wanted: PlanOptions) -> list[list[_Part]]:
+    """The group in parts, in several ways: that with the smallest head first, of equal ones that of fewest parts."""
     graph = _LiveBytes(subgraph)
     borders = _borders(group, graph)
     parts = _Parts(borders, _all_parts(subgraph, group, borders, build, wanted, graph))
     least = parts.least_need()
     tried: dict[tuple[tuple[int, int], ...], list[_Part]] = {}
-    for slack in _SLACKS:
+    for slack in _SLACKS if wanted.budget.is_nothing else (*_SLACKS, *_SLACKS_IN_STRIPS):
         path = parts.fewest(int(least * slack))
         tried.setdefault(tuple((part.first, part.end) for part in path), path)
-    return min(tried.values(), key=lambda path: (_head(subgraph, path).capacity_bytes, len(path)))
+    return sorted(tried.values(), key=lambda path: (_head(subgraph, path).capacity_bytes, len(path)))
 
 
 def _all_parts(

@@ -47,6 +47,13 @@ def test_data_and_booleans() -> None:
     assert report["fidelity"]["bit_exact"]
 
 
+def test_parts_of_the_codec_are_left_out() -> None:
+    small_core = ("--disable", "klt,folding,copies,contexts")
+    report = json.loads(run("convert", "m.tflite", *small_core, "--json", "-").stdout)
+    assert {site["transform"] for site in report["sites"]} == {"lossless"}
+    assert "--disable: got trees" in errors(run("convert", "m.tflite", "--overwrite", "--disable", "trees", code=2))[0]
+
+
 def test_evaluation_on_stdout() -> None:
     result = run("eval", "m.tflite", "--reference", "m.tflite", "--data", "s.npz", "--num_samples", "4", "--json", "-")
     assert json.loads(result.stdout)["comparison"]["bit_exact"]
