@@ -255,7 +255,7 @@ int main() {
     fmtc::TestCrc(*kernels);
     fmtc::TestPlanes(*kernels);
     fmtc::TestPrediction(*kernels, 0);
-    fmtc::TestContexts(*kernels);
+    if (fmtc::kHasVersion2) fmtc::TestContexts(*kernels);
     if (kernels->predicts_values) fmtc::TestPrediction(*kernels, 77);
   }
   fmtc::TestRuns();
