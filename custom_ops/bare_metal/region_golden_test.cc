@@ -135,7 +135,9 @@ void CheckCase(const Case& c, Counts* counts) {
   if (fmtc_region_init(&runner, program, c.code.bytes, scratch, sizeof(scratch)) != FMTC_REGION_DAMAGED) {
     ++counts->wrong;
   }
-  if (fmtc_region_init(&runner, program, c.code.bytes - 16, scratch, sizeof(scratch)) != FMTC_REGION_TRUNCATED) {
+  if (fmtc_region_init(&runner, program, c.code.bytes - 16, scratch, sizeof(scratch)) != FMTC_REGION_TRUNCATED ||
+      fmtc_region_num_inputs(&runner) != 0 || fmtc_region_bytes_of_output(&runner, 0) != 0 ||
+      fmtc_region_rows(&runner) != 0 || fmtc_region_row_bytes(&runner) != 0) {
     ++counts->wrong;
   }
 }

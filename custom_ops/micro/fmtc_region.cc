@@ -37,6 +37,9 @@ const Runner& Of(const fmtc_region_runner* runner) {
   return *std::launder(reinterpret_cast<const Runner*>(runner->words));
 }
 
+// Of a runner whose initialization failed: it has no inputs and no outputs.
+constexpr region::Header kNothing{};
+
 int32_t Code(Status status) { return static_cast<int32_t>(status); }
 
 uint32_t MostOpsOfAPass(const region::Program& program) {
@@ -200,7 +203,10 @@ FMTC_SELDOM int32_t fmtc_region_init(fmtc_region_runner* runner, const uint8_t* 
   if (runner == nullptr) return FMTC_REGION_INVALID_ARGUMENT;
   Runner* r = new (runner->words) Runner;
   const Status status = Init(program, program_bytes, static_cast<uint8_t*>(scratch), scratch_bytes, r);
-  if (status != Status::kOk) r->scratch = nullptr;
+  if (status != Status::kOk) {
+    r->scratch = nullptr;
+    r->program.header = &kNothing;
+  }
   return Code(status);
 }
 

@@ -55,6 +55,7 @@ int32_t fmtc_region_init(fmtc_region_runner* runner, const uint8_t* program, siz
 /* Has later runs use other memory, as an interpreter may that plans its arena after programs have been checked. */
 int32_t fmtc_region_use_scratch(fmtc_region_runner* runner, void* scratch, size_t scratch_bytes);
 
+/* These are 0 where fmtc_region_init has failed. */
 int32_t fmtc_region_num_inputs(const fmtc_region_runner* runner);
 int32_t fmtc_region_num_outputs(const fmtc_region_runner* runner);
 /* Of an input or output, dense, in its own element type; 0: there is none of this number. */
