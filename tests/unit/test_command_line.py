@@ -22,6 +22,11 @@ DOCUMENT: dict[str, Any] = {
     "bit_exact": True,
     "sites": [{"bytes": 60, "bits": 1.5}, {"bytes": 40, "bits": 3.5}],
 }
+EVALUATION: dict[str, Any] = {
+    "model": {"top1": 0.5, "coded": {"rate": {"mean": 2.5, "max": 9}, "sites": [{"rate": {"mean": 7}}]}},
+    "reference_model": {"top1": 0.75, "top5": 0.875},
+    "models": [{"bytes": 10, "arena": 30}, {"bytes": 20}],
+}
 # A tool's flags belong to its process; two tools have flags of one name.
 LIST_GROUPS = """
 import importlib, sys
@@ -73,43 +78,28 @@ def test_implied_values(monkeypatch: pytest.MonkeyPatch, given: Sequence[str], e
     assert common.with_implied_values(["tool", *given]) == ["tool", *expected]
 
 
-EVALUATION: dict[str, Any] = {
-    "model": {"top1": 0.5, "coded": {"rate": {"mean": 2.5, "max": 9}, "sites": [{"rate": {"mean": 7}}]}},
-    "reference_model": {"top1": 0.75, "top5": 0.875},
-    "models": [{"bytes": 10, "arena": 30}, {"bytes": 20}],
-}
-
-
 @pytest.mark.parametrize(
-    ("text", "figure"),
+    ("document", "text", "figure"),
     [
-        ("rate>2", ("model.coded.rate.mean", 2.5)),
-        ("rate.max>2", ("model.coded.rate.max", 9)),
-        ("sites.0.rate>2", ("model.coded.sites.0.rate.mean", 7)),
-        ("top1<0.5", ("model.top1", 0.5)),
-        ("reference_model.top1<0.5", ("reference_model.top1", 0.75)),
-        ("top5<0.5", ("reference_model.top5", 0.875)),
-        ("bytes>1", ("models.1.bytes", 20)),
-        ("models.0.bytes>1", ("models.0.bytes", 10)),
-        ("arena>1", ("models.0.arena", 30)),
+        (DOCUMENT, "bits_per_value>2", ("totals.bits_per_value", 2.25)),
+        (DOCUMENT, " totals.bytes <= 1e3", ("totals.bytes", 100)),
+        (DOCUMENT, "sites.1.bits!=0", ("sites.1.bits", 3.5)),
+        (DOCUMENT, "bytes==3", ("totals.bytes", 100)),
+        (DOCUMENT, "bit_exact==false", ("bit_exact", 1)),
+        (EVALUATION, "rate>2", ("model.coded.rate.mean", 2.5)),
+        (EVALUATION, "rate.max>2", ("model.coded.rate.max", 9)),
+        (EVALUATION, "sites.0.rate>2", ("model.coded.sites.0.rate.mean", 7)),
+        (EVALUATION, "top1<0.5", ("model.top1", 0.5)),
+        (EVALUATION, "reference_model.top1<0.5", ("reference_model.top1", 0.75)),
+        (EVALUATION, "top5<0.5", ("reference_model.top5", 0.875)),
+        (EVALUATION, "bytes>1", ("models.1.bytes", 20)),
+        (EVALUATION, "models.0.bytes>1", ("models.0.bytes", 10)),
+        (EVALUATION, "arena>1", ("models.0.arena", 30)),
     ],
 )
-def test_figures_of_the_model_judged(text: str, figure: tuple[str, float]) -> None:
-    assert Condition.parse(text).figure(EVALUATION) == figure
-
-
-@pytest.mark.parametrize(
-    ("text", "figure"),
-    [
-        ("bits_per_value>2", ("totals.bits_per_value", 2.25)),
-        (" totals.bytes <= 1e3", ("totals.bytes", 100)),
-        ("sites.1.bits!=0", ("sites.1.bits", 3.5)),
-        ("bytes==3", ("totals.bytes", 100)),
-        ("bit_exact==false", ("bit_exact", 1)),
-    ],
-)
-def test_figures_are_found(text: str, figure: tuple[str, float]) -> None:
-    assert Condition.parse(text).figure(DOCUMENT) == figure
+def test_figures_are_found(document: dict[str, Any], text: str, figure: tuple[str, float]) -> None:
+    """Of the model that is judged, where there are several."""
+    assert Condition.parse(text).figure(document) == figure
 
 
 @pytest.mark.parametrize("text", ["", "bits", "bits>", ">2", "bits>two", "bits=>2", "a b>2"])

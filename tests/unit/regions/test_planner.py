@@ -119,7 +119,8 @@ def test_programs_find_what_was_written(seed: int) -> None:
     program = write_program(plan, 0)  # proves its memory
     assert Program.from_bytes(program.content) == program
     need = max(stage.scratch_bytes for stage in plan.stages)
-    assert need <= plan.scratch_bytes <= 1.25 * need + 64
+    # Gaps between what is aligned weigh much in regions of a few hundred bytes.
+    assert need <= plan.scratch_bytes <= max(1.2 * need + 64, need + 3 * 64)
     assert plan.scratch_bytes % 64 == 0
     written = {program.ops[op].output for part in program.passes for op in part.steps}
     assert {n for n, tensor in enumerate(program.tensors) if tensor.place == OUTPUT} <= written
