@@ -12,12 +12,13 @@ import pickle
 import re
 import uuid
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from fmtc_tflite.errors import FmtcError
@@ -43,6 +44,11 @@ class JobFolder:
         for path in (f"{self.path}/", self.path):
             with suppress(BeamIOError):
                 FileSystems.delete([path])
+
+    def remove_unfinished(self) -> None:
+        """Removes what writers that were killed have left."""
+        with suppress(BeamIOError):
+            FileSystems.delete([entry.path for entry in self._listed("*.tmp")])
 
     def put_model(self, content: bytes) -> str:
         """Keeps a model; returns its SHA-256."""
@@ -82,13 +88,16 @@ class JobFolder:
         try:
             with np.load(io.BytesIO(self._get(name)), allow_pickle=False) as archive:
                 return dict(archive)
-        except ValueError as error:
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise FmtcError(f"--beam: {self.path}/{name} is damaged ({error}); delete it and go on") from error
 
     def finished(self) -> set[int]:
         """Numbers of the shards whose results are here."""
-        found = FileSystems.match([f"{self.path}/result-*"])[0].metadata_list
-        return {int(match[1]) for entry in found if (match := _RESULT.search(entry.path))}
+        return {int(match[1]) for entry in self._listed("result-*") if (match := _RESULT.search(entry.path))}
+
+    def _listed(self, pattern: str) -> Sequence[FileMetadata]:
+        found: Sequence[FileMetadata] = FileSystems.match([f"{self.path}/{pattern}"])[0].metadata_list
+        return found
 
     def _put(self, name: str, content: bytes) -> None:
         temporary, path = (FileSystems.join(self.path, each) for each in (f"{uuid.uuid4().hex}.tmp", name))

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
-from fmtc_tflite import errors
+from fmtc_tflite import errors, files
 from fmtc_tflite.beam.job_folder import JobFolder, State
 from fmtc_tflite.beam.shards import COUNT, Job, Shard, Work, WorkOnShard, this_machine
 from fmtc_tflite.data.dataset import Dataset
@@ -130,6 +131,7 @@ class _Running(threading.Thread):
     def __init__(self, options: Any, job: Job, shards: Sequence[int]) -> None:
         super().__init__(daemon=True)
         self._options, self._job, self._shards = options, job, shards
+        resource_tracker.ensure_running()  # which ends with this process, and would complain if it were ended before
         self._others = _descendants(os.getpid())
         self._pipeline: Any = None
         self._result: Any = None
@@ -175,14 +177,27 @@ class _Running(threading.Thread):
             with suppress(Exception):  # not every runner can
                 self._result.cancel()
         until = time.monotonic() + _LOOK_SECONDS
-        while not self._ended.is_set() and time.monotonic() < until:
-            # It may be starting some just now, and removes temporary files.
-            for process in _descendants(os.getpid()) - self._others:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-            self._ended.wait(0.1)
+        with _silence():
+            while not self._ended.is_set() and time.monotonic() < until:
+                # It may be starting some just now, and removes temporary files.
+                for process in _descendants(os.getpid()) - self._others:
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                self._ended.wait(0.1)
         if self._pipeline is not None:  # whose folder is removed only when it ends by itself
             shutil.rmtree(self._pipeline.local_tempdir, ignore_errors=True)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps to itself what a runner's threads say and raise when their workers are gone."""
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        threading.excepthook = before
 
 
 def _descendants(process: int) -> set[int]:
@@ -261,7 +276,13 @@ def _shared_folder(options: Any, name: str) -> Iterator[JobFolder]:
         return
     folder = JobFolder(FileSystems.join(shared, name))
     folder.make()
-    yield folder
+    files.keeps(Path(folder.path))
+    try:
+        yield folder
+    except BaseException:
+        if _is_local(options):  # others may be at work still
+            folder.remove_unfinished()
+        raise
     folder.remove()
 
 

@@ -328,6 +328,28 @@ def test_a_damaged_model_in_the_folder_is_found(tmp_path: Path) -> None:
         folder.shard(3)
 
 
+@pytest.mark.parametrize("damaged", [b"", b"PK\x03\x04", b"no archive"])
+def test_a_damaged_result_in_the_folder_is_found(tmp_path: Path, damaged: bytes) -> None:
+    folder = job_folder.JobFolder(str(tmp_path))
+    folder.put_result(7, {"a": np.arange(1000)})
+    assert folder.finished() == {7}
+    whole = (tmp_path / "result-000007.npz").read_bytes()
+    assert np.array_equal(folder.result(7)["a"], np.arange(1000))
+    for content in (damaged, whole[:200] + bytes(20) + whole[220:], whole[:-30]):
+        (tmp_path / "result-000007.npz").write_bytes(content)
+        with pytest.raises(FmtcError, match=r"result-000007\.npz is damaged \(.*\); delete it and go on"):
+            folder.result(7)
+
+
+def test_only_unfinished_files_are_removed(tmp_path: Path) -> None:
+    folder = job_folder.JobFolder(str(tmp_path))
+    folder.put_result(7, {"a": np.arange(1000)})
+    (tmp_path / "0123.tmp").write_bytes(b"half")
+    folder.remove_unfinished()
+    folder.remove_unfinished()
+    assert [path.name for path in tmp_path.iterdir()] == ["result-000007.npz"]
+
+
 def test_the_time_that_a_pipeline_may_take(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model.tflite").write_bytes(MODEL)
     monkeypatch.setattr(running, "_LOOK_SECONDS", 0.01)
