@@ -56,7 +56,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"numpy"},
     ),
     "beam": (
-        {"", "blas", "calibration", "data", "evaluation", "graph", "progress", "runtime", "sharding"},
+        {"", "blas", "calibration", "data", "evaluation", "files", "graph", "progress", "runtime", "sharding"},
         {"numpy", "apache_beam"},
     ),
     "keras": (
