@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmtc_tflite.conversion.map_coding import lossless_information
 from fmtc_tflite.conversion.region_difference import first_difference
 from fmtc_tflite.conversion.region_plans import PlannedRegion, planned_region
 from fmtc_tflite.conversion.region_verification import adversarial_samples
@@ -38,6 +37,7 @@ from fmtc_tflite.regions.stage_costs import StageCosts
 from fmtc_tflite.regions.stages import RegionSpans
 from fmtc_tflite.runtime.interpreter import chosen_runtime, default_kernels, has_vectors
 from random_networks import random_network
+from storable_information import storable
 
 _BATCHES = (1, 1, 1, 3)
 _ROOM = (1.1, 1.3, 2.0, 8.0, 1.5)
@@ -95,18 +95,19 @@ def trial(seed: int, content: bytes, kernels: str, runtime: str | None = None) -
 def _planned(subgraph: Subgraph, group: Group, kernel_set: int, share: float, seed: int) -> PlannedRegion:
     plan = plan_region(group.region, Extra(int(share * sum(op.macs for op in group.region.ops))))
     if seed % 2:
-        plan = _with_coded_cuts(group, _ROOM[seed % len(_ROOM)])
+        plan = _with_coded_cuts(group, _ROOM[seed % len(_ROOM)], seed)
     return planned_region(subgraph, group, plan, kernel_set)
 
 
-def _with_coded_cuts(group: Group, room: float) -> RegionPlan:
+def _with_coded_cuts(group: Group, room: float, seed: int) -> RegionPlan:
     """A plan in whole rows with all cuts coded for which there is room, `room` times what the stages need."""
     costs = StageCosts(RegionSpans(group.region))
     least = least_scratch(costs, NOTHING)
     path = fewest_stored(costs, least, NOTHING, costs.stored_bytes)
     assert path is not None
     maps = [tensor for tensor in costs.spans.inner if tensor.dtype.itemsize == 1]
-    rates = {m: Rate(lossless_information(m.channels, checksum=False).to_bytes(), 0.0) for m in maps}
+    rng = np.random.default_rng([seed, 3])
+    rates = {m: Rate(storable(m.channels, rng, lossy=False).to_bytes(), 0.0) for m in maps}
     found = code_cuts(costs, path, int(room * least), rates)
     return RegionPlan(found.region, found.stages, found.cuts, found.placement, found.coded)
 

@@ -58,7 +58,8 @@ def _old_programs(content: bytes) -> list[bytes]:
 def _forms(program: Program) -> Iterator[tuple[int, ...]]:
     """Of ops with a second operand: the kind, and in which directions that one serves many values.
 
-    Of those that encode: whether there are several segments, of several rows, by groups of columns, and a predictor.
+    Of those that encode: whether there are several segments, of several rows, by groups of columns, and a predictor;
+    and whether something is lost, with a predictor or without, of pixels that lie behind one another or apart.
     """
     for op in program.ops:
         if op.kind == ENCODE:
@@ -66,7 +67,9 @@ def _forms(program: Program) -> Iterator[tuple[int, ...]]:
             offset, size = struct.unpack_from("<II", op.parameters)
             info = SideInformation.from_bytes(program.content[offset : offset + size])
             several_rows = map_.height > coded.height
-            yield op.kind, coded.height > 1, several_rows, coded.width > 1, bool(info.predictor.any())
+            predicts = bool(info.predictor.any())
+            yield op.kind, coded.height > 1, several_rows, coded.width > 1, predicts
+            yield op.kind, info.is_lossy, predicts, map_.pixel_bytes > map_.channels
         if len(op.inputs) > 1:
             second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
             yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels

@@ -42,7 +42,7 @@ class Mutator {
     const Part tensors{header_.tensors_offset, header_.tensors, sizeof(TensorRecord)};
     const Part ops{header_.ops_offset, header_.ops, sizeof(OpRecord)};
     const Part passes{header_.passes_offset, header_.passes, sizeof(PassRecord)};
-    switch (choices_.Below(9)) {
+    switch (choices_.Below(10)) {
       case 0:
         return ChangeField({0, 1, sizeof(Header)}, kHeaderFields);
       case 1:
@@ -59,6 +59,8 @@ class Mutator {
         return ChangeWindow(passes);
       case 7:
         return CopyRecord(choices_.OneIn(2) ? tensors : ops);
+      case 8:
+        return ChangeSideInformation();
       default:
         return ChangeValue(choices_.Below(bytes_.size()), choices_.Of<uint32_t>({1, 2, 4}));
     }
@@ -123,6 +125,22 @@ class Mutator {
     if (choices_.OneIn(4) && Has(place, 4)) place = Load<uint32_t>(bytes_.data() + place) + 4 * choices_.Below(16);
     const uint32_t bytes = choices_.Of<uint32_t>({1, 2, 4});
     ChangeValue(place + choices_.Below(4 / bytes) * bytes, bytes);
+  }
+
+  // A byte of the side information of the first op that encodes, from one of them on; its checksum is right.
+  void ChangeSideInformation() {
+    const uint32_t begin = choices_.Below(header_.ops);
+    for (uint32_t i = 0; i < header_.ops; ++i) {
+      const uint64_t record = header_.ops_offset + uint64_t{(begin + i) % header_.ops} * sizeof(OpRecord);
+      if (!Has(record, sizeof(OpRecord)) || bytes_[record] != kEncode) continue;
+      EncodeParameters p;
+      const uint32_t at = Load<uint32_t>(bytes_.data() + record + offsetof(OpRecord, parameters_offset));
+      if (!Has(at, sizeof(p))) return;
+      std::memcpy(&p, bytes_.data() + at, sizeof(p));
+      if (!Has(p.side_info_offset, p.side_info_bytes) || p.side_info_bytes < 32) return;
+      ChangeValue(p.side_info_offset + choices_.Below(p.side_info_bytes), 1);
+      return test::RepairSideInfoChecksum(bytes_.data() + p.side_info_offset, p.side_info_bytes);
+    }
   }
 
   void ChangeWindow(const Part& passes) {

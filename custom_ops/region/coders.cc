@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "codec/analysis.h"
 #include "codec/entropy.h"
 #include "codec/geometry.h"
+#include "codec/synthesis.h"
 #include "region/kind.h"
 
 namespace fmtc::region {
@@ -44,14 +46,9 @@ size_t CodecBytes(const Program& program, const OpRecord& op, uint32_t* componen
   return RoundUp(bytes, Layout::kAlignment);
 }
 
-bool IsLossless(const SideInfo& info) {
-  if (info.version != 1 || info.has_analysis || info.has_synthesis || info.has_checksum || info.max_level != 0)
-    return false;
-  if (info.components != info.channels || info.lo != -128 || info.hi != 127) return false;
-  for (uint32_t j = 0; j < info.components; ++j) {
-    if (info.ComponentStep(j) != kLosslessStep || info.ComponentCentre(j) != 0) return false;
-  }
-  return true;
+// A quantizer of steps, and nothing that is stored beside segments: neither a level nor a checksum.
+bool IsStorable(const SideInfo& info) {
+  return info.version == 1 && !info.has_analysis && !info.has_synthesis && !info.has_checksum && info.max_level == 0;
 }
 
 // Of the groups of columns that an ENCODE, which has been checked, makes; null: it makes one.
@@ -112,7 +109,7 @@ Status BindEncode(const OpView& op, const State&, CodecBuilder* builder, OpFacts
       InitCodec(op.program->bytes + p->side_info_offset, p->side_info_bytes, builder->memory, bytes, codec);
   if (status != Status::kOk) return status;
   const SideInfo& info = codec->side_info;
-  if (!IsLossless(info)) return Status::kProgramUnsupported;
+  if (!IsStorable(info)) return Status::kProgramUnsupported;
   if (info.channels != op.input(0).channels) return Status::kProgramInvalid;
   builder->memory += bytes;
   --builder->codecs_left;
@@ -154,17 +151,60 @@ Range DecodeRows(const OpView& op, int, int32_t step) {
   return {share, share + 1};
 }
 
-// Values in the unsigned domain are indices of a lossless map but for their top bit.
-constexpr uint8_t kFlip = 0x80;
-
-void FlipPixels(const uint8_t* in, size_t in_bytes, uint8_t* out, size_t out_bytes, size_t channels, size_t columns) {
+// Pixels with something added to each value, modulo 256.
+void AddToPixels(uint8_t addend, const uint8_t* in, size_t in_bytes, uint8_t* out, size_t out_bytes, size_t channels,
+                 size_t columns) {
   if (in_bytes == channels && out_bytes == channels) {
-    for (size_t i = 0; i < channels * columns; ++i) out[i] = in[i] ^ kFlip;
+    for (size_t i = 0; i < channels * columns; ++i) out[i] = static_cast<uint8_t>(in[i] + addend);
     return;
   }
   for (; columns > 0; --columns, in += in_bytes, out += out_bytes) {
-    for (size_t c = 0; c < channels; ++c) out[c] = in[c] ^ kFlip;
+    for (size_t c = 0; c < channels; ++c) out[c] = static_cast<uint8_t>(in[c] + addend);
   }
+}
+
+// Whether values are indices plus one number.
+bool AddsOffsetOnly(const Codec& codec) {
+  const SideInfo& info = codec.side_info;
+  return kHasStepTables && AddsCentresOnly(codec, 0) && info.centres == nullptr && info.lo == -128 && info.hi == 127;
+}
+
+// Columns of a row of a map, in the unsigned domain.
+template <typename Byte>
+struct Pixels {
+  Byte* values;
+  size_t pixel_bytes;
+  size_t width;
+};
+
+// `spare` has room for a row of indices.
+void AnalyzePixels(const Codec& codec, Pixels<const uint8_t> pixels, uint8_t* spare, uint8_t* indices) {
+  const size_t channels = codec.side_info.channels;
+  if (AddsOffsetOnly(codec)) {
+    const auto addend = static_cast<uint8_t>(-ValueOffset(codec, ElementType::kUInt8));
+    return AddToPixels(addend, pixels.values, pixels.pixel_bytes, indices, channels, channels, pixels.width);
+  }
+  if (pixels.pixel_bytes != channels) {
+    AddToPixels(0, pixels.values, pixels.pixel_bytes, spare, channels, channels, pixels.width);
+    pixels.values = spare;
+  }
+  Analysis analysis{};
+  InitAnalysis(codec, ElementType::kUInt8, 0, &analysis);
+  AnalyzeRow(analysis, static_cast<uint32_t>(pixels.width), pixels.values, indices);
+}
+
+// Likewise.
+void SynthesizePixels(const Codec& codec, const uint8_t* indices, uint8_t* spare, Pixels<uint8_t> pixels) {
+  const size_t channels = codec.side_info.channels;
+  if (AddsOffsetOnly(codec)) {
+    const uint8_t offset = ValueOffset(codec, ElementType::kUInt8);
+    return AddToPixels(offset, indices, channels, pixels.values, pixels.pixel_bytes, channels, pixels.width);
+  }
+  const bool is_dense = pixels.pixel_bytes == channels;
+  Synthesis synthesis{};
+  InitSynthesis(codec, ElementType::kUInt8, 0, &synthesis);
+  SynthesizeRow(synthesis, static_cast<uint32_t>(pixels.width), indices, is_dense ? pixels.values : spare);
+  if (!is_dense) AddToPixels(0, spare, channels, pixels.values, pixels.pixel_bytes, channels, pixels.width);
 }
 
 size_t Width(Range columns) { return static_cast<size_t>(columns.end - columns.first); }
@@ -177,14 +217,15 @@ void EncodeGroup(const OpView& op, const RowAccess& access, const Segments& segm
   const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
   uint8_t* const pixels = access.OwnMemory(op);
   uint8_t* const planes = pixels + segments.Rows(static_cast<uint32_t>(step)) * row_values + kSegmentSlack;
-  // Rows of indices are where the planes will be.
+  // Rows of indices are where the planes will be, and rows on their way to them where their residuals will be.
   uint8_t* const indices[2] = {planes, planes + row_values + kRowSlack};
   const Range rows = EncodeRows(op, 0, step);
   const auto first = static_cast<int32_t>(segments.Begin(static_cast<uint32_t>(step)));
   uint8_t* residuals = pixels;
-  for (int32_t y = rows.first; y < rows.end; ++y) {
+  for (int32_t y = codec.has_prediction ? rows.first : first; y < rows.end; ++y) {
+    const Pixels<const uint8_t> row_pixels{access.Read(map, y, columns.first), map.pixel_bytes, shape.width};
     uint8_t* const row = codec.has_prediction ? indices[y % 2] : residuals;
-    FlipPixels(access.Read(map, y, columns.first), map.pixel_bytes, row, map.channels, map.channels, shape.width);
+    AnalyzePixels(codec, row_pixels, codec.has_prediction ? residuals : planes, row);
     if (y < first) continue;
     if (codec.has_prediction) {
       const uint8_t* const above = y == 0 ? nullptr : indices[(y + 1) % 2];
@@ -224,7 +265,7 @@ bool ReadSegment(const Codec& codec, size_t plane_bytes, const uint8_t* slot, ui
 struct DecodeMemory {
   uint8_t* last;  // indices of the row before
   uint8_t* pixels;
-  uint8_t* planes;  // of a segment, then a group's part of a row of indices
+  uint8_t* planes;  // of a segment, then a group's part of a row of indices, then of values
 
   DecodeMemory(uint8_t* own, const Segments& segments)
       : last(own),
@@ -255,12 +296,12 @@ void DecodeGroup(const OpView& op, const RowAccess& access, const Segments& segm
     const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
     codec.kernels->indices_of_row(shape, codec.side_info.component_codes, y == 0 ? nullptr : last, row, memory.planes);
     MoveBytes(last, memory.planes, row_values);
-    row = memory.planes;
+    row = last;
   }
   const Range window = access.Window(op);
   const int32_t from = std::max(columns.first, window.first), to = std::min(columns.end, window.end);
-  FlipPixels(row + static_cast<size_t>(from - columns.first) * map.channels, map.channels,
-             access.Write(map, step, from), map.pixel_bytes, map.channels, static_cast<size_t>(to - from));
+  SynthesizePixels(codec, row + static_cast<size_t>(from - columns.first) * map.channels, memory.planes,
+                   {access.Write(map, step, from), map.pixel_bytes, static_cast<size_t>(to - from)});
 }
 
 // In their order: what is written behind the pixels of one group is the next one's.

@@ -1,4 +1,4 @@
-// The checksum of programs of regions.
+// The checksums of programs of regions and of side information.
 #ifndef FMTC_TESTS_PROGRAM_CHECKSUM_H_
 #define FMTC_TESTS_PROGRAM_CHECKSUM_H_
 
@@ -20,6 +20,11 @@ inline void RepairChecksum(ProgramBytes* program) {
   constexpr size_t kOffset = offsetof(region::Header, checksum);
   Store(program->data() + kOffset, uint32_t{0});
   Store(program->data() + kOffset, ExtendCrc32c(0, program->data(), program->size()));
+}
+
+// Likewise side information.
+inline void RepairSideInfoChecksum(uint8_t* data, size_t bytes) {
+  Store(data + 12, ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, bytes - 16));
 }
 
 }  // namespace fmtc::test

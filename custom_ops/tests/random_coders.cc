@@ -10,20 +10,6 @@ using namespace region;
 
 namespace {
 
-std::vector<uint8_t> LosslessSideInfo(Random* random, uint32_t channels) {
-  SideInfoSpec spec;
-  do {
-    spec = RandomSpec(random, channels, Transform::kLossless, 0);
-  } while (!spec.contexts.tables.empty());  // segments of regions have none
-  spec.segment_rows = 0;
-  spec.checksum = false;
-  spec.centre = 0;
-  spec.centres.clear();
-  spec.lo = -128;
-  spec.hi = 127;
-  return BuildSideInfo(spec);
-}
-
 // So many groups of columns, of one column at least.
 std::vector<uint16_t> GroupEnds(Random* random, uint32_t width, uint32_t groups) {
   std::vector<uint16_t> ends;
@@ -36,7 +22,18 @@ std::vector<uint16_t> GroupEnds(Random* random, uint32_t width, uint32_t groups)
 
 }  // namespace
 
-uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts) {
+SideInfoSpec RandomStorable(Random* random, uint32_t channels, Transform transform) {
+  SideInfoSpec spec;
+  do {
+    spec = RandomSpec(random, channels, transform, 0);
+  } while (!spec.contexts.tables.empty());  // segments of regions have none
+  spec.segment_rows = 0;
+  spec.checksum = false;
+  return spec;
+}
+
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts,
+                   const SideInfoSpec& spec) {
   const TensorRecord map = builder->tensor(from);
   TensorRecord shape{};
   shape.height = counts.shares;
@@ -50,7 +47,7 @@ uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, Segme
   if (Draw(random, 0, 1) != 0) builder->tensor(to).pixel_bytes = static_cast<uint32_t>(RoundUp(map.channels, 4));
   builder->tensor(to).padding = static_cast<uint8_t>(Draw(random, 0, 255));
 
-  const std::vector<uint8_t> info = LosslessSideInfo(random, map.channels);
+  const std::vector<uint8_t> info = BuildSideInfo(spec);
   const uint32_t info_offset = builder->AddArray(info, kProgramAlignment);
   const uint32_t ends_offset = counts.groups > 1 || Draw(random, 0, 1) != 0 ? builder->AddArray(ends) : 0;
   const EncodeParameters p{info_offset, static_cast<uint32_t>(info.size()), ends_offset, {}};
@@ -64,7 +61,8 @@ uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from) {
   const auto shares = static_cast<uint32_t>(Draw(random, 1, static_cast<int32_t>(map.height)));
   const auto most = static_cast<int32_t>(map.width < 4 ? map.width : 4);
   const auto groups = Draw(random, 0, 1) != 0 ? static_cast<uint32_t>(Draw(random, 1, most)) : 1;
-  return AddCoders(random, builder, from, {shares, groups});
+  const Transform transform = Draw(random, 0, 1) != 0 ? Transform::kStep : Transform::kLossless;
+  return AddCoders(random, builder, from, {shares, groups}, RandomStorable(random, map.channels, transform));
 }
 
 }  // namespace fmtc::test

@@ -12,10 +12,14 @@ struct SegmentCounts {
   uint32_t shares, groups;
 };
 
-// Adds an op that encodes a tensor of 8 bits in scratch memory in so many segments, and one that decodes them.
-uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts);
+// Side information that regions take: of steps, or lossless.
+SideInfoSpec RandomStorable(Random* random, uint32_t channels, Transform transform);
 
-// In random numbers of them.
+// Adds an op that encodes a tensor of 8 bits in scratch memory in so many segments, and one that decodes them.
+uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, SegmentCounts counts,
+                   const SideInfoSpec& spec);
+
+// In random numbers of them, with random side information.
 uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from);
 
 }  // namespace fmtc::test

@@ -135,19 +135,24 @@ void TestScheduleIsPlayed() {
   }
 }
 
+test::SideInfoSpec Storable(test::Transform transform, uint32_t seed = 5, uint32_t channels = 5) {
+  test::Random random(seed);
+  return test::RandomStorable(&random, channels, transform);
+}
+
 // A copy of the input through segments.
 struct Coders {
   ProgramBytes bytes;
   region::TensorRecord* tensors;  // input, copy, segments, decoded map, output
   region::OpRecord* ops;          // COPY, ENCODE, DECODE, COPY
 
-  explicit Coders(uint32_t groups = 1) {
+  explicit Coders(uint32_t groups = 1, const test::SideInfoSpec& spec = Storable(test::Transform::kLossless)) {
     test::Random random(5);
     test::ProgramBuilder builder;
     const uint16_t input = builder.AddTensor(region::kInput, region::kInt8, 8, 6, 5);
     const uint16_t copy = builder.AddTensor(region::kScratch, region::kInt8, 8, 6, 5);
     builder.AddOp(region::kCopy, 1, {input}, copy);
-    const uint16_t decoded = test::AddCoders(&random, &builder, copy, {3, groups});
+    const uint16_t decoded = test::AddCoders(&random, &builder, copy, {3, groups}, spec);
     builder.AddOp(region::kCopy, 1, {decoded}, builder.AddTensor(region::kOutput, region::kInt8, 8, 6, 5));
     bytes = builder.Finish();
     const auto* header = reinterpret_cast<const region::Header*>(bytes.data());
@@ -199,6 +204,45 @@ void TestCodersAreChecked() {
   EXPECT(status_with([](Coders* c) { c->tensors[2].width = 2; }) != Status::kOk);
   // A map that is not the one that was encoded.
   EXPECT(status_with([](Coders* c) { std::swap(c->tensors[3].width, c->tensors[3].height); }) != Status::kOk);
+}
+
+void TestSideInformationOfCodersIsChecked() {
+  const auto status_with = [](auto change) {
+    test::SideInfoSpec spec = Storable(test::Transform::kStep);
+    change(&spec);
+    return OwnedRegion(Coders(1, spec).bytes).status();
+  };
+  EXPECT(status_with([](test::SideInfoSpec*) {}) == Status::kOk);
+  EXPECT(status_with([](test::SideInfoSpec* s) { s->checksum = true; }) == Status::kProgramUnsupported);
+  EXPECT(status_with([](test::SideInfoSpec* s) { s->max_level = 1; }) == Status::kProgramUnsupported);
+  EXPECT(status_with([](test::SideInfoSpec* s) { s->segment_rows = 1; }) == Status::kProgramUnsupported);
+  EXPECT(status_with([](test::SideInfoSpec* s) {
+           s->synthesis = {std::vector<int16_t>(25), std::vector<int32_t>(5), 1};
+         }) == Status::kProgramUnsupported);
+  EXPECT(status_with([](test::SideInfoSpec* s) { *s = Storable(test::Transform::kStep, 5, 4); }) ==
+         Status::kProgramInvalid);
+}
+
+// Through segments of a region a map becomes what it becomes through coded tensors.
+void TestSegmentsHaveTheCodecsValues() {
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    const test::SideInfoSpec spec = Storable(seed % 4 == 0 ? test::Transform::kLossless : test::Transform::kStep, seed);
+    OwnedRegion region(Coders(1 + seed % 3, spec).bytes);
+    EXPECT(region.status() == Status::kOk);
+    const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
+    const test::OwnedCodec codec(test::BuildSideInfo(spec));
+    MapPlan plan;
+    EXPECT(PlanMap(codec.codec(), 2, 8, 6, &plan) == Status::kOk);
+    Bytes coded(plan.batch * plan.item_capacity), workspace(EncodeWorkspaceSize(codec.codec(), plan));
+    size_t coded_bytes = 0;
+    EXPECT(Encode(codec.codec(), plan, ElementType::kInt8, inputs[0].data(), inputs[0].size(), coded.data(),
+                  coded.size(), &coded_bytes, workspace.data(), workspace.size()) == Status::kOk);
+    Bytes expected(plan.decoder_output_bytes);
+    workspace.resize(DecodeWorkspaceSize(codec.codec(), plan));
+    EXPECT(Decode(codec.codec(), plan, ElementType::kInt8, coded.data(), coded_bytes, expected.data(), expected.size(),
+                  workspace.data(), workspace.size()) == Status::kOk);
+    EXPECT(region.Run(2, inputs, 0xFF)[0] == expected);
+  }
 }
 
 // A program that puts something over its segments gets a status, and nothing else happens.
@@ -338,6 +382,8 @@ int main() {
   fmtc::TestSecondOperandsAreChecked();
   fmtc::TestHeaderIsChecked();
   fmtc::TestCodersAreChecked();
+  fmtc::TestSideInformationOfCodersIsChecked();
+  fmtc::TestSegmentsHaveTheCodecsValues();
   fmtc::TestDamagedSegmentsAreFound();
   fmtc::TestScheduleIsPlayed();
   fmtc::TestUnknownIsRefused();

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "codec/kernels/dispatch.h"
+#include "tests/program_checksum.h"
 
 namespace fmtc::test {
 namespace {
@@ -177,10 +177,7 @@ double FitClassAt(uint8_t offset, const uint32_t histogram[256], ClassSpec* spec
 
 }  // namespace
 
-void FixSideInfoChecksum(Bytes* side_info) {
-  uint8_t* data = side_info->data();
-  Store(data + 12, ExtendCrc32c(ExtendCrc32c(0, data, 12), data + 16, side_info->size() - 16));
-}
+void FixSideInfoChecksum(Bytes* side_info) { RepairSideInfoChecksum(side_info->data(), side_info->size()); }
 
 namespace {
 

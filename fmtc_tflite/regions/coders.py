@@ -109,7 +109,7 @@ class Encode(RegionOp):
     """Writes the segments of a map.
 
     Attributes:
-      side_information: FORMAT.md section 2, of a lossless map without a checksum.
+      side_information: FORMAT.md section 2, of a quantizer of steps, without levels and a checksum.
       ends: of the groups of columns.
     """
 

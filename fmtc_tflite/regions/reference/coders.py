@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmtc_tflite.coding.reference import decode_segment, encode_segment, predict_group, unpredict_group
+from fmtc_tflite.coding.reference import (
+    analyse,
+    decode_segment,
+    encode_segment,
+    predict_group,
+    synthesise,
+    unpredict_group,
+)
 from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.errors import BitstreamError, ModelFormatError
 from fmtc_tflite.regions.coders import DECODE, ENCODE, Segments
@@ -30,8 +37,10 @@ def _side_information(program: Program, op: ProgramOp) -> SideInformation:
         info = SideInformation.from_bytes(program.content[offset : offset + size])
     except BitstreamError as error:
         raise ModelFormatError(f"region program: {error}") from error
-    plain = info.version == 1 and not info.is_lossy and not info.checksum and not info.centres.any()
-    assert plain, "side information is not of version 1, or not that of a lossless map around 0 without a checksum"
+    plain = info.version == 1 and info.analysis is None and not info.has_synthesis
+    assert plain, "side information is not of version 1, or has matrices"
+    assert not info.constant_level, "side information has levels"
+    assert not info.checksum, "side information asks for a checksum"
     return info
 
 
@@ -71,7 +80,8 @@ class Encode(Kernel):
         first, _ = self.segments.rows(step)
         columns = np.arange(*self.segments.columns(group))
         values = np.stack([rows.read(0, row, columns) for row in range(above, last + 1)])
-        residuals = predict_group(self.info.predictor, (values ^ 0x80).view(np.int8))[first - above :]
+        indices = analyse(self.info, (values ^ 0x80).view(np.int8), 0)
+        residuals = predict_group(self.info.predictor, indices)[first - above :]
         stored = encode_segment(self.info, residuals)
         return _LENGTH.pack(len(stored)) + stored
 
@@ -109,7 +119,8 @@ class Decode(Kernel):
                 residuals = np.concatenate([before[:first], new])
                 self._residuals[group] = residuals
                 parts.append(unpredict_group(self.info.predictor, residuals))
-            self._values = np.concatenate(parts, axis=1).view(np.uint8) ^ np.uint8(0x80)
+            decoded = synthesise(self.info, np.concatenate(parts, axis=1), 0)
+            self._values = decoded.view(np.uint8) ^ np.uint8(0x80)
         return self._values[step, rows.columns]
 
     def _segment(self, slot: bytes, shape: tuple[int, int]) -> np.ndarray:
