@@ -103,18 +103,28 @@ def calibrate(
         "wanted": sorted((*key, *parameters.values()) for key, (_, parameters) in missing.items()),
         "--num_threads": options.num_threads,
     }
-    totals = {key: _KINDS[key[0]](site.tensor.shape[3]) for key, (site, _) in missing.items()}
+    totals = {key: empty(key[0], site) for key, (site, _) in missing.items()}
     for state in run(work, (file.content,), shards, identity, options.calibration):
-        for key, total in totals.items():
-            parts = {name: state[_name(key, name)] for name in total.state() if _name(key, name) in state}
-            if parts:
-                total.add_state(parts)
+        add(totals, state)
     for key, (_, parameters) in missing.items():
         total = totals[key]
         if isinstance(total, SensitivityStatistics):
             store.put(key[0], parameters, kept_statistics.sensitivity_arrays(total.result()))
         else:
             store.put(key[0], parameters, total.state())
+
+
+def empty(kind: str, site: Site) -> Statistics:
+    """Statistics of one kind of a site's tensor, of no samples."""
+    return _KINDS[kind](site.tensor.shape[3])
+
+
+def add(totals: Mapping[Key, Statistics], state: State) -> None:
+    """Adds what a shard came to."""
+    for key, total in totals.items():
+        parts = {name: state[_name(key, name)] for name in total.state() if _name(key, name) in state}
+        if parts:
+            total.add_state(parts)
 
 
 def _missing(

@@ -72,7 +72,7 @@ def run(
     plan = [(stage, first, end) for stage, _, first, end in shards]
     name = hashlib.sha256(json.dumps([machine, identity, plan], sort_keys=True).encode()).hexdigest()[:16]
     with _shared_folder(options, f"fmtc-{name}") as folder:
-        waiting = _prepare(folder, shards)
+        waiting = prepare(folder, shards)
         if waiting:
             given = options.get_all_options(drop_default=True)
             job = Job(folder.path, tuple(map(folder.put_model, contents)), work, machine, given)
@@ -84,7 +84,7 @@ def run(
             yield state
 
 
-def _prepare(folder: JobFolder, shards: Sequence[Planned]) -> list[int]:
+def prepare(folder: JobFolder, shards: Sequence[Planned]) -> list[int]:
     """Writes the list of each shard's samples for its worker; returns the shards that are not finished."""
     finished = folder.finished()
     if finished:
@@ -132,7 +132,7 @@ class _Running(threading.Thread):
         super().__init__(daemon=True)
         self._options, self._job, self._shards = options, job, shards
         resource_tracker.ensure_running()  # which ends with this process, and would complain if it were ended before
-        self._others = _descendants(os.getpid())
+        self._others = descendants(os.getpid())
         self._pipeline: Any = None
         self._result: Any = None
         self._error: FmtcError | None = None
@@ -180,7 +180,7 @@ class _Running(threading.Thread):
         with _silence():
             while not self._ended.is_set() and time.monotonic() < until:
                 # It may be starting some just now, and removes temporary files.
-                for process in _descendants(os.getpid()) - self._others:
+                for process in descendants(os.getpid()) - self._others:
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
                 self._ended.wait(0.1)
@@ -200,12 +200,12 @@ def _silence() -> Iterator[None]:
         threading.excepthook = before
 
 
-def _descendants(process: int) -> set[int]:
+def descendants(process: int) -> set[int]:
     """All processes that a process and its children have started and that are still at work."""
     found: set[int] = set()
     for children in Path(f"/proc/{process}/task").glob("*/children"):
         for child in map(int, children.read_text().split()):
-            found |= {child} | _descendants(child)
+            found |= {child} | descendants(child)
     return found
 
 

@@ -97,7 +97,7 @@ class WorkOnShard(beam.DoFn):
         if number in folder.finished():
             return
         shard: Shard = folder.shard(number)
-        _check_files(shard)
+        check_files(shard)
         with one_blas_thread(), stages():  # without a bar of its own
             state = _opened(self._job)(shard)
         self._bytes.inc(folder.put_result(number, {**state, COUNT: np.array(len(shard))}))
@@ -127,7 +127,7 @@ def this_machine() -> dict[str, Any]:
     return {"fmtc-tflite": __version__, "runtime": next(iter(available_runtimes()), None)}
 
 
-def _check_files(shard: Shard) -> None:
+def check_files(shard: Shard) -> None:
     """Raises UsageError where the samples' files are others here than where the pipeline was started."""
     for path, state in shard.datasets[0].file_states(anew=True).items():
         if state != shard.files[path]:
