@@ -59,7 +59,8 @@ def _forms(program: Program) -> Iterator[tuple[int, ...]]:
     """Of ops with a second operand: the kind, and in which directions that one serves many values.
 
     Of those that encode: whether there are several segments, of several rows, by groups of columns, and a predictor;
-    and whether something is lost, with a predictor or without, of pixels that lie behind one another or apart.
+    whether something is lost, with a predictor or without, of pixels one behind another or apart; and contexts,
+    with several segments, groups of columns and a predictor.
     """
     for op in program.ops:
         if op.kind == ENCODE:
@@ -70,6 +71,8 @@ def _forms(program: Program) -> Iterator[tuple[int, ...]]:
             predicts = bool(info.predictor.any())
             yield op.kind, coded.height > 1, several_rows, coded.width > 1, predicts
             yield op.kind, info.is_lossy, predicts, map_.pixel_bytes > map_.channels
+            if info.contexts is not None:
+                yield op.kind, info.version, coded.height > 1, several_rows, coded.width > 1, predicts
         if len(op.inputs) > 1:
             second, output = program.tensors[op.inputs[1]], program.tensors[op.output]
             yield op.kind, second.height < output.height, second.width < output.width, second.channels < output.channels

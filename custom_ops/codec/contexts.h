@@ -52,8 +52,14 @@ struct ContextMemory {
 // Takes nothing if the codec has no contexts.
 void LayOutContexts(const Codec& codec, const MapPlan& plan, Layout* layout, ContextMemory* memory);
 
-// The row's shape; fills its codes.
-ContextRow InitContexts(const Codec& codec, const MapPlan& plan, const ContextMemory& memory);
+// The shape of a row of so many pixels; fills its codes.
+ContextRow InitContexts(const Codec& codec, uint32_t width, const ContextMemory& memory);
+
+// A row of residuals in segment order, and how long its runs are, lengths[num_tables]; `above` are the residuals of the
+// row above, null in the first row of a group. kValueSlack bytes must follow each row; behind the sorted one they may
+// be overwritten.
+void SortByTable(const Codec& codec, const ContextRow& row, const ContextMemory& memory, const uint8_t* above,
+                 const uint8_t* residuals, uint8_t* sorted, uint32_t* lengths);
 
 }  // namespace fmtc
 

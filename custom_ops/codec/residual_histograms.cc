@@ -148,7 +148,7 @@ Status AddContextHistograms(const Codec& codec, const MapPlan& plan, ElementType
   Layout layout(workspace);
   lay_out(&layout);
   InitAnalysis(codec, type, 0, &rows.analysis);
-  contexts.row = InitContexts(codec, plan, contexts.memory);
+  contexts.row = InitContexts(codec, plan.width, contexts.memory);
   const RowShape shape{plan.width, info.components, 0};
   ForEachRow(codec, plan, input, &rows, [&](const uint8_t* row, const uint8_t* above) {
     codec.kernels->residuals_of_row(shape, info.component_codes, above, row, contexts.residuals[0]);

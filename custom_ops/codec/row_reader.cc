@@ -93,7 +93,7 @@ FMTC_SELDOM RowReader::RowReader(const CodedMap& map, uint32_t first, uint32_t e
     }
   }
   LayOut(codec, plan, &layout, &memory_);
-  context_row_ = InitContexts(codec, plan, memory_.contexts);
+  context_row_ = InitContexts(codec, plan.width, memory_.contexts);
   InitSynthesis(codec, map.type, map.level, &memory_.synthesis);
   predicts_values_ = output.begin != output.end && CanPredictValues(codec, plan, map.level) &&
                      AddsCentresOnly(codec, map.level) && codec.side_info.lo == -128 && codec.side_info.hi == 127 &&

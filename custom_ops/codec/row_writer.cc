@@ -51,7 +51,7 @@ FMTC_SELDOM RowWriter::RowWriter(const MapToCode& map, uint32_t first, uint32_t 
     }
   }
   LayOut(codec, *map.plan, &layout, &memory_);
-  context_row_ = InitContexts(codec, *map.plan, memory_.contexts);
+  context_row_ = InitContexts(codec, map.plan->width, memory_.contexts);
   InitAnalysis(codec, map.type, map.level, &memory_.analysis);
   predicts_values_ = input.begin != input.end && CanPredictValues(codec, *map.plan, map.level);
   if (predicts_values_) shape_.offset = ValueOffset(codec, map.type);
@@ -86,14 +86,9 @@ FMTC_SELDOM void RowWriter::PredictRow(bool is_first, const uint8_t* row, uint8_
 
 // Puts the row's residuals behind those of the segment's rows before, in segment order.
 FMTC_SELDOM void RowWriter::SortRow(bool is_first) {
-  const uint8_t* const residuals = memory_.context_rows[0];
-  const uint32_t num_tables = codec_.side_info.num_tables();
-  uint32_t counts[kMaxClasses];
-  codec_.kernels->tables_of_row(context_row_, is_first ? nullptr : memory_.context_rows[1], memory_.contexts.magnitudes,
-                                memory_.contexts.tables, counts);
-  codec_.kernels->sort_row(context_row_, memory_.contexts.tables, counts, residuals,
-                           memory_.residuals + size_t{row_} * plan_.row_values);
-  memcpy(memory_.lengths + size_t{row_} * num_tables, counts, num_tables * sizeof(uint32_t));
+  SortByTable(codec_, context_row_, memory_.contexts, is_first ? nullptr : memory_.context_rows[1],
+              memory_.context_rows[0], memory_.residuals + size_t{row_} * plan_.row_values,
+              memory_.lengths + size_t{row_} * codec_.side_info.num_tables());
   std::swap(memory_.context_rows[0], memory_.context_rows[1]);
 }
 

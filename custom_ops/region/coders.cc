@@ -10,6 +10,7 @@
 #include "codec/geometry.h"
 #include "codec/synthesis.h"
 #include "region/kind.h"
+#include "region/segments.h"
 
 namespace fmtc::region {
 namespace {
@@ -18,11 +19,6 @@ namespace {
 constexpr uint32_t kMaxCodecs = 4096;
 constexpr uint32_t kMaxComponents = 1u << 20;  // of all codecs
 constexpr uint64_t kMaxSegmentValues = (uint64_t{1} << 28) - 1;
-
-constexpr size_t kSegmentSlack = 128;
-static_assert(kSegmentSlack >= kValueSlack && kSegmentSlack >= kReadSlack);
-constexpr size_t kRowSlack = 64;
-static_assert(kRowSlack >= kValueSlack && kSegmentSlack >= kRowSlack);
 
 // Null unless the op's parameters and side information lie in the program.
 const EncodeParameters* FindParameters(const Program& program, const OpRecord& op) {
@@ -48,7 +44,8 @@ size_t CodecBytes(const Program& program, const OpRecord& op, uint32_t* componen
 
 // A quantizer of steps, and nothing that is stored beside segments: neither a level nor a checksum.
 bool IsStorable(const SideInfo& info) {
-  return info.version == 1 && !info.has_analysis && !info.has_synthesis && !info.has_checksum && info.max_level == 0;
+  return !info.has_analysis && !info.has_synthesis && !info.has_checksum && info.max_level == 0 &&
+         info.segment_rows == 0;
 }
 
 // Of the groups of columns that an ENCODE, which has been checked, makes; null: it makes one.
@@ -58,6 +55,14 @@ const uint16_t* GroupEnds(const OpView& encode) {
 }
 
 Segments SegmentsOf(const OpView& encode) { return {encode.input(0), encode.output(), GroupEnds(encode)}; }
+
+// Of an ENCODE that has been checked.
+bool HasContexts(const OpView& encode) {
+  const auto& p = encode.parameters<EncodeParameters>();
+  const uint8_t* const info = encode.program->bytes + p.side_info_offset;
+  SideInfoSizes sizes;
+  return ReadSideInfoSizes(info, p.side_info_bytes, &sizes) == Status::kOk && sizes.num_context_tables > 0;
+}
 
 // The op that writes what a DECODE, which has been checked and bound, reads.
 OpView EncoderOf(const OpView& decode, const RowAccess& access) {
@@ -93,8 +98,7 @@ Status CheckEncode(const OpView& op) {
   }
   const Segments segments = SegmentsOf(op);
   return ValidIf(segments.RowValues() <= kMaxSegmentValues && segments.MostValues() <= kMaxSegmentValues &&
-                 coded.channels >= segments.MostValues() + kSlotHeaderBytes &&
-                 op.op->memory_bytes >= EncodeMemoryBytes(segments));
+                 coded.channels >= segments.MostValues() + kSlotHeaderBytes);
 }
 
 Status CheckDecode(const OpView& op) { return CheckCoder(op, op.output(), op.input(0)); }
@@ -111,6 +115,7 @@ Status BindEncode(const OpView& op, const State&, CodecBuilder* builder, OpFacts
   const SideInfo& info = codec->side_info;
   if (!IsStorable(info)) return Status::kProgramUnsupported;
   if (info.channels != op.input(0).channels) return Status::kProgramInvalid;
+  if (op.op->memory_bytes < EncodeMemoryBytes(SegmentsOf(op), info.has_contexts())) return Status::kProgramInvalid;
   builder->memory += bytes;
   --builder->codecs_left;
   ++builder->codec;
@@ -124,19 +129,20 @@ Status BindDecode(const OpView& op, const State& state, CodecBuilder*, OpFacts* 
   if (state.ops[writer].codec == nullptr) return Status::kProgramInvalid;
   const OpView encode{op.program, &op.program->ops[writer]};
   if (encode.op->kind != kEncode || !HasShape(encode.input(0), op.output())) return Status::kProgramInvalid;
+  const Codec* const codec = state.ops[writer].codec;
   const Segments segments = SegmentsOf(encode);
   const bool fits = segments.Rows(0) * segments.RowValues() <= kMaxSegmentValues &&
-                    op.op->memory_bytes >= DecodeMemoryBytes(segments);
+                    op.op->memory_bytes >= DecodeMemoryBytes(segments, codec->side_info.has_contexts());
   if (!fits) return Status::kProgramInvalid;
-  facts->codec = state.ops[writer].codec;
+  facts->codec = codec;
   return Status::kOk;
 }
 
 Range EncodeRows(const OpView& op, int, int32_t step) {
   const Segments segments = SegmentsOf(op);
-  const uint32_t begin = segments.Begin(static_cast<uint32_t>(step));
-  const uint32_t end = begin + segments.Rows(static_cast<uint32_t>(step));
-  return {static_cast<int32_t>(begin > 0 ? begin - 1 : 0), static_cast<int32_t>(end)};
+  const auto begin = static_cast<int32_t>(segments.Begin(static_cast<uint32_t>(step)));
+  const auto rows = static_cast<int32_t>(segments.Rows(static_cast<uint32_t>(step)));
+  return {std::max(begin - (HasContexts(op) ? 2 : 1), 0), begin + rows};
 }
 
 Range EncodeColumns(const OpView& op, int, Range groups) {
@@ -209,108 +215,189 @@ void SynthesizePixels(const Codec& codec, const uint8_t* indices, uint8_t* spare
 
 size_t Width(Range columns) { return static_cast<size_t>(columns.end - columns.first); }
 
-void EncodeGroup(const OpView& op, const RowAccess& access, const Segments& segments, int32_t step, uint32_t group) {
-  const Codec& codec = *access.FactsOf(op).codec;
-  const TensorRecord& map = op.input(0);
-  const Range columns = segments.Columns(group);
-  const size_t row_values = Width(columns) * map.channels;
-  const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
-  uint8_t* const pixels = access.OwnMemory(op);
-  uint8_t* const planes = pixels + segments.Rows(static_cast<uint32_t>(step)) * row_values + kSegmentSlack;
-  // Rows of indices are where the planes will be, and rows on their way to them where their residuals will be.
-  uint8_t* const indices[2] = {planes, planes + row_values + kRowSlack};
-  const Range rows = EncodeRows(op, 0, step);
-  const auto first = static_cast<int32_t>(segments.Begin(static_cast<uint32_t>(step)));
-  uint8_t* residuals = pixels;
-  for (int32_t y = codec.has_prediction ? rows.first : first; y < rows.end; ++y) {
-    const Pixels<const uint8_t> row_pixels{access.Read(map, y, columns.first), map.pixel_bytes, shape.width};
-    uint8_t* const row = codec.has_prediction ? indices[y % 2] : residuals;
-    AnalyzePixels(codec, row_pixels, codec.has_prediction ? residuals : planes, row);
-    if (y < first) continue;
-    if (codec.has_prediction) {
-      const uint8_t* const above = y == 0 ? nullptr : indices[(y + 1) % 2];
-      codec.kernels->residuals_of_row(shape, codec.side_info.component_codes, above, row, residuals);
-    }
-    residuals += row_values;
+// Makes residuals of rows that follow one another, of a group's columns.
+struct RowPredictor {
+  const Codec& codec;
+  RowShape shape;
+  uint8_t* indices[2];  // of a row and the row above it
+
+  // Of a row whose residuals nobody needs, the indices only; where its residuals would be may be overwritten.
+  void Apply(Pixels<const uint8_t> pixels, int32_t y, bool is_needed, uint8_t* residuals) const {
+    if (!codec.has_prediction) return AnalyzePixels(codec, pixels, indices[0], residuals);
+    uint8_t* const row = indices[y % 2];
+    AnalyzePixels(codec, pixels, residuals, row);
+    if (!is_needed) return;
+    const uint8_t* const above = y == 0 ? nullptr : indices[(y + 1) % 2];
+    codec.kernels->residuals_of_row(shape, codec.side_info.component_codes, above, row, residuals);
   }
-  const SegmentShape segment{&codec, static_cast<size_t>(rows.end - first) * shape.width};
-  codec.kernels->pixels_to_planes({map.channels, segment.plane_bytes}, codec.place, pixels, planes);
-  uint8_t* const slot = access.Write(op.output(), step, static_cast<int32_t>(group));
-  const size_t bytes = EncodeSegment(segment, planes, pixels, slot + kSlotHeaderBytes, segment.num_values());
-  Store(slot, static_cast<uint32_t>(bytes));
-}
-
-void RunEncode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
-  const Segments segments = SegmentsOf(op);
-  const Range groups = access.Window(op);
-  for (int32_t i = groups.first; i < groups.end; ++i) {
-    EncodeGroup(op, access, segments, step, static_cast<uint32_t>(i));
-  }
-}
-
-// A segment's residuals, pixel by pixel. False if it is damaged, as the slots of a hostile program are.
-bool ReadSegment(const Codec& codec, size_t plane_bytes, const uint8_t* slot, uint8_t* planes, uint8_t* pixels) {
-  const SegmentShape shape{&codec, plane_bytes};
-  const size_t bytes = LoadOnce<uint32_t>(slot);
-  if (bytes < 1 || bytes > shape.num_values()) return false;
-  MoveBytes(pixels, slot + kSlotHeaderBytes, bytes);  // behind them the decoder reads
-  memset(pixels + bytes, 0, kReadSlack);
-  const CodedSegment segment{pixels, bytes, planes};
-  if (!DecodeSegments(shape, &segment, 1)) return false;
-  codec.kernels->planes_to_pixels({codec.side_info.components, plane_bytes}, codec.place, planes, pixels);
-  return true;
-}
-
-// What DECODE keeps from step to step is in front; the pixels of a share's groups follow one another.
-struct DecodeMemory {
-  uint8_t* last;  // indices of the row before
-  uint8_t* pixels;
-  uint8_t* planes;  // of a segment, then a group's part of a row of indices, then of values
-
-  DecodeMemory(uint8_t* own, const Segments& segments)
-      : last(own),
-        pixels(last + segments.RowValues() + kRowSlack),
-        planes(pixels + segments.Rows(0) * segments.RowValues() + kSegmentSlack) {}
 };
 
-void DecodeGroup(const OpView& op, const RowAccess& access, const Segments& segments, int32_t step, uint32_t group) {
-  const Codec& codec = *access.FactsOf(op).codec;
-  const TensorRecord& map = op.output();
-  const DecodeMemory memory(access.OwnMemory(op), segments);
-  const Range columns = segments.Columns(group);
-  const size_t before = static_cast<size_t>(columns.first) * map.channels, row_values = Width(columns) * map.channels;
-  const auto y = static_cast<uint32_t>(step);
-  const uint32_t share = segments.Of(y), first = segments.Begin(share), rows = segments.Rows(share);
-  uint8_t* const pixels = memory.pixels + rows * before;
-  if (y == first) {
-    const size_t plane_bytes = rows * Width(columns);
-    const uint8_t* const slot = access.Read(op.input(0), static_cast<int32_t>(share), static_cast<int32_t>(group));
-    if (!ReadSegment(codec, plane_bytes, slot, memory.planes, pixels)) {
-      *access.damaged = true;
-      memset(pixels, 0, plane_bytes * map.channels);
+// A step of an ENCODE.
+class Encoder {
+ public:
+  Encoder(const OpView& op, const RowAccess& access, int32_t step)
+      : op_(op),
+        access_(access),
+        codec_(*access.FactsOf(op).codec),
+        segments_(SegmentsOf(op)),
+        has_contexts_(codec_.side_info.has_contexts()),
+        memory_(access.OwnMemory(op), segments_, has_contexts_),
+        step_(step),
+        first_(static_cast<int32_t>(segments_.Begin(static_cast<uint32_t>(step)))),
+        rows_(segments_.Rows(static_cast<uint32_t>(step))) {}
+
+  void EncodeGroup(uint32_t group) const {
+    const auto width = static_cast<uint32_t>(Width(segments_.Columns(group)));
+    const size_t values = ReadGroup(group, width);
+    uint8_t* const slot = access_.Write(op_.output(), step_, static_cast<int32_t>(group));
+    Store(slot, static_cast<uint32_t>(WriteSegment(width, values, slot + kSlotHeaderBytes)));
+  }
+
+ private:
+  // Residuals of a group's rows, one after another; with contexts each is sorted. How many values they are.
+  size_t ReadGroup(uint32_t group, uint32_t width) const {
+    const TensorRecord& map = op_.input(0);
+    const SideInfo& info = codec_.side_info;
+    const size_t row_values = size_t{width} * map.channels;
+    const RowPredictor predictor{
+        codec_, {width, map.channels, 0}, {memory_.planes, memory_.planes + row_values + kRowSlack}};
+    const ContextRow row = InitContexts(codec_, width, memory_.contexts);
+    const int32_t needed = has_contexts_ ? std::max(first_ - 1, 0) : first_;
+    const int32_t begin = codec_.has_prediction ? std::max(needed - 1, 0) : needed;
+    const int32_t end = first_ + static_cast<int32_t>(rows_), column = segments_.Columns(group).first;
+    size_t at = 0;
+    for (int32_t y = begin; y < end; ++y) {
+      uint8_t* const residuals = has_contexts_ ? memory_.rows[y % 2] : memory_.pixels + at;
+      predictor.Apply({access_.Read(map, y, column), map.pixel_bytes, width}, y, y >= needed, residuals);
+      if (y < first_) continue;
+      if (has_contexts_) {
+        uint32_t* const lengths = memory_.lengths + static_cast<uint32_t>(y - first_) * info.num_tables();
+        SortByTable(codec_, row, memory_.contexts, y == 0 ? nullptr : memory_.rows[(y + 1) % 2], residuals,
+                    memory_.pixels + at, lengths);
+      }
+      at += row_values;
     }
+    return at;
   }
-  const uint8_t* row = pixels + (y - first) * row_values;
-  if (codec.has_prediction) {
-    uint8_t* const last = memory.last + before;
-    const RowShape shape{static_cast<uint32_t>(Width(columns)), map.channels, 0};
-    codec.kernels->indices_of_row(shape, codec.side_info.component_codes, y == 0 ? nullptr : last, row, memory.planes);
-    MoveBytes(last, memory.planes, row_values);
-    row = last;
+
+  // How long it is.
+  size_t WriteSegment(uint32_t width, size_t values, uint8_t* out) const {
+    const SideInfo& info = codec_.side_info;
+    if (has_contexts_) {
+      const SegmentRuns runs{&codec_, memory_.lengths, size_t{rows_} * info.num_tables(), values};
+      return EncodeRuns(runs, memory_.pixels, memory_.planes, out, values);
+    }
+    const SegmentShape shape{&codec_, size_t{rows_} * width};
+    codec_.kernels->pixels_to_planes({info.components, shape.plane_bytes}, codec_.place, memory_.pixels,
+                                     memory_.planes);
+    return EncodeSegment(shape, memory_.planes, memory_.pixels, out, values);
   }
-  const Range window = access.Window(op);
-  const int32_t from = std::max(columns.first, window.first), to = std::min(columns.end, window.end);
-  SynthesizePixels(codec, row + static_cast<size_t>(from - columns.first) * map.channels, memory.planes,
-                   {access.Write(map, step, from), map.pixel_bytes, static_cast<size_t>(to - from)});
+
+  const OpView& op_;
+  const RowAccess& access_;
+  const Codec& codec_;
+  const Segments segments_;
+  const bool has_contexts_;
+  const EncodeMemory memory_;
+  const int32_t step_;
+  const int32_t first_;
+  const uint32_t rows_;
+};
+
+void RunEncode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const Encoder encoder(op, access, step);
+  const Range groups = access.Window(op);
+  for (int32_t i = groups.first; i < groups.end; ++i) encoder.EncodeGroup(static_cast<uint32_t>(i));
 }
+
+// A step of a DECODE.
+class Decoder {
+ public:
+  Decoder(const OpView& op, const RowAccess& access, const Segments& segments, int32_t step)
+      : op_(op),
+        access_(access),
+        codec_(*access.FactsOf(op).codec),
+        segments_(segments),
+        has_contexts_(codec_.side_info.has_contexts()),
+        memory_(access.OwnMemory(op), segments_, has_contexts_),
+        step_(step),
+        share_(segments_.Of(static_cast<uint32_t>(step))),
+        row_(static_cast<uint32_t>(step) - segments_.Begin(share_)),
+        rows_(segments_.Rows(share_)) {}
+
+  // The columns of it that the step writes.
+  void DecodeGroup(uint32_t group, Range columns) const {
+    const auto channels = size_t{op_.output().channels};
+    const size_t before = static_cast<size_t>(columns.first) * channels, row_values = Width(columns) * channels;
+    const auto width = static_cast<uint32_t>(Width(columns));
+    uint8_t* const pixels = memory_.pixels + rows_ * before;
+    if (row_ == 0) DecodeShare(group, width, before, pixels);
+    const uint8_t* row = pixels + row_ * row_values;
+    if (codec_.has_prediction) {
+      uint8_t* const last = memory_.last + before;
+      const RowShape shape{width, op_.output().channels, 0};
+      codec_.kernels->indices_of_row(shape, codec_.side_info.component_codes, step_ == 0 ? nullptr : last, row,
+                                     memory_.planes);
+      MoveBytes(last, memory_.planes, row_values);
+      row = last;
+    }
+    const Range window = access_.Window(op_);
+    const int32_t from = std::max(columns.first, window.first), to = std::min(columns.end, window.end);
+    SynthesizePixels(codec_, row + static_cast<size_t>(from - columns.first) * channels, memory_.planes,
+                     {access_.Write(op_.output(), step_, from), op_.output().pixel_bytes, Width({from, to})});
+  }
+
+ private:
+  // The residuals of a group's columns; zeros if the segment is damaged, as the slots of a hostile program are.
+  void DecodeShare(uint32_t group, uint32_t width, size_t before, uint8_t* pixels) const {
+    uint8_t* const above = has_contexts_ ? memory_.above + before : nullptr;
+    const uint8_t* const slot = access_.Read(op_.input(0), static_cast<int32_t>(share_), static_cast<int32_t>(group));
+    const size_t row_values = size_t{width} * op_.output().channels;
+    if (!ReadSegment(slot, width, step_ == 0 ? nullptr : above, pixels)) {
+      *access_.damaged = true;
+      memset(pixels, 0, rows_ * row_values);
+    }
+    if (has_contexts_) MoveBytes(above, pixels + (rows_ - 1) * row_values, row_values);
+  }
+
+  bool ReadSegment(const uint8_t* slot, uint32_t width, const uint8_t* above, uint8_t* pixels) const {
+    const SegmentShape shape{&codec_, size_t{rows_} * width};
+    const size_t bytes = LoadOnce<uint32_t>(slot);
+    if (bytes < 1 || bytes > shape.num_values()) return false;
+    uint8_t* const stored = has_contexts_ ? memory_.planes : pixels;
+    MoveBytes(stored, slot + kSlotHeaderBytes, bytes);  // behind them the decoder reads
+    memset(stored + bytes, 0, kReadSlack);
+    if (has_contexts_) {
+      const ContextRow row = InitContexts(codec_, width, memory_.contexts);
+      return DecodeRows(codec_, row, memory_.contexts, above, rows_, {stored, bytes, pixels});
+    }
+    const CodedSegment segment{stored, bytes, memory_.planes};
+    if (!DecodeSegments(shape, &segment, 1)) return false;
+    codec_.kernels->planes_to_pixels({codec_.side_info.components, shape.plane_bytes}, codec_.place, memory_.planes,
+                                     pixels);
+    return true;
+  }
+
+  const OpView& op_;
+  const RowAccess& access_;
+  const Codec& codec_;
+  const Segments& segments_;
+  const bool has_contexts_;
+  const DecodeMemory memory_;
+  const int32_t step_;
+  const uint32_t share_;
+  const uint32_t row_;  // of the share
+  const uint32_t rows_;
+};
 
 // In their order: what is written behind the pixels of one group is the next one's.
 void RunDecode(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
   const Segments segments = SegmentsOf(EncoderOf(op, access));
+  const Decoder decoder(op, access, segments, step);
   const Range window = access.Window(op);
   for (uint32_t i = 0; i < segments.groups; ++i) {
     const Range columns = segments.Columns(i);
-    if (columns.first < window.end && columns.end > window.first) DecodeGroup(op, access, segments, step, i);
+    if (columns.first < window.end && columns.end > window.first) decoder.DecodeGroup(i, columns);
   }
 }
 
@@ -343,35 +430,6 @@ constexpr Kind MakeDecode() {
 
 const Kind kEncodeKind = MakeEncode();
 const Kind kDecodeKind = MakeDecode();
-
-uint32_t Segments::Begin(uint32_t segment) const { return ShareBegin(height, count, segment); }
-uint32_t Segments::Rows(uint32_t segment) const { return ShareOf(height, count, segment); }
-
-uint32_t Segments::Of(uint32_t row) const {
-  const uint32_t least = height / count, larger = height % count;
-  const uint32_t in_larger = larger * (least + 1);
-  return row < in_larger ? row / (least + 1) : larger + (row - in_larger) / least;
-}
-
-Range Segments::Columns(uint32_t group) const {
-  if (ends == nullptr) return {0, static_cast<int32_t>(width)};
-  return {group == 0 ? 0 : int32_t{ends[group - 1]}, int32_t{ends[group]}};
-}
-
-uint64_t Segments::MostRowValues() const {
-  int32_t most = 0;
-  for (uint32_t i = 0; i < groups; ++i) most = std::max(most, Columns(i).end - Columns(i).first);
-  return uint64_t{static_cast<uint32_t>(most)} * channels;
-}
-
-uint64_t EncodeMemoryBytes(const Segments& segments) {
-  return 2 * (segments.MostValues() + kSegmentSlack) + segments.MostRowValues() + kRowSlack;
-}
-
-uint64_t DecodeMemoryBytes(const Segments& segments) {
-  return segments.RowValues() + kRowSlack + segments.Rows(0) * segments.RowValues() + kSegmentSlack +
-         segments.MostValues() + kSegmentSlack;
-}
 
 CodecRoom CodecRoomOf(const Program& program) {
   CodecRoom room{0, 0};

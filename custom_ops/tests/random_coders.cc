@@ -1,8 +1,8 @@
 #include "tests/random_coders.h"
 
 #include "base/bytes.h"
-#include "region/coders.h"
 #include "region/parameters.h"
+#include "region/segments.h"
 
 namespace fmtc::test {
 
@@ -23,10 +23,7 @@ std::vector<uint16_t> GroupEnds(Random* random, uint32_t width, uint32_t groups)
 }  // namespace
 
 SideInfoSpec RandomStorable(Random* random, uint32_t channels, Transform transform) {
-  SideInfoSpec spec;
-  do {
-    spec = RandomSpec(random, channels, transform, 0);
-  } while (!spec.contexts.tables.empty());  // segments of regions have none
+  SideInfoSpec spec = RandomSpec(random, channels, transform, 0);
   spec.segment_rows = 0;
   spec.checksum = false;
   return spec;
@@ -47,12 +44,13 @@ uint16_t AddCoders(Random* random, ProgramBuilder* builder, uint16_t from, Segme
   if (Draw(random, 0, 1) != 0) builder->tensor(to).pixel_bytes = static_cast<uint32_t>(RoundUp(map.channels, 4));
   builder->tensor(to).padding = static_cast<uint8_t>(Draw(random, 0, 255));
 
+  const bool has_contexts = !spec.contexts.tables.empty();
   const std::vector<uint8_t> info = BuildSideInfo(spec);
   const uint32_t info_offset = builder->AddArray(info, kProgramAlignment);
   const uint32_t ends_offset = counts.groups > 1 || Draw(random, 0, 1) != 0 ? builder->AddArray(ends) : 0;
   const EncodeParameters p{info_offset, static_cast<uint32_t>(info.size()), ends_offset, {}};
-  builder->AddOp(kEncode, 1, {from}, coded, p, EncodeMemoryBytes(segments));
-  builder->AddOpWithMemory(kDecode, 1, coded, to, DecodeMemoryBytes(segments));
+  builder->AddOp(kEncode, 1, {from}, coded, p, EncodeMemoryBytes(segments, has_contexts));
+  builder->AddOpWithMemory(kDecode, 1, coded, to, DecodeMemoryBytes(segments, has_contexts));
   return to;
 }
 

@@ -1,6 +1,7 @@
 """`--execution regions --objective traffic`: the fewest stored bytes for a little more than the least memory.
 
-Cuts are stored coded where that makes them smaller: losslessly, with tables from samples of the original model.
+Cuts are stored coded where that makes them smaller: losslessly, with tables from samples of the original model, and
+with contexts from the row above where these pay.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from fmtc_tflite.calibration import passes
+from fmtc_tflite.calibration.projection import signed_zero_point
 from fmtc_tflite.coding import entropy_model
+from fmtc_tflite.coding.side_info import MAX_SEGMENT_ROWS, SideInformation
+from fmtc_tflite.conversion import contexts
 from fmtc_tflite.conversion.map_coding import lossless_information
 from fmtc_tflite.conversion.region_budget import Arena, Planned, most_scratch
 from fmtc_tflite.conversion.source import open_samples
+from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.graph.model import Subgraph, Tensor
 from fmtc_tflite.graph.model_file import ModelFile
+from fmtc_tflite.graph.sites import activation_range
 from fmtc_tflite.regions.candidates import Group
 from fmtc_tflite.regions.coded_cuts import Rate
 from fmtc_tflite.regions.extra import Extra
@@ -67,6 +73,25 @@ def store_least(choices: Sequence[Choice], goal: TrafficGoal, budget: Extra, are
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Map:
+    """A map that may be a cut.
+
+    Attributes:
+      tensor: of the original file.
+      lo: the least value that its producer's activation lets through, in the int8 domain.
+      info: with tables that fit.
+      bits: expected bits of its residuals, an inference.
+      histogram: of its residuals [r, 5, 256].
+    """
+
+    tensor: Tensor
+    lo: int
+    info: SideInformation
+    bits: float
+    histogram: np.ndarray
+
+
 def measure_rates(
     content: bytes, subgraph: Subgraph, groups: Iterable[Group], options: ConvertOptions
 ) -> dict[Tensor, Rate]:
@@ -77,19 +102,55 @@ def measure_rates(
       subgraph: the same file's, whose tensors the groups have. Its maps are looked at on the samples of the options.
     """
     file = ModelFile.parse(content)
-    maps = [op.output for group in groups for op in group.region.ops]
-    maps = [m for m in maps if m.dtype in _EIGHT_BITS and m.source.shape[1:] == (m.height, m.width, m.channels)]
-    wanted = list(dict.fromkeys(m.source for m in maps))
+    written = {
+        op.output.source: -128 if op.source is None else activation_range(op.source, op.output.source)[0]
+        for group in groups
+        for op in group.region.ops
+        if op.output.dtype in _EIGHT_BITS
+        and op.output.source.shape[1:] == (op.output.height, op.output.width, op.output.channels)
+    }
     numbers = {tensor: number for number, tensor in enumerate(subgraph.tensors)}
-    tensors = [file.model.subgraphs[0].tensors[numbers[tensor]] for tensor in wanted]
+    tensors = [file.model.subgraphs[0].tensors[numbers[tensor]] for tensor in written]
     infos = [lossless_information(tensor.shape[3], checksum=False) for tensor in tensors]
     samples = open_samples(file.model, options).tables
     histograms, count = passes.residual_histograms(file, tensors, infos, samples, options.num_threads)
-    rates = {}
-    for tensor, info, histogram in zip(wanted, infos, histograms, strict=True):
+    maps = []
+    for tensor, lo, info, histogram in zip(tensors, written.values(), infos, histograms, strict=True):
         tables = entropy_model.fit(histogram, count)
         fitted = replace(
             info, classes=tables.classes, component_class=tables.component_class, predictor=tables.predictor
         )
-        rates[tensor] = Rate(fitted.to_bytes(), tables.bits / count / tensor.shape[0])
-    return rates
+        maps.append(_Map(tensor, lo, fitted, tables.bits / count, histogram))
+    if "contexts" not in options.disable:
+        maps = _with_contexts(file, maps, count, samples, options)
+    return {
+        wanted: Rate(m.info.to_bytes(), m.bits / m.tensor.shape[0]) for wanted, m in zip(written, maps, strict=True)
+    }
+
+
+def _with_contexts(
+    file: ModelFile, maps: Sequence[_Map], count: int, samples: Dataset, options: ConvertOptions
+) -> list[_Map]:
+    """The maps, with contexts where these save more bits an inference than they add to the side information.
+
+    Args:
+      count: inferences behind the maps' histograms.
+    """
+    opened = [
+        contexts.open_contexts(m.info, m.bits, signed_zero_point(m.tensor), m.lo, m.histogram, count) for m in maps
+    ]
+    # All rows of a cut are one group, and so a segment here.
+    infos = [
+        replace(info, segment_rows=min(m.tensor.shape[1], MAX_SEGMENT_ROWS))
+        for m, (info, _) in zip(maps, opened, strict=True)
+    ]
+    histograms, few = passes.context_histograms(
+        file, [m.tensor for m in maps], infos, samples.evenly(contexts.SAMPLES), options.num_threads
+    )
+    found = []
+    for m, (info, bits), histogram in zip(maps, opened, histograms, strict=True):
+        fitted = contexts.fit_tables(info, bits, histogram, few)
+        added = 0 if fitted is None else len(fitted[0].to_bytes()) - len(m.info.to_bytes())
+        pays = fitted is not None and m.bits - fitted[1] > 8 * added
+        found.append(replace(m, info=fitted[0], bits=fitted[1]) if fitted is not None and pays else m)
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 
 from fmtc_tflite.coding.geometry import SEGMENT_HEADER_BYTES
 from fmtc_tflite.graph.model import Tensor
-from fmtc_tflite.regions.coders import SLOT_HEADER_BYTES, Columns, Decode, Encode, coded_tensor
+from fmtc_tflite.regions.coders import SLOT_HEADER_BYTES, Columns, Decode, Encode, coded_tensor, has_contexts
 from fmtc_tflite.regions.extra import Extra
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.placement import Placement, place
@@ -41,6 +41,11 @@ class Rate:
 
     side_information: bytes
     bits: float
+
+    @property
+    def contexts(self) -> bool:
+        """Whether tables follow from the row above."""
+        return has_contexts(self.side_information)
 
     def bytes_in(self, segments: int) -> int:
         """Expected of an item in so many segments, with their headers."""
@@ -255,4 +260,4 @@ def _decoders(ops: Sequence[RegionOp], cuts: Mapping[RegionTensor, CodedCut]) ->
     """For each coded cut that a stage reads and does not write, what decodes it."""
     written = {op.output for op in ops}
     read = dict.fromkeys(tensor for op in ops for tensor in op.inputs if tensor in cuts and tensor not in written)
-    return {t: Decode(None, (cuts[t].coded,), replace(t), 1, cuts[t].ends) for t in read}
+    return {t: Decode(None, (cuts[t].coded,), replace(t), 1, cuts[t].ends, cuts[t].rate.contexts) for t in read}

@@ -16,6 +16,7 @@ from fmtc_tflite.regions.program_format import PROGRAM_ALIGNMENT, ROW_ALIGNMENT
 ENCODE, DECODE = 35, 36  # kinds
 SLOT_HEADER_BYTES = 4
 _SEGMENT_SLACK, _ROW_SLACK = 128, 64
+_LENGTHS_BYTES = 32  # of a row's runs
 
 Columns = tuple[int, ...]
 _PARAMETERS = struct.Struct("<III4x")
@@ -29,17 +30,19 @@ class Segments:
       height, channels: of the map.
       count: of the shares.
       ends: of each group, the column behind its last; the last one is the map's width.
+      contexts: tables follow from the row above.
     """
 
     height: int
     channels: int
     count: int
     ends: Columns
+    contexts: bool = False
 
     @classmethod
-    def of(cls, map_: RegionTensor, coded: RegionTensor, ends: Columns) -> Segments:
+    def of(cls, map_: RegionTensor, coded: RegionTensor, ends: Columns, contexts: bool) -> Segments:
         """Of a map and its coded tensor, which has a row for each share and a column for each group."""
-        return cls(map_.height, map_.channels, coded.height, ends)
+        return cls(map_.height, map_.channels, coded.height, ends, contexts)
 
     @property
     def most_rows(self) -> int:
@@ -64,17 +67,32 @@ class Segments:
     @property
     def encode_memory_bytes(self) -> int:
         """What an op that encodes needs."""
-        return 2 * (self.most_values + _SEGMENT_SLACK) + self.most_row_values + _ROW_SLACK
+        plain = 2 * (self.most_values + _SEGMENT_SLACK) + self.most_row_values + _ROW_SLACK
+        return plain + self._context_bytes(5) + _LENGTHS_BYTES * self.most_rows * self.contexts
 
     @property
     def decode_kept_bytes(self) -> int:
-        """What an op that decodes keeps: a row, and a share's rows if there is more than one."""
-        return self.row_values + _ROW_SLACK + (self._share_bytes if self.most_rows > 1 else 0)
+        """What an op that decodes keeps: a row, with contexts two, and a share's rows if there is more than one."""
+        return self._row_bytes + (self._share_bytes if self.most_rows > 1 else 0)
 
     @property
     def decode_memory_bytes(self) -> int:
         """What an op that decodes needs."""
-        return self.row_values + _ROW_SLACK + self._share_bytes + self.most_values + _SEGMENT_SLACK
+        plain = self._row_bytes + self._share_bytes + self.most_values + _SEGMENT_SLACK
+        return plain + self._context_bytes(4)
+
+    def _context_bytes(self, rows: int) -> int:
+        """Of so many rows of a group that contexts take, of which one has two pixels more."""
+        return (rows * (self.most_row_values + _ROW_SLACK) + 2 * self.channels) * self.contexts
+
+    @property
+    def _row_bytes(self) -> int:
+        return (self.row_values + _ROW_SLACK) * (1 + self.contexts)
+
+    @property
+    def rows_before(self) -> int:
+        """That an op that encodes reads before the rows of a share, if there are so many."""
+        return 1 + self.contexts
 
     @property
     def _share_bytes(self) -> int:
@@ -97,9 +115,15 @@ class Segments:
         return row // (least + 1) if row < in_larger else larger + (row - in_larger) // least
 
 
+def has_contexts(side_information: bytes) -> bool:
+    """Whether tables follow from the row above (FORMAT.md section 2.1)."""
+    version, tables = side_information[4], side_information[34]
+    return version > 1 and tables > 0
+
+
 def coded_tensor(map_: RegionTensor, shares_: int, ends: Columns) -> RegionTensor:
     """A tensor for a map's segments: a pixel for each, with room for the raw segment behind its length."""
-    most = Segments(map_.height, map_.channels, shares_, ends).most_values
+    most = Segments(map_.height, map_.channels, shares_, ends).most_values  # contexts do not matter
     slot = -(-(most + SLOT_HEADER_BYTES) // ROW_ALIGNMENT) * ROW_ALIGNMENT
     return RegionTensor(map_.source, shares_, len(ends), slot, np.dtype(np.uint8))
 
@@ -109,7 +133,7 @@ class Encode(RegionOp):
     """Writes the segments of a map.
 
     Attributes:
-      side_information: FORMAT.md section 2, of a quantizer of steps, without levels and a checksum.
+      side_information: FORMAT.md section 2, without matrices, levels and a checksum.
       ends: of the groups of columns.
     """
 
@@ -120,15 +144,16 @@ class Encode(RegionOp):
 
     @property
     def _segments(self) -> Segments:
-        return Segments.of(self.inputs[0], self.output, self.ends)
+        return Segments.of(self.inputs[0], self.output, self.ends, has_contexts(self.side_information))
 
     @property
     def own_memory_bytes(self) -> int:
         return self._segments.encode_memory_bytes
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
-        first, last = self._segments.rows(step)
-        return max(first - 1, 0), last
+        segments = self._segments
+        first, last = segments.rows(step)
+        return max(first - segments.rows_before, 0), last
 
     def columns_needed(self, operand: int, first: int, end: int) -> tuple[int, int]:
         return self._segments.columns(first)[0], self._segments.columns(end - 1)[1]
@@ -155,15 +180,17 @@ class Decode(RegionOp):
 
     Attributes:
       ends: of the groups of columns.
+      contexts: the segments have some.
     """
 
     ends: Columns
+    contexts: bool
 
     kind = DECODE
 
     @property
     def _segments(self) -> Segments:
-        return Segments.of(self.output, self.inputs[0], self.ends)
+        return Segments.of(self.output, self.inputs[0], self.ends, self.contexts)
 
     @property
     def own_memory_bytes(self) -> int:

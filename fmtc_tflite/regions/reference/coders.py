@@ -14,6 +14,7 @@ from fmtc_tflite.coding.reference import (
     encode_segment,
     predict_group,
     synthesise,
+    tables_of_group,
     unpredict_group,
 )
 from fmtc_tflite.coding.side_info import SideInformation
@@ -37,15 +38,15 @@ def _side_information(program: Program, op: ProgramOp) -> SideInformation:
         info = SideInformation.from_bytes(program.content[offset : offset + size])
     except BitstreamError as error:
         raise ModelFormatError(f"region program: {error}") from error
-    plain = info.version == 1 and info.analysis is None and not info.has_synthesis
-    assert plain, "side information is not of version 1, or has matrices"
+    plain = info.analysis is None and not info.has_synthesis and not info.segment_rows
+    assert plain, "side information has matrices, or a number of rows"
     assert not info.constant_level, "side information has levels"
     assert not info.checksum, "side information asks for a checksum"
     return info
 
 
-def _segments(program: Program, op: ProgramOp) -> Segments:
-    """Of an op that encodes."""
+def _segments(program: Program, op: ProgramOp, info: SideInformation) -> Segments:
+    """Of an op that encodes, with its side information."""
     map_, coded = program.tensors[op.inputs[0]], program.tensors[op.output]
     *_, offset, _ = _PARAMETERS.unpack(op.parameters)
     assert offset or coded.width == 1, "several columns of segments, and no groups of columns"
@@ -53,7 +54,7 @@ def _segments(program: Program, op: ProgramOp) -> Segments:
     problem = f"groups of columns end at {ends} of {map_.width}"
     assert all(first < end for first, end in pairwise((0, *ends))), problem
     assert ends[-1] == map_.width, problem
-    return Segments(map_.height, map_.channels, coded.height, tuple(ends))
+    return Segments(map_.height, map_.channels, coded.height, tuple(ends), info.contexts is not None)
 
 
 class Encode(Kernel):
@@ -62,11 +63,11 @@ class Encode(Kernel):
     def read_parameters(self, parameters: bytes) -> None:
         self.info = _side_information(self.program, self.op)
         assert self.info.channels == self.inputs[0].channels, "side information of other channels than the map's"
-        self.segments = _segments(self.program, self.op)
+        self.segments = _segments(self.program, self.op, self.info)
 
     def rows_needed(self, operand: int, step: int) -> tuple[int, int]:
         first, last = self.segments.rows(step)
-        return max(first - 1, 0), last
+        return max(first - self.segments.rows_before, 0), last
 
     def compute(self, step: int, rows: StepRows) -> np.ndarray:
         slots = np.zeros((len(rows.columns), self.output.channels), np.uint8)
@@ -81,8 +82,9 @@ class Encode(Kernel):
         columns = np.arange(*self.segments.columns(group))
         values = np.stack([rows.read(0, row, columns) for row in range(above, last + 1)])
         indices = analyse(self.info, (values ^ 0x80).view(np.int8), 0)
-        residuals = predict_group(self.info.predictor, indices)[first - above :]
-        stored = encode_segment(self.info, residuals)
+        residuals = predict_group(self.info.predictor, indices)  # not those of the first row, if there are some before
+        tables = None if self.info.contexts is None else tables_of_group(self.info, residuals)[first - above :]
+        stored = encode_segment(self.info, residuals[first - above :], tables)
         return _LENGTH.pack(len(stored)) + stored
 
 
@@ -98,7 +100,7 @@ class Decode(Kernel):
         same = (source.height, source.width, source.channels) == (map_.height, map_.width, map_.channels)
         assert same, "it makes another map than the one that was encoded"
         self.info = _side_information(self.program, writer)
-        self.segments = _segments(self.program, writer)
+        self.segments = _segments(self.program, writer, self.info)
         groups = range(len(self.segments.ends))
         widths = [end - first for first, end in map(self.segments.columns, groups)]
         self._residuals = [np.zeros((0, width, map_.channels), np.uint8) for width in widths]
@@ -115,7 +117,8 @@ class Decode(Kernel):
             parts = []
             for group, before in enumerate(self._residuals):
                 slot = rows.read(0, share, np.array([group]))[0].tobytes()
-                new = self._segment(slot, (last + 1 - first, before.shape[1]))
+                above = before[first - 1] if first else None
+                new = self._segment(slot, (last + 1 - first, before.shape[1]), above)
                 residuals = np.concatenate([before[:first], new])
                 self._residuals[group] = residuals
                 parts.append(unpredict_group(self.info.predictor, residuals))
@@ -123,11 +126,11 @@ class Decode(Kernel):
             self._values = decoded.view(np.uint8) ^ np.uint8(0x80)
         return self._values[step, rows.columns]
 
-    def _segment(self, slot: bytes, shape: tuple[int, int]) -> np.ndarray:
+    def _segment(self, slot: bytes, shape: tuple[int, int], above: np.ndarray | None) -> np.ndarray:
         (length,) = _LENGTH.unpack_from(slot)
         stored = slot[_LENGTH.size : _LENGTH.size + length]
         try:
-            return decode_segment(self.info, stored, shape)
+            return decode_segment(self.info, stored, shape, above)
         except BitstreamError as error:
             raise ModelFormatError(f"region program: a segment is damaged: {error}") from error
 

@@ -125,8 +125,8 @@ def test_stages_in_strips_write_coded_cuts(seed: int) -> None:
 def test_an_op_keeps_memory_beside_what_others_share() -> None:
     map_ = RegionTensor(rates(random_region(np.random.default_rng(0), 2), 0.3).popitem()[0], 8, 6, 5, np.dtype(np.int8))
     coded = coded_tensor(map_, 8, (6,))
-    encode = Encode(None, (map_,), coded, 1, b"", (6,))
-    one, two = (Decode(None, (coded,), replace(map_), 1, (6,)) for _ in range(2))
+    encode = Encode(None, (map_,), coded, 1, lossless_information(5, checksum=False).to_bytes(), (6,))
+    one, two = (Decode(None, (coded,), replace(map_), 1, (6,), contexts=False) for _ in range(2))
     own = OwnMemory.of([one, encode])
     assert own.neighbour is one
     assert own.kept[one] == 96  # a row of 30 values, 64 bytes behind it, rounded
