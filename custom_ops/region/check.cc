@@ -24,7 +24,7 @@ bool FitsPlaceOutside(const TensorRecord& t) {
   uint64_t row, item;
   return CheckedMultiply(pixel, t.width, &row) && CheckedMultiply(row, t.height, &item) && item <= kMaxBytes &&
          t.pixel_bytes == pixel && t.row_bytes == row && t.offset == 0 && t.depth == t.height && t.phase == 0 &&
-         t.left == 0 && t.right == 0 && t.windowed == 0;
+         t.between == 0 && t.left == 0 && t.right == 0 && t.windowed == 0;
 }
 
 // Columns of a windowed tensor are the schedule's to check.
@@ -35,9 +35,10 @@ bool FitsScratch(const Program& program, const TensorRecord& t) {
   if (!CheckedMultiply(columns, t.pixel_bytes, &used)) return false;
   const uint64_t bytes = uint64_t{t.depth} * t.row_bytes;
   return t.number == 0 && t.offset % 16 == 0 && t.row_bytes % 16 == 0 && t.depth >= 1 && t.phase < t.depth &&
-         t.windowed <= 1 && t.pixel_bytes >= uint64_t{t.channels} * ElementBytes(t.type) &&
-         t.pixel_bytes % ElementBytes(t.type) == 0 && used <= t.row_bytes && t.row_bytes <= kMaxBytes &&
-         bytes <= program.header->scratch_bytes && t.offset <= program.header->scratch_bytes - bytes;
+         t.between < t.depth && uint64_t{t.height} * PitchOf(t) <= UINT32_MAX - t.phase && t.windowed <= 1 &&
+         t.pixel_bytes >= uint64_t{t.channels} * ElementBytes(t.type) && t.pixel_bytes % ElementBytes(t.type) == 0 &&
+         used <= t.row_bytes && t.row_bytes <= kMaxBytes && bytes <= program.header->scratch_bytes &&
+         t.offset <= program.header->scratch_bytes - bytes;
 }
 
 // Notes which tensor an input or output of the region is.
@@ -58,7 +59,7 @@ Status CheckTensors(const Program& program, State* state) {
     state->tensors[i].writer = kNoOp;
     if (t.form != 0) return Status::kProgramUnsupported;
     if (ElementBytes(t.type) == 0 || !FitsShape(t)) return Status::kProgramInvalid;
-    if (t.reserved0 != 0 || t.reserved1 != 0) return Status::kProgramInvalid;
+    if (t.reserved0 != 0) return Status::kProgramInvalid;
     bool fits = false;
     if (t.place == kScratch) fits = FitsScratch(program, t);
     if (t.place == kInput) {

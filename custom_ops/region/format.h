@@ -56,7 +56,7 @@ struct TensorRecord {
   uint8_t form;
   uint8_t reserved0;
   uint32_t phase;
-  uint32_t reserved1;
+  uint32_t between;  // rows of other tensors
 };
 static_assert(sizeof(TensorRecord) == 48);
 

@@ -60,7 +60,8 @@ void FindPrivateTensors(const Program& program, State* state) {
       }
       // What several passes write to stays for a later one, whose shares are others. (in_pass: one of them has been.)
       TensorState& output = state->tensors[op.op->output];
-      if (output.in_pass && !op.output().windowed && op.output().depth >= op.output().height) output.is_private = false;
+      if (output.in_pass && !op.output().windowed && RowsHeld(op.output()) >= op.output().height)
+        output.is_private = false;
       output.in_pass = true;
     }
   }

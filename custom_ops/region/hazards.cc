@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "region/kind.h"
+#include "region/rows.h"
 #include "region/schedule.h"
 #include "region/share.h"
 #include "region/window.h"
@@ -188,8 +189,7 @@ class HazardFinder {
   }
 
   static Bytes RowBytes(const TensorRecord& tensor, int32_t row) {
-    const uint64_t slot = (static_cast<uint64_t>(row) + tensor.phase) % tensor.depth;
-    const uint64_t first = tensor.offset + slot * tensor.row_bytes;
+    const uint64_t first = tensor.offset + uint64_t{SlotOf(tensor, row)} * tensor.row_bytes;
     return {first, first + tensor.row_bytes};
   }
 

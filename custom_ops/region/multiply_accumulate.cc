@@ -234,9 +234,10 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   int32_t i = 0;
   for (; i < w.kernel_rows && row < 0; ++i, row += w.row_dilation) rows[i] = {access.OwnMemory(op), 0};
   const int32_t above = i;
-  // The rows that are there lie in memory one behind another, from its end on from its beginning.
+  // The rows that are there lie in memory at equal distances, from its end on from its beginning.
   const uint8_t* memory = access.Read(input, 0, first_column) - size_t{SlotOf(input, 0)} * input.row_bytes;
-  const uint32_t between = w.row_dilation < input.depth ? w.row_dilation : w.row_dilation % input.depth;
+  const uint64_t apart = uint64_t{w.row_dilation} * PitchOf(input);
+  const uint32_t between = static_cast<uint32_t>(apart < input.depth ? apart : apart % input.depth);
   uint32_t slot = row < height ? SlotOf(input, row) : 0;
   for (; i < w.kernel_rows && row < height; ++i, row += w.row_dilation) {
     rows[i] = {memory + size_t{slot} * input.row_bytes + first_channel, column_bytes};

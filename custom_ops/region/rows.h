@@ -15,9 +15,9 @@ struct Share {
   bool IsEmpty() const { return columns.first == columns.end || channels.first == channels.end; }
 };
 
-// Which of its tensor's rows in memory a row is. A division takes longer than the rest of a narrow row's way.
+// Which of the rows of its tensor's memory a row is. A division takes longer than the rest of a narrow row's way.
 inline uint32_t SlotOf(const TensorRecord& tensor, int32_t row) {
-  const uint32_t slot = static_cast<uint32_t>(row) + tensor.phase;
+  const uint32_t slot = static_cast<uint32_t>(row) * PitchOf(tensor) + tensor.phase;
   return slot < tensor.depth ? slot : slot % tensor.depth;
 }
 

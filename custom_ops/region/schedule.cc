@@ -26,7 +26,7 @@ bool FitsWindow(const TensorRecord& output, const Range& window) {
 }
 
 // A tensor of which all rows and columns stay, wherever a pass's window lies.
-bool IsWhole(const TensorRecord& tensor) { return !tensor.windowed && tensor.depth >= tensor.height; }
+bool IsWhole(const TensorRecord& tensor) { return !tensor.windowed && RowsHeld(tensor) >= tensor.height; }
 
 // Whether the columns of an input have been written when the pass has written the rows. Negative columns and those
 // behind the width are padding columns, which are written with the first and last column.
@@ -52,7 +52,7 @@ bool HasColumns(const TensorRecord& tensor, const TensorState& state, Range need
 bool HasRows(const TensorRecord& tensor, const TensorState& state, Range needed) {
   if (needed.first < 0 || needed.first >= needed.end || needed.end > static_cast<int32_t>(tensor.height)) return false;
   if (tensor.place == kInput || !state.in_pass) return true;
-  return needed.end <= state.rows_written && int64_t{needed.first} >= int64_t{state.rows_written} - tensor.depth;
+  return needed.end <= state.rows_written && int64_t{needed.first} >= int64_t{state.rows_written} - RowsHeld(tensor);
 }
 
 Status CheckColumns(const Program& program, const PassRecord& pass, const State& state) {

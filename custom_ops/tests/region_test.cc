@@ -324,6 +324,8 @@ void TestContradictionsAreRefused() {
       [](const Parts& p) { p.tensors[1].offset = p.header->scratch_bytes; },
       [](const Parts& p) { p.tensors[1].offset += 8; },
       [](const Parts& p) { p.tensors[1].phase = p.tensors[1].depth; },
+      [](const Parts& p) { p.tensors[1].between = p.tensors[1].depth; },
+      [](const Parts& p) { p.tensors[0].between = 1; },
       [](const Parts& p) { p.tensors[1].row_bytes = 16; },
       [](const Parts& p) { p.tensors[1].pixel_bytes = 3; },
       [](const Parts& p) { p.tensors[1].width = 0; },

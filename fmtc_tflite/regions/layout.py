@@ -231,9 +231,9 @@ class _Region:
                 self._index,
                 self._stage(own[-1]),
                 self._form(index),
-                stored.height if index in self._encoded else min(stored.depth, stored.height),
+                stored.height if index in self._encoded else min(stored.rows_held, stored.height),
                 stored.height,
-                sum(tensor.memory_bytes for tensor in tensors if tensor.place == SCRATCH),
+                sum(tensor.rows_held * tensor.row_bytes for tensor in tensors if tensor.place == SCRATCH),
                 tuple(t for t in source.outputs if t is not None and forms.get(t, "ring") == "ring"),
             )
 
@@ -256,7 +256,7 @@ class _Region:
                     self._index,
                     tensor.offset,
                     tensor.memory_bytes,
-                    min(tensor.depth, tensor.height),
+                    min(tensor.rows_held, tensor.height),
                     tensor.height,
                     stage,
                     self._last_stages[op.output],

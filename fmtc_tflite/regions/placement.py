@@ -30,6 +30,7 @@ class Memory:
     depth: int
     row_bytes: int
     phase: int
+    pitch: int = 1
 
 
 @dataclass(frozen=True)
@@ -259,9 +260,9 @@ def _placement(spans: RegionSpans, circles: list[_Circle], places: _Places, stag
     own: dict[RegionOp, tuple[int, int]] = {}
     for number, stage in enumerate(stages):
         for place_ in stage.places:
-            for tensor in place_.tensors:
-                form, depth = stage.rings[tensor], stage.pull.depths[tensor]
-                tensors[tensor] = Memory(form, places.start_of[place_], depth, form.row_bytes, 0)
+            rows = places.start_of[place_], place_.depth, place_.row_bytes
+            for tensor, phase in zip(place_.tensors, place_.phases, strict=True):
+                tensors[tensor] = Memory(stage.rings[tensor], *rows, phase, place_.pitch)
         for op in stage.ops:
             if op.own_memory_bytes:
                 own[op] = places.start_of[op if op.kept_memory_bytes else number], op.own_memory_bytes

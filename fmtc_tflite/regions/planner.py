@@ -203,8 +203,8 @@ def _dense_record(place_: int, index: int, tensor: RegionTensor) -> ProgramTenso
 def _scratch_record(tensor: RegionTensor, memory: Memory) -> ProgramTensor:
     form, shape = memory.form, (tensor.height, tensor.width, tensor.channels)
     rows = (memory.offset, memory.depth, memory.row_bytes, form.pixel_bytes, form.left, form.right, tensor.zero_point)
-    windowed = form.is_windowed
-    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, windowed=windowed, phase=memory.phase)
+    circle = {"phase": memory.phase, "pitch": memory.pitch}
+    return ProgramTensor(SCRATCH, _TYPES[tensor.dtype], 0, *shape, *rows, windowed=form.is_windowed, **circle)
 
 
 def _op_record(

@@ -52,11 +52,17 @@ class ProgramTensor:
     padding: int = 0
     windowed: bool = False
     phase: int = 0
+    pitch: int = 1
 
     @property
     def memory_bytes(self) -> int:
-        """From its first row to behind its last."""
+        """Of the circle that its rows lie in."""
         return self.depth * self.row_bytes
+
+    @property
+    def rows_held(self) -> int:
+        """How many of its rows can lie in memory at once."""
+        return -(-self.depth // self.pitch)
 
     @property
     def item_bytes(self) -> int:
@@ -74,7 +80,7 @@ class ProgramTensor:
 
     def row_offset(self, row: int) -> int:
         """Where a row begins in its memory (scratch, or the input or output)."""
-        return self.offset + (row + self.phase) % self.depth * self.row_bytes
+        return self.offset + (row * self.pitch + self.phase) % self.depth * self.row_bytes
 
 
 @dataclass(frozen=True)
@@ -173,9 +179,9 @@ class Program:
             first, last = needs.rows_needed(operand, step)
             tensor, rows = self.tensors[index], written[index]
             require(
-                0 <= first <= last < min(rows, tensor.height) and first >= rows - tensor.depth,
+                0 <= first <= last < min(rows, tensor.height) and first >= rows - tensor.rows_held,
                 f"op {op} reads rows {first} to {last} of tensor {index} in its step {step}, where it holds "
-                f"{min(rows, tensor.depth)} of {rows} written ones",
+                f"{min(rows, tensor.rows_held)} of {rows} written ones",
             )
 
 
@@ -306,11 +312,11 @@ class _Reader:
         return list(record.iter_unpack(self._slice(offset, count * record.size, what)))
 
     def _tensor(self, *record: int) -> ProgramTensor:
-        place, type_, index, *memory, left, right, padding, windowed, form, zero, phase, zero_too = record
-        require(windowed <= 1 and form == 0 and not zero and not zero_too, "a tensor has an unknown form")
+        place, type_, index, *memory, left, right, padding, windowed, form, zero, phase, between = record
+        require(windowed <= 1 and form == 0 and not zero, "a tensor has an unknown form")
         height, width, channels, offset, depth, row_bytes, pixel_bytes = memory
         rows = (place, type_, index, height, width, channels, offset, depth, row_bytes, pixel_bytes)
-        return ProgramTensor(*rows, left, right, padding, bool(windowed), phase)
+        return ProgramTensor(*rows, left, right, padding, bool(windowed), phase, between + 1)
 
     def _op(self, kind: int, rule: int, input_count: int, output: int, zero: int, *rest: int) -> ProgramOp:
         inputs, parameters, parameter_bytes, memory_offset, memory_bytes, zero_too = rest
@@ -332,4 +338,4 @@ def _pack_tensor(tensor: ProgramTensor) -> bytes:
     shape = (tensor.height, tensor.width, tensor.channels)
     memory = (tensor.offset, tensor.depth, tensor.row_bytes, tensor.pixel_bytes, tensor.left, tensor.right)
     head = (tensor.place, tensor.type, tensor.index, *shape, *memory)
-    return TENSOR.pack(*head, tensor.padding, int(tensor.windowed), 0, 0, tensor.phase, 0)
+    return TENSOR.pack(*head, tensor.padding, int(tensor.windowed), 0, 0, tensor.phase, tensor.pitch - 1)

@@ -66,7 +66,7 @@ def _check_dense_tensor(index: int, tensor: ProgramTensor) -> None:
     where = f"tensor {index}"
     pixel = tensor.channels * _check_shape(where, tensor)
     dense = (tensor.pixel_bytes, tensor.row_bytes, tensor.depth) == (pixel, tensor.width * pixel, tensor.height)
-    plain = not (tensor.offset or tensor.left or tensor.right or tensor.windowed or tensor.phase)
+    plain = not (tensor.offset or tensor.left or tensor.right or tensor.windowed or tensor.phase or tensor.pitch > 1)
     require(dense and plain, f"{where} is an input or output and not dense")
     require(tensor.memory_bytes <= MAX_BYTES, f"{where} has {tensor.memory_bytes} bytes, expected below 2 GB")
 
@@ -85,7 +85,10 @@ def _check_scratch_tensor(program: Program, index: int, tensor: ProgramTensor, c
         tensor.row_bytes >= columns * tensor.pixel_bytes and tensor.row_bytes % ROW_ALIGNMENT == 0,
         f"{where} has {tensor.row_bytes} bytes a row for {columns} pixels of {tensor.pixel_bytes}",
     )
-    require(tensor.depth >= 1 and tensor.phase < tensor.depth, f"{where} has phase {tensor.phase} of {tensor.depth}")
+    require(
+        tensor.phase < tensor.depth and tensor.pitch <= tensor.depth,
+        f"{where} has phase {tensor.phase} and pitch {tensor.pitch} in {tensor.depth} rows",
+    )
     require(
         tensor.offset % ROW_ALIGNMENT == 0 and tensor.offset + tensor.memory_bytes <= program.scratch_bytes,
         f"{where} takes bytes {tensor.offset} to {tensor.offset + tensor.memory_bytes} of {program.scratch_bytes}",

@@ -6,7 +6,7 @@ rows are a lower bound that mostly holds with equality, and cheap. Columns, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from fmtc_tflite.regions.extra import NOTHING, Extra, total
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import ROW_ALIGNMENT
 from fmtc_tflite.regions.region import Form, align, form_of
+from fmtc_tflite.regions.ring_places import RingBound
 from fmtc_tflite.regions.stages import RegionSpans, Stage
 from fmtc_tflite.regions.strips import ColumnSweep, Division, Windows
 
@@ -182,10 +183,6 @@ class StageCosts:
         rows = self.spans.table.of(op)[operand]
         return max(b - a + 1 for a, b in zip(rows.first, rows.last, strict=True))
 
-    def _ring_bytes(self, tensor: RegionTensor, form: Form) -> tuple[int, int]:
-        """Of a ring that has a place of its own, and of one that rings of one row may share."""
-        return _sums([(self._least_depths[tensor], form.row_bytes)])
-
     def _copy_of(self, tensor: RegionTensor) -> Copy:
         """The op that copies an input of the region, for its cost."""
         return self._copies.setdefault(tensor, Copy.of(tensor))
@@ -194,14 +191,13 @@ class StageCosts:
         """Lower bounds for each end; overlays may save all that can be."""
         spans = self.spans
         live = sum(spans.cut_bytes(t) for t in spans.live(first))
-        bounds, rings, single, kept, shared, dying = [], 0, 0, 0, 0, 0
+        bounds, rings, kept, shared, dying = [], RingBound(), 0, 0, 0
         copies: dict[RegionTensor, tuple[int, int]] = {}  # rows, and bytes of a row
         for number in range(first, spans.op_count):
             op, stored = spans.region.ops[number], int(self.stored_bytes[first, number + 1])
             for tensor in self._last_reads[number]:
                 if spans.producer[tensor] >= first:
-                    several, one = self._ring_bytes(tensor, spans.forms[tensor])
-                    rings, single = rings + several, max(single, one)
+                    rings.add(tensor.height, self._least_depths[tensor], spans.forms[tensor].row_bytes)
                 else:
                     dying += spans.cut_bytes(tensor)
             for operand, tensor in enumerate(op.inputs):
@@ -209,16 +205,16 @@ class StageCosts:
                     depth, row_bytes = copies.get(tensor, (0, 0))
                     own_row = form_of(tensor, [(op, operand)]).row_bytes
                     copies[tensor] = max(depth, self._depth(op, operand)), max(row_bytes, own_row)
-            inputs, one = _sums(copies.values())
             own = align(op.own_memory_bytes, ROW_ALIGNMENT)
             kept, shared = (kept + own, shared) if op.kept_memory_bytes else (kept, max(shared, own))
-            bounds.append(live + stored - min(stored, dying) + rings + inputs + max(single, one) + kept + shared)
+            in_rings = rings.with_rings((t.height, *ring) for t, ring in copies.items())
+            bounds.append(live + stored - min(stored, dying) + in_rings + kept + shared)
         return bounds
 
     def _strips_to(self, end: int, division: Division, most_bytes: int, most: Extra) -> list[tuple[int, int, Extra]]:
         """For each first op: a lower bound of all but the cuts, and what strips cost beyond whole rows."""
         spans, sweep = self.spans, ColumnSweep(division)
-        found, rings, single, shared, extra = [], 0, 0, 0, NOTHING
+        found, rings, shared, extra = [], RingBound(), 0, NOTHING
         copies: dict[RegionTensor, tuple[int, Form]] = {}
         for first in range(end - 1, -1, -1):
             op = spans.region.ops[first]
@@ -232,27 +228,17 @@ class StageCosts:
             shared = max(shared, align(op.own_memory_bytes, ROW_ALIGNMENT))
             if is_inner and spans.last_read[op.output] < end:
                 form = spans.forms[op.output].windowed(op.output.width, windows)
-                several, one = self._ring_bytes(op.output, form)
-                rings, single = rings + several, max(single, one)
+                rings.add(op.output.height, self._least_depths[op.output], form.row_bytes)
             for operand in copied:
                 tensor, depth = op.inputs[operand], self._depth(op, operand)
                 depth = max(depth, copies[tensor][0] if tensor in copies else 0)
                 copies[tensor] = depth, form_of(tensor, [(op, operand)])
-            inputs, one = _sums(
-                (depth, form.windowed(t.width, sweep.needed(t)).row_bytes) for t, (depth, form) in copies.items()
+            need = shared + rings.with_rings(
+                (t.height, depth, form.windowed(t.width, sweep.needed(t)).row_bytes)
+                for t, (depth, form) in copies.items()
             )
-            need = rings + max(single, one) + shared + inputs
             whole = total((extra, *(spans.extra(self._copy_of(t), sweep.needed(t)) for t in copies)))
             if need > most_bytes or not most.contains(whole):
                 break
             found.append((first, need, whole))
         return found
-
-
-def _sums(rings: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Of rings, each so many rows of so many bytes: the bytes of all that have several, and the longest single row."""
-    several = single = 0
-    for depth, row_bytes in rings:
-        several += depth * row_bytes if depth > 1 else 0
-        single = max(single, row_bytes if depth == 1 else 0)
-    return several, single
