@@ -62,6 +62,7 @@ def _forms(program: Program) -> Iterator[tuple[int, ...]]:
     whether something is lost, with a predictor or without, of pixels one behind another or apart; and contexts,
     with several segments, groups of columns and a predictor.
     """
+    yield from ((0, tensor.pitch) for tensor in program.tensors if tensor.pitch > 1)
     for op in program.ops:
         if op.kind == ENCODE:
             map_, coded = program.tensors[op.inputs[0]], program.tensors[op.output]

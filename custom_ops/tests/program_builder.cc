@@ -116,7 +116,11 @@ void ProgramBuilder::MakeRing(uint16_t tensor) {
       depth = std::max(depth, written - first);
     }
   }
-  if (readers == 1) tensors_[tensor].depth = static_cast<uint32_t>(depth);
+  if (readers != 1) return;
+  // Two of three have memory between their rows, which could be another ring's.
+  TensorRecord& t = tensors_[tensor];
+  t.between = depth == 1 ? 0 : tensor % 3;
+  t.depth = static_cast<uint32_t>(depth - 1) * region::PitchOf(t) + 1;
 }
 
 // Every tensor in scratch gets memory of its own, and every op; rows are no longer than the strips need.
