@@ -118,7 +118,7 @@ Status CheckOps(const Program& program, State* state) {
     if (kind->accumulates(op) && op.output().height != 1) return Status::kProgramInvalid;
     if (!kHasRegionFacts) continue;
     OpFacts& facts = state->ops[i];
-    facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op), KeepsMemory(op, *kind), nullptr};
+    facts = {kind, nullptr, NumSteps(op, *kind), kind->accumulates(op), KeepsMemory(op, *kind), nullptr, {}};
     if (kind->prepare != nullptr) {
       facts.row = row++;
       kind->prepare(op, facts.row);

@@ -227,25 +227,27 @@ void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range col
   const int32_t first_channel = KeepsChannels(op) ? access.share.channels.first : 0;
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
-  const int32_t height = static_cast<int32_t>(input.height);
-  const int32_t first_column = ColumnsUnder(w, columns).first;
-  const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
-  int32_t row = RowsUnder(w, step).first;
-  int32_t i = 0;
-  for (; i < w.kernel_rows && row < 0; ++i, row += w.row_dilation) rows[i] = {access.OwnMemory(op), 0};
-  const int32_t above = i;
+  const int32_t height = static_cast<int32_t>(input.height), dilation = w.row_dilation;
+  const KernelRow padding = {access.OwnMemory(op), 0};
+  int32_t row = step * w.row_stride - w.above;
+  KernelRow* const end = rows + w.kernel_rows;
+  KernelRow* next = rows;
+  for (; next < end && row < 0; row += dilation) *next++ = padding;
+  bool has_padding = next > rows;
   // The rows that are there lie in memory at equal distances, from its end on from its beginning.
-  const uint8_t* memory = access.Read(input, 0, first_column) - size_t{SlotOf(input, 0)} * input.row_bytes;
+  const uint8_t* memory =
+      access.ScratchOf(input) + access.ColumnOffset(input, columns.first * w.column_stride - w.left) + first_channel;
+  const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
   const uint64_t apart = uint64_t{w.row_dilation} * PitchOf(input);
   const uint32_t between = static_cast<uint32_t>(apart < input.depth ? apart : apart % input.depth);
   uint32_t slot = row < height ? SlotOf(input, row) : 0;
-  for (; i < w.kernel_rows && row < height; ++i, row += w.row_dilation) {
-    rows[i] = {memory + size_t{slot} * input.row_bytes + first_channel, column_bytes};
+  for (; next < end && row < height; row += dilation) {
+    *next++ = {memory + size_t{slot} * input.row_bytes, column_bytes};
     slot += between;
     if (slot >= input.depth) slot -= input.depth;
   }
-  const bool has_padding = above > 0 || i < w.kernel_rows;
-  for (; i < w.kernel_rows; ++i) rows[i] = {access.OwnMemory(op), 0};
+  has_padding = has_padding || next < end;
+  while (next < end) *next++ = padding;
   if (has_padding) memset(access.OwnMemory(op), input.padding, SpanBytes(w, input));
 }
 

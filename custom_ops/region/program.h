@@ -23,6 +23,14 @@ struct Range {
   int32_t end;
 };
 
+// What of an op's output rows a thread computes: all of it, or its part of the columns or of the channels.
+struct Share {
+  Range columns;
+  Range channels;
+
+  bool IsEmpty() const { return columns.first == columns.end || channels.first == channels.end; }
+};
+
 // What the program's memory of the moment is kept in; one for each tensor.
 struct TensorState {
   uint16_t writer;        // op; kNoOp: an input of the region
@@ -38,7 +46,7 @@ struct Kind;
 struct MacRow;
 struct CodecBuilder;
 
-// What the checker finds out about an op, so that its steps need not.
+// What the checker finds out about an op, and who begins a pass, so that its steps need not.
 struct OpFacts {
   const Kind* kind;
   MacRow* row;  // of a convolution or fully connected op, with what is the same at every step; else null
@@ -46,6 +54,7 @@ struct OpFacts {
   bool accumulates;
   bool keeps_memory;
   const Codec* codec;  // of an op that encodes or decodes; else null
+  Share whole;         // all that the pass at hand writes of an output row
 };
 
 // Carved from memory of the caller's, StateBytes(program) bytes.

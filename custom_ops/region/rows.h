@@ -7,14 +7,6 @@
 
 namespace fmtc::region {
 
-// What of an op's output rows a thread computes: all of it, or its part of the columns or of the channels.
-struct Share {
-  Range columns;
-  Range channels;
-
-  bool IsEmpty() const { return columns.first == columns.end || channels.first == channels.end; }
-};
-
 // Which of the rows of its tensor's memory a row is. A division takes longer than the rest of a narrow row's way.
 inline uint32_t SlotOf(const TensorRecord& tensor, int32_t row) {
   const uint32_t slot = static_cast<uint32_t>(row) * PitchOf(tensor) + tensor.phase;
@@ -65,7 +57,7 @@ struct RowAccess {
   }
 
   uint8_t* ScratchOf(const TensorRecord& tensor) const {
-    if (!kHasTeams) return scratch + tensor.offset;
+    if (!kHasTeams || private_scratch == scratch) return scratch + tensor.offset;
     const TensorState& tensor_state = StateOf(tensor);
     const bool is_private = tensor_state.is_private || (keeps_pass_apart && tensor_state.in_pass);
     return (is_private ? private_scratch : scratch) + tensor.offset;

@@ -105,6 +105,10 @@ FMTC_SELDOM void BeginPass(const Program& program, const PassRecord& pass, State
     tensor.rows_written = 0;
     tensor.window = WindowInPass(program, pass, index);
     state->next_step[index] = 0;
+    if (kHasRegionFacts) {
+      const int32_t channels = static_cast<int32_t>(program.tensors[program.ops[index].output].channels);
+      state->ops[index].whole = {tensor.window, {0, channels}};
+    }
   }
 }
 

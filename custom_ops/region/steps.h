@@ -37,14 +37,14 @@ inline Turn NextTurn(const Part& part, uint16_t index, const RowAccess& access, 
   turn.step = state->next_step[index]++;
   turn.row = turn.step;
   if (facts.accumulates) turn.row = turn.step + 1 == facts.steps ? 0 : -1;
-  turn.share = ShareOf(op, *facts.kind, state->tensors[op.op->output].window, part.index, part.count);
+  turn.share = part.count == 1 ? facts.whole : ShareAmong(op, *facts.kind, facts.whole.columns, part.index, part.count);
   const bool has_own = part.own_memory != nullptr && !facts.keeps_memory;
   turn.own_memory = has_own ? part.own_memory : access.scratch + op.op->memory_offset;
   return turn;
 }
 
-// Padding columns [first, end) of a row, those channels that are the share's and, behind the last, the pixel's end.
-void WritePixels(const RowAccess& access, const TensorRecord& tensor, int32_t row, int32_t first, int32_t end);
+// The padding columns of a tensor that has some, at those sides of a row that the share reaches.
+void WritePadding(const RowAccess& access, const TensorRecord& tensor, int32_t row);
 
 // The step's work, and the padding columns of a row that reaches the tensor's sides.
 inline void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
@@ -54,10 +54,7 @@ inline void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* acce
   turn.kind->run(op, *access, kernels, turn.step);
   if (turn.row < 0) return;
   const TensorRecord& output = op.output();
-  const Range columns = turn.share.columns;
-  const int32_t left = output.left, right = output.right, width = static_cast<int32_t>(output.width);
-  if (left > 0 && columns.first == 0) WritePixels(*access, output, turn.row, -left, 0);
-  if (right > 0 && columns.end == width) WritePixels(*access, output, turn.row, width, width + right);
+  if ((output.left | output.right) != 0) WritePadding(*access, output, turn.row);
 }
 
 }  // namespace fmtc::region

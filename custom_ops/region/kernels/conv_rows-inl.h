@@ -227,8 +227,8 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
   for (int32_t c = 0; c < row.out_channels; c += step) {
     blocks.channels = row.out_channels - c < step ? row.out_channels - c : step;
     const int32_t most = kHalves && IsHalf(blocks) ? kHalfTileColumns : TileColumns(NumBlocks(blocks));
-    const int32_t tiles = (end - first + most - 1) / most;
-    const int32_t least = (end - first) / tiles, larger = (end - first) % tiles;
+    const int32_t tiles = end - first <= most ? 1 : (end - first + most - 1) / most;
+    const int32_t least = tiles == 1 ? end - first : (end - first) / tiles, larger = end - first - tiles * least;
     int32_t start[kTileBlocks * kChannelBlock];
     blocks.start = StartOfBlocks(row.requantization.biases + blocks.first, blocks.weights, weights_of_block,
                                  NumBlocks(blocks), start);
