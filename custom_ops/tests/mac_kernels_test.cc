@@ -38,7 +38,7 @@ class OwnedMac {
     row_.multiplier = 1;
     if (depthwise) {
       row_.multiplier = Draw(&random_, 0, 5) == 0 ? Draw(&random_, 2, 4) : 1;
-      row_.in_channels = Draw(&random_, 1, 70);
+      row_.in_channels = Draw(&random_, 1, Any(70, 200, 70));
       row_.out_channels = row_.in_channels * row_.multiplier;
     } else {
       row_.groups = rule != kBlocksRule && Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;

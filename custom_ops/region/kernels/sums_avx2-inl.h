@@ -119,6 +119,8 @@ FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
 FMTC_INLINE Bytes16 Shuffled(Bytes16 bytes, Bytes16 places) { return _mm_shuffle_epi8(bytes, places); }
 
+constexpr int32_t kWideChannels = 0;  // no such windows
+
 // `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
 constexpr int kPackSums = 2;
 

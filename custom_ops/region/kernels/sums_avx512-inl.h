@@ -105,11 +105,16 @@ struct Packed {
 
   // Every step saturates, so that what is beyond 16 bits comes out as the end of the range that it is beyond.
   FMTC_INLINE Packed(const Sums (&s)[kPackSums], const ByteRange& range) {
+    const __m512i places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    v = _mm512_permutexvar_epi32(places, InLanes(s, range));
+  }
+  // Each lane has the bytes of its part of each sum.
+  static FMTC_INLINE __m512i InLanes(const Sums (&s)[kPackSums], const ByteRange& range) {
     __m512i front = _mm512_packs_epi32(s[0].v, s[1].v), back = _mm512_packs_epi32(s[2].v, s[3].v);
     if (!range.is_whole) front = _mm512_adds_epi16(front, range.zero), back = _mm512_adds_epi16(back, range.zero);
     __m512i bytes = _mm512_packus_epi16(front, back);
     if (!range.is_whole) bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, range.low), range.high);
-    v = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+    return bytes;
   }
   // All bytes, one sum's behind the other's.
   FMTC_INLINE void Store(uint8_t* p) const { _mm512_storeu_si512(p, v); }
@@ -146,6 +151,8 @@ constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 
 constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
 constexpr int kBlocksOfColumn = 8;   // where there is one column only
 constexpr int kHalfTileColumns = 0;  // no such tiles
+
+constexpr int32_t kWideChannels = 64;  // of depthwise windows
 
 struct StepValues {
   __m512i v;

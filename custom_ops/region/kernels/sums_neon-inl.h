@@ -145,6 +145,8 @@ struct Floats {
   }
 };
 
+constexpr int32_t kWideChannels = 0;  // no such windows
+
 // `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
 constexpr int kPackSums = 2;
 
