@@ -24,10 +24,6 @@ constexpr size_t kApart = 128;  // bytes; processors pass on pairs of cache line
 constexpr int kMaxParts = 64;
 constexpr uint64_t kLeastMacs = 1'000'000;  // some tens of microseconds
 
-// The first to come waits for the others a tenth of what all the work takes one of them, about.
-constexpr uint64_t kMacsANanosecond = 50;
-constexpr uint64_t kPatience = 10;
-
 constexpr uint32_t kClosed = 1u << 16;  // of Team::joined: who comes now comes too late
 
 void Relax(uint32_t turn) {
@@ -57,7 +53,7 @@ struct Seat {
 struct Team {
   Bands bands;
   Hazard* hazards;
-  uint64_t patience;  // nanoseconds
+  State* whole;  // of the runs that one thread does alone
   int parts;
   std::atomic<uint32_t> joined;
   std::atomic<int> threads;  // of the run at hand, once that is settled; 0 before
@@ -109,18 +105,19 @@ struct TeamRun {
   const Program* program;
   const RowKernels* kernels;
   const RunArguments* arguments;
+  uint64_t patience;  // nanoseconds
   Team* team;
   const uint8_t* scratches[kMaxParts];  // private ones
 };
 
 // The number of threads. Whoever is first closes the door when all are there or its patience ends.
-int Gather(Team* team, int index) {
+int Gather(Team* team, uint64_t patience, int index) {
   if (index > 0) {
     for (uint32_t turn = 0; team->threads.load(std::memory_order_acquire) == 0; ++turn) Relax(turn);
     return team->threads.load(std::memory_order_acquire);
   }
   using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::nanoseconds(team->patience);
+  const auto end = Clock::now() + std::chrono::nanoseconds(patience);
   const uint32_t wanted = static_cast<uint32_t>(team->parts);
   for (uint32_t turn = 0; team->joined.load(std::memory_order_acquire) < wanted; ++turn) {
     Relax(turn);
@@ -320,23 +317,24 @@ void Join(void* argument, uint32_t) {
   Team* const team = run.team;
   const uint32_t joined = team->joined.fetch_add(1, std::memory_order_acq_rel);
   if (joined >= kClosed) return;
-  const int index = static_cast<int>(joined), threads = Gather(team, index);
+  const int index = static_cast<int>(joined), threads = Gather(team, run.patience, index);
+  if (threads == 1) {  // parts would only cost it
+    team->seats[0].damaged = Run(*run.program, *run.kernels, *run.arguments, team->whole) != Status::kOk;
+    return;
+  }
   Worker worker(run, team->parts * index / threads, team->parts * (index + 1) / threads);
   for (int32_t item = 0; item < run.arguments->batch; ++item) worker.RunItem(item);
 }
 
 }  // namespace
 
-uint64_t PatienceFor(const Program& program) {
-  const uint64_t macs = MacsOf(program);
-  return macs < kLeastMacs ? 0 : macs / kMacsANanosecond / kPatience;
-}
+bool IsWorthATeam(const Program& program) { return MacsOf(program) >= kLeastMacs; }
 
-Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* state, Way way) {
+Team* MakeTeam(const Program& program, int parts, State* state, Way way) {
   auto* team = new (std::nothrow) Team();
   if (team == nullptr) return nullptr;
   team->parts = parts < kMaxParts ? parts : kMaxParts;
-  team->patience = patience;
+  team->whole = state;
   FindPrivateTensors(program, state);
   bool complete = FindBands(program, team->parts, way, state, &team->bands);
   if (complete) team->hazards = FindHazards(program, team->parts, team->bands, state);
@@ -364,10 +362,10 @@ void FreeTeam(Team* team) {
 }
 
 Status RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments,
-                 const Workers& workers, Team* team) {
+                 const Workers& workers, uint64_t patience, Team* team) {
   team->joined.store(0);
   team->threads.store(0);
-  TeamRun run{&program, &kernels, &arguments, team, {}};
+  TeamRun run{&program, &kernels, &arguments, patience, team, {}};
   for (int i = 0; i < team->parts; ++i) {
     Seat& seat = team->seats[i];
     seat.done.store(0);

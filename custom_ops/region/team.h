@@ -14,16 +14,18 @@ namespace fmtc::region {
 
 struct Team;
 
-// Nanoseconds that a run should wait for threads to come, so that they gain more than they cost; 0: don't ask for any.
-uint64_t PatienceFor(const Program& program);
+// Whether threads could gain more than they cost.
+bool IsWorthATeam(const Program& program);
 
-// Null where there is no memory for it, or the program would take too long to look at. `state` is the checker's.
-Team* MakeTeam(const Program& program, int parts, uint64_t patience, State* state, Way way = Way::kFastest);
+// Null where there is no memory for it, or the program would take too long to look at. `state` is the checker's, which
+// has to stay for as long as the team.
+Team* MakeTeam(const Program& program, int parts, State* state, Way way = Way::kFastest);
 void FreeTeam(Team* team);
 
-// Run() with as many threads as come in time; `workers` may call less than all of them at once. No trace.
+// Run() with as many threads as come within `patience` nanoseconds; `workers` may call less than all of them at once.
+// No trace.
 Status RunInTeam(const Program& program, const RowKernels& kernels, const RunArguments& arguments,
-                 const Workers& workers, Team* team);
+                 const Workers& workers, uint64_t patience, Team* team);
 
 }  // namespace fmtc::region
 

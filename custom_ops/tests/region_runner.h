@@ -74,9 +74,9 @@ class OwnedRegion {
     if (workers.run == nullptr) {
       run_status_ = region::Run(program_, kernels, arguments, &state_);
     } else {
-      region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), patience, &state_, way);
+      region::Team* team = region::MakeTeam(program_, static_cast<int>(workers.count), &state_, way);
       EXPECT(team != nullptr);
-      run_status_ = region::RunInTeam(program_, kernels, arguments, workers, team);
+      run_status_ = region::RunInTeam(program_, kernels, arguments, workers, patience, team);
       region::FreeTeam(team);
     }
     return outputs;

@@ -6,39 +6,56 @@
 
 namespace fmtc {
 
-// All zero to begin with. A way is tried some times in a row, for threads that slept are slow to come to a processor of
-// their own; the faster one is then taken, and the other one tried again now and then.
+// All zero to begin with. In a trial the ways take turns, so that both see the same machine, and their medians count,
+// so that neither an interruption nor a lucky time decides. The faster way is then taken until it takes longer than the
+// other one did, or for a while, which gets longer with each trial that comes to the same end.
+//
+// Way 1 has to be clearly faster: it takes more of the machine.
 struct Pace {
-  static constexpr uint32_t kTries = 24;
-  static constexpr uint32_t kPeriod = 1024;
+  static constexpr uint32_t kTries = 9;  // of each way in a trial
+  static constexpr uint32_t kLeastPeriod = 64;
+  static constexpr uint32_t kMostPeriod = 2048;
 
-  uint64_t nanoseconds[2];  // that the ways take: the least at their tries, then what they took lately
-  uint32_t turns;
-  int tried;  // way that is being tried, or was at last
+  uint64_t nanoseconds[2];  // that the ways take: the medians of their tries, then what the chosen one took lately
+  uint64_t tries[2][kTries];
+  uint32_t turn;    // since the trial began
+  uint32_t period;  // turns from one trial to the next
+  int chosen;
 
   // The way to take now: 0 or 1.
-  int Choose() {
-    const uint32_t turn = turns % kPeriod;
-    if (turn == 0) tried = turns == 0 ? 1 : 1 - Faster();
-    if (turns == kTries) tried = 0;
-    return IsTry() ? tried : Faster();
-  }
+  int Choose() const { return IsTrial() ? static_cast<int>(turn % 2) : chosen; }
 
-  void Note(int way, uint64_t took) {
-    uint64_t& known = nanoseconds[way];
-    if (IsTry()) {
-      const bool is_first = turns % kPeriod == 0 || turns == kTries;
-      known = is_first || took < known ? took : known;
+  // What the way took that was to be taken.
+  void Note(uint64_t took) {
+    if (IsTrial()) {
+      NoteTry(turn % 2, turn / 2, took);
+      if (turn + 1 == 2 * kTries) EndTrial();
     } else {
+      uint64_t& known = nanoseconds[chosen];
       const uint64_t counted = took < 2 * known ? took : 2 * known;  // one interruption says little
       known = (7 * known + counted) / 8;
     }
-    ++turns;
+    ++turn;
+    if (turn >= 2 * kTries + period || (turn >= kLeastPeriod && Faster() != chosen)) turn = 0;
   }
 
  private:
-  bool IsTry() const { return turns % kPeriod < kTries || turns < 2 * kTries; }
-  int Faster() const { return nanoseconds[1] < nanoseconds[0] ? 1 : 0; }
+  bool IsTrial() const { return turn < 2 * kTries; }
+  int Faster() const { return nanoseconds[1] < nanoseconds[0] - nanoseconds[0] / 16 ? 1 : 0; }
+
+  void NoteTry(uint32_t way, uint32_t before, uint64_t took) {
+    uint64_t* sorted = tries[way];
+    uint32_t at = before;
+    for (; at > 0 && sorted[at - 1] > took; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = took;
+    nanoseconds[way] = sorted[before / 2];
+  }
+
+  void EndTrial() {
+    const bool is_confirmed = Faster() == chosen && period > 0;
+    period = !is_confirmed ? kLeastPeriod : period < kMostPeriod ? 2 * period : period;
+    chosen = Faster();
+  }
 };
 
 }  // namespace fmtc

@@ -24,6 +24,7 @@ namespace {
 
 constexpr char kOpName[] = "FMTC_REGION";
 constexpr size_t kPointerAlignment = alignof(void*);
+constexpr uint64_t kPatience = 4;  // helpers are waited for such a part of what one thread takes for the work
 
 // What a node keeps. Allocated with calloc.
 struct RegionState {
@@ -39,7 +40,10 @@ struct RegionState {
   Workers workers;
   region::Team* team;  // null: one thread does it all
   uint32_t team_size;
-  Pace pace;  // of one thread (0) and of the team (1)
+  // Of one thread (0) and of the team (1): in runs that follow one another, and after pauses, which helpers sleep
+  // through.
+  Pace paces[2];
+  uint64_t ended;  // nanoseconds: when the last run did
 
   int scratch;  // tensor that Prepare adds, -1 before
   int batch;
@@ -204,12 +208,11 @@ void HoldWorkers(const TfLiteContext& context, RegionState* state) {
   const Workers before = state->workers;
   state->workers = HoldThreadPool(context.recommended_num_threads);
   ReleaseThreadPool(before);
-  state->pace = {};
-  const uint64_t patience = region::PatienceFor(state->program);
-  const uint32_t size = patience > 0 ? NumAtOnce(state->workers) : 1;
+  for (Pace& pace : state->paces) pace = {};
+  const uint32_t size = region::IsWorthATeam(state->program) ? NumAtOnce(state->workers) : 1;
   if (size == state->team_size) return;
   region::FreeTeam(state->team);
-  state->team = size > 1 ? region::MakeTeam(state->program, static_cast<int>(size), patience, &state->state) : nullptr;
+  state->team = size > 1 ? region::MakeTeam(state->program, static_cast<int>(size), &state->state) : nullptr;
   state->team_size = size;
 }
 
@@ -291,21 +294,26 @@ TfLiteStatus CheckMemory(TfLiteContext* context, const TfLiteNode& node, const R
   return Fail(context, node, "its tensors share memory, as those of ops in a wrong order do; convert the model again");
 }
 
+uint64_t Nanoseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
 // On as many threads as are of use: where a region is small or the processors are busy, one is faster than several.
 Status RunOrShare(const region::RunArguments& arguments, RegionState* state) {
   const region::RowKernels& kernels = region::ChosenRowKernels();
   if (state->team == nullptr) return region::Run(state->program, kernels, arguments, &state->state);
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  const int way = state->pace.Choose();
+  const uint64_t start = Nanoseconds();
+  Pace& pace = state->paces[start - state->ended > kHelperSpinNanoseconds ? 1 : 0];
   Status status;
-  if (way == 0) {
+  if (pace.Choose() == 0) {
     status = region::Run(state->program, kernels, arguments, &state->state);
   } else {
-    status = region::RunInTeam(state->program, kernels, arguments, state->workers, state->team);
+    const uint64_t patience = pace.nanoseconds[0] / kPatience;
+    status = region::RunInTeam(state->program, kernels, arguments, state->workers, patience, state->team);
   }
-  const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start);
-  state->pace.Note(way, static_cast<uint64_t>(took.count()));
+  state->ended = Nanoseconds();
+  pace.Note(state->ended - start);
   return status;
 }
 

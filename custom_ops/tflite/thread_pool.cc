@@ -16,13 +16,13 @@ constexpr uint32_t kMaxThreads = 64;
 
 // Waking a thread takes about as long as a small network's inference, so that those who wait spin first: helpers long
 // enough to be there when one inference follows another, the calling thread while the last of them ends.
-constexpr std::chrono::microseconds kHelperSpins{1000};
-constexpr std::chrono::microseconds kCallerSpins{50};
+constexpr std::chrono::nanoseconds kHelperSpins{kHelperSpinNanoseconds};
+constexpr std::chrono::nanoseconds kCallerSpins{50'000};
 
 // Waits so long for `ready` without sleeping. Others that want the processor, such as the runtime's own threads, get
 // it.
 template <typename Ready>
-void Spin(std::chrono::microseconds most, const Ready& ready) {
+void Spin(std::chrono::nanoseconds most, const Ready& ready) {
   const auto end = std::chrono::steady_clock::now() + most;
   for (int i = 0; !ready(); ++i) {
 #if defined(__x86_64__)
@@ -34,6 +34,30 @@ void Spin(std::chrono::microseconds most, const Ready& ready) {
     if (std::chrono::steady_clock::now() > end) return;
     sched_yield();
   }
+}
+
+// Has the calling thread, where it is on this processor, go on at another one that it may run on. Schedulers that pack
+// threads, to save energy or a virtual machine's processors, wake a helper where its caller works, and would have the
+// two take turns there for milliseconds. Where the thread may run is then what it was.
+void Leave(int processor) {
+#if defined(__linux__)
+  cpu_set_t all;
+  if (processor < 0 || sched_getcpu() != processor || sched_getaffinity(0, sizeof(all), &all) != 0) return;
+  cpu_set_t others = all;
+  CPU_CLR(static_cast<size_t>(processor), &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) != 0) return;
+  sched_setaffinity(0, sizeof(all), &all);
+#else
+  static_cast<void>(processor);
+#endif
+}
+
+int ThisProcessor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
 }
 
 // A call of Run, on the stack of the thread that made it. The pool's mutex guards it.
@@ -80,9 +104,13 @@ class ThreadPool {
     *last = &job;
     ++job.begun;  // the first task is the caller's
     const bool are_asleep = sleepers_ > 0;
+    callers_processor_.store(ThisProcessor());
     lock.unlock();
     pending_.fetch_add(1);  // after the mutex is free, on which those who spin would go to sleep
-    if (are_asleep) wake_.notify_all();
+    if (are_asleep) {
+      wake_.notify_all();
+      sched_yield();  // to one that wakes on this processor and has to leave it
+    }
     task(argument, 0);
     lock.lock();
     ++job.finished;
@@ -124,10 +152,14 @@ class ThreadPool {
         lock.unlock();
         Spin(kHelperSpins, [this] { return pending_.load() > 0; });
         lock.lock();
-        if (jobs_ != nullptr || stopping_) continue;
-        ++sleepers_;
-        wake_.wait(lock);
-        --sleepers_;
+        if (jobs_ == nullptr && !stopping_) {
+          ++sleepers_;
+          wake_.wait(lock);
+          --sleepers_;
+        }
+        lock.unlock();
+        Leave(callers_processor_.load());
+        lock.lock();
       }
     }
   }
@@ -136,7 +168,8 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
-  std::atomic<int32_t> pending_{0};  // jobs with tasks that have not begun, about
+  std::atomic<int32_t> pending_{0};         // jobs with tasks that have not begun, about
+  std::atomic<int> callers_processor_{-1};  // the last caller's, where helpers are in its way
   uint32_t sleepers_ = 0;
   Job* jobs_ = nullptr;  // those
   uint32_t holders_ = 0;

@@ -8,6 +8,9 @@
 
 namespace fmtc {
 
+// So long helpers wait for work on a processor before they sleep.
+constexpr uint64_t kHelperSpinNanoseconds = 1'000'000;
+
 // Workers for `num_threads` threads, the calling one included; <= 1 gives one that needs no pool. The pool exists while
 // anything holds it, so that no thread is left when the library is unloaded. There are never more threads than the
 // largest number that was asked for, and no more than the machine has processors; where they are busy, or cannot be
