@@ -91,6 +91,14 @@ class _Map:
     bits: float
     histogram: np.ndarray
 
+    @property
+    def rate(self) -> Rate:
+        return self.rate_of(self.info, self.bits)
+
+    def rate_of(self, info: SideInformation, bits: float) -> Rate:
+        """With other side information, and its bits an inference."""
+        return Rate(info.to_bytes(), bits / self.tensor.shape[0])
+
 
 def measure_rates(
     content: bytes, subgraph: Subgraph, groups: Iterable[Group], options: ConvertOptions
@@ -121,17 +129,16 @@ def measure_rates(
             info, classes=tables.classes, component_class=tables.component_class, predictor=tables.predictor
         )
         maps.append(_Map(tensor, lo, fitted, tables.bits / count, histogram))
+    rates = [m.rate for m in maps]
     if "contexts" not in options.disable:
-        maps = _with_contexts(file, maps, count, samples, options)
-    return {
-        wanted: Rate(m.info.to_bytes(), m.bits / m.tensor.shape[0]) for wanted, m in zip(written, maps, strict=True)
-    }
+        rates = _with_contexts(file, maps, count, samples, options)
+    return dict(zip(written, rates, strict=True))
 
 
 def _with_contexts(
     file: ModelFile, maps: Sequence[_Map], count: int, samples: Dataset, options: ConvertOptions
-) -> list[_Map]:
-    """The maps, with contexts where these save more bits an inference than they add to the side information.
+) -> list[Rate]:
+    """The maps' rates, with contexts where these save more bits an inference than they add to the side information.
 
     Args:
       count: inferences behind the maps' histograms.
@@ -147,10 +154,11 @@ def _with_contexts(
     histograms, few = passes.context_histograms(
         file, [m.tensor for m in maps], infos, samples.evenly(contexts.SAMPLES), options.num_threads
     )
-    found = []
+    rates = []
     for m, (info, bits), histogram in zip(maps, opened, histograms, strict=True):
+        plain = m.rate
         fitted = contexts.fit_tables(info, bits, histogram, few)
-        added = 0 if fitted is None else len(fitted[0].to_bytes()) - len(m.info.to_bytes())
-        pays = fitted is not None and m.bits - fitted[1] > 8 * added
-        found.append(replace(m, info=fitted[0], bits=fitted[1]) if fitted is not None and pays else m)
-    return found
+        rate = plain if fitted is None else replace(m.rate_of(*fitted), plain=plain)
+        added = 8 * (len(rate.side_information) - len(plain.side_information)) / m.tensor.shape[0]
+        rates.append(rate if plain.bits - rate.bits > added else plain)
+    return rates

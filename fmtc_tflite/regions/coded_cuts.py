@@ -37,10 +37,12 @@ class Rate:
     Attributes:
       side_information: as REGION.md wants it.
       bits: expected for the values of an item, without headers.
+      plain: without contexts, which take memory; None if there are none.
     """
 
     side_information: bytes
     bits: float
+    plain: Rate | None = None
 
     @property
     def contexts(self) -> bool:
@@ -116,13 +118,15 @@ def fewest_stored_bytes(
       rates: of tensors of the graph that may be coded.
     """
     own = {tensor: rates[tensor.source] for tensor in costs.spans.inner if tensor.source in rates}
+    plain = {tensor: rate.plain or rate for tensor, rate in own.items()}
     found: list[CodedStages] = []
-    paths: list[list[Way]] = []
-    for stored, margin in itertools.product(_stored_by_stages(costs, own), _MARGINS):
-        path = fewest_stored(costs, int(limit * margin), budget, stored)
-        if path is not None and path not in paths:
-            paths.append(path)
-            found.append(code_cuts(costs, path, limit, own))
+    for ways in [own] if plain == own else [own, plain]:  # what contexts take may be missed elsewhere
+        paths: list[list[Way]] = []
+        for stored, margin in itertools.product(_stored_by_stages(costs, ways), _MARGINS):
+            path = fewest_stored(costs, int(limit * margin), budget, stored)
+            if path is not None and path not in paths:
+                paths.append(path)
+                found.append(code_cuts(costs, path, limit, ways))
     fitting = [each for each in found if each.placement.scratch_bytes <= limit]
     return min(fitting, key=lambda each: (each.stored_bytes, each.placement.scratch_bytes), default=None)
 
@@ -145,19 +149,20 @@ def code_cuts(costs: StageCosts, path: Sequence[Way], limit: int, rates: Mapping
     return _Coding(costs, path, limit, rates).run()
 
 
-def _forms(tensor: RegionTensor, rates: Mapping[RegionTensor, Rate], ends: Columns | None = None) -> Iterator[CodedCut]:
+def _forms(tensor: RegionTensor, rates: Mapping[RegionTensor, Rate], ends: Columns | None = None) -> list[CodedCut]:
     """Ways to code a tensor that make it smaller, the one of the fewest bytes first.
 
     Args:
       ends: of groups of columns; None: all are one.
     """
     if tensor not in rates:
-        return
+        return []
+    rate = rates[tensor]
     counts = sorted({max(1, tensor.height // rows) for rows in (*_SEGMENT_ROWS, tensor.height)})
-    for shares in counts:
-        cut = CodedCut.of(tensor, rates[tensor], shares, ends)
-        if cut.expected_bytes < tensor.bytes and cut.coded.channels <= _MOST_SEGMENT_VALUES:
-            yield cut
+    ways = itertools.product([rate] if rate.plain is None else [rate, rate.plain], counts)
+    cuts = [CodedCut.of(tensor, way, shares, ends) for way, shares in ways]
+    useful = [c for c in cuts if c.expected_bytes < tensor.bytes and c.coded.channels <= _MOST_SEGMENT_VALUES]
+    return sorted(useful, key=lambda cut: cut.expected_bytes)
 
 
 class _Coding:
@@ -170,7 +175,7 @@ class _Coding:
         self._during = [{*spans.live(first), *new} for (first, _, _), new in zip(path, self._new, strict=True)]
 
     def run(self) -> CodedStages:
-        candidates = [forms for cut, ends in self._codable() if (forms := list(_forms(cut, self._rates, ends)))]
+        candidates = [forms for cut, ends in self._codable() if (forms := _forms(cut, self._rates, ends))]
         candidates.sort(key=lambda forms: forms[0].expected_bytes - forms[0].tensor.bytes)
         tries = [self._chosen(candidates, most) for most in _FIRST_SEGMENT_VALUES]
         chosen = min(tries, key=lambda cuts: sum(cut.expected_bytes - cut.tensor.bytes for cut in cuts.values()))
