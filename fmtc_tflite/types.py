@@ -130,8 +130,8 @@ class ConvertOptions:
       preset: default, or paper for the scheme of Chmiel et al. (fmtc_tflite.conversion.paper_preset), to compare with.
       paper_bits: what the range of a map's main component is quantized to, for that preset; None = 8.
       execution: ops inserts FMTC_ENCODE and FMTC_DECODE; regions puts FMTC_REGION ops in the place of groups of ops,
-        for the least peak arena, bit-exact; auto = regions without ops that would make them clearly slower, unless
-        another option asks for traffic or loss.
+        for the least peak arena, bit-exact unless the objective is traffic and a bound on loss is given; auto = regions
+        without ops that would make them clearly slower, unless another option asks for traffic or loss.
       target: whose interpreter runs the model: tflite (LiteRT, TensorFlow) or micro (TensorFlow Lite Micro), for which
         regions are planned otherwise.
       kernels: whose results regions and folded maps give; auto = what the runtime does by default, for the target micro
@@ -180,6 +180,11 @@ class ConvertOptions:
     def is_lossless(self) -> bool:
         """Whether every output bit must stay: asked for, or no real data to bound a loss with."""
         return self.lossless or self.calibration.data is None
+
+    @property
+    def loses_in_cuts(self) -> bool:
+        """Whether coded cuts of regions may lose something, which only who gives a bound allows."""
+        return self.execution == "regions" and (self.max_kl, self.max_accuracy_drop) != (None, None)
 
     @property
     def effective_max_kl(self) -> float:
@@ -281,7 +286,7 @@ class ConvertOptions:
             )
 
     def _check_execution(self, bounds: list[str]) -> None:
-        """Regions are bit-exact, and what belongs to the codec has no meaning for them."""
+        """Regions lose something in coded cuts alone, and much that belongs to the codec has no meaning for them."""
         if self.execution == "ops":
             for name, value, default in (
                 ("target", self.target, "tflite"),
@@ -301,9 +306,15 @@ class ConvertOptions:
             raise UsageError(f"--max_extra_time {self.max_extra_time}: expected a share from 0 to 1, such as 0.05")
         if self.target == "micro":
             self._check_micro()
-        if bounds:
-            raise UsageError(f"--execution regions is bit-exact, and {bounds[0]} asks for loss; drop one of the two")
+        if bounds and self.objective != "traffic":
+            raise UsageError(
+                f"{bounds[0]} asks for loss, and --execution regions loses something in coded cuts alone: pass "
+                f"--objective traffic, too, or drop {bounds[0]}"
+            )
         others = {
+            "--max_bits_per_value": self.max_bits_per_value is not None,
+            "--capacity_percentile": self.capacity_percentile is not None,
+            "--capacity_margin": self.capacity_margin is not None,
             "--refit": self.refit,
             "--preset paper": self.preset == "paper",
             "--calibration_store": self.calibration.store is not None,
@@ -311,7 +322,7 @@ class ConvertOptions:
         }
         for name, given in others.items():
             if given:
-                raise UsageError(f"{name} has no meaning with --execution regions, which is bit-exact; leave it out")
+                raise UsageError(f"{name} has no meaning with --execution regions; leave it out")
         if self.max_arena is not None and self.objective != "traffic":
             raise UsageError("--max_arena bounds what --objective traffic may need; pass both or neither")
         if not 1 <= self.effective_max_arena < math.inf:

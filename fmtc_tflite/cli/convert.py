@@ -5,6 +5,8 @@ Usage:
   fmtc-convert MODEL.tflite --execution ops                    codes feature maps, lossless
   fmtc-convert MODEL.tflite --max_kl 0.02 --calibration_data FOLDER
                                                                codes them lossy, within that of the original's output
+  fmtc-convert MODEL.tflite --execution regions --objective traffic --max_kl 0.02 --calibration_data FOLDER
+                                                               regions whose stored tensors are coded so
   fmtc-convert --restore CONVERTED.tflite                      the original graph again
   fmtc-convert --demo                                          a small bundled network
 
@@ -104,7 +106,8 @@ flags.DEFINE_enum(
     "execution",
     "auto",
     ["auto", "ops", "regions"],
-    "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact (a CPU then needs no "
+    "regions puts one op in the place of a group of ops, for the least peak memory, bit-exact unless --objective "
+    "traffic and a bound let what it stores lose something (a CPU then needs no "
     "more than a few rows of most maps); ops puts FMTC_ENCODE and FMTC_DECODE around feature maps, for the least "
     "traffic; auto is regions without ops that would make them clearly slower, unless an option asks for traffic or "
     "loss.",
@@ -290,6 +293,8 @@ def _show(result: ConversionResult, options: ConvertOptions, target: str | None)
         return
     if result.report.get("execution") == "regions":
         common.show(format_region_report(result.report))
+        if result.verdict:
+            common.show(f"lossy           {result.verdict}")
     else:
         common.show(format_report(result.report, result.op_labels, all_rows=FLAGS.dry_run))
         _explain(result, options)

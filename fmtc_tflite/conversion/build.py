@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fmtc_tflite.conversion.map_coding import MapCoding
 from fmtc_tflite.graph.coded_maps import coded_maps
 from fmtc_tflite.graph.edits.insert_codec import SiteCopy, SiteInsertion, insert_codec
-from fmtc_tflite.graph.model import Buffer, Subgraph
+from fmtc_tflite.graph.model import Buffer, Op, Subgraph
 from fmtc_tflite.graph.model_io import Model, load_model
 from fmtc_tflite.graph.names import REFIT_METADATA_NAME
 from fmtc_tflite.graph.operators.window import operand
@@ -70,7 +70,7 @@ def insert_into(model: Model, codings: Sequence[MapCoding]) -> None:
             copies.setdefault(c.treated.copy.site, []).append(SiteCopy(site, c.treated.copy.view))
     insertions = [
         SiteInsertion(
-            site,
+            replace(site, consumers=_same_consumers(c.site, site)),
             c.info.to_bytes(),
             c.item_capacity,
             c.folded,
@@ -82,6 +82,12 @@ def insert_into(model: Model, codings: Sequence[MapCoding]) -> None:
         if c.coded and c.info is not None
     ]
     insert_codec(model, insertions)
+
+
+def _same_consumers(of: Site, there: Site) -> tuple[Op, ...]:
+    """Those ops of a copy of a site's subgraph that are its consumers; a site may have fewer than its tensor."""
+    ops = dict(zip(of.subgraph.ops, there.subgraph.ops, strict=True))
+    return tuple(ops[op] for op in of.consumers)
 
 
 def finished_file(

@@ -22,39 +22,69 @@ _MOST_SAMPLES = 64
 
 @dataclass(frozen=True)
 class CodedSizes:
-    """Mean bytes of an item's coded cuts, and of how many samples."""
+    """Sizes of coded cuts.
+
+    Attributes:
+      bytes: mean of each one's, of an item.
+      lossless: the same where all of them are coded losslessly.
+      num_samples: of how many samples.
+    """
 
     bytes: dict[RegionTensor, float]
+    lossless: dict[RegionTensor, float]
     num_samples: int
 
 
 def measure_coded_cuts(
-    original: bytes, converted: bytes, regions: Sequence[PlannedRegion], options: ConvertOptions, runtime: str
+    original: bytes,
+    converted: bytes,
+    regions: Sequence[PlannedRegion],
+    lossless: Sequence[PlannedRegion],
+    options: ConvertOptions,
+    runtime: str,
 ) -> CodedSizes:
     """Runs the regions on held-back samples.
 
     Args:
       regions: those of the converted model.
+      lossless: the same with cuts that lose nothing; equal to `regions` where there are none that do.
     """
-    coded = [_encoders(region) for region in regions]
-    if not any(coded):
-        return CodedSizes({}, 0)
+    if not any(map(_encoders, regions)):
+        return CodedSizes({}, {}, 0)
     samples = open_samples(load_model(original), options).held_back.evenly(_MOST_SAMPLES)
     model = load_model(converted)
     programs = [region.program.content for region in regions]
     ops = sorted(region_ops(model), key=lambda op: programs.index(program_bytes(op)))
-    sizes: dict[RegionTensor, list[float]] = {tensor: [] for own in coded for tensor in own}
-    executors = [RegionProgram(program) for program in programs]
+    forms = [regions] if programs == [region.program.content for region in lossless] else [regions, lossless]
+    meters = [_Meter(form) for form in forms]
     for inputs in region_inputs(model, ops, samples, runtime):
-        for executor, own, arrays in zip(executors, coded, inputs, strict=True):
-            if own:
-                written = executor.trace(arrays).bytes_written
-                for tensor, number in own.items():
-                    sizes[tensor].append(float(written[number]) / len(arrays[0]))
-    for executor in executors:
-        executor.close()
-    count = max(map(len, sizes.values()))
-    return CodedSizes({tensor: float(np.mean(each)) for tensor, each in sizes.items()}, count)
+        for meter in meters:
+            meter.add(inputs)
+    return CodedSizes(meters[0].means(), meters[-1].means(), meters[0].num_samples)
+
+
+class _Meter:
+    """Sizes of the coded cuts of regions, sample by sample."""
+
+    def __init__(self, regions: Sequence[PlannedRegion]) -> None:
+        found = [(region, own) for region in regions if (own := _encoders(region))]
+        self._regions = [(regions.index(region), RegionProgram(region.program.content), own) for region, own in found]
+        self._sizes: dict[RegionTensor, list[float]] = {tensor: [] for _, own in found for tensor in own}
+
+    def add(self, inputs: Sequence[Sequence[np.ndarray]]) -> None:
+        """Runs each region on its inputs of a sample."""
+        for number, executor, own in self._regions:
+            written = executor.trace(inputs[number]).bytes_written
+            for tensor, op in own.items():
+                self._sizes[tensor].append(float(written[op]) / len(inputs[number][0]))
+
+    @property
+    def num_samples(self) -> int:
+        return max(map(len, self._sizes.values()))
+
+    def means(self) -> dict[RegionTensor, float]:
+        """Of an item."""
+        return {tensor: float(np.mean(sizes)) for tensor, sizes in self._sizes.items()}
 
 
 def _encoders(region: PlannedRegion) -> dict[RegionTensor, int]:

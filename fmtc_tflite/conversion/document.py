@@ -42,7 +42,7 @@ def conversion_report(
       data: synthetic or calibration.
       options: what was asked for.
     """
-    fidelities = {index: _fidelity(comparison) for index, comparison in comparisons.items()}
+    fidelities = {index: fidelity_report(comparison) for index, comparison in comparisons.items()}
     return {
         "format_version": max((c.info.version for c in codings if c.info is not None), default=1),
         "model": {"sha256": file.sha256, "size_bytes": len(file.content)},
@@ -178,7 +178,8 @@ def _paper_totals(codings: Sequence[MapCoding]) -> dict[str, Any]:
     return {"paper": {name: total / values for name, total in bits.items()}}
 
 
-def _fidelity(comparison: Comparison) -> dict[str, Any]:
+def fidelity_report(comparison: Comparison) -> dict[str, Any]:
+    """The part `fidelity` of a report."""
     fidelity, drop = comparison.fidelity, comparison.accuracy_drop
     return {
         "measure": comparison.measure,

@@ -76,7 +76,7 @@ def _convert(content: bytes, options: ConvertOptions) -> ConversionResult:
     _round_as_micro(model, regions, kernels.number)
     converted = model.to_bytes()
     heads = before, head_of(subgraph)
-    nothing_coded = CodedSizes({}, 0)
+    nothing_coded = CodedSizes({}, {}, 0)
     report = region_report((content, converted), regions, left_out, verification, heads, nothing_coded, options)
     report |= extra_report(regions, task.whole, options)
     report["micro"] = micro_report(subgraph, heads[1].capacity_bytes, runs_as_it_is)

@@ -1,14 +1,19 @@
-"""From a model to one with regions: candidates -> plans and programs -> graph -> verification. Always bit-exact."""
+"""From a model to one with regions: candidates -> plans and programs -> graph -> verification.
+
+Bit-exact, unless the options allow coded cuts to lose something within a bound.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fmtc_tflite.conversion.coded_cuts import measure_coded_cuts
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.folding import chosen_kernels
-from fmtc_tflite.conversion.region_document import extra_report, region_report
+from fmtc_tflite.conversion.lossy_cuts import lose_in_cuts
+from fmtc_tflite.conversion.region_document import extra_report, loss_record, region_report
 from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
 from fmtc_tflite.conversion.region_recipe import recipe_of
 from fmtc_tflite.conversion.region_task import open_task
@@ -19,6 +24,7 @@ from fmtc_tflite.errors import NothingToDoError
 from fmtc_tflite.graph.convertible import check_convertible
 from fmtc_tflite.graph.edits.fuse_region import Fusion, fuse
 from fmtc_tflite.graph.model import Buffer, Model, Op
+from fmtc_tflite.graph.names import METADATA_NAME
 from fmtc_tflite.graph.sites import find_sites
 from fmtc_tflite.memory.arena import no_scratch, plan_arena, region_scratch_bytes
 from fmtc_tflite.progress import Stage, stage, stages
@@ -29,6 +35,7 @@ from fmtc_tflite.runtime.interpreter import chosen_runtime
 from fmtc_tflite.types import ConvertOptions
 
 _MOST_REASONS = 3
+_NOTHING_LOST = "no stored tensor is coded where it could lose something, so nothing is lost"
 
 
 def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: bool = False) -> ConversionResult:
@@ -41,8 +48,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
     Raises:
       UnsupportedModelError: converted already, open shapes, a float or int16 model, or refused by the runtime.
       RecipeError: see read_region_recipe.
-      NothingToDoError: no group of ops is worth fusing.
-      VerificationError: an output differs, or the graph does not come back.
+      NothingToDoError: no group of ops is worth fusing, or a bound cannot be met.
+      VerificationError: an output differs from what it should be, or the graph does not come back.
     """
     options.check()
     with stages(*_stages(options)):
@@ -51,7 +58,8 @@ def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: b
 
 def _stages(options: ConvertOptions) -> list[Stage]:
     if options.objective == "traffic":
-        return [("rates", 1), ("planning", 3), ("verification", 2), ("coded sizes", 1)]
+        loss = [("loss", 20)] if options.loses_in_cuts else []
+        return [("rates", 1), ("planning", 3), *loss, ("verification", 2), ("coded sizes", 1)]
     return [("planning", 3), ("verification", 2)]
 
 
@@ -65,19 +73,32 @@ def _convert(content: bytes, options: ConvertOptions, leaves_slower: bool) -> Co
     regions, left_out = plan_regions(subgraph, task.found, task.build, kernel_set.number, task.wanted)
     if not regions:
         raise nothing_to_fuse(left_out, _hint_to_coding(model, options))
-    recipe = recipe_of(subgraph, regions, left_out)
+    recipe, where = recipe_of(subgraph, regions, left_out), (runtime, kernels)
+    planned, lossy = regions, None
+    if options.loses_in_cuts:
+        stage("loss")
+        lossy = lose_in_cuts(content, subgraph, regions, kernel_set.number, where, options)
+        regions = regions if lossy is None else list(lossy.regions)
     fuse_regions(model, regions)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     stage("verification")
-    verification = verify_regions(content, converted, regions, (runtime, kernels), options, task.samples)
+    expected = content if lossy is None else lossy.simulation()
+    verification = verify_regions(expected, converted, regions, where, options, task.samples)
+    loss: dict[str, Any] = {}
+    if lossy is not None:
+        loss = lossy.report(lossy.measure(converted), verification.num_samples)
+        model.metadata[METADATA_NAME] = loss_record(content, loss)
+        converted = _finish(content, model, buffers, regions)
     stage("coded sizes")
-    coded = measure_coded_cuts(content, converted, regions, options, runtime)
+    coded = measure_coded_cuts(content, converted, regions, planned, options, runtime)
     report = region_report((content, converted), regions, left_out, verification, arenas, coded, options)
-    report |= extra_report(regions, task.whole, options)
+    report |= extra_report(regions, task.whole, options) | loss
     report["recipe"] = recipe
     report |= entry_fidelities(model, {0: report["fidelity"]})  # regions are made in the first subgraph alone
-    return ConversionResult(converted, report, task.warnings)
+    if lossy is not None:
+        return ConversionResult(converted, report, (*task.warnings, *lossy.warnings), verdict=lossy.part.verdict)
+    return ConversionResult(converted, report, (*task.warnings, *([_NOTHING_LOST] if options.loses_in_cuts else [])))
 
 
 def nothing_to_fuse(left_out: Mapping[Op, str], hint: str = "") -> NothingToDoError:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, Protocol
 
+from fmtc_tflite.coding.side_info import STEP_ONE
 from fmtc_tflite.conversion.coded_cuts import CodedSizes
 from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.conversion.micro_document import micro_lines
 from fmtc_tflite.conversion.region_plans import PlannedRegion
 from fmtc_tflite.conversion.region_verification import RegionVerification
+from fmtc_tflite.conversion.text_report import fidelity_text
 from fmtc_tflite.graph.model import Op
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.memory.arena import tensor_bytes
@@ -27,7 +30,11 @@ from fmtc_tflite.types import ConvertOptions
 _TABLE_STAGES = 40
 _NAME_WIDTH = 40
 _MOST_HOLDERS = 5
-_DATA = {"synthetic": "none needed", "calibration": "verified on, but not needed"}
+_DATA = {
+    "synthetic": "none needed, as no output changes",
+    "calibration": "verified on, but not needed, as no output changes",
+    "loss": "steps and tables are made from them; those held back keep the bound",
+}
 _OPS = "--execution ops codes feature maps, for less traffic; with data, --max_kl codes them with loss"
 _DELEGATES = "delegates       GPU, NNAPI and Edge TPU delegates cannot take a region; XNNPACK takes the ops around it"
 
@@ -105,6 +112,12 @@ def extra_report(regions: Sequence[PlannedRegion], whole: Extra, options: Conver
     }
 
 
+def loss_record(original: bytes, loss: dict[str, Any]) -> bytes:
+    """What a model's metadata say of loss in its coded cuts: the original, and the report's parts on loss."""
+    model = {"sha256": hashlib.sha256(original).hexdigest(), "size_bytes": len(original)}
+    return json.dumps({"execution": "regions", "model": model, **loss}, separators=(",", ":")).encode()
+
+
 def _written(op: Op) -> str:
     return next((tensor.name for tensor in op.outputs if tensor is not None), "")
 
@@ -119,11 +132,14 @@ def _stored(
     batch = graph.inputs[0].shape[0]
     outside = sum(written.get(tensor.name, 0) for op in left_out for tensor in op.outputs if tensor is not None)
     raw = outside + batch * sum(region.plan.raw_bytes for region in regions)
-    saved = batch * sum(tensor.bytes - size for tensor, size in coded.bytes.items())
+    saved, saved_losslessly = (
+        batch * sum(tensor.bytes - size for tensor, size in sizes.items()) for sizes in (coded.bytes, coded.lossless)
+    )
     whole = sum(written.values())
     return {
         "feature_map_bytes": whole,
         "raw_bytes": raw,
+        "lossless_bytes": raw - saved_losslessly,
         "bytes": raw - saved,
         "share": (raw - saved) / whole if whole else 0.0,
         "bits_per_value": 8 * (raw - saved) / values if values else 0.0,
@@ -136,9 +152,11 @@ def _cut(cut: RegionTensor, region: PlannedRegion, coded: CodedSizes) -> dict[st
     found = {"tensor": cut.source.name, "bytes": cut.bytes}
     if cut not in coded.bytes:
         return found
-    form = region.plan.coded[cut]
+    form, info = region.plan.coded[cut], region.losses.get(cut)
     return found | {
         "coded_bytes": coded.bytes[cut],
+        "lossless_bytes": coded.lossless[cut],
+        "step": None if info is None else float(info.steps.mean()) / STEP_ONE,
         "segments": form.segments,
         "slot_bytes": form.coded.channels,
     }
@@ -210,7 +228,6 @@ def _summary(document: dict[str, Any]) -> list[str]:
     before, after = arena["original_planned_bytes"], arena["converted_planned_bytes"]
     share = f", {100 * after / before:.1f} %" if before else ""
     holders = ", ".join(f"{shorten(h['tensor'], 40)} {h['bytes']:,}" for h in arena["peak_holders"][:3])
-    where = f"the kernels {document['kernels']} of {document['runtime']}"
     regions = counted(len(document["regions"]), "region")
     return [
         f"fused           {fused} of {fused + len(document['left_out'])} ops in {regions}",
@@ -222,21 +239,31 @@ def _summary(document: dict[str, Any]) -> list[str]:
         *([] if "micro" in document else [_extra("time", time, _predicted(time))]),
         f"peak            at {arena['peak_op']}: {holders}",
         f"file            {model['size_bytes']:,} -> {model['converted_size_bytes']:,} bytes",
-        *fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs under {where}"),
+        *_fidelity_lines(document),
         *([] if "micro" in document else [_DELEGATES]),
-        f"data            {_DATA[document['data']]}, as no output changes",
+        f"data            {_DATA['loss' if 'loss' in document else document['data']]}",
         *([] if "micro" in document else [f"other uses      {_OPS}"]),
     ]
+
+
+def _fidelity_lines(document: dict[str, Any]) -> list[str]:
+    where = f"under the kernels {document['kernels']} of {document['runtime']}"
+    loss = document.get("loss")
+    if loss is None:
+        return fidelity_lines(document, lambda found: f"bit-exact on {found['num_samples']} inputs {where}")
+    cuts = counted(loss["cuts"], "tensor")
+    same = f"the original's with this loss in {cuts}, byte for byte on {loss['num_inputs']} inputs {where}"
+    return [*fidelity_lines(document, fidelity_text), f"outputs         {same}"]
 
 
 def _stored_lines(stored: dict[str, Any]) -> list[str]:
     line = f"stored whole    {stored['bytes']:,.0f} of {stored['feature_map_bytes']:,} feature-map bytes"
     found = [f"{line}, {100 * stored['share']:.2f} %, {stored['bits_per_value']:.3f} bits per original value"]
     if stored["coded_cuts"]:
-        cuts = f"{stored['coded_cuts']} cut{'s' if stored['coded_cuts'] > 1 else ''}"
+        lossy = f", losslessly {stored['lossless_bytes']:,.0f}" if stored["bytes"] != stored["lossless_bytes"] else ""
         found.append(
-            f"  coded         {cuts}, without which it would be {stored['raw_bytes']:,}; measured on "
-            f"{stored['num_samples']} inputs"
+            f"  coded         {counted(stored['coded_cuts'], 'cut')}, without which it would be "
+            f"{stored['raw_bytes']:,}{lossy}; measured on {stored['num_samples']} inputs"
         )
     return found
 

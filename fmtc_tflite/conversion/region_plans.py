@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
+from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.conversion.traffic_objective import TrafficGoal, store_least
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
@@ -15,7 +16,7 @@ from fmtc_tflite.progress import progress
 from fmtc_tflite.regions.candidates import Candidates, Group, is_reshape, split_group, without_widening_ends
 from fmtc_tflite.regions.coded_cuts import Rate
 from fmtc_tflite.regions.extra import NOTHING, Extra
-from fmtc_tflite.regions.ops import OpBuilder
+from fmtc_tflite.regions.ops import OpBuilder, RegionTensor
 from fmtc_tflite.regions.planner import RegionPlan, RegionPlanner, write_program
 from fmtc_tflite.regions.program import Program
 from fmtc_tflite.regions.region import Region
@@ -37,6 +38,7 @@ class PlannedRegion:
       op_numbers: for each op of the program, the number of the graph's op, -1 where the planner made it up.
       op_outputs: for each op of the program, which of the outputs of the graph's op it makes.
       input_numbers: of the graph's tensors that are the region's inputs.
+      losses: side information of coded cuts that lose something; others keep what they were planned with.
     """
 
     group: Group
@@ -47,6 +49,7 @@ class PlannedRegion:
     op_numbers: tuple[int, ...]
     op_outputs: tuple[int, ...]
     input_numbers: tuple[int, ...]
+    losses: Mapping[RegionTensor, SideInformation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Original and model with regions side by side under one set of kernels: every output byte must be the same."""
+"""Original and model with regions side by side under one set of kernels: every output byte must be the same.
+
+Where cuts lose something, the original stands there with the same loss in the same tensors.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +58,7 @@ def verify_regions(
     """Runs both models on extremes, noise, synthetic inputs and the user's own.
 
     Args:
+      content: the original, or with loss in cuts what stands for it (lossy_cuts).
       where: the runtime and the kernels.
       own: the user's samples.
       finish: what makes an output of `content` that of `converted`, by its number.
@@ -82,7 +86,7 @@ def verify_regions(
         for expected, *pair in zip(outputs[0], *values, strict=True):
             if _differs(*pair):
                 raise VerificationError(
-                    f"output '{expected.name}' differs from the original's under {kernels} kernels, sample {count}; "
+                    f"output '{expected.name}' is not what the graph's ops give, {kernels} kernels, sample {count}; "
                     f"{first_difference(content, regions, sample, where) or 'no inner tensor does'}; nothing was "
                     "written. Please report this with the model, and leave that op out with --exclude meanwhile"
                 )

@@ -158,11 +158,21 @@ def _after_miss(coarseness: float, constraint: Constraint, comparison: Compariso
 
 def compare_converted(source: Source, codings: Sequence[MapCoding], refits: Sequence[Refit] = ()) -> Comparison:
     """The run on all held-back samples."""
+    # Without loss, folded maps are those of their kernels; with it, how kernels round is not what counts.
+    kernels = None if lossy_maps(codings) else next((c.treated.kernels for c in codings if c.folded), None)
+    return compare_file(source, build_converted(source.file.content, codings, refits).to_bytes(), kernels)
+
+
+def compare_file(source: Source, converted: bytes, kernels: str | None = None) -> Comparison:
+    """The same of a finished file.
+
+    Args:
+      kernels: to run both with, where the source names none.
+    """
     options, samples = source.options, source.samples.held_back
     labels = None
     if options.max_accuracy_drop is not None:
         labels = find_labels(source.file.model, samples, options)
-    converted = ModelFile.parse(build_converted(source.file.content, codings, refits).to_bytes())
-    # Without loss, folded maps are those of their kernels; with it, how kernels round is not what counts.
-    kernels = None if lossy_maps(codings) else next((c.treated.kernels for c in codings if c.folded), None)
-    return compare(source.file, converted, samples, options.output_kind, options.num_threads, labels, kernels)
+    runtime, own = source.where
+    file, where = ModelFile.parse(converted), (runtime, own or kernels)
+    return compare(source.file, file, samples, options.output_kind, options.num_threads, labels, where)

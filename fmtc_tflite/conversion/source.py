@@ -50,6 +50,8 @@ class Source:
       maps: the main subgraph's candidate feature maps, in the order of find_sites.
       store: keeps what is measured on the original model.
       subgraph_index: the entry point's place in the model as the user has it.
+      where: the runtime and the kernels that finished conversions are run with; None for the first runtime, and for
+        the built-in kernels.
     """
 
     file: ModelFile
@@ -58,6 +60,7 @@ class Source:
     store: CalibrationStore
     options: ConvertOptions
     subgraph_index: int = 0
+    where: tuple[str | None, str | None] = (None, None)
 
     @property
     def values(self) -> int:

@@ -62,7 +62,7 @@ def _summary(document: dict[str, Any]) -> list[str]:
         *_multiply_accumulates(document["multiply_accumulates"]),
         *([f"folded maps     as {document['kernels']} kernels compute them"] if "kernels" in document else []),
         *paper,
-        *fidelity_lines(document, _fidelity_text),
+        *fidelity_lines(document, fidelity_text),
         *[_refit_text(own) for own in document.get("refit", [])],
         f"planned arena   {planned}{of_first_subgraph(document)}",
     ]
@@ -110,7 +110,8 @@ def _refit_text(refit: dict[str, Any]) -> str:
     return f"refit           {alone}{measured}; --restore does not give the original back"
 
 
-def _fidelity_text(fidelity: dict[str, Any]) -> str:
+def fidelity_text(fidelity: dict[str, Any]) -> str:
+    """A report's fidelity, of one entry point."""
     if fidelity["bit_exact"]:
         return f"bit-exact on {fidelity['num_samples']} held-back samples"
     names = {"kl": "KL", "disagreement": "disagreement", "relative_mse": "relative MSE"}

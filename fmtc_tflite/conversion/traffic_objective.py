@@ -74,8 +74,8 @@ def store_least(choices: Sequence[Choice], goal: TrafficGoal, budget: Extra, are
 
 
 @dataclass(frozen=True, eq=False)
-class _Map:
-    """A map that may be a cut.
+class CutMap:
+    """A map that may be a cut, or is one.
 
     Attributes:
       tensor: of the original file.
@@ -128,15 +128,15 @@ def measure_rates(
         fitted = replace(
             info, classes=tables.classes, component_class=tables.component_class, predictor=tables.predictor
         )
-        maps.append(_Map(tensor, lo, fitted, tables.bits / count, histogram))
+        maps.append(CutMap(tensor, lo, fitted, tables.bits / count, histogram))
     rates = [m.rate for m in maps]
     if "contexts" not in options.disable:
-        rates = _with_contexts(file, maps, count, samples, options)
+        rates = with_contexts(file, maps, count, samples, options)
     return dict(zip(written, rates, strict=True))
 
 
-def _with_contexts(
-    file: ModelFile, maps: Sequence[_Map], count: int, samples: Dataset, options: ConvertOptions
+def with_contexts(
+    file: ModelFile, maps: Sequence[CutMap], count: int, samples: Dataset, options: ConvertOptions
 ) -> list[Rate]:
     """The maps' rates, with contexts where these save more bits an inference than they add to the side information.
 

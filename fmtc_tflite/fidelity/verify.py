@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,14 @@ from fmtc_tflite.fidelity.accuracy import LabelRanks, paired_difference
 from fmtc_tflite.fidelity.fidelity_source import FidelitySource
 from fmtc_tflite.fidelity.meters import CodedMeter, FidelityMeter, coded_header, fidelity_sources
 from fmtc_tflite.fidelity.metrics import ByteStatistics, MeanResult
+from fmtc_tflite.fidelity.region_sources import original_sources
 from fmtc_tflite.fidelity.task import Task
 from fmtc_tflite.graph.coded_maps import coded_tensors
 from fmtc_tflite.graph.model_file import ModelFile
 from fmtc_tflite.graph.model_io import Model, Tensor
+from fmtc_tflite.graph.region_ops import region_inputs
 from fmtc_tflite.graph.variables import keeps_state
+from fmtc_tflite.inference.inner_reader import InnerReader
 from fmtc_tflite.inference.memory_need import outgrows_builtin_kernels
 from fmtc_tflite.inference.model_runner import ModelRunner
 from fmtc_tflite.inference.parallel import in_parallel, is_large, num_at_once, open_runners
@@ -176,7 +178,7 @@ def compare(
     output_kind: str = "auto",
     num_threads: int | None = None,
     labels: Labels | None = None,
-    kernels: str | None = None,
+    where: tuple[str | None, str | None] = (None, None),
 ) -> Comparison:
     """Runs original and converted model side by side on every sample.
 
@@ -186,13 +188,14 @@ def compare(
       samples: inputs by tensor name; at least one.
       output_kind: see find_fidelity_source.
       labels: of the samples, to measure accuracy as well.
-      kernels: to run both with, of runtime.interpreter.KERNEL_SETS; None for the built-in ones.
+      where: the runtime to run both with, None for the first that is installed; and the kernels, of
+        runtime.interpreter.KERNEL_SETS, None for the built-in ones.
 
     Raises:
       VerificationError: outputs that are not finite.
     """
-    first = _Side(original, output_kind, num_threads, kernels)
-    sides = [first, _Side(converted, output_kind, num_threads, kernels, first)]
+    first = _Side(original, output_kind, num_threads, where)
+    sides = [first, _Side(converted, output_kind, num_threads, where, first)]
     meter, exact = FidelityMeter(*(side.sources for side in sides)), True
     sizes, ranks = (
         CodedMeter(list(sides[1].coded)),
@@ -253,38 +256,44 @@ class _Side:
         file: ModelFile,
         output_kind: str,
         num_threads: int | None,
-        kernels: str | None,
+        where: tuple[str | None, str | None],
         like: _Side | None = None,
     ) -> None:
-        self.sources = fidelity_sources(file.model, output_kind)
+        self.sources, self._inner = original_sources(file.model, output_kind)
         self.coded = coded_tensors(file.model.subgraphs[0])
-        self._file, self._num_threads, self._like, self._kernels = file, num_threads, like, kernels
-        read = [*_tensors(self.sources), *file.model.subgraphs[0].outputs, *self.coded.values()]
-        self._readable = read if kernels is not None or outgrows_builtin_kernels(file.model) else None
+        self._file, self._num_threads, self._like = file, num_threads, like
+        self._runtime, self._kernels = where
+        inside = {inner.tensor for inner in self._inner}
+        shown = [*_tensors(self.sources), *file.model.subgraphs[0].outputs]
+        self._own = [tensor for tensor in dict.fromkeys(shown) if tensor not in inside]
+        read = [*self._own, *self.coded.values(), *region_inputs(inner.region for inner in self._inner)]
+        self._readable = read if self._kernels is not None or outgrows_builtin_kernels(file.model) else None
         self._stays_open = not is_large(file.model) or keeps_state(file.model)
-        self._runner = self._open()
+        self._runner, self._reader = self._open()
         if not self._stays_open:
             self._runner.close()
 
-    def _open(self) -> ModelRunner:
+    def _open(self) -> tuple[ModelRunner, InnerReader]:
         like = None if self._like is None else self._like._runner
-        return ModelRunner(
+        runner = ModelRunner(
             self._file,
             num_threads=self._num_threads,
+            runtime=self._runtime,
             kernels=self._kernels,
             exposed=self._kernels is not None,
             like=like,
             readable=self._readable,
         )
+        return runner, InnerReader(runner, self._inner)
 
     def run(self, sample: Sample) -> _Reading:
         """Runs the model on one sample."""
         if not self._stays_open:
-            self._runner = self._open()
+            self._runner, self._reader = self._open()
         runner = self._runner
         runner.run(sample)
-        tensors = [source.tensor for source in self.sources], self._file.model.subgraphs[0].outputs
-        values = {tensor: runner.read(tensor) for tensor in itertools.chain(*tensors)}
+        tensors = _tensors(self.sources), self._file.model.subgraphs[0].outputs
+        values = {tensor: runner.read(tensor) for tensor in self._own} | self._reader.read()
         coded = {name: coded_header(runner.read(tensor)) for name, tensor in self.coded.items()}
         if not self._stays_open:
             runner.close()

@@ -192,9 +192,9 @@ def test_dry_run_prints_the_plan(model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "texts"),
     [
-        (["--execution", "regions", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
-        (["--execution", "regions", "--max_bits_per_value", "2"], ["bit-exact", "--max_bits_per_value"]),
-        (["--execution", "regions", "--objective", "traffic", "--max_kl", "0.1"], ["bit-exact", "--max_kl"]),
+        (["--execution", "regions", "--max_kl", "0.1"], ["--objective traffic, too", "--max_kl"]),
+        (["--execution", "regions", "--max_bits_per_value", "2"], ["--objective traffic", "--max_bits_per_value"]),
+        (["--execution", "regions", "--objective", "traffic", "--max_kl", "0.1"], ["needs --calibration_data"]),
         (["--execution", "regions", "--max_arena", "1.5"], ["--max_arena", "--objective traffic"]),
         (["--execution", "regions", "--objective", "traffic", "--max_arena", "0.9"], ["--max_arena 0.9", "at least 1"]),
         (["--execution", "regions", "--objective", "traffic", "--max_arena", "nan"], ["--max_arena nan", "at least 1"]),
