@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmtc_tflite.coding.side_info import SideInformation
+from fmtc_tflite.coding.token_classes import NUM_CONTEXTS, Contexts
 from fmtc_tflite.conversion.map_coding import lossless_information
 from fmtc_tflite.errors import ModelFormatError
 from fmtc_tflite.graph.model import Tensor
@@ -32,6 +34,16 @@ def rates(region: Region, share: float) -> dict[Tensor, Rate]:
     """Of all tensors that ops write, as if each value took `share` of its 8 bits."""
     infos = {op.output: lossless_information(op.output.channels, checksum=False) for op in region.ops}
     return {tensor.source: Rate(info.to_bytes(), 8 * share * tensor.bytes) for tensor, info in infos.items()}
+
+
+def context_rates(plain: dict[Tensor, Rate], saved: float) -> dict[Tensor, Rate]:
+    """The same with contexts, which save such a share of the bits."""
+    found = {}
+    for tensor, rate in plain.items():
+        info = SideInformation.from_bytes(rate.side_information)
+        contexts = Contexts(np.zeros(info.channels, bool), np.zeros((1, NUM_CONTEXTS), np.uint8))
+        found[tensor] = Rate(replace(info, contexts=contexts).to_bytes(), (1 - saved) * rate.bits, rate)
+    return found
 
 
 def path_of(costs: StageCosts) -> list[Way]:
@@ -83,14 +95,42 @@ def test_coding_stores_less_within_the_limit(seed: int) -> None:
     assert fewest_stored_bytes(costs, 0, NOTHING, {}) is None
 
 
+def test_what_contexts_need() -> None:
+    plain, contexts = (Segments(8, 5, 3, (4, 6), contexts) for contexts in (False, True))
+    assert (plain.most_rows, plain.most_row_values, plain.row_values) == (3, 20, 30)
+    assert (plain.rows_before, contexts.rows_before) == (1, 2)
+    assert contexts.encode_memory_bytes - plain.encode_memory_bytes == 32 * 3 + 5 * (20 + 64) + 2 * 5
+    assert contexts.decode_memory_bytes - plain.decode_memory_bytes == 30 + 64 + 4 * (20 + 64) + 2 * 5
+    assert contexts.decode_kept_bytes - plain.decode_kept_bytes == 30 + 64
+
+
 @pytest.mark.parametrize("seed", range(20))
-def test_programs_with_segments_are_right(seed: int) -> None:
+def test_contexts_are_there_where_they_gain(seed: int) -> None:
+    """However much memory there is, no more is stored than without them."""
+    region = random_region(np.random.default_rng([seed, 5]), 8)
+    costs = StageCosts(RegionSpans(region))
+    plain = rates(region, 0.8)
+    for room in (1.5, 3.0, 50.0):
+        limit = int(room * least_scratch(costs, NOTHING))
+        without = fewest_stored_bytes(costs, limit, NOTHING, plain)
+        coded = fewest_stored_bytes(costs, limit, NOTHING, context_rates(plain, 0.1))
+        assert without is not None
+        assert coded is not None
+        assert coded.placement.scratch_bytes <= limit
+        assert coded.stored_bytes <= without.stored_bytes
+        assert all(cut.rate.contexts or cut.rate in plain.values() for cut in coded.coded.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("contexts", [False, True])
+def test_programs_with_segments_are_right(seed: int, contexts: bool) -> None:
     """The memory check follows each row and segment, and notices where one lies over another."""
     rng = np.random.default_rng([seed, 1])
     region = random_region(rng, 8)
     costs = StageCosts(RegionSpans(region))
     path = path_of(costs)
-    own = {t: rate for t in costs.spans.inner for source, rate in rates(region, 0.0).items() if source is t.source}
+    by_source = context_rates(rates(region, 0.0), 0.0) if contexts else rates(region, 0.0)
+    own = {t: by_source[t.source] for t in costs.spans.inner}
     found = code_cuts(costs, path, 1 << 40, own)
     assert set(found.coded) == {cut for cut in found.cuts if cut.bytes > 57}
     plan = RegionPlan(found.region, found.stages, found.cuts, found.placement, found.coded)
