@@ -50,6 +50,7 @@ from fmtc_tflite.beam.calibration import CalibrationWork, add, empty
 from fmtc_tflite.beam.job_folder import JobFolder
 from fmtc_tflite.beam.running import prepare
 from fmtc_tflite.beam.shards import COUNT, Shard, check_files, cut
+from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.calibration import kept_statistics
 from fmtc_tflite.calibration.kept_statistics import COVARIANCES, VALUES
 from fmtc_tflite.calibration.store import CalibrationStore, tensor_key
@@ -125,7 +126,8 @@ def timed_run(task: Task, run: Run, beam: tuple[str, ...] | None) -> float:
     if run.work == EVALUATION:
         api.evaluate(task.model, options=EvaluateOptions(**task.data(run.samples), num_threads=1, beam=beam))
     else:
-        _calibrate(task, run.samples, beam)
+        with one_blas_thread():  # as fmtc-convert
+            _calibrate(task, run.samples, beam)
     return time.perf_counter() - start
 
 
@@ -158,7 +160,8 @@ def one_shard(task: Task, samples: int) -> dict[str, float]:
     some = [site for site, covariance in zip(sites, covariances, strict=True) if covariance]
     wanted |= {(COVARIANCES, tensor_key(model, site.tensor)): site for site in some}
     work = CalibrationWork(frozenset(wanted), source.options.output_kind, calibration.seed, 1)
-    state = work.open((task.content(),))(Shard.of(VALUES, (open_data(model, calibration),), 0, samples))
+    with one_blas_thread():  # as workers
+        state = work.open((task.content(),))(Shard.of(VALUES, (open_data(model, calibration),), 0, samples))
     with tempfile.TemporaryDirectory(dir=task.folder) as path:
         folder, start = JobFolder(path), time.perf_counter()
         size = folder.put_result(0, {**state, COUNT: np.array(samples)})
