@@ -12,9 +12,9 @@ from typing import Any
 from fmtc_tflite.conversion.coded_cuts import measure_coded_cuts
 from fmtc_tflite.conversion.entry_points import entry_fidelities
 from fmtc_tflite.conversion.folding import chosen_kernels
-from fmtc_tflite.conversion.lossy_cuts import lose_in_cuts
+from fmtc_tflite.conversion.lossy_cuts import lose_in_cuts, loss_report, simulation
 from fmtc_tflite.conversion.region_document import extra_report, loss_record, region_report
-from fmtc_tflite.conversion.region_plans import PlannedRegion, plan_regions
+from fmtc_tflite.conversion.region_plans import PlannedRegion, choose_regions
 from fmtc_tflite.conversion.region_recipe import recipe_of
 from fmtc_tflite.conversion.region_task import open_task
 from fmtc_tflite.conversion.region_verification import verify_regions
@@ -35,7 +35,6 @@ from fmtc_tflite.runtime.interpreter import chosen_runtime
 from fmtc_tflite.types import ConvertOptions
 
 _MOST_REASONS = 3
-_NOTHING_LOST = "no stored tensor is coded where it could lose something, so nothing is lost"
 
 
 def convert_to_regions(content: bytes, options: ConvertOptions, leaves_slower: bool = False) -> ConversionResult:
@@ -70,35 +69,36 @@ def _convert(content: bytes, options: ConvertOptions, leaves_slower: bool) -> Co
     model, buffers, subgraph = task.model, task.buffers, task.subgraph
     arena_before = plan_arena(model, scratch_bytes=no_scratch)
     stage("planning")
-    regions, left_out = plan_regions(subgraph, task.found, task.build, kernel_set.number, task.wanted)
-    if not regions:
-        raise nothing_to_fuse(left_out, _hint_to_coding(model, options))
-    recipe, where = recipe_of(subgraph, regions, left_out), (runtime, kernels)
-    planned, lossy = regions, None
-    if options.loses_in_cuts:
-        stage("loss")
-        lossy = lose_in_cuts(content, subgraph, regions, kernel_set.number, where, options)
-        regions = regions if lossy is None else list(lossy.regions)
+    chosen = choose_regions(subgraph, task.found, task.build, kernel_set.number, task.wanted)
+    if not chosen.choices:
+        raise nothing_to_fuse(chosen.left_out, _hint_to_coding(model, options))
+    where, goal = (runtime, kernels), task.wanted.traffic
+    lossy = lose_in_cuts(content, chosen, goal, where, options) if goal is not None and options.loses_in_cuts else None
+    planned = chosen.planned(goal) if lossy is None else lossy.planned
+    regions = planned if lossy is None else lossy.regions
+    part = None if lossy is None else lossy.part
+    recipe = recipe_of(subgraph, regions, chosen.left_out)
     fuse_regions(model, regions)
     converted = _finish(content, model, buffers, regions)
     arenas = arena_before, plan_arena(model, scratch_bytes=region_scratch_bytes)
     stage("verification")
-    expected = content if lossy is None else lossy.simulation()
+    expected = content if part is None else simulation(part)
     verification = verify_regions(expected, converted, regions, where, options, task.samples)
     loss: dict[str, Any] = {}
-    if lossy is not None:
-        loss = lossy.report(lossy.measure(converted), verification.num_samples)
+    if part is not None:
+        loss = loss_report(part, regions, converted, verification.num_samples)
         model.metadata[METADATA_NAME] = loss_record(content, loss)
         converted = _finish(content, model, buffers, regions)
     stage("coded sizes")
     coded = measure_coded_cuts(content, converted, regions, planned, options, runtime)
-    report = region_report((content, converted), regions, left_out, verification, arenas, coded, options)
+    report = region_report((content, converted), regions, chosen.left_out, verification, arenas, coded, options)
     report |= extra_report(regions, task.whole, options) | loss
     report["recipe"] = recipe
     report |= entry_fidelities(model, {0: report["fidelity"]})  # regions are made in the first subgraph alone
-    if lossy is not None:
-        return ConversionResult(converted, report, (*task.warnings, *lossy.warnings), verdict=lossy.part.verdict)
-    return ConversionResult(converted, report, (*task.warnings, *([_NOTHING_LOST] if options.loses_in_cuts else [])))
+    warnings = () if lossy is None else lossy.warnings
+    return ConversionResult(
+        converted, report, (*task.warnings, *warnings), verdict="" if part is None else part.verdict
+    )
 
 
 def nothing_to_fuse(left_out: Mapping[Op, str], hint: str = "") -> NothingToDoError:

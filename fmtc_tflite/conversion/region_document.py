@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, Protocol
 
-from fmtc_tflite.coding.side_info import STEP_ONE
+from fmtc_tflite.coding.side_info import STEP_ONE, SideInformation
 from fmtc_tflite.conversion.coded_cuts import CodedSizes
 from fmtc_tflite.conversion.entry_points import fidelity_lines, of_first_subgraph
 from fmtc_tflite.conversion.micro_document import micro_lines
@@ -152,7 +152,8 @@ def _cut(cut: RegionTensor, region: PlannedRegion, coded: CodedSizes) -> dict[st
     found = {"tensor": cut.source.name, "bytes": cut.bytes}
     if cut not in coded.bytes:
         return found
-    form, info = region.plan.coded[cut], region.losses.get(cut)
+    form, loss = region.plan.coded[cut], region.losses.get(cut)
+    info = None if loss is None else SideInformation.from_bytes(loss.side_information)
     return found | {
         "coded_bytes": coded.bytes[cut],
         "lossless_bytes": coded.lossless[cut],

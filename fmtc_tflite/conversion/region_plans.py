@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from fmtc_tflite.coding.side_info import SideInformation
 from fmtc_tflite.conversion.region_budget import share_budget
 from fmtc_tflite.conversion.traffic_objective import TrafficGoal, store_least
 from fmtc_tflite.graph.edits.fuse_region import fused_ops
@@ -38,7 +37,7 @@ class PlannedRegion:
       op_numbers: for each op of the program, the number of the graph's op, -1 where the planner made it up.
       op_outputs: for each op of the program, which of the outputs of the graph's op it makes.
       input_numbers: of the graph's tensors that are the region's inputs.
-      losses: side information of coded cuts that lose something; others keep what they were planned with.
+      losses: how coded cuts that lose something are coded; others are as they were planned.
     """
 
     group: Group
@@ -49,7 +48,7 @@ class PlannedRegion:
     op_numbers: tuple[int, ...]
     op_outputs: tuple[int, ...]
     input_numbers: tuple[int, ...]
-    losses: Mapping[RegionTensor, SideInformation] = field(default_factory=dict)
+    losses: Mapping[RegionTensor, Rate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,21 +102,46 @@ class _Choice:
         return choice
 
 
+@dataclass(frozen=True)
+class ChosenRegions:
+    """Which groups become regions; they are planned for the least arena so far.
+
+    Attributes:
+      left_out: why each other op is.
+      kernel_set: number of the arithmetic, for the programs.
+      budget: what strips of all regions together may cost.
+    """
+
+    subgraph: Subgraph
+    choices: Sequence[_Choice]
+    left_out: Mapping[Op, str]
+    kernel_set: int
+    budget: Extra
+
+    def planned(self, traffic: TrafficGoal | None) -> list[PlannedRegion]:
+        """Their plans: for the fewest stored bytes, where there is a goal for that."""
+        choices = self.choices
+        if traffic is not None:
+            choices = store_least(choices, traffic, self.budget, partial(_whole_arena, self.subgraph))
+        return [planned_region(self.subgraph, choice.group, choice.plan, self.kernel_set) for choice in choices]
+
+
 def plan_regions(
-    subgraph: Subgraph,
-    found: Candidates,
-    build: OpBuilder,
-    kernel_set: int,
-    wanted: PlanOptions,
-) -> tuple[list[PlannedRegion], dict[Op, str]]:
+    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int, wanted: PlanOptions
+) -> tuple[list[PlannedRegion], Mapping[Op, str]]:
+    """The regions of choose_regions as they are wanted, and why each other op is left out."""
+    chosen = choose_regions(subgraph, found, build, kernel_set, wanted)
+    return chosen.planned(wanted.traffic), chosen.left_out
+
+
+def choose_regions(
+    subgraph: Subgraph, found: Candidates, build: OpBuilder, kernel_set: int, wanted: PlanOptions
+) -> ChosenRegions:
     """Plans the groups, leaves out those that need more memory than their ops, and splits those that are better in two.
 
     Args:
       build: makes an op's RegionOp.
       kernel_set: number of the arithmetic, for the programs.
-
-    Returns:
-      The regions, and why each other op is left out.
     """
     left_out, choices = dict(found.left_out), list[_Choice]()
     for group in progress(found.groups, "planning"):
@@ -135,9 +159,7 @@ def plan_regions(
     choices = _split(subgraph, choices, build, wanted)
     if not wanted.budget.is_nothing and choices:
         choices = share_budget(choices, wanted.budget, _Choice.replanned, partial(_whole_arena, subgraph))
-    if wanted.traffic is not None:
-        choices = store_least(choices, wanted.traffic, wanted.budget, partial(_whole_arena, subgraph))
-    return [planned_region(subgraph, choice.group, choice.plan, kernel_set) for choice in choices], left_out
+    return ChosenRegions(subgraph, choices, left_out, kernel_set, wanted.budget)
 
 
 def whole_cost(found: Candidates, cpu: CpuCosts) -> Extra:

@@ -44,6 +44,10 @@ class TrafficGoal:
     max_arena: float
     rates: Mapping[Tensor, Rate]
 
+    def with_less(self, share: float) -> TrafficGoal:
+        """The goal, were coded tensors so much smaller."""
+        return replace(self, rates={tensor: rate.scaled(share) for tensor, rate in self.rates.items()})
+
 
 class StoringLeast(Planned, Protocol):
     """A group of ops that can be planned for the fewest stored bytes."""

@@ -49,6 +49,10 @@ class Rate:
         """Whether tables follow from the row above."""
         return has_contexts(self.side_information)
 
+    def scaled(self, share: float) -> Rate:
+        """With so much less, or more, to store."""
+        return replace(self, bits=self.bits * share, plain=None if self.plain is None else self.plain.scaled(share))
+
     def bytes_in(self, segments: int) -> int:
         """Expected of an item in so many segments, with their headers."""
         return int(-(-self.bits // 8)) + segments * (SLOT_HEADER_BYTES + SEGMENT_HEADER_BYTES)
