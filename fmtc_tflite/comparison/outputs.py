@@ -109,7 +109,7 @@ def draw_comparison(document: dict[str, Any]) -> bytes:
         axes.set_xlabel("bits per value")
         axes.set_ylabel(label)
         axes.grid(color="#dde2e9", linewidth=0.6)
-        if key == "loss":
+        if key == "loss" and any(p["failed"] is None and p["loss"] > 0 for p in document["points"]):
             axes.set_yscale("log")
     name = PurePath(document["model"]["path"] or "model").name
     samples = "" if document["num_samples"] is None else f", {document['num_samples']:,} samples"

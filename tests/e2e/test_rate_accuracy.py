@@ -51,6 +51,15 @@ def test_two_curves_and_their_files(base: list[str], tmp_path: Path) -> None:
     assert_fails(run(base, *flags), 2, "result.json exists; pass --overwrite")
 
 
+def test_without_bounds_there_is_the_lossless_point(base: list[str], tmp_path: Path) -> None:
+    """Whose loss of 0 has no place on a logarithmic axis."""
+    pytest.importorskip("matplotlib")
+    flags = ("--max_kl=", "--paper_bits=", "--num_samples=8", "--num_calibration_samples=32", "--peer_samples=1")
+    result = run(base, *flags)
+    assert result.returncode == 0, result.stderr
+    assert [p["point"] for p in json.loads((tmp_path / "result.json").read_text())["points"]] == ["lossless"]
+
+
 def test_bad_flags(base: list[str]) -> None:
     pytest.importorskip("matplotlib")
     assert_fails(run(base[:2]), 2, "got models: none; --calibration_data and --data and --output not given")
