@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "region/coders.h"
 #include "region/kind.h"
+#include "region/packed_weights.h"
 #include "region/schedule.h"
 
 namespace fmtc::region {
@@ -103,6 +104,7 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
 
 Status CheckOps(const Program& program, State* state) {
   MacRow* row = state->rows;
+  PackedRoom packed = state->packed;
   CodecBuilder codecs = kHasRegionCoders ? MakeCodecBuilder(program, *state) : CodecBuilder{};
   for (uint16_t i = 0; i < program.header->ops; ++i) {
     const OpRecord& record = program.ops[i];
@@ -122,6 +124,7 @@ Status CheckOps(const Program& program, State* state) {
     if (kind->prepare != nullptr) {
       facts.row = row++;
       kind->prepare(op, facts.row);
+      if constexpr (kHasVectors) PackWeights(op, facts.row, &packed);
     }
     const Status bound =
         !kHasRegionCoders || kind->bind == nullptr ? Status::kOk : kind->bind(op, *state, &codecs, &facts);

@@ -22,6 +22,9 @@ constexpr int kMaxKernelRows = kMicro ? 32 : 256;
 constexpr int kChannelBlock = 16;
 constexpr int kStepValues = 4;
 
+// Steps of a column that loops lay side by side in memory, at most.
+constexpr uint32_t kMaxPackedSteps = 64;
+
 // Rules of ADD, as an array has them: the last two subtract.
 constexpr int kNumAddRules = 7;
 
@@ -46,7 +49,8 @@ struct MacRow {
   int32_t groups;
   int32_t multiplier;  // of depth
   const int8_t* weights;
-  ptrdiff_t tap_weights;  // of depthwise ones: from a tap's weights to the next one's
+  const int8_t* packed_weights;  // of one input channel in pixels of 4 bytes (packed_weights.h), or null
+  ptrdiff_t tap_weights;         // of depthwise ones: from a tap's weights to the next one's
   int32_t weight_zero;
   bool has_small_factors;  // the float32 rule's factors are all below 1
   Requantization requantization;

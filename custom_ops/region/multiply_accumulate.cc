@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "region/kind.h"
 #include "region/mac.h"
+#include "region/packed_weights.h"
 #include "region/window.h"
 
 namespace fmtc::region {
@@ -209,6 +210,7 @@ void PrepareFullyConnected(const OpView& op, MacRow* row) {
 void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
   const ptrdiff_t first = channels.first;
   row->weights += first * static_cast<ptrdiff_t>(k);
+  if (row->packed_weights != nullptr) row->packed_weights += first * PackedWeightsOfChannel(*row);
   row->requantization.biases += first;
   row->requantization.multipliers += first * (rule == kFloat64Rule ? 8 : 4);
   row->requantization.shifts += first;

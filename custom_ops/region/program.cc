@@ -7,10 +7,12 @@
 #include "codec/codec.h"
 #include "region/coders.h"
 #include "region/kernels.h"
+#include "region/packed_weights.h"
 
 namespace fmtc::region {
 namespace {
 
+constexpr size_t kPackedAlignment = 64;
 constexpr size_t kChecksumOffset = offsetof(Header, checksum);
 
 uint32_t Checksum(const uint8_t* bytes, size_t size, ExtendCrc32cFunction extend_crc32c) {
@@ -33,6 +35,11 @@ size_t NumMacRows(const Program& program) {
   size_t count = 0;
   for (int i = 0; i < program.header->ops; ++i) count += IsMacKind(program.ops[i].kind);
   return count;
+}
+
+size_t NumPackedBytes(const Program& program) {
+  if constexpr (!kHasVectors) return 0;
+  return PackedWeightsBytes(program);
 }
 
 size_t PieceBytes(size_t count, size_t element_bytes) { return RoundUp(count * element_bytes, sizeof(int64_t)); }
@@ -82,9 +89,11 @@ FMTC_SELDOM size_t StateBytes(const Program& program) {
   const Header& header = *program.header;
   const CodecRoom room = kHasRegionCoders ? CodecRoomOf(program) : CodecRoom{};
   const size_t codecs = room.codecs > 0 ? PieceBytes(room.codecs, sizeof(Codec)) + room.bytes + kCodecAlignment : 0;
-  return codecs + PieceBytes(header.tensors, sizeof(TensorState)) + PieceBytes(NumFacts(program), sizeof(OpFacts)) +
-         PieceBytes(NumMacRows(program), sizeof(MacRow)) + PieceBytes(header.ops, sizeof(int32_t)) +
-         PieceBytes(header.inputs, sizeof(uint16_t)) + PieceBytes(header.outputs, sizeof(uint16_t));
+  const size_t packed = NumPackedBytes(program);
+  return codecs + (packed > 0 ? packed + kPackedAlignment : 0) + PieceBytes(header.tensors, sizeof(TensorState)) +
+         PieceBytes(NumFacts(program), sizeof(OpFacts)) + PieceBytes(NumMacRows(program), sizeof(MacRow)) +
+         PieceBytes(header.ops, sizeof(int32_t)) + PieceBytes(header.inputs, sizeof(uint16_t)) +
+         PieceBytes(header.outputs, sizeof(uint16_t));
 }
 
 FMTC_SELDOM State CarveState(const Program& program, uint8_t* memory) {
@@ -100,6 +109,11 @@ FMTC_SELDOM State CarveState(const Program& program, uint8_t* memory) {
   take(header.ops, &state.next_step);
   take(header.inputs, &state.input_tensors);
   take(header.outputs, &state.output_tensors);
+  state.packed.bytes = NumPackedBytes(program);
+  if (state.packed.bytes > 0) {
+    state.packed.memory = reinterpret_cast<int8_t*>(memory + -reinterpret_cast<uintptr_t>(memory) % kPackedAlignment);
+    memory += state.packed.bytes + kPackedAlignment;
+  }
   take(kHasRegionCoders ? CodecRoomOf(program).codecs : 0, &state.codecs);
   state.codec_memory = memory + -reinterpret_cast<uintptr_t>(memory) % kCodecAlignment;
   return state;

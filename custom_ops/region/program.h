@@ -57,11 +57,18 @@ struct OpFacts {
   Share whole;         // all that the pass at hand writes of an output row
 };
 
+// Memory for weights in another order (packed_weights.h).
+struct PackedRoom {
+  int8_t* memory;
+  size_t bytes;
+};
+
 // Carved from memory of the caller's, StateBytes(program) bytes.
 struct State {
   TensorState* tensors;
   OpFacts* ops;
   MacRow* rows;
+  PackedRoom packed;
   int32_t* next_step;       // of each op
   uint16_t* input_tensors;  // of each input of the region
   uint16_t* output_tensors;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "region/packed_weights.h"
 #include "region/taps.h"
 #include "tests/exact_memory.h"
 #include "tests/expect.h"
@@ -42,7 +43,7 @@ class OwnedMac {
       row_.out_channels = row_.in_channels * row_.multiplier;
     } else {
       row_.groups = rule != kBlocksRule && Draw(&random_, 0, 4) == 0 ? Draw(&random_, 2, 4) : 1;
-      row_.in_channels = Draw(&random_, 1, row_.groups > 1 ? 12 : 40);
+      row_.in_channels = Any(1, row_.groups > 1 ? 12 : 40, 1);
       row_.out_channels = Draw(&random_, 1, row_.groups > 1 ? 40 : 100);
     }
     row_.weight_zero = Draw(&random_, 0, 2) != 0 ? 0 : Draw(&random_, -128, 127);
@@ -51,6 +52,7 @@ class OwnedMac {
     row_.tap_bytes = row_.dilation * row_.pixel_bytes;
     AddRows();
     AddWeights(depthwise);
+    if (!depthwise && row_.groups == 1 && Draw(&random_, 0, 3) != 0) PackWeights();
     AddRequantization(rule);
     row_.out_pixel_bytes = row_.groups * row_.out_channels + Draw(&random_, 0, 5);
   }
@@ -110,6 +112,18 @@ class OwnedMac {
       if (is_padding) weights[i] = 0;
     }
     row_.weights = reinterpret_cast<const int8_t*>(Keep(weights));
+  }
+
+  // As the checker does where there is one input channel.
+  void PackWeights() {
+    if (row_.in_channels != 1 || row_.pixel_bytes != kStepValues || row_.dilation != 1 || row_.kernel_columns == 1 ||
+        row_.weight_zero != 0 || NumPackedSteps(row_) > static_cast<int32_t>(kMaxPackedSteps)) {
+      return;
+    }
+    Bytes packed(RoundUp(static_cast<size_t>(row_.out_channels), 16) *
+                 static_cast<size_t>(PackedWeightsOfChannel(row_)));
+    PackWeightsOf(row_, reinterpret_cast<int8_t*>(packed.data()));
+    row_.packed_weights = reinterpret_cast<const int8_t*>(Keep(packed));
   }
 
   void AddRequantization(uint8_t rule) {

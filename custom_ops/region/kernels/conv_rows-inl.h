@@ -6,6 +6,7 @@
 #ifndef FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 #define FMTC_REGION_KERNELS_CONV_ROWS_INL_H_
 
+#include "region/kernels/packed_taps-inl.h"
 #include "region/kernels/rules-inl.h"
 
 namespace fmtc::region {
@@ -279,6 +280,7 @@ void RowOverMemory(const MacRow& row, const Taps& taps) {
 
 template <class Rounding>
 void ConvRow(const MacRow& row) {
+  if (row.packed_weights != nullptr) return ForPackedColumns(row, ConvRow<Rounding>);
   if (!ReadsWords(row)) return PlainConv<Rounding>(row);
   const Taps taps = JoinTaps(row);
   if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0 && row.has_small_factors) {

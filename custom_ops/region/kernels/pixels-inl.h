@@ -19,6 +19,32 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   return x;
 }
 
+// The first bytes of up to 4 pixels of 4 as a word for each column.
+constexpr int32_t kPackedPixel = 4;
+constexpr int32_t kWordsOfPacking = 4;  // that are written at once
+
+struct TapPacking {
+  ptrdiff_t stride;  // bytes
+  Bytes16 places;    // of the first bytes
+
+  explicit FMTC_INLINE TapPacking(int32_t columns) : stride(ptrdiff_t{columns} * kPackedPixel) {
+    alignas(16) constexpr uint8_t kFirsts[16] = {0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12};
+    places = WholeBlock().Load(kFirsts);
+  }
+  // Words behind the last one may become anything, kWordsOfPacking with it.
+  FMTC_INLINE void Pack(const uint8_t* in, int32_t taps, int32_t columns, uint32_t* out) const {
+    for (uint32_t* const end = out + columns; out < end; ++out, in += stride) {
+      if (taps == 4) {
+        WholeBlock().Store(reinterpret_cast<uint8_t*>(out), Shuffled(WholeBlock().Load(in), places));
+        continue;
+      }
+      *out = in[0];
+      if (taps > 1) *out |= static_cast<uint32_t>(in[kPackedPixel]) << 8;
+      if (taps > 2) *out |= static_cast<uint32_t>(in[2 * kPackedPixel]) << 16;
+    }
+  }
+};
+
 }  // namespace
 }  // namespace fmtc::region
 

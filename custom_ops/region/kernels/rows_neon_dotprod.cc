@@ -10,6 +10,7 @@
 
 #include "cpu/target.h"
 #include "region/kernels/levels.h"
+#include "region/packed_weights.h"
 #include "region/plain_kernels.h"
 #include "region/taps.h"
 

@@ -284,6 +284,33 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   return columns;
 }
 
+// The first bytes of up to 4 pixels of 4 as a word for each column.
+constexpr int32_t kPackedPixel = 4;
+constexpr int32_t kWordsOfPacking = 16;  // that are written at once
+
+struct TapPacking {
+  ptrdiff_t stride;  // bytes
+  int32_t together;  // columns
+  __m512i places;    // of their bytes
+
+  explicit FMTC_INLINE TapPacking(int32_t columns) : stride(ptrdiff_t{columns} * kPackedPixel) {
+    constexpr int32_t kMost = 12;  // before the last column's taps
+    together = columns == 1 ? kMost + 1 : columns > kMost ? 1 : kMost / columns + 1;
+    const __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i first = _mm512_mullo_epi32(numbers, _mm512_set1_epi32(columns * kPackedPixel * 0x01010101));
+    places = _mm512_add_epi32(first, _mm512_set1_epi32(0x0C080400));
+  }
+  // Words behind the last one may become anything, kWordsOfPacking with it.
+  FMTC_INLINE void Pack(const uint8_t* in, int32_t taps, int32_t columns, uint32_t* out) const {
+    for (; columns > 0; columns -= together, in += together * stride, out += together) {
+      const int32_t last = (columns < together ? columns : together) - 1;
+      const int32_t pixels = static_cast<int32_t>(last * stride / kPackedPixel) + taps;
+      const __m512i bytes = _mm512_maskz_loadu_epi32(FirstOf16(pixels), in);
+      _mm512_storeu_si512(out, _mm512_permutexvar_epi8(places, bytes));
+    }
+  }
+};
+
 }  // namespace
 }  // namespace fmtc::region
 
