@@ -5,6 +5,7 @@
 #include "region/coders.h"
 #include "region/kind.h"
 #include "region/packed_weights.h"
+#include "region/prepared_row.h"
 #include "region/schedule.h"
 
 namespace fmtc::region {
@@ -103,7 +104,7 @@ bool BindTensors(const Program& program, uint16_t index, State* state) {
 }
 
 Status CheckOps(const Program& program, State* state) {
-  MacRow* row = state->rows;
+  PreparedRow* row = state->rows;
   PackedRoom packed = state->packed;
   CodecBuilder codecs = kHasRegionCoders ? MakeCodecBuilder(program, *state) : CodecBuilder{};
   for (uint16_t i = 0; i < program.header->ops; ++i) {

@@ -52,7 +52,7 @@ struct Kind {
   // Multiply-adds for a whole output.
   uint64_t (*macs)(const OpView& op) = nullptr;
   // What of a convolution's rows is the same at every step; the op has been checked.
-  void (*prepare)(const OpView& op, MacRow* row) = nullptr;
+  void (*prepare)(const OpView& op, PreparedRow* row) = nullptr;
   // Gives the op, which has been checked, its codec.
   Status (*bind)(const OpView& op, const State& state, CodecBuilder* builder, OpFacts* facts) = nullptr;
   void (*run)(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) = nullptr;

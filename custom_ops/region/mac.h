@@ -4,6 +4,7 @@
 
 #include "region/kernels.h"
 #include "region/kind.h"
+#include "region/prepared_row.h"
 
 namespace fmtc::region {
 
@@ -32,7 +33,7 @@ struct MacShape {
 Status CheckMac(const OpView& op, const MacShape& shape);
 
 // All that does not depend on the step, but for the kernel.
-void PrepareMacRow(const OpView& op, MacRow* row);
+void PrepareMacRow(const OpView& op, PreparedRow* row);
 
 }  // namespace fmtc::region
 

@@ -96,7 +96,7 @@ bool HasSmallFactors(const OpView& op) {
 
 }  // namespace
 
-FMTC_SELDOM void PrepareMacRow(const OpView& op, MacRow* row) {
+FMTC_SELDOM void PrepareMacRow(const OpView& op, PreparedRow* row) {
   const MacParameters& p = op.parameters<MacParameters>();
   const Program& program = *op.program;
   *row = {};
@@ -183,9 +183,46 @@ FMTC_SELDOM Range WindowColumns(const OpView& op, int, Range columns) {
   return ColumnsUnder(op.parameters<MacParameters>().window, columns);
 }
 
-void PrepareConv(const OpView& op, MacRow* row) {
+// Output channels of DEPTHWISE that read the input channel of their own number.
+bool KeepsChannels(const OpView& op) {
+  return kHasTeams && op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
+}
+
+RowPlaces PlacesOf(const TensorRecord& tensor) {
+  return {tensor.depth, tensor.phase, PitchOf(tensor), tensor.row_bytes};
+}
+
+ptrdiff_t ColumnPlace(const TensorRecord& tensor, int32_t column) {
+  return static_cast<ptrdiff_t>(tensor.offset) +
+         (ptrdiff_t{column} + tensor.left) * static_cast<ptrdiff_t>(tensor.pixel_bytes);
+}
+
+void FindPlaces(const OpView& op, StepPlaces* places) {
+  const WindowParameters& w = op.parameters<MacParameters>().window;
+  const TensorRecord& input = op.input(0);
+  const TensorRecord& output = op.output();
+  const uint64_t between = uint64_t{w.row_dilation} * PitchOf(input);
+  places->input = &input;
+  places->output = &output;
+  places->in = PlacesOf(input);
+  places->out = PlacesOf(output);
+  places->in_first = ColumnPlace(input, -int32_t{w.left});
+  places->out_first = ColumnPlace(output, 0);
+  places->column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
+  places->padding_bytes = SpanBytes(w, input);
+  places->between = static_cast<uint32_t>(between < input.depth ? between : between % input.depth);
+  places->row_stride = w.row_stride;
+  places->row_dilation = w.row_dilation;
+  places->above = w.above;
+  places->kernel_rows = w.kernel_rows;
+  places->height = static_cast<int32_t>(input.height);
+  places->keeps_channels = KeepsChannels(op);
+}
+
+void PrepareConv(const OpView& op, PreparedRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   PrepareMacRow(op, row);
+  FindPlaces(op, &row->places);
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
   row->stride = w.column_stride;
@@ -193,13 +230,13 @@ void PrepareConv(const OpView& op, MacRow* row) {
   row->tap_bytes = w.column_dilation * row->pixel_bytes;
 }
 
-void PrepareDepthwise(const OpView& op, MacRow* row) {
+void PrepareDepthwise(const OpView& op, PreparedRow* row) {
   PrepareConv(op, row);
   row->multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
   row->tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
 }
 
-void PrepareFullyConnected(const OpView& op, MacRow* row) {
+void PrepareFullyConnected(const OpView& op, PreparedRow* row) {
   PrepareMacRow(op, row);
   row->kernel_rows = 1;
   row->kernel_columns = static_cast<int32_t>(op.input(0).width);
@@ -217,48 +254,50 @@ void TakeChannels(Range channels, uint64_t k, uint8_t rule, MacRow* row) {
   row->out_channels = channels.end - channels.first;
 }
 
-// Output channels of DEPTHWISE that read the input channel of their own number.
-bool KeepsChannels(const OpView& op) {
-  return kHasTeams && op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
-}
-
 using MacFunction = void (*)(const MacRow&);
 
-// Finds what lies under the kernel rows of an output row: rows of the input, or the op's row of padding.
-void FindRows(const OpView& op, const RowAccess& access, int32_t step, Range columns, KernelRow* rows) {
-  const int32_t first_channel = KeepsChannels(op) ? access.share.channels.first : 0;
-  const WindowParameters& w = op.parameters<MacParameters>().window;
-  const TensorRecord& input = op.input(0);
-  const int32_t height = static_cast<int32_t>(input.height), dilation = w.row_dilation;
-  const KernelRow padding = {access.OwnMemory(op), 0};
-  int32_t row = step * w.row_stride - w.above;
-  KernelRow* const end = rows + w.kernel_rows;
-  KernelRow* next = rows;
-  for (; next < end && row < 0; row += dilation) *next++ = padding;
-  bool has_padding = next > rows;
-  // The rows that are there lie in memory at equal distances, from its end on from its beginning.
-  const uint8_t* memory =
-      access.ScratchOf(input) + access.ColumnOffset(input, columns.first * w.column_stride - w.left) + first_channel;
-  const ptrdiff_t column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
-  const uint64_t apart = uint64_t{w.row_dilation} * PitchOf(input);
-  const uint32_t between = static_cast<uint32_t>(apart < input.depth ? apart : apart % input.depth);
-  uint32_t slot = row < height ? SlotOf(input, row) : 0;
-  for (; next < end && row < height; row += dilation) {
-    *next++ = {memory + size_t{slot} * input.row_bytes, column_bytes};
-    slot += between;
-    if (slot >= input.depth) slot -= input.depth;
-  }
-  has_padding = has_padding || next < end;
-  while (next < end) *next++ = padding;
-  if (has_padding) memset(access.OwnMemory(op), input.padding, SpanBytes(w, input));
+// Bytes from a row's memory to column 0 of a tensor less what ColumnOffset() has: of a window that does not begin it.
+ptrdiff_t WindowShift(const RowAccess& access, const TensorRecord& tensor) {
+  const int32_t first = access.WindowOf(tensor).first;
+  return first > 0 ? (ptrdiff_t{first} + tensor.left) * static_cast<ptrdiff_t>(tensor.pixel_bytes) : 0;
 }
 
-void RunWindows(const OpView& op, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
-  const Range columns = access.Window(op);
+// Finds what lies under the kernel rows of an output row: rows of the input, whose first slot has the first column's
+// first tap at `memory`, or the op's row of padding. Whether there are such.
+bool FindRows(const StepPlaces& places, const uint8_t* memory, const uint8_t* padding, int32_t step, KernelRow* rows) {
+  const RowPlaces& in = places.in;
+  KernelRow* const end = rows + places.kernel_rows;
+  int32_t row = step * places.row_stride - places.above;
+  int32_t above = 0;
+  for (; row < 0 && rows < end; row += places.row_dilation, ++above) *rows++ = {padding, 0};
+  // The rows that are there lie in memory at equal distances, from its end on from its beginning.
+  if (row < places.height) {
+    uint32_t slot = in.SlotOf(row);
+    for (; row < places.height && rows < end; row += places.row_dilation) {
+      *rows++ = {memory + size_t{slot} * in.row_bytes, places.column_bytes};
+      slot += places.between;
+      if (slot >= in.depth) slot -= in.depth;
+    }
+  }
+  const bool has_padding = above > 0 || rows < end;
+  while (rows < end) *rows++ = {padding, 0};
+  return has_padding;
+}
+
+void RunWindows(const StepPlaces& places, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
+  const Range columns = access.share.columns;
+  const int32_t channel = access.share.channels.first;
+  uint8_t* in = access.MemoryOf(*places.input) + places.in_first + columns.first * places.column_bytes;
+  uint8_t* out = access.MemoryOf(*places.output) + places.out_first + columns.first * row->out_pixel_bytes + channel;
+  if (places.keeps_channels) in += channel;
+  if (places.input->windowed) in -= WindowShift(access, *places.input);
+  if (places.output->windowed) out -= WindowShift(access, *places.output);
   KernelRow rows[kMaxKernelRows];
-  FindRows(op, access, step, columns, rows);
+  if (FindRows(places, in, access.own_memory, step, rows)) {
+    memset(access.own_memory, places.input->padding, places.padding_bytes);
+  }
   row->rows = rows;
-  row->out = access.Write(op.output(), step, columns.first) + access.share.channels.first;
+  row->out = out + size_t{places.out.SlotOf(step)} * places.out.row_bytes;
   row->columns = columns.end - columns.first;
   function(*row);
 }
@@ -278,37 +317,37 @@ uint64_t FullyConnectedMacs(const OpView& op) {
   return uint64_t{input.height} * input.width * input.channels * op.output().channels;
 }
 
-bool TakesAllChannels(const OpView& op, const RowAccess& access) {
+bool TakesAllChannels(const PreparedRow& row, const RowAccess& access) {
   const Range channels = access.share.channels;
-  return channels.first == 0 && channels.end == static_cast<int32_t>(op.output().channels);
+  return channels.first == 0 && channels.end == static_cast<int32_t>(row.places.output->channels);
 }
 
 // Where nothing is kept from the check on and nothing is shared among threads.
 void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction function, int32_t step) {
-  MacRow row;
+  PreparedRow row;
   (op.op->kind == kConv ? PrepareConv : PrepareDepthwise)(op, &row);
-  RunWindows(op, access, function, step, &row);
+  RunWindows(row.places, access, function, step, &row);
 }
 
 FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
-  MacRow* row = access.FactsOf(op).row;
+  PreparedRow* row = access.FactsOf(op).row;
   const auto function = kernels.conv[op.op->rule];
-  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
+  if (TakesAllChannels(*row, access)) return RunWindows(row->places, access, function, step, row);
   MacRow part = *row;
   TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &part);
-  RunWindows(op, access, function, step, &part);
+  RunWindows(row->places, access, function, step, &part);
 }
 
 FMTC_SELDOM void RunDepthwise(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.depthwise[op.op->rule], step);
-  MacRow* row = access.FactsOf(op).row;
+  PreparedRow* row = access.FactsOf(op).row;
   const auto function = kernels.depthwise[op.op->rule];
-  if (TakesAllChannels(op, access)) return RunWindows(op, access, function, step, row);
+  if (TakesAllChannels(*row, access)) return RunWindows(row->places, access, function, step, row);
   MacRow part = *row;
   TakeChannels(access.share.channels, 1, op.op->rule, &part);
   part.requantization.blocks_end -= access.share.channels.first;
-  RunWindows(op, access, function, step, &part);
+  RunWindows(row->places, access, function, step, &part);
 }
 
 FMTC_SELDOM void RunFullyConnected(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
@@ -316,7 +355,7 @@ FMTC_SELDOM void RunFullyConnected(const OpView& op, const RowAccess& access, co
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
   const uint64_t k = input.width * PaddedTo4(input.channels);
-  MacRow row;
+  PreparedRow row;
   if (kHasRegionFacts) {
     row = *access.FactsOf(op).row;
   } else {

@@ -8,6 +8,7 @@
 #include "region/coders.h"
 #include "region/kernels.h"
 #include "region/packed_weights.h"
+#include "region/prepared_row.h"
 
 namespace fmtc::region {
 namespace {
@@ -91,7 +92,7 @@ FMTC_SELDOM size_t StateBytes(const Program& program) {
   const size_t codecs = room.codecs > 0 ? PieceBytes(room.codecs, sizeof(Codec)) + room.bytes + kCodecAlignment : 0;
   const size_t packed = NumPackedBytes(program);
   return codecs + (packed > 0 ? packed + kPackedAlignment : 0) + PieceBytes(header.tensors, sizeof(TensorState)) +
-         PieceBytes(NumFacts(program), sizeof(OpFacts)) + PieceBytes(NumMacRows(program), sizeof(MacRow)) +
+         PieceBytes(NumFacts(program), sizeof(OpFacts)) + PieceBytes(NumMacRows(program), sizeof(PreparedRow)) +
          PieceBytes(header.ops, sizeof(int32_t)) + PieceBytes(header.inputs, sizeof(uint16_t)) +
          PieceBytes(header.outputs, sizeof(uint16_t));
 }
@@ -126,7 +127,7 @@ FMTC_SELDOM void CopyState(const Program& program, const State& from, State* to)
     to->ops[i] = from.ops[i];
     if (from.ops[i].row != nullptr) to->ops[i].row = to->rows + (from.ops[i].row - from.rows);
   }
-  memcpy(to->rows, from.rows, NumMacRows(program) * sizeof(MacRow));
+  memcpy(to->rows, from.rows, NumMacRows(program) * sizeof(PreparedRow));
   memcpy(to->next_step, from.next_step, header.ops * sizeof(int32_t));
   memcpy(to->input_tensors, from.input_tensors, header.inputs * sizeof(uint16_t));
   memcpy(to->output_tensors, from.output_tensors, header.outputs * sizeof(uint16_t));

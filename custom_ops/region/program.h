@@ -43,13 +43,13 @@ struct TensorState {
 constexpr uint16_t kNoOp = 0xFFFF;
 
 struct Kind;
-struct MacRow;
+struct PreparedRow;
 struct CodecBuilder;
 
 // What the checker finds out about an op, and who begins a pass, so that its steps need not.
 struct OpFacts {
   const Kind* kind;
-  MacRow* row;  // of a convolution or fully connected op, with what is the same at every step; else null
+  PreparedRow* row;  // of a convolution or fully connected op, with what is the same at every step; else null
   int32_t steps;
   bool accumulates;
   bool keeps_memory;
@@ -67,7 +67,7 @@ struct PackedRoom {
 struct State {
   TensorState* tensors;
   OpFacts* ops;
-  MacRow* rows;
+  PreparedRow* rows;
   PackedRoom packed;
   int32_t* next_step;       // of each op
   uint16_t* input_tensors;  // of each input of the region

@@ -56,12 +56,15 @@ struct RowAccess {
     return static_cast<ptrdiff_t>(size_t{SlotOf(tensor, row)} * tensor.row_bytes) + ColumnOffset(tensor, column);
   }
 
-  uint8_t* ScratchOf(const TensorRecord& tensor) const {
-    if (!kHasTeams || private_scratch == scratch) return scratch + tensor.offset;
+  // The scratch memory that a tensor lies in.
+  uint8_t* MemoryOf(const TensorRecord& tensor) const {
+    if (!kHasTeams || private_scratch == scratch) return scratch;
     const TensorState& tensor_state = StateOf(tensor);
     const bool is_private = tensor_state.is_private || (keeps_pass_apart && tensor_state.in_pass);
-    return (is_private ? private_scratch : scratch) + tensor.offset;
+    return is_private ? private_scratch : scratch;
   }
+
+  uint8_t* ScratchOf(const TensorRecord& tensor) const { return MemoryOf(tensor) + tensor.offset; }
 
   const uint8_t* Read(const TensorRecord& tensor, int32_t row, int32_t column) const {
     if (tensor.place != kInput) return ScratchOf(tensor) + PixelOffset(tensor, row, column);
