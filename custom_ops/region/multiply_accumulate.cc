@@ -201,7 +201,6 @@ void FindPlaces(const OpView& op, StepPlaces* places) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   const TensorRecord& input = op.input(0);
   const TensorRecord& output = op.output();
-  const uint64_t between = uint64_t{w.row_dilation} * PitchOf(input);
   places->input = &input;
   places->output = &output;
   places->in = PlacesOf(input);
@@ -210,7 +209,9 @@ void FindPlaces(const OpView& op, StepPlaces* places) {
   places->out_first = ColumnPlace(output, 0);
   places->column_bytes = ptrdiff_t{w.column_stride} * static_cast<ptrdiff_t>(input.pixel_bytes);
   places->padding_bytes = SpanBytes(w, input);
-  places->between = static_cast<uint32_t>(between < input.depth ? between : between % input.depth);
+  // Rows that a step reads are all in memory, so that from one to another there are fewer slots than all; for others
+  // the number may wrap around.
+  places->between = uint32_t{w.row_dilation} * PitchOf(input);
   places->row_stride = w.row_stride;
   places->row_dilation = w.row_dilation;
   places->above = w.above;
