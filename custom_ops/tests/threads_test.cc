@@ -1,8 +1,11 @@
 // Several threads: the same bytes for every number of them, interpreters side by side, and no thread left behind.
+#include <pthread.h>
+#include <sched.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -194,6 +197,62 @@ void TestFork() {
   EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
 
+cpu_set_t ProcessorsOfThread() {
+  cpu_set_t set;
+  EXPECT(sched_getaffinity(0, sizeof(set), &set) == 0);
+  return set;
+}
+
+void RestrictThread(const cpu_set_t& set) { EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0); }
+
+// Two tasks that meet, so that a helper does one of them: where it may run, and where it wants to run from then on.
+struct Meeting {
+  pthread_t caller;
+  std::atomic<int> came{0};
+  cpu_set_t helpers;
+  const cpu_set_t* wanted = nullptr;
+
+  static void Come(void* argument, uint32_t) {
+    auto* meeting = static_cast<Meeting*>(argument);
+    ++meeting->came;
+    while (meeting->came < 2) sched_yield();
+    if (pthread_equal(pthread_self(), meeting->caller) != 0) return;
+    meeting->helpers = ProcessorsOfThread();
+    if (meeting->wanted != nullptr) RestrictThread(*meeting->wanted);
+  }
+};
+
+cpu_set_t Meet(const Workers& workers, const cpu_set_t* wanted = nullptr) {
+  Meeting meeting;
+  meeting.caller = pthread_self();
+  meeting.wanted = wanted;
+  workers.Run(2, Meeting::Come, &meeting);
+  return meeting.helpers;
+}
+
+// Helpers run at any processor but their caller's, and where somebody else has put them.
+void TestProcessorsOfHelpers() {
+  const cpu_set_t all = ProcessorsOfThread();
+  if (CPU_COUNT(&all) < 2) return;
+  const Workers workers = HoldThreadPool(2);
+  cpu_set_t last;
+  for (size_t i = 0; i < CPU_SETSIZE; ++i) {
+    if (!CPU_ISSET(i, &all)) continue;
+    cpu_set_t others = all;
+    CPU_CLR(i, &others);
+    CPU_ZERO(&last);
+    CPU_SET(i, &last);
+    RestrictThread(last);
+    const cpu_set_t helpers = Meet(workers);
+    EXPECT(CPU_EQUAL(&helpers, &others));
+  }
+  Meet(workers, &last);
+  const cpu_set_t left_alone = Meet(workers);
+  EXPECT(CPU_EQUAL(&left_alone, &last));
+  RestrictThread(all);
+  ReleaseThreadPool(workers);
+}
+
 // All tasks at the same time.
 void RunInThreads(uint32_t count, Workers::Task task, void* argument) {
   std::vector<std::thread> threads;
@@ -238,5 +297,6 @@ int main() {
   fmtc::TestInterpreterThreads();
   fmtc::TestInterpretersSideBySide();
   fmtc::TestFork();
+  fmtc::TestProcessorsOfHelpers();
   return 0;
 }

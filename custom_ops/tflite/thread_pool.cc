@@ -36,29 +36,51 @@ void Spin(std::chrono::nanoseconds most, const Ready& ready) {
   }
 }
 
-// Has the calling thread, where it is on this processor, go on at another one that it may run on. Schedulers that pack
-// threads, to save energy or a virtual machine's processors, wake a helper where its caller works, and would have the
-// two take turns there for milliseconds. Where the thread may run is then what it was.
-void Leave(int processor) {
-#if defined(__linux__)
-  cpu_set_t all;
-  if (processor < 0 || sched_getcpu() != processor || sched_getaffinity(0, sizeof(all), &all) != 0) return;
-  cpu_set_t others = all;
-  CPU_CLR(static_cast<size_t>(processor), &others);
-  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) != 0) return;
-  sched_setaffinity(0, sizeof(all), &all);
-#else
-  static_cast<void>(processor);
-#endif
-}
+// The processors that helpers may run on. Schedulers that pack threads, to save energy or a virtual machine's
+// processors, wake a helper where its caller works, and have the two take turns there for milliseconds; so the caller
+// closes its own one to them. What somebody else has set since is left alone.
+#if defined(__linux__) && !defined(__ANDROID__)
+class Processors {
+ public:
+  static int Current() { return sched_getcpu(); }
 
-int ThisProcessor() {
-#if defined(__linux__)
-  return sched_getcpu();
+  void ReadFrom(pthread_t helper) {
+    if (pthread_getaffinity_np(helper, sizeof(all_), &all_) != 0) CPU_ZERO(&all_);
+  }
+
+  bool IsClosed(int processor) const { return processor == closed_; }
+
+  // -1: none.
+  void Close(int processor, const pthread_t* helpers, uint32_t count) {
+    const cpu_set_t before = Without(closed_), after = Without(processor);
+    for (uint32_t i = 0; i < count; ++i) {
+      cpu_set_t now;
+      if (pthread_getaffinity_np(helpers[i], sizeof(now), &now) != 0 || !CPU_EQUAL(&now, &before)) continue;
+      pthread_setaffinity_np(helpers[i], sizeof(after), &after);
+    }
+    closed_ = processor;
+  }
+
+ private:
+  // All, where none would be left.
+  cpu_set_t Without(int processor) const {
+    cpu_set_t set = all_;
+    if (processor >= 0 && processor < CPU_SETSIZE) CPU_CLR(static_cast<size_t>(processor), &set);
+    return CPU_COUNT(&set) > 0 ? set : all_;
+  }
+
+  cpu_set_t all_ = {};
+  int closed_ = -1;
+};
 #else
-  return -1;
+class Processors {
+ public:
+  static int Current() { return -1; }
+  void ReadFrom(pthread_t) {}
+  bool IsClosed(int) const { return true; }
+  void Close(int, const pthread_t*, uint32_t) {}
+};
 #endif
-}
 
 // A call of Run, on the stack of the thread that made it. The pool's mutex guards it.
 struct Job {
@@ -78,7 +100,10 @@ class ThreadPool {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++holders_;
     process_ = holders_ == 1 ? getpid() : process_;
+    const bool are_first = num_threads_ == 0;
+    if (num_threads_ < helpers) CloseToHelpers(-1);  // as it is to new ones
     while (num_threads_ < helpers && pthread_create(&threads_[num_threads_], nullptr, Main, this) == 0) ++num_threads_;
+    if (are_first && num_threads_ > 0) processors_.ReadFrom(threads_[0]);
   }
 
   void Release() {
@@ -104,13 +129,10 @@ class ThreadPool {
     *last = &job;
     ++job.begun;  // the first task is the caller's
     const bool are_asleep = sleepers_ > 0;
-    callers_processor_.store(ThisProcessor());
+    CloseToHelpers(Processors::Current());
     lock.unlock();
     pending_.fetch_add(1);  // after the mutex is free, on which those who spin would go to sleep
-    if (are_asleep) {
-      wake_.notify_all();
-      sched_yield();  // to one that wakes on this processor and has to leave it
-    }
+    if (are_asleep) wake_.notify_all();
     task(argument, 0);
     lock.lock();
     ++job.finished;
@@ -122,6 +144,10 @@ class ThreadPool {
   }
 
  private:
+  void CloseToHelpers(int processor) {
+    if (!processors_.IsClosed(processor) && process_ == getpid()) processors_.Close(processor, threads_, num_threads_);
+  }
+
   // Does the next task of a job; the last one to begin takes the job from the list.
   void DoTask(Job* job, std::unique_lock<std::mutex>* lock) {
     const uint32_t index = job->begun++;
@@ -152,14 +178,10 @@ class ThreadPool {
         lock.unlock();
         Spin(kHelperSpins, [this] { return pending_.load() > 0; });
         lock.lock();
-        if (jobs_ == nullptr && !stopping_) {
-          ++sleepers_;
-          wake_.wait(lock);
-          --sleepers_;
-        }
-        lock.unlock();
-        Leave(callers_processor_.load());
-        lock.lock();
+        if (jobs_ != nullptr || stopping_) continue;
+        ++sleepers_;
+        wake_.wait(lock);
+        --sleepers_;
       }
     }
   }
@@ -168,14 +190,14 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
-  std::atomic<int32_t> pending_{0};         // jobs with tasks that have not begun, about
-  std::atomic<int> callers_processor_{-1};  // the last caller's, where helpers are in its way
+  std::atomic<int32_t> pending_{0};  // jobs with tasks that have not begun, about
   uint32_t sleepers_ = 0;
   Job* jobs_ = nullptr;  // those
   uint32_t holders_ = 0;
   bool stopping_ = false;
   uint32_t num_threads_ = 0;
   pid_t process_ = 0;
+  Processors processors_;
   pthread_t threads_[kMaxThreads];
 };
 
