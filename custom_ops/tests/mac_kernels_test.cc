@@ -47,6 +47,11 @@ class OwnedMac {
       row_.out_channels = Draw(&random_, 1, row_.groups > 1 ? 40 : 100);
     }
     row_.weight_zero = Draw(&random_, 0, 2) != 0 ? 0 : Draw(&random_, -128, 127);
+    if (!depthwise && row_.groups == 1 && Draw(&random_, 0, 3) == 0) {  // a short row of whole tiles
+      row_.kernel_rows = row_.kernel_columns = 1;
+      row_.columns = Draw(&random_, 1, 7);
+      row_.out_channels = 16 * Draw(&random_, 1, 12);
+    }
     row_.pixel_bytes = static_cast<ptrdiff_t>(RoundUp(static_cast<size_t>(row_.in_channels * row_.groups), 4)) +
                        4 * Draw(&random_, 0, 1);
     row_.tap_bytes = row_.dilation * row_.pixel_bytes;

@@ -87,6 +87,17 @@ FMTC_INLINE void StoreTile(const Sums (&rounded)[kColumns * kBlocks], const Outp
   }
 }
 
+// The rule, and bytes of a tile; its channels stand from `first` on in the arrays.
+template <int kColumns, int kBlocks>
+FMTC_INLINE void FinishTile(const MacRow& row, int32_t first, int32_t channels, uint8_t* out,
+                            Sums (&sums)[kColumns * kBlocks]) {
+  FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
+    const Rule<SmallFloat32> rule(row.requantization, first + b * kChannelBlock);
+    FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
+  }
+  StoreTile<kColumns, kBlocks>(sums, row.requantization.range, channels, out, row.out_pixel_bytes);
+}
+
 // So many tiles beside each other, from `column` on.
 template <int kColumns, int kBlocks>
 void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles) {
@@ -94,12 +105,32 @@ void Float32Tiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks,
     Sums sums[kColumns * kBlocks];
     StartSums<kColumns, kBlocks>(blocks.start, sums);
     AddTaps<kColumns, kBlocks>(row, taps, blocks, column, sums);
-    FMTC_UNROLL for (int b = 0; b < kBlocks; ++b) {
-      const Rule<SmallFloat32> rule(row.requantization, blocks.first + b * kChannelBlock);
-      FMTC_UNROLL for (int t = 0; t < kColumns; ++t) sums[t * kBlocks + b] = rule(sums[t * kBlocks + b]);
-    }
-    StoreTile<kColumns, kBlocks>(sums, row.requantization.range, blocks.channels,
-                                 blocks.out + column * row.out_pixel_bytes, row.out_pixel_bytes);
+    FinishTile<kColumns, kBlocks>(row, blocks.first, blocks.channels, blocks.out + column * row.out_pixel_bytes, sums);
+  }
+}
+
+constexpr int32_t kTileChannels = kTileBlocks * kChannelBlock;
+
+// A row of one tap that is no wider than a tile, of whole tiles' channels. Maps of a few columns have many of these,
+// each of which takes little longer than to find its way here.
+FMTC_INLINE bool IsShort(const MacRow& row) {
+  return row.columns <= TileColumns(kTileBlocks) && row.kernel_rows * row.kernel_columns == 1 && row.groups == 1 &&
+         row.out_channels % kTileChannels == 0;
+}
+
+template <int kColumns>
+void ShortRow(const MacRow& row) {
+  const uint8_t* const tap = row.rows[0].first;
+  const ptrdiff_t column_bytes = row.rows[0].column_bytes;
+  const ptrdiff_t weights_of_block = ptrdiff_t{RoundUpTo(row.in_channels, kStepValues)} * kChannelBlock;
+  const int8_t* weights = row.weights;
+  for (int32_t c = 0; c < row.out_channels; c += kTileChannels, weights += kTileBlocks * weights_of_block) {
+    int32_t memory[kTileChannels];
+    Sums sums[kColumns * kTileBlocks];
+    StartSums<kColumns, kTileBlocks>(
+        StartOfBlocks(row.requantization.biases + c, weights, weights_of_block, kTileBlocks, memory), sums);
+    AddTap<kColumns, kTileBlocks>(tap, row.in_channels, column_bytes, weights, weights_of_block, sums);
+    FinishTile<kColumns, kTileBlocks>(row, c, kTileChannels, row.out + c, sums);
   }
 }
 
@@ -193,6 +224,10 @@ template <size_t... kColumns>
 constexpr std::array<Float32TilesFunction, sizeof...(kColumns)> HalfTilesOf(std::index_sequence<kColumns...>) {
   return {{Float32HalfTiles<kColumns + 1>...}};
 }
+template <size_t... kColumns>
+constexpr std::array<void (*)(const MacRow&), sizeof...(kColumns)> ShortRowsOf(std::index_sequence<kColumns...>) {
+  return {{ShortRow<kColumns + 1>...}};
+}
 template <int kBlocks, size_t... kColumns>
 constexpr std::array<SumTileFunction, TileColumns(1)> SumTilesOf(std::index_sequence<kColumns...>) {
   return {{SumTile<kColumns + 1, kBlocks>...}};
@@ -207,6 +242,7 @@ constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...
 }
 constexpr TileTable<Float32TilesFunction> kFloat32TileTable = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
 constexpr auto kHalfTileTable = HalfTilesOf(std::make_index_sequence<kHalfTileColumns>());
+constexpr auto kShortRowTable = ShortRowsOf(std::make_index_sequence<TileColumns(kTileBlocks)>());
 constexpr TileTable<SumTileFunction> kSumTileTable = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
 
 // Calls tiles(blocks, column, columns of a tile, number of tiles) for all output channels of a group and the columns
@@ -282,10 +318,11 @@ template <class Rounding>
 void ConvRow(const MacRow& row) {
   if (row.packed_weights != nullptr) return ForPackedColumns(row, ConvRow<Rounding>);
   if (!ReadsWords(row)) return PlainConv<Rounding>(row);
+  const bool stays_in_registers =
+      std::is_same<Rounding, Float32>::value && row.weight_zero == 0 && row.has_small_factors;
+  if (stays_in_registers && IsShort(row)) return kShortRowTable[static_cast<size_t>(row.columns - 1)](row);
   const Taps taps = JoinTaps(row);
-  if (std::is_same<Rounding, Float32>::value && row.weight_zero == 0 && row.has_small_factors) {
-    return Float32Row(row, taps);
-  }
+  if (stays_in_registers) return Float32Row(row, taps);
   RowOverMemory<Rounding>(row, taps);
 }
 
