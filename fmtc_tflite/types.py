@@ -106,7 +106,8 @@ class ConvertOptions:
     Attributes:
       calibration: see CalibrationOptions.
       lossless: keep every output bit (always so without calibration data).
-      max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples.
+      max_kl: bound on the fidelity measure (KL in nats for classifiers) on held-back samples; with it, or with
+        max_accuracy_drop, coded cuts of regions may lose something.
       max_bits_per_value: bound on the rate instead of max_kl.
       objective: traffic codes every map that shrinks; arena only those that lower the planned peak; None = traffic
         where maps are coded. For regions traffic stores the fewest bytes, arena (None) needs the least memory.

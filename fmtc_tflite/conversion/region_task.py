@@ -8,11 +8,13 @@ from functools import partial
 
 import numpy as np
 
+from fmtc_tflite.conversion.bounds import find_labels
 from fmtc_tflite.conversion.region_plans import PlanOptions, whole_cost
 from fmtc_tflite.conversion.region_recipe import RegionChoices, read_region_recipe
 from fmtc_tflite.conversion.traffic_objective import TrafficGoal, measure_rates
 from fmtc_tflite.data.dataset import Dataset
 from fmtc_tflite.data.opening import open_data
+from fmtc_tflite.fidelity.meters import fidelity_sources
 from fmtc_tflite.graph.convertible import check_rewritable, check_shapes_known
 from fmtc_tflite.graph.model import Buffer, Model, Subgraph
 from fmtc_tflite.graph.model_io import load_model
@@ -72,6 +74,7 @@ def open_task(
     Raises:
       UnsupportedModelError: converted already, or open shapes.
       RecipeError: see read_region_recipe.
+      UsageError, CalibrationError: a bound on loss that the data, or the outputs, do not allow to be measured.
     """
     cpu = load_cpu(options.effective_cpu)
     model = load_model(content)
@@ -79,6 +82,7 @@ def open_task(
     check_shapes_known(model)
     # What is wrong with the data is told before minutes of planning.
     own = () if options.calibration.data is None else open_data(model, options.calibration)
+    _check_bound(model, own, options)
     buffers, subgraph = list(model.buffers), model.subgraphs[0]
     recipe = read_region_recipe(options.recipe, subgraph)
     outside = dict.fromkeys(recipe.outside, "left outside by the recipe")
@@ -90,6 +94,14 @@ def open_task(
     stage("rates")
     wanted = PlanOptions(cpu, budget, recipe.cuts, _traffic_goal(content, subgraph, found, options))
     return RegionTask(model, buffers, own, found, build, recipe, whole, wanted, (*warnings, *recipe.warnings))
+
+
+def _check_bound(model: Model, samples: Dataset | Sequence[dict[str, np.ndarray]], options: ConvertOptions) -> None:
+    """Raises FmtcError where a bound on loss could not be measured."""
+    if options.loses_in_cuts:
+        fidelity_sources(model, options.output_kind)
+    if options.max_accuracy_drop is not None and isinstance(samples, Dataset):
+        find_labels(model, samples, options)
 
 
 def _traffic_goal(content: bytes, subgraph: Subgraph, found: Candidates, options: ConvertOptions) -> TrafficGoal | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fmtc_tflite.api import convert, evaluate, profile, restore
-from fmtc_tflite.conversion import region_conversion
+from fmtc_tflite.conversion import region_conversion, region_task
 from fmtc_tflite.conversion.presets import convert_content
 from fmtc_tflite.conversion.region_document import format_region_report
 from fmtc_tflite.conversion.region_verification import RegionVerification
@@ -160,6 +160,19 @@ def test_where_nothing_can_be_lost(tmp_path: Path) -> None:
 def test_options_that_do_not_go_together(more: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         convert_content(DEMO.read_bytes(), replace(LOSSY, **more))
+
+
+def test_a_bound_that_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before anything is measured or planned."""
+    monkeypatch.setattr(region_task, "measure_rates", lambda *_: pytest.fail("too late"))
+    with np.load(SAMPLES) as arrays:
+        np.savez(tmp_path / "unlabelled.npz", x=arrays["x"])
+    unlabelled = CalibrationOptions(data=tmp_path / "unlabelled.npz")
+    options = replace(LOSSY, max_kl=None, max_accuracy_drop=0.05, calibration=unlabelled)
+    with pytest.raises(UsageError, match="--max_accuracy_drop needs labels"):
+        convert_content(DEMO.read_bytes(), options)
+    with pytest.raises(UsageError, match="--output_kind"):
+        convert_content(DEMO.read_bytes(), replace(LOSSY, output_kind="scores"))
 
 
 # Upper bounds: of the bytes that lossless cuts take, and of the bound on the divergence on data that it was not set on.
