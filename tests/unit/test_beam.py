@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.resources
 import json
+import os
 import random
 import subprocess
 import sys
@@ -355,6 +356,29 @@ def test_the_time_that_a_pipeline_may_take(data: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(running, "_LOOK_SECONDS", 0.01)
     with pytest.raises(FmtcError, match=r"--beam_timeout: the pipeline has run for 0\.1 s"):
         api.evaluate(tmp_path / "model.tflite", options=EvaluateOptions(data, beam=(), beam_timeout=0.1))
+
+
+def test_freed_memory_is_kept_where_a_variable_says_otherwise() -> None:
+    """Dask sets it for its workers."""
+    program = """
+import resource, sys
+import numpy as np
+from fmtc_tflite.beam import shards
+if sys.argv[1:]:
+    shards._keep_freed_memory()
+np.ones(1 << 20, np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    np.ones(1 << 20, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+    def faults(*arguments: str) -> int:
+        environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"}
+        command = [sys.executable, "-c", program, *arguments]
+        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert 10 * faults("kept") < faults()
 
 
 def test_workers_of_another_version_are_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
