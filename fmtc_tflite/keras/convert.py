@@ -81,20 +81,31 @@ def convert_keras(
         raise CalibrationError(f"labels: got the shape {list(np.shape(labels))}, expected one for each sample")
     plain = _stripped(model)
     content = _quantize(plain, samples)
+    result = _convert(content, plain, trained_steps(model), samples, labels, options)
+    outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
+    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]), overwrite)
+    return result
+
+
+def _convert(
+    content: bytes,
+    plain: Any,
+    steps: Mapping[str, np.ndarray],
+    samples: Mapping[str, np.ndarray],
+    labels: np.ndarray | None,
+    options: ConvertOptions,
+) -> ConversionResult:
+    """Converts the quantized model with these samples and, if they are to be, trained steps."""
+    arrays: dict[str, Any] = _model_inputs(content, samples)
     with TemporaryDirectory() as folder:
         data = Path(folder) / "samples.npz"
-        arrays: dict[str, Any] = _model_inputs(content, samples)
         np.savez(data, **(arrays if labels is None else {**arrays, "y": labels}))
         options = replace(options, calibration=replace(options.calibration, data=data))
-        steps = trained_steps(model)
         if steps and _takes_steps(options):
             recipe = Path(folder) / "trained_steps.json"
             recipe.write_text(json.dumps(steps_recipe(content, plain, steps, samples, arrays)), encoding="utf-8")
             options = replace(options, recipe=recipe)
-        result = convert_content(content, options)
-    outputs = list(zip(paths, (result.content, json.dumps(result.report, indent=1).encode() + b"\n"), strict=False))
-    write_all(outputs + ([] if quantized_path is None else [(quantized_path, content)]), overwrite)
-    return result
+        return convert_content(content, options)
 
 
 def _check_options(options: ConvertOptions) -> None:
