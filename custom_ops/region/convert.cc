@@ -49,7 +49,7 @@ void QuantizePieces(const TensorRecord& out, int32_t columns, void (*quantize)(c
     run.count = ptrdiff_t{count} * channels;
     run.out = fits ? piece : to;
     quantize(run);
-    if (fits) kernels.move_pixels({piece, channels, to, static_cast<ptrdiff_t>(out.pixel_bytes), channels, count});
+    if (fits) kernels.move_pixels({piece, channels, to, static_cast<ptrdiff_t>(out.pixel_bytes), channels, count, 0});
     run.in += run.count * static_cast<ptrdiff_t>(sizeof(float));
     run.first += static_cast<uint64_t>(run.count);
     to += count * static_cast<ptrdiff_t>(out.pixel_bytes);

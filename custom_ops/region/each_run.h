@@ -27,11 +27,8 @@ void ForEachRun(const OpView& op, const RowAccess& access, int32_t step, const F
   }
 }
 
-// The same for two tensors whose elements have one size, as bytes: with what lies between the pixels, and where those
-// of input and output differ in size, in place, once they have been moved. Lengths are the output's.
-template <class Function>
-void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step,
-              const Function& function) {
+// The pixels of a step's row, from the input's place to the output's, as bytes.
+inline PixelRow MakePixelRow(const OpView& op, const RowAccess& access, int32_t step) {
   const TensorRecord& in = op.input(0);
   const TensorRecord& out = op.output();
   const Range columns = access.Window(op);
@@ -42,6 +39,15 @@ void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kerne
   row.out_pixel_bytes = out.pixel_bytes;
   row.channels = static_cast<int32_t>(out.channels * ElementBytes(out.type));
   row.columns = NumColumns(columns);
+  return row;
+}
+
+// The same for two tensors whose elements have one size, as bytes: with what lies between the pixels, and where those
+// of input and output differ in size, in place, once they have been moved. Lengths are the output's.
+template <class Function>
+void ForBytes(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step,
+              const Function& function) {
+  PixelRow row = MakePixelRow(op, access, step);
   const ptrdiff_t count = (row.columns - 1) * row.out_pixel_bytes + row.channels;
   if (row.in_pixel_bytes != row.out_pixel_bytes) {
     kernels.move_pixels(row);

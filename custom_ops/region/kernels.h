@@ -91,13 +91,14 @@ struct QuantizeRun {
   uint64_t vectors_end;  // place from which on values of the batch are what the runtimes' vectors leave
 };
 
-// Pixels that keep their bytes and get another distance.
+// Pixels that keep their bytes, or all but some bits of each, and get another distance.
 struct PixelRow {
   const uint8_t* in;
   ptrdiff_t in_pixel_bytes;
   uint8_t* out;
   ptrdiff_t out_pixel_bytes;
   int32_t channels, columns;
+  uint8_t flip;  // these bits
 };
 
 struct PoolRow {

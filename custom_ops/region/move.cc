@@ -72,7 +72,7 @@ void RunPad(const OpView& op, const RowAccess& access, const RowKernels& kernels
     MoveBytes(to, from, RunBytes(in, end - first));
   } else if (has_all_channels) {
     kernels.move_pixels({from, static_cast<ptrdiff_t>(in.pixel_bytes), to, static_cast<ptrdiff_t>(out.pixel_bytes),
-                         static_cast<int32_t>(in.channels), static_cast<int32_t>(end - first)});
+                         static_cast<int32_t>(in.channels), static_cast<int32_t>(end - first), 0});
   } else {
     CopyPixels(from, in.pixel_bytes, static_cast<int32_t>(end - first), in.channels, to, out.pixel_bytes);
   }

@@ -68,6 +68,11 @@ void PlainMovePixels(const PixelRow& row) {
       MoveBytes(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes, bytes);
     }
   });
+  if (row.flip == 0) return;
+  for (int32_t column = 0; column < row.columns; ++column) {
+    uint8_t* const pixel = row.out + column * row.out_pixel_bytes;
+    for (int32_t c = 0; c < row.channels; ++c) pixel[c] ^= row.flip;
+  }
 }
 
 void PlainLookUp(const uint8_t* table, const uint8_t* in, ptrdiff_t count, uint8_t* out) {

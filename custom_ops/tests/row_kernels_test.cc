@@ -159,7 +159,8 @@ void TestBytes(const RowKernels& kernels) {
     const int32_t columns = Draw(&random, 1, 70), channels = Draw(&random, 1, Draw(&random, 0, 1) != 0 ? 4 : 40);
     const OwnedPixels in(&random, columns, channels);
     const ptrdiff_t pixel = Draw(&random, 0, 1) != 0 ? channels : channels + Draw(&random, 0, 4);
-    PixelRow row{in.data(), in.pixel_bytes, nullptr, pixel, channels, columns};
+    PixelRow row{
+        in.data(), in.pixel_bytes, nullptr, pixel, channels, columns, static_cast<uint8_t>(128 * Draw(&random, 0, 1))};
     const auto move = [&](const RowKernels& k) {
       return WrittenBy(columns, channels, pixel, [&](uint8_t* out) {
         row.out = out;

@@ -46,7 +46,7 @@ void MovePixelsRow(const PixelRow& row) {
   PixelRow rest = row;
   int32_t moved = 0;
   if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
-    moved = WidenPixels(row.in, static_cast<int32_t>(row.in_pixel_bytes), row.channels, row.columns, row.out);
+    moved = WidenPixels(row);
   }
   rest.in += moved * row.in_pixel_bytes;
   rest.out += moved * row.out_pixel_bytes;

@@ -8,13 +8,16 @@ namespace {
 constexpr int32_t kShuffledPixels = 4;
 
 // Returns how many pixels it has moved. Of the last pixel only its channels are there to be read.
-FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
+FMTC_INLINE int32_t WidenPixels(const PixelRow& row) {
+  const int32_t in_bytes = static_cast<int32_t>(row.in_pixel_bytes);
   alignas(16) uint8_t places[16];
   for (int32_t i = 0; i < 16; ++i) places[i] = static_cast<uint8_t>(i / 4 * in_bytes + i % 4);
   const Bytes16 index = WholeBlock().Load(places);
   int32_t x = 0;
-  for (; (columns - x - 1) * in_bytes + channels >= 16; x += kShuffledPixels) {
-    WholeBlock().Store(out + x * 4, Shuffled(WholeBlock().Load(in + x * in_bytes), index));
+  const Bytes16 flip = BytesOf(row.flip);
+  for (; (row.columns - x - 1) * in_bytes + row.channels >= 16; x += kShuffledPixels) {
+    const Bytes16 bytes = Shuffled(WholeBlock().Load(row.in + x * in_bytes), index);
+    WholeBlock().Store(row.out + x * 4, Flipped(bytes, flip));
   }
   return x;
 }

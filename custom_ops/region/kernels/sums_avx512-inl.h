@@ -267,8 +267,12 @@ struct Table256 {
 
 // Pixels of 1 to 4 bytes that become pixels of 4. Returns how many it has moved. Of the last pixel only its channels
 // are there to be read.
-FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t channels, int32_t columns, uint8_t* out) {
+FMTC_INLINE int32_t WidenPixels(const PixelRow& row) {
   constexpr int32_t kPixels = 16;
+  const int32_t in_bytes = static_cast<int32_t>(row.in_pixel_bytes), columns = row.columns;
+  const uint8_t* const in = row.in;
+  uint8_t* const out = row.out;
+  const __m512i flip = _mm512_set1_epi8(static_cast<char>(row.flip));
   const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i first = _mm512_mullo_epi32(places, _mm512_set1_epi32(in_bytes * 0x01010101));
   const __m512i index = _mm512_add_epi32(first, _mm512_set1_epi32(0x03020100));
@@ -276,11 +280,11 @@ FMTC_INLINE int32_t WidenPixels(const uint8_t* in, int32_t in_bytes, int32_t cha
   int32_t x = 0;
   for (; x + kPixels < columns; x += kPixels) {
     const __m512i bytes = _mm512_maskz_loadu_epi8(read, in + x * in_bytes);
-    _mm512_storeu_si512(out + x * 4, _mm512_permutexvar_epi8(index, bytes));
+    _mm512_storeu_si512(out + x * 4, _mm512_xor_si512(_mm512_permutexvar_epi8(index, bytes), flip));
   }
-  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x - 1) * in_bytes + channels));
+  const __mmask64 last = _bzhi_u64(~uint64_t{0}, static_cast<uint32_t>((columns - x - 1) * in_bytes + row.channels));
   const __m512i bytes = _mm512_permutexvar_epi8(index, _mm512_maskz_loadu_epi8(last, in + x * in_bytes));
-  _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), bytes);
+  _mm512_mask_storeu_epi32(out + x * 4, FirstOf16(columns - x), _mm512_xor_si512(bytes, flip));
   return columns;
 }
 

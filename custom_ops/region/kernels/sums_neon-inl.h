@@ -41,6 +41,7 @@ FMTC_INLINE void WithPart(int32_t channels, const Function& function) {
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return vmaxq_u8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return vminq_u8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return vdupq_n_u8(static_cast<uint8_t>(value)); }
+FMTC_INLINE Bytes16 Flipped(Bytes16 bytes, Bytes16 bits) { return veorq_u8(bytes, bits); }
 FMTC_INLINE Bytes16 Shuffled(Bytes16 bytes, Bytes16 places) { return vqtbl1q_u8(bytes, places); }
 
 FMTC_INLINE int32x4_t OneWhere(uint32x4_t mask) { return vreinterpretq_s32_u32(vshrq_n_u32(mask, 31)); }
