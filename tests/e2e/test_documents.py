@@ -98,8 +98,9 @@ def test_every_comment_before_a_block_is_understood() -> None:
 def test_every_flag_exists(tmp_path: Path) -> None:
     help_of = "; ".join(f"{sys.executable + ' ' if '/' in tool else ''}{tool} --help" for tool in TOOLS)
     known = Folder(tmp_path, Path(), "README.md").run(help_of).stdout
-    # The examples' help needs TensorFlow; what they define does not.
-    sources = "".join(path.read_text() for path in (documents.ROOT / "examples").glob("*.py"))
+    # Their help needs TensorFlow or Apache Beam; what they define does not.
+    extras = [*(documents.ROOT / "examples").glob("*.py"), documents.ROOT / "tools" / "bench_scale_out.py"]
+    sources = "".join(path.read_text() for path in extras)
     known += " ".join(f"--{name}" for name in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', sources))
     known += "".join(
         (documents.ROOT / path).read_text() for path in ("custom_ops/fuzz/driver.cc", "tools/without_avx512.py")
