@@ -22,7 +22,7 @@ size_t BytesOf(const Program& program, const OpRecord& op) {
   const uint64_t steps = uint64_t{w.kernel_rows} * ((w.kernel_columns + 3u) / 4);
   const uint64_t blocks = (uint64_t{program.tensors[op.output].channels} + kChannelBlock - 1) / kChannelBlock;
   const uint64_t taps = uint64_t{w.kernel_rows} * w.kernel_columns;
-  if (steps > kMaxPackedSteps || taps * kBlockStep > program.header->bytes / blocks ||
+  if (blocks == 0 || steps > kMaxPackedSteps || taps * kBlockStep > program.header->bytes / blocks ||
       !program.Has(p.weights_offset, blocks * taps * kBlockStep, 1, kWeightsAlignment)) {
     return 0;
   }

@@ -341,6 +341,12 @@ void TestContradictionsAreRefused() {
       [](const Parts& p) { p.ops[1].memory_offset = p.header->scratch_bytes; },
       [](const Parts& p) { p.convolution->groups = 0; },
       [](const Parts& p) { p.convolution->group_channels = 5; },
+      [](const Parts& p) { p.ops[1].parameters_offset = p.header->bytes; },
+      // Of one input channel, whose weights' room is asked for before anything is checked.
+      [](const Parts& p) {
+        p.convolution->group_channels = 1, p.convolution->weight_zero = 0, p.tensors[2].channels = 0;
+      },
+      [](const Parts& p) { p.convolution->group_channels = 1, p.convolution->weights_offset = p.header->bytes - 64; },
       [](const Parts& p) { p.convolution->window.row_stride = 0; },
       [](const Parts& p) { p.convolution->window.kernel_rows = 257; },
       [](const Parts& p) { p.convolution->window.above = 2; },
