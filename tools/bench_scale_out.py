@@ -42,14 +42,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 from PIL import Image
-from watched_processes import dask_cluster, in_process, peak_bytes
 
 from fmtc_tflite import CalibrationOptions, ConvertOptions, EvaluateOptions, api
-from fmtc_tflite.beam import calibrate
-from fmtc_tflite.beam.calibration import CalibrationWork, add, empty
-from fmtc_tflite.beam.job_folder import JobFolder
-from fmtc_tflite.beam.running import prepare
-from fmtc_tflite.beam.shards import COUNT, Shard, check_files, cut
 from fmtc_tflite.blas import one_blas_thread
 from fmtc_tflite.calibration import kept_statistics
 from fmtc_tflite.calibration.kept_statistics import COVARIANCES, VALUES
@@ -62,6 +56,18 @@ from fmtc_tflite.files import check_writable, write_all
 from fmtc_tflite.graph.model_io import load_model
 from fmtc_tflite.graph.sites import Site
 from fmtc_tflite.progress import progress
+
+try:
+    from watched_processes import dask_cluster, in_process, peak_bytes
+
+    from fmtc_tflite.beam import calibrate
+    from fmtc_tflite.beam.calibration import CalibrationWork, add, empty
+    from fmtc_tflite.beam.job_folder import JobFolder
+    from fmtc_tflite.beam.running import prepare
+    from fmtc_tflite.beam.shards import COUNT, Shard, check_files, cut
+except UsageError as missing:  # the extra
+    print(f"error: {missing}", file=sys.stderr)
+    sys.exit(2)
 
 ALONE, DASK, PROCESSES = "alone", "dask", "processes"
 CALIBRATION, EVALUATION = "calibration", "evaluation"
