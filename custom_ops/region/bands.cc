@@ -63,7 +63,7 @@ class BandFinder {
       BeginPass(program_, *pass_, state_);
       size_t kept_bytes = 0;
       if (DividePass(next, &kept_bytes)) {
-        bands->passes[i] = {next, Stores(next), kept_bytes, FirstBehind(next)};
+        bands->passes[i] = {next, Stores(next)};
         bands->kept_bytes = std::max(bands->kept_bytes, kept_bytes);
       }
       next += static_cast<size_t>(pass_->ops) * static_cast<size_t>(parts_);
@@ -254,15 +254,6 @@ class BandFinder {
       *most = std::max(*most, static_cast<size_t>(bytes));
     }
     return true;
-  }
-
-  uint32_t FirstBehind(Band* pass) {
-    std::fill(limits_, limits_ + pass_->ops, 0);  // steps so far
-    for (uint32_t step = pass_->first_step; step < pass_->first_step + pass_->steps; ++step) {
-      const int op = program_.steps[step] - pass_->first_op;
-      if (limits_[op]++ >= BandsOf(pass, op)[0].end) return step;
-    }
-    return pass_->first_step + pass_->steps;
   }
 
   bool Stores(Band* pass) const {

@@ -31,10 +31,8 @@ struct Band {
 };
 
 struct PassBands {
-  const Band* bands;      // [op of the pass][part]; null: the pass is divided as share.h has it
-  bool stores;            // parts behind the first have rows that later passes read
-  size_t kept_bytes;      // the most that a part keeps
-  uint32_t first_behind;  // the first step that is not the first part's
+  const Band* bands;  // [op of the pass][part]; null: the pass is divided as share.h has it
+  bool stores;        // parts behind the first have rows that later passes read
 };
 
 struct Bands {

@@ -170,8 +170,6 @@ class Worker {
 
   void RunInBands(const PassRecord& pass, const PassBands& bands, uint64_t before) {
     const uint64_t end = before + pass.first_step + pass.steps;
-    to_prefetch_ = bands.kept_bytes;
-    prefetch_at_ = before + bands.first_behind;
     for (int part = first_; part < end_; ++part) team_->seats[part].access.keeps_pass_apart = true;
     for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
       const Band* parts = bands.bands + (program_.steps[step] - pass.first_op) * team_->parts;
@@ -267,15 +265,7 @@ class Worker {
   }
 
   void AwaitBehind(int part, uint64_t steps) {
-    const int next = std::max(part + 1, end_);
-    if (to_prefetch_ > 0 && steps > prefetch_at_ && next < team_->parts) PrefetchKept(next);
-    for (int other = next; other < team_->parts; ++other) AwaitOne(other, steps);
-  }
-
-  // What the next worker's first part keeps lies in another processor's cache, and is there as soon as it is wanted.
-  void PrefetchKept(int part) {
-    for (size_t i = 0; i < to_prefetch_; i += 64) __builtin_prefetch(team_->seats[part].kept + i);
-    to_prefetch_ = 0;
+    for (int other = std::max(part + 1, end_); other < team_->parts; ++other) AwaitOne(other, steps);
   }
 
   // There may be none at a side, or one of the worker's own.
@@ -307,8 +297,6 @@ class Worker {
   const Program& program_;
   Team* const team_;
   const int first_, end_;
-  size_t to_prefetch_ = 0;    // bytes
-  uint64_t prefetch_at_ = 0;  // steps
   uint64_t seen_[kMaxParts] = {};
 };
 
