@@ -220,7 +220,8 @@ void FindPlaces(const OpView& op, StepPlaces* places) {
   places->keeps_channels = KeepsChannels(op);
 }
 
-void PrepareConv(const OpView& op, PreparedRow* row) {
+// Of CONV and DEPTHWISE.
+void PrepareWindows(const OpView& op, PreparedRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   PrepareMacRow(op, row);
   FindPlaces(op, &row->places);
@@ -229,10 +230,7 @@ void PrepareConv(const OpView& op, PreparedRow* row) {
   row->stride = w.column_stride;
   row->dilation = w.column_dilation;
   row->tap_bytes = w.column_dilation * row->pixel_bytes;
-}
-
-void PrepareDepthwise(const OpView& op, PreparedRow* row) {
-  PrepareConv(op, row);
+  // DEPTHWISE's alone:
   row->multiplier = static_cast<int32_t>(op.parameters<MacParameters>().group_channels);
   row->tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
 }
@@ -326,7 +324,7 @@ bool TakesAllChannels(const PreparedRow& row, const RowAccess& access) {
 // Where nothing is kept from the check on and nothing is shared among threads.
 void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction function, int32_t step) {
   PreparedRow row;
-  (op.op->kind == kConv ? PrepareConv : PrepareDepthwise)(op, &row);
+  PrepareWindows(op, &row);
   RunWindows(row.places, access, function, step, &row);
 }
 
@@ -385,7 +383,7 @@ constexpr Kind MakeConv() {
     kind.splits_channels = HasOneGroup;
     kind.macs = ConvMacs;
   }
-  if (kHasRegionFacts) kind.prepare = PrepareConv;
+  if (kHasRegionFacts) kind.prepare = PrepareWindows;
   kind.run = RunConv;
   return kind;
 }
@@ -401,7 +399,7 @@ constexpr Kind MakeDepthwise() {
     kind.keeps_channels = true;
     kind.macs = DepthwiseMacs;
   }
-  if (kHasRegionFacts) kind.prepare = PrepareDepthwise;
+  if (kHasRegionFacts) kind.prepare = PrepareWindows;
   kind.run = RunDepthwise;
   return kind;
 }

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "base/bytes.h"
-#include "region/pixel_bytes.h"
 #include "region/plain_kernels.h"
 
 namespace fmtc::region {
@@ -63,15 +62,10 @@ void PlainQuantizeVectors(const QuantizeRun& run) {
 }
 
 void PlainMovePixels(const PixelRow& row) {
-  WithPixelBytes(static_cast<size_t>(row.channels), [&row](auto bytes) {
-    for (int32_t column = 0; column < row.columns; ++column) {
-      MoveBytes(row.out + column * row.out_pixel_bytes, row.in + column * row.in_pixel_bytes, bytes);
-    }
-  });
-  if (row.flip == 0) return;
   for (int32_t column = 0; column < row.columns; ++column) {
-    uint8_t* const pixel = row.out + column * row.out_pixel_bytes;
-    for (int32_t c = 0; c < row.channels; ++c) pixel[c] ^= row.flip;
+    const uint8_t* const in = row.in + column * row.in_pixel_bytes;
+    uint8_t* const out = row.out + column * row.out_pixel_bytes;
+    for (int32_t c = 0; c < row.channels; ++c) out[c] = in[c] ^ row.flip;
   }
 }
 

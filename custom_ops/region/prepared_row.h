@@ -11,7 +11,7 @@ namespace fmtc::region {
 struct RowPlaces {
   uint32_t depth, phase, pitch, row_bytes;
 
-  uint32_t SlotOf(int32_t row) const {
+  FMTC_ONE_COPY uint32_t SlotOf(int32_t row) const {
     const uint32_t slot = static_cast<uint32_t>(row) * pitch + phase;
     return slot < depth ? slot : slot % depth;
   }

@@ -155,7 +155,7 @@ inline bool Is8Bit(const TensorRecord& tensor) { return tensor.type == kUInt8 ||
 inline uint32_t PitchOf(const TensorRecord& tensor) { return tensor.between + 1; }
 
 // How many of a tensor's rows its memory can hold.
-inline uint32_t RowsHeld(const TensorRecord& tensor) { return (tensor.depth - 1) / PitchOf(tensor) + 1; }
+FMTC_ONE_COPY inline uint32_t RowsHeld(const TensorRecord& tensor) { return (tensor.depth - 1) / PitchOf(tensor) + 1; }
 
 // Bytes of one item of an input or output of the region.
 inline size_t ItemBytes(const TensorRecord& tensor) { return size_t{tensor.height} * tensor.row_bytes; }
