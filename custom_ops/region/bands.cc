@@ -21,6 +21,7 @@ constexpr uint64_t kAwaitTime = 200'000;   // a step's, where a pass is divided 
 
 constexpr uint64_t kMaxVisits = uint64_t{1} << 22;  // of operands: some tens of milliseconds
 constexpr int32_t kFractions = 64;                  // of the height, at which the rows of an op are divided
+constexpr uint64_t kLittleMemory = 1u << 16;        // that a part may take for kept rows, however small the region is
 
 uint64_t StepTime(const OpView& op, const Kind& kind, Range window) {
   const TensorRecord& output = op.output();
@@ -237,8 +238,9 @@ class BandFinder {
     }
   }
 
-  // Sets the bytes that the part with most of them keeps. False if these are more than its rings could be.
+  // Sets the bytes that the part with most of them keeps. False if these are many and more than its rings could be.
   bool Keep(Band* pass, size_t* most) const {
+    const uint64_t enough = std::max<uint64_t>(program_.header->scratch_bytes, kLittleMemory);
     for (int part = 1; part < parts_; ++part) {
       uint64_t bytes = 0;
       for (int i = 0; i < pass_->ops; ++i) {
@@ -249,7 +251,7 @@ class BandFinder {
         band.kept_end = std::min(band.kept_end, band.end);
         band.kept_offset = static_cast<uint32_t>(bytes);
         bytes += static_cast<uint64_t>(band.kept_end - band.first) * ViewOf(i).output().row_bytes;
-        if (bytes > program_.header->scratch_bytes) return false;
+        if (bytes > enough) return false;
       }
       *most = std::max(*most, static_cast<size_t>(bytes));
     }

@@ -8,7 +8,8 @@ namespace fmtc::region {
 
 enum class Division { kColumns, kChannels, kNone };
 
-// By columns where each part gets enough of them, else by output channels if the kind can; else one does it all.
+// By columns where each part gets many of them, else by output channels if the kind can, else by few columns; or one
+// part does it all.
 Division DivisionOf(const OpView& op, const Kind& kind, Range window, int parts);
 
 inline Range AllChannels(const OpView& op) { return {0, static_cast<int32_t>(op.output().channels)}; }
