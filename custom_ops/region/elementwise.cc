@@ -1,7 +1,6 @@
 // TABLE, ADD and COPY.
 #include <cmath>
 
-#include "base/bytes.h"
 #include "region/each_run.h"
 #include "region/kind.h"
 
@@ -33,14 +32,12 @@ FMTC_SELDOM Status CheckCopy(const OpView& op) {
 FMTC_SELDOM void RunCopy(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   PixelRow row = MakePixelRow(op, access, step);
   row.flip = SignFlip(op.input(0)) ^ SignFlip(op.output());
-  if (row.in_pixel_bytes != row.out_pixel_bytes) return kernels.move_pixels(row);
-  const ptrdiff_t count = (row.columns - 1) * row.out_pixel_bytes + row.channels;
-  constexpr ptrdiff_t kWord = kSmall ? 1 : sizeof(uint64_t);  // compilers make no vectors of so short a loop
-  ptrdiff_t i = 0;
-  for (; kWord > 1 && i + kWord <= count; i += kWord) {
-    Store(row.out + i, Load<uint64_t>(row.in + i) ^ row.flip * uint64_t{0x0101010101010101});
+  if (row.in_pixel_bytes == row.out_pixel_bytes) {  // one large pixel, with what lies between them
+    row.channels += static_cast<int32_t>((row.columns - 1) * row.out_pixel_bytes);
+    row.in_pixel_bytes = row.out_pixel_bytes = row.channels;
+    row.columns = 1;
   }
-  for (; i < count; ++i) row.out[i] = row.in[i] ^ row.flip;
+  kernels.move_pixels(row);
 }
 
 bool FitsAddNumbers(const AddParameters& p, uint8_t rule) {

@@ -9,17 +9,6 @@
 namespace fmtc::region {
 namespace {
 
-// Copies pixels of `channels` bytes; the rows may overlay each other.
-void CopyPixels(const uint8_t* in, ptrdiff_t in_bytes, int32_t columns, size_t channels, uint8_t* out,
-                ptrdiff_t out_bytes) {
-  const size_t row = static_cast<size_t>(columns - 1) * channels;
-  const ptrdiff_t pixel = static_cast<ptrdiff_t>(channels);
-  if (in_bytes == pixel && out_bytes == pixel) return MoveBytes(out, in, row + channels);
-  WithPixelBytes(channels, [=](auto bytes) {
-    for (int32_t i = 0; i < columns; ++i) MoveBytes(out + i * out_bytes, in + i * in_bytes, bytes);
-  });
-}
-
 Status CheckPad(const OpView& op) {
   const PadParameters& p = op.parameters<PadParameters>();
   if (!IsRuleOne(op)) return Status::kProgramUnsupported;

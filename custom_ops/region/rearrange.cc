@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "region/kind.h"
+#include "region/pixel_bytes.h"
 
 namespace fmtc::region {
 namespace {
@@ -107,15 +108,23 @@ Range DepthToSpaceColumns(const OpView& op, int, Range columns) {
   return {columns.first / block, (columns.end - 1) / block + 1};
 }
 
+// What a deep pixel has of a row of its block is side by side: where the shallow pixels are, too, it moves at once, and
+// otherwise a column of each block after the other.
 void RunDepthToSpace(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
-  const int32_t block = BlockOf(op);
-  const size_t channels = op.output().channels;
+  const TensorRecord& out = op.output();
+  const int32_t block = BlockOf(op), row = step / block;
+  const ptrdiff_t channels = out.channels, deep = op.input(0).pixel_bytes, shallow = out.pixel_bytes;
+  const ptrdiff_t of_row = ptrdiff_t{step % block} * block * channels;  // what it needs of a deep pixel
   const Range columns = access.Window(op);
-  for (int32_t column = columns.first; column < columns.end; ++column) {
-    const size_t place =
-        size_t{static_cast<uint32_t>(step % block)} * static_cast<size_t>(block) + static_cast<size_t>(column % block);
-    const uint8_t* from = access.Read(op.input(0), step / block, column / block) + place * channels;
-    memmove(access.Write(op.output(), step, column), from, channels);
+  if (shallow == channels && columns.first % block == 0 && columns.end % block == 0) {
+    const ptrdiff_t side = block * channels;
+    return CopyPixels(access.Read(op.input(0), row, columns.first / block) + of_row, deep,
+                      (columns.end - columns.first) / block, static_cast<size_t>(side),
+                      access.Write(out, step, columns.first), side);
+  }
+  for (int32_t first = columns.first; first < columns.end && first - columns.first < block; ++first) {
+    CopyPixels(access.Read(op.input(0), row, first / block) + of_row + first % block * channels, deep,
+               (columns.end - first - 1) / block + 1, out.channels, access.Write(out, step, first), block * shallow);
   }
 }
 
@@ -130,15 +139,17 @@ Range SpaceToDepthColumns(const OpView& op, int, Range columns) {
 }
 
 void RunSpaceToDepth(const OpView& op, const RowAccess& access, const RowKernels&, int32_t step) {
+  const TensorRecord& in = op.input(0);
   const int32_t block = BlockOf(op);
-  const size_t channels = op.input(0).channels;
+  const ptrdiff_t channels = in.channels, shallow = in.pixel_bytes, deep = op.output().pixel_bytes;
   const Range columns = access.Window(op);
-  for (int32_t column = columns.first; column < columns.end; ++column) {
-    uint8_t* to = access.Write(op.output(), step, column);
-    for (int32_t i = 0; i < block; ++i) {
-      for (int32_t j = 0; j < block; ++j, to += channels) {
-        memmove(to, access.Read(op.input(0), step * block + i, column * block + j), channels);
-      }
+  const int32_t pieces = shallow == channels ? 1 : block;  // of a row of a block
+  const ptrdiff_t bytes = channels * block / pieces;
+  uint8_t* out = access.Write(op.output(), step, columns.first);
+  for (int32_t i = 0; i < block; ++i) {
+    const uint8_t* from = access.Read(in, step * block + i, columns.first * block);
+    for (int32_t j = 0; j < pieces; ++j, from += shallow, out += bytes) {
+      CopyPixels(from, block * shallow, columns.end - columns.first, static_cast<size_t>(bytes), out, deep);
     }
   }
 }

@@ -131,8 +131,8 @@ void RunNearest(const OpView& op, const RowAccess& access, const RowKernels&, in
   uint8_t* out = access.Write(op.output(), step, columns.first);
   const size_t in_bytes = input.pixel_bytes, out_bytes = op.output().pixel_bytes;
   const size_t count = static_cast<size_t>(columns.end - columns.first);
-  WithPixelBytes(input.channels, [=](auto bytes) {
-    for (size_t i = 0; i < count; ++i) memmove(out + i * out_bytes, in + (places[i] - places[0]) * in_bytes, bytes);
+  WithPixelMove(input.channels, 0, [=](auto move) {
+    for (size_t i = 0; i < count; ++i) move(out + i * out_bytes, in + (places[i] - places[0]) * in_bytes);
   });
 }
 

@@ -224,7 +224,7 @@ void TestPools(const RowKernels& kernels) {
   const RowKernels& plain = PlainRowKernels();
   for (int i = 0; i < 1000; ++i) {
     PoolRow row{};
-    row.width = Draw(&random, 1, 30);
+    row.width = Draw(&random, 1, 60);
     row.kernel_columns = Draw(&random, 1, Draw(&random, 0, 9) == 0 ? 40 : 6);
     row.stride = Draw(&random, 1, 3);
     row.first_column = -Draw(&random, 0, row.kernel_columns - 1);

@@ -73,7 +73,8 @@ void AddRowWith(const AddRow& row) {
   const AddParameters& p = *row.parameters;
   const PairRow pairs{row.a,        row.b,      row.a_pixel_bytes, row.b_pixel_bytes, 1, row.out, row.out_pixel_bytes,
                       row.channels, row.columns};
-  ForEachPair(pairs, Sum(p), ByteRange(OutputRange{p.zero, p.low, p.high}));
+  const PairRuns runs(pairs);
+  ForEachPair(pairs, runs, Sum(p), ByteRange(OutputRange{p.zero, p.low, p.high}));
 }
 
 }  // namespace

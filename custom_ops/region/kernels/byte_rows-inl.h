@@ -41,17 +41,31 @@ void QuantizeFloat32Run(const QuantizeRun& run) {
   }
 }
 
-void MovePixelsRow(const PixelRow& row) {
-  constexpr ptrdiff_t kWord = 4;
-  PixelRow rest = row;
-  int32_t moved = 0;
-  if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
-    moved = WidenPixels(row);
+// A block or more, in place or elsewhere.
+FMTC_INLINE void MoveRun(const uint8_t* in, ptrdiff_t count, uint8_t flip, uint8_t* out) {
+  const Bytes16 bits = BytesOf(flip);
+  const Bytes16 last = Flipped(WholeBlock().Load(in + count - kChannelBlock), bits);
+  for (ptrdiff_t i = 0; i + kChannelBlock < count; i += kChannelBlock) {
+    WholeBlock().Store(out + i, Flipped(WholeBlock().Load(in + i), bits));
   }
-  rest.in += moved * row.in_pixel_bytes;
-  rest.out += moved * row.out_pixel_bytes;
-  rest.columns -= moved;
-  PlainMovePixels(rest);
+  WholeBlock().Store(out + count - kChannelBlock, last);
+}
+
+void MovePixelsRow(const PixelRow& row) {
+  constexpr int32_t kWord = 4, kMostMoved = 32;
+  PixelRow rest = row;
+  if (row.out_pixel_bytes == kWord && row.in_pixel_bytes <= kWord) {
+    const int32_t moved = WidenPixels(row);
+    rest.in += moved * row.in_pixel_bytes;
+    rest.out += moved * row.out_pixel_bytes;
+    rest.columns -= moved;
+  }
+  const auto move_each = [&rest](auto move) {
+    MoveEach(move, rest.in, rest.in_pixel_bytes, rest.columns, rest.out, rest.out_pixel_bytes);
+  };
+  if (row.channels <= kMostMoved) return WithPixelMove(static_cast<size_t>(row.channels), row.flip, move_each);
+  move_each(
+      [count = row.channels, flip = row.flip](uint8_t* out, const uint8_t* in) { MoveRun(in, count, flip, out); });
 }
 
 // --- Sums over columns.
@@ -131,14 +145,55 @@ void AverageRow(const PoolRow& row) {
   }
 }
 
-void MaximumRow(const PoolRow& row) {
+// By value, as what is written might lie over whatever has an address.
+FMTC_INLINE void GreatestOfWindows(const PoolRow row) {
   const Bytes16 low = BytesOf(row.range.low), high = BytesOf(row.range.high);
-  for (int32_t column = 0; column < row.columns; ++column) {
-    const PoolWindow window = WindowOf(row, column);
-    uint8_t* out = row.out + column * row.out_pixel_bytes;
-    ForEachBlock(row.channels, [&](const auto& block, int32_t c) {
-      block.Store(out + c, Less(Greater(GreatestUnder(row, window, block, c, low), low), high));
-    });
+  ForEachBlock(row.channels, [&](const auto& block, int32_t c) {
+    uint8_t* out = row.out + c;
+    for (int32_t column = 0; column < row.columns; ++column, out += row.out_pixel_bytes) {
+      block.Store(out, Less(GreatestUnder(row, WindowOf(row, column), block, c, low), high));
+    }
+  });
+}
+
+// Of a block of bytes or more, of two rows or more.
+FMTC_INLINE void GreatestOfRows(const PoolRow& row, ptrdiff_t offset, ptrdiff_t count, uint8_t* greatest) {
+  const int num_rows = row.num_rows;
+  const uint8_t* const* const rows = row.rows;
+  const uint8_t *const a = rows[0] + offset, *const b = rows[1] + offset,
+                       *const c = rows[num_rows > 2 ? 2 : 1] + offset;
+  for (ptrdiff_t i = 0;; i += kChannelBlock) {
+    const ptrdiff_t place = i + kChannelBlock < count ? i : count - kChannelBlock;
+    Bytes16 bytes = Greater(WholeBlock().Load(a + place), WholeBlock().Load(b + place));
+    bytes = Greater(bytes, WholeBlock().Load(c + place));
+    for (int j = 3; j < num_rows; ++j) bytes = Greater(bytes, WholeBlock().Load(rows[j] + offset + place));
+    WholeBlock().Store(greatest + place, bytes);
+    if (i + kChannelBlock >= count) return;
+  }
+}
+
+// The greatest of the rows first and then those of columns: windows share many, and rows have no gaps.
+void MaximumRow(const PoolRow& row) {
+  constexpr ptrdiff_t kMostBytes = 2048;  // of a row at a time
+  const ptrdiff_t columns = kMostBytes / row.pixel_bytes, rest = columns - row.kernel_columns;
+  if (row.num_rows == 1 || rest < 0) return GreatestOfWindows(row);
+  const int32_t most = static_cast<int32_t>(rest / row.stride) + 1;  // of the output
+  uint8_t greatest[kMostBytes];
+  const uint8_t* const rows[1] = {greatest};
+  PoolRow part = row;
+  part.rows = rows;
+  part.num_rows = 1;
+  for (int32_t done = 0; done < row.columns; done += most) {
+    part.columns = row.columns - done < most ? row.columns - done : most;
+    part.first_column = row.first_column + done * row.stride;
+    const int32_t end = part.first_column + (part.columns - 1) * row.stride + row.kernel_columns;
+    part.rows_column = part.first_column < 0 ? 0 : part.first_column;
+    const ptrdiff_t inside = (end < row.width ? end : row.width) - part.rows_column;
+    const ptrdiff_t count = (inside - 1) * row.pixel_bytes + row.channels;
+    if (count < kChannelBlock) return GreatestOfWindows(row);
+    GreatestOfRows(row, (part.rows_column - row.rows_column) * row.pixel_bytes, count, greatest);
+    part.out = row.out + done * row.out_pixel_bytes;
+    GreatestOfWindows(part);
   }
 }
 

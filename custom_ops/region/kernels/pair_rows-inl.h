@@ -42,21 +42,42 @@ struct WithOne {
   FMTC_INLINE Sums operator()(Sums a, Sums) const { return function(a, b); }
 };
 
-// What lies between the channels and the pixel's end may be treated like them where all pixels are alike.
-template <class Function>
-FMTC_INLINE void ForEachPair(const PairRow& row, const Function& function, const ByteRange& range) {
-  const bool is_dense = row.a_pixel_bytes == row.out_pixel_bytes && row.b_pixel_bytes == row.out_pixel_bytes;
-  if (is_dense && row.b_channel_bytes == 1) {
-    return PairRun(function, range, row.a, row.b, (row.columns - 1) * row.out_pixel_bytes + row.channels, row.out);
+// Columns that are one run, and their values of b. Made before there are vectors, which the calls would have stored.
+struct PairRuns {
+  static constexpr ptrdiff_t kMostBytes = 256, kShort = 64;
+  int32_t columns = 1;
+  const uint8_t* b;
+  uint8_t repeated[kMostBytes];
+
+  // What lies between the channels and the pixel's end may be treated like them where all pixels are alike. Where b is
+  // one pixel, shorter than vectors, it is repeated.
+  explicit FMTC_INLINE PairRuns(const PairRow& row) : b(row.b) {
+    const ptrdiff_t pixel = row.out_pixel_bytes;
+    if (row.a_pixel_bytes != pixel || row.b_channel_bytes != 1) return;
+    if (row.b_pixel_bytes == pixel) {
+      columns = row.columns;
+    } else if (row.b_pixel_bytes == 0 && pixel < kShort) {
+      const int32_t most = static_cast<int32_t>(kMostBytes / pixel);
+      columns = row.columns < most ? row.columns : most;
+      CopyPixels(row.b, 0, columns, static_cast<size_t>(row.channels), repeated, pixel);
+      b = repeated;
+    }
   }
-  for (int32_t column = 0; column < row.columns; ++column) {
+};
+
+template <class Function>
+FMTC_INLINE void ForEachPair(const PairRow& row, const PairRuns& runs, const Function& function,
+                             const ByteRange& range) {
+  for (int32_t column = 0; column < row.columns; column += runs.columns) {
+    const int32_t last = (row.columns - column < runs.columns ? row.columns - column : runs.columns) - 1;
+    const ptrdiff_t count = last * row.out_pixel_bytes + row.channels;
     const uint8_t* a = row.a + column * row.a_pixel_bytes;
-    const uint8_t* b = row.b + column * row.b_pixel_bytes;
+    const uint8_t* b = runs.b + column * row.b_pixel_bytes;
     uint8_t* out = row.out + column * row.out_pixel_bytes;
     if (row.b_channel_bytes == 1) {
-      PairRun(function, range, a, b, row.channels, out);
+      PairRun(function, range, a, b, count, out);
     } else {
-      PairRun(WithOne<Function>{function, Sums::Of(*b)}, range, a, a, row.channels, out);
+      PairRun(WithOne<Function>{function, Sums::Of(*b)}, range, a, a, count, out);
     }
   }
 }
@@ -96,7 +117,8 @@ struct ScaledProduct {
 
 template <class Scale>
 void MultiplyRow(const PairRow& row, const MultiplyParameters& p) {
-  ForEachPair(row, ScaledProduct<Scale>(p), ByteRange(OutputRange{p.zero, p.low, p.high}));
+  const PairRuns runs(row);
+  ForEachPair(row, runs, ScaledProduct<Scale>(p), ByteRange(OutputRange{p.zero, p.low, p.high}));
 }
 
 struct Slopes {
@@ -116,7 +138,8 @@ struct Slopes {
 };
 
 void PreluRow(const PairRow& row, const PreluParameters& p) {
-  ForEachPair(row, Slopes(p), ByteRange(OutputRange{p.zero, 0, 255}));
+  const PairRuns runs(row);
+  ForEachPair(row, runs, Slopes(p), ByteRange(OutputRange{p.zero, 0, 255}));
 }
 
 template <Bytes16 (*kChoose)(Bytes16, Bytes16)>

@@ -11,6 +11,7 @@
 #include "cpu/target.h"
 #include "region/kernels/levels.h"
 #include "region/packed_weights.h"
+#include "region/pixel_bytes.h"
 #include "region/plain_kernels.h"
 #include "region/taps.h"
 

@@ -85,6 +85,7 @@ FMTC_INLINE void WithPart(int32_t channels, const Function& function) {
 FMTC_INLINE Bytes16 Greater(Bytes16 a, Bytes16 b) { return _mm_max_epu8(a, b); }
 FMTC_INLINE Bytes16 Less(Bytes16 a, Bytes16 b) { return _mm_min_epu8(a, b); }
 FMTC_INLINE Bytes16 BytesOf(int32_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+FMTC_INLINE Bytes16 Flipped(Bytes16 bytes, Bytes16 bits) { return _mm_xor_si128(bytes, bits); }
 
 // `kPackSums` sums as bytes, zero point added and clamped; they may be any int32.
 constexpr int kPackSums = 4;
