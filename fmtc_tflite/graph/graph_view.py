@@ -38,6 +38,14 @@ class GraphView:
         """The ops that read the tensor, each once, in execution order."""
         return list(dict.fromkeys(op for op, _ in self.consumers(tensor)))
 
+    def only_reader(self, op: Op) -> Op | None:
+        """The op that reads an op's only result, as its first input, if nobody else does."""
+        (result,) = op.outputs if len(op.outputs) == 1 else (None,)
+        if result is None or result in self.subgraph.outputs or len(self.consumers(result)) != 1:
+            return None
+        ((reader, index),) = self.consumers(result)
+        return reader if index == 0 else None
+
     def position(self, op: Op) -> int:
         """The op's place in execution order."""
         return self._positions[op]

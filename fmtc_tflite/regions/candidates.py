@@ -17,8 +17,8 @@ from fmtc_tflite.graph.graph_view import GraphView
 from fmtc_tflite.graph.model import Op, Subgraph, Tensor
 from fmtc_tflite.graph.selection import Filter, places
 from fmtc_tflite.regions.copy import Copy
-from fmtc_tflite.regions.dilations import find_dilations, joining
 from fmtc_tflite.regions.extra import NOTHING
+from fmtc_tflite.regions.joined import find_joined, joining
 from fmtc_tflite.regions.ops import OpBuilder, OpRefusedError, RegionOp, RegionTensor
 from fmtc_tflite.regions.program_format import MAX_BYTES
 from fmtc_tflite.regions.region import Region
@@ -77,11 +77,11 @@ def find_candidates(
       UsageError: one is no selector.
     """
     left_out: dict[Op, str] = {}
-    dilations = find_dilations(subgraph)
-    build_one = joining(dilations, build)
+    joined = find_joined(subgraph)
+    build_one = joining(joined, build)
     filter_ = Filter.parse(include, exclude)
     for op, place in places(subgraph).items():
-        own = filter_.reason(place) or _unfit(op, op in dilations) or _refusal(op, build_one)
+        own = filter_.reason(place) or _unfit(op, op not in joined or joined[op].keeps_batch) or _refusal(op, build_one)
         reason = own or outside.get(op)
         if reason is not None:
             left_out[op] = reason
@@ -131,8 +131,8 @@ def _activations(op: Op) -> list[Tensor]:
     return [t for t in (*op.inputs, *op.outputs) if t is not None and t.data is None]
 
 
-def _unfit(op: Op, is_dilation: bool = False) -> str | None:
-    """What keeps an op of any kind outside; one of a dilation may change the batch, which the others change back."""
+def _unfit(op: Op, keeps_batch: bool = True) -> str | None:
+    """What keeps an op of any kind outside; one may change the batch that others change back."""
     activations = _activations(op)
     if not op.outputs or None in op.outputs or activations == op.outputs:
         return "it does not make tensors from others"
@@ -145,7 +145,7 @@ def _unfit(op: Op, is_dilation: bool = False) -> str | None:
             return f"tensor '{tensor.name}' has the shape {list(tensor.shape)} and type {tensor.type_name}"
         if prod(tensor.shape[1:]) * tensor.dtype.itemsize > MAX_BYTES:
             return f"tensor '{tensor.name}' has more than 2 GB an item"
-        if tensor.shape[0] != activations[0].shape[0] and not is_dilation:
+        if keeps_batch and tensor.shape[0] != activations[0].shape[0]:
             return "it does not keep the batch"
     return None
 
@@ -287,8 +287,8 @@ class _GroupBuilder:
 
     def __init__(self, subgraph: Subgraph, ops: list[Op], build: OpBuilder, kept: Collection[Tensor]) -> None:
         self._subgraph, self._ops, self._kept = subgraph, ops, kept
-        self._dilations = find_dilations(subgraph)
-        self._build = joining(self._dilations, build)
+        self._joined = find_joined(subgraph)
+        self._build = joining(self._joined, build)
         self._view = GraphView(subgraph)
         self._tensors: dict[Tensor, RegionTensor] = {}
 
@@ -302,8 +302,9 @@ class _GroupBuilder:
                 self._tensors[result] = self._tensor(source)
                 continue
             self._check_shapes(op)
-            if op in self._dilations and not set(self._dilations[op].ops) <= set(self._ops):
-                raise _RefusedInGroup(op, "its three ops, which are one dilated convolution, are not together")
+            joined = self._joined.get(op)
+            if joined is not None and not set(joined.ops) <= set(self._ops):
+                raise _RefusedInGroup(op, f"the {len(joined.ops)} ops that are {joined.what} are not together")
             try:
                 built = self._build(op, self._tensor)
             except OpRefusedError as refusal:

@@ -7,7 +7,7 @@ padding is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fmtc_tflite.errors import ModelFormatError
@@ -40,9 +40,35 @@ class Dilation:
     paddings: tuple[int, int]
     crops: tuple[int, int]
 
+    what = "one dilated convolution"
+    keeps_batch = False
+
     @property
     def ops(self) -> tuple[Op, ...]:
         return self.spread, self.convolution, self.gather
+
+    def built(self, build: OpBuilder, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
+        """The dilated convolution."""
+        source, result = self.spread.inputs[0], self.gather.outputs[0]
+        own = [*self.convolution.inputs[:1], *self.convolution.outputs]
+        assert source is not None
+        assert result is not None
+        for outer, within in zip((source, result), own, strict=True):
+            assert within is not None
+            require(is_4d(outer, within), "its tensors are not of rank 4")
+            same = have_same_quantization(quantized(outer), quantized(within))
+            require(same, "its input and output have different scales or zero points")
+        require(source.shape[0] == result.shape[0], "it does not keep the batch")
+        # Everything of the convolution but its place: the tensors within are nobody's.
+        (convolution,) = build(self.convolution, tensor_of)
+        assert isinstance(convolution, (Conv, Depthwise))
+        inner = convolution.window
+        sizes = zip((inner.rows, inner.columns), source.shape[1:3], result.shape[1:3], strict=True)
+        rows, columns = (_axis(self, number, *axis) for number, axis in enumerate(sizes))
+        window = Window(rows, columns)
+        check_window(window)
+        inputs, output = (tensor_of(source),), tensor_of(result)
+        return (replace(convolution, source=self.gather, inputs=inputs, output=output, window=window),)
 
 
 def find_dilations(subgraph: Subgraph) -> dict[Op, Dilation]:
@@ -50,27 +76,15 @@ def find_dilations(subgraph: Subgraph) -> dict[Op, Dilation]:
     view = GraphView(subgraph)
     found: dict[Op, Dilation] = {}
     for op in subgraph.ops:
-        dilation = _dilation(subgraph, view, op) if op.opcode == "SPACE_TO_BATCH_ND" else None
+        dilation = _dilation(view, op) if op.opcode == "SPACE_TO_BATCH_ND" else None
         if dilation is not None:
             found |= dict.fromkeys(dilation.ops, dilation)
     return found
 
 
-def joining(dilations: Mapping[Op, Dilation], build: OpBuilder) -> OpBuilder:
-    """A builder to which the last of such three ops is the dilated convolution, and the others are nothing."""
-
-    def build_joined(op: Op, tensor_of: Callable[[Tensor], RegionTensor]) -> tuple[RegionOp, ...]:
-        dilation = dilations.get(op)
-        if dilation is None:
-            return build(op, tensor_of)
-        return (_dilated(dilation, build, tensor_of),) if op is dilation.gather else ()
-
-    return build_joined
-
-
-def _dilation(subgraph: Subgraph, view: GraphView, spread: Op) -> Dilation | None:
-    convolution = _only_reader(subgraph, view, spread)
-    gather = None if convolution is None else _only_reader(subgraph, view, convolution)
+def _dilation(view: GraphView, spread: Op) -> Dilation | None:
+    convolution = view.only_reader(spread)
+    gather = None if convolution is None else view.only_reader(convolution)
     if convolution is None or gather is None:
         return None
     if convolution.opcode not in _CONVOLUTIONS or gather.opcode != "BATCH_TO_SPACE_ND":
@@ -84,37 +98,6 @@ def _dilation(subgraph: Subgraph, view: GraphView, spread: Op) -> Dilation | Non
         return None
     pads, cut = (around[0], around[2]), (crops[0], crops[2])
     return Dilation(spread, convolution, gather, (blocks[0], blocks[1]), pads, cut)
-
-
-def _only_reader(subgraph: Subgraph, view: GraphView, op: Op) -> Op | None:
-    """The op that reads the result as its first input, if nobody else does."""
-    (result,) = op.outputs if len(op.outputs) == 1 else (None,)
-    if result is None or result in subgraph.outputs or len(view.consumers(result)) != 1:
-        return None
-    reader = view.consumer_ops(result)[0]
-    return reader if reader.inputs[0] is result else None
-
-
-def _dilated(dilation: Dilation, build: OpBuilder, tensor_of: Callable[[Tensor], RegionTensor]) -> RegionOp:
-    source, result = dilation.spread.inputs[0], dilation.gather.outputs[0]
-    own = [*dilation.convolution.inputs[:1], *dilation.convolution.outputs]
-    assert source is not None
-    assert result is not None
-    for outer, inner in zip((source, result), own, strict=True):
-        assert inner is not None
-        require(is_4d(outer, inner), "its tensors are not of rank 4")
-        same = have_same_quantization(quantized(outer), quantized(inner))
-        require(same, "its input and output have different scales or zero points")
-    require(source.shape[0] == result.shape[0], "it does not keep the batch")
-    # Everything of the convolution but its place: the tensors within are nobody's.
-    (convolution,) = build(dilation.convolution, tensor_of)
-    assert isinstance(convolution, (Conv, Depthwise))
-    window = convolution.window
-    sizes = zip((window.rows, window.columns), source.shape[1:3], result.shape[1:3], strict=True)
-    rows, columns = (_axis(dilation, number, *axis) for number, axis in enumerate(sizes))
-    check_window(Window(rows, columns))
-    inputs, output = (tensor_of(source),), tensor_of(result)
-    return replace(convolution, source=dilation.gather, inputs=inputs, output=output, window=Window(rows, columns))
 
 
 def _axis(dilation: Dilation, number: int, inner: WindowAxis, size: int, outputs: int) -> WindowAxis:

@@ -27,6 +27,8 @@ class RegionTensor:
       source: the graph's tensor.
       dtype: of its elements.
       zero_point: of an 8-bit tensor in the unsigned domain (0 to 255), which is its padding; 0 otherwise.
+      order: for each axis of the graph's tensor behind the batch, whether it is rows (0), columns (1) or channels (2),
+        where that is not as it is in general.
     """
 
     source: Tensor
@@ -35,6 +37,7 @@ class RegionTensor:
     channels: int
     dtype: np.dtype
     zero_point: int = 0
+    order: tuple[int, ...] | None = None
 
     @property
     def bytes(self) -> int:

@@ -21,6 +21,7 @@ from fmtc_tflite.regions.ops import RegionOp, RegionTensor
 
 _STRUCT = struct.Struct("<iiifiBBxxf4x")
 _DOUBLE_ROUNDING, _BLOCKS, _FLOAT32_ADDEND, _FLOAT32_ADDEND_AWAY = 1, 6, 7, 8
+_CHANNELS = 2  # of rows, columns and channels
 _BLOCK = 16
 _MAX_SHIFT = 30
 
@@ -91,12 +92,13 @@ def _reduced(
     """Input and output of an op that reduces height, width or both, and the graph's axes."""
     rank = len(source.shape)
     axes = constants.axes(op, rank)
-    require(rank in (3, 4) and axes in ((1,), (2,), (1, 2)) and axes[-1] < rank - 1, "it reduces not height or width")
-    require(len(op.inputs[1].shape if op.inputs[1] is not None else ()) <= 1, "its axes are no vector")
     x, y = tensor_of(source), tensor_of(result)
-    height, width = x.height, 1 if axes[-1] == rank - 2 else x.width
-    if rank == 4 and axes[0] == 1:
-        height = 1
+    order = (*range(3),)[4 - rank :] if x.order is None else x.order
+    is_reduced = bool(axes) and rank in (3, 4) and axes[0] > 0
+    reduced = {order[axis - 1] for axis in axes} if is_reduced else {_CHANNELS}
+    require(_CHANNELS not in reduced, "it reduces not height or width")
+    require(len(op.inputs[1].shape if op.inputs[1] is not None else ()) <= 1, "its axes are no vector")
+    height, width = (1 if axis in reduced else size for axis, size in enumerate((x.height, x.width)))
     require((y.height, y.width, y.channels) == (height, width, x.channels), "it drops the axis of columns")
     return x, y, axes
 
