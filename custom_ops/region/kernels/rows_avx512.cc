@@ -6,6 +6,8 @@ FMTC_BEGIN_TARGET_AVX512
 
 #include "region/kernels/sums_avx512-inl.h"
 #include "region/kernels/vector_rows-inl.h"
+// Behind it.
+#include "region/kernels/half_tiles_avx512-inl.h"
 #include "region/kernels/wide_windows_avx512-inl.h"
 
 FMTC_END_TARGET

@@ -150,8 +150,8 @@ struct Packed {
 constexpr int kTileBlocks = 4;
 constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 8 : 6; }
 constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
-constexpr int kBlocksOfColumn = 8;   // where there is one column only
-constexpr int kHalfTileColumns = 0;  // no such tiles
+constexpr int kBlocksOfColumn = 8;  // where there is one column only
+constexpr int kHalfTileColumns = 16;
 
 constexpr int32_t kWideChannels = 64;  // of depthwise windows
 
