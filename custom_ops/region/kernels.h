@@ -52,7 +52,7 @@ struct MacRow {
   const int8_t* packed_weights;  // of one input channel in pixels of 4 bytes (packed_weights.h), or null
   ptrdiff_t tap_weights;         // of depthwise ones: from a tap's weights to the next one's
   int32_t weight_zero;
-  bool has_small_factors;  // the float32 rule's factors are all below 1
+  bool has_small_factors;  // the float32 rule's factors are all below 1, those of rules with shifts below 1/2
   Requantization requantization;
   uint8_t* out;  // what lies between the channels of its columns is not touched
   ptrdiff_t out_pixel_bytes;

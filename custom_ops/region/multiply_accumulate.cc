@@ -84,12 +84,17 @@ FMTC_SELDOM Status CheckMac(const OpView& op, const MacShape& shape) {
 
 namespace {
 
+// As MacRow has it; what stands for padding is small, too.
 bool HasSmallFactors(const OpView& op) {
-  if (!kHasAllRules || op.op->rule != kFloat32Rule) return false;
-  const uint8_t* factors = op.program->At<uint8_t>(op.parameters<MacParameters>().multipliers_offset);
+  if (!kHasAllRules || op.op->rule == kFloat64Rule || op.op->rule == kRndnu) return false;
+  const MacParameters& p = op.parameters<MacParameters>();
+  const uint8_t* factors = op.program->At<uint8_t>(p.multipliers_offset);
   const uint64_t entries = NumEntries(op);
-  for (uint64_t i = 0; i < entries; ++i) {
-    if (!(Load<float>(factors + 4 * i) < 1.0f)) return false;
+  for (uint64_t i = 0; i < entries; ++i, factors += 4) {
+    const bool is_small = op.op->rule == kFloat32Rule
+                              ? Load<float>(factors) < 1.0f
+                              : op.program->At<int8_t>(p.shifts_offset)[i] < 0 || Load<int32_t>(factors) == 0;
+    if (!is_small) return false;
   }
   return true;
 }

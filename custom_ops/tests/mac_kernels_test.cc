@@ -111,6 +111,7 @@ class OwnedMac {
     const size_t in_channels = static_cast<size_t>(row_.in_channels), tap = RoundUp(in_channels, 4);
     entries_ = padded * static_cast<size_t>(row_.groups);
     Bytes weights = RandomBytes(&random_, entries_ * taps * (depthwise ? 1 : tap));
+    if (Draw(&random_, 0, 9) == 0) std::fill(weights.begin(), weights.end(), uint8_t{0});  // sums are biases
     for (size_t i = 0; i < weights.size(); ++i) {
       const bool is_padding =
           depthwise ? i % padded >= static_cast<size_t>(row_.out_channels) : (i / 64 * 4 + i % 4) % tap >= in_channels;
@@ -139,18 +140,24 @@ class OwnedMac {
     std::vector<float> factors(entries_);
     std::vector<double> doubles(entries_);
     Bytes shifts(entries_);
-    const bool has_large = Draw(&random_, 0, 3) == 0;
-    const int32_t spread = Draw(&random_, 0, 9) == 0 ? INT32_MAX : 100000;
+    const bool has_large = Draw(&random_, 0, 2) == 0;
+    const int32_t any = Draw(&random_, 0, 9), spread = any == 0 ? INT32_MAX : any == 1 ? 2 : 100000;
+    bool has_small_scales = true;
     for (size_t i = 0; i < entries_; ++i) {
       biases[i] = Draw(&random_, -spread, spread);
-      multipliers[i] = Draw(&random_, 1 << 30, INT32_MAX);
-      shifts[i] = static_cast<uint8_t>(Draw(&random_, 0, 9) == 0 ? Draw(&random_, -31, 4) : Draw(&random_, -14, -6));
+      multipliers[i] = Any(1 << 30, INT32_MAX, 1 << 30);
+      const int32_t shift =
+          Draw(&random_, 0, 9) == 0 ? Draw(&random_, -31, has_large ? 4 : -1) : Draw(&random_, -14, -1);
+      if (Draw(&random_, 0, 20) == 0) multipliers[i] = 0;
+      has_small_scales = has_small_scales && (shift < 0 || multipliers[i] == 0);
+      shifts[i] = static_cast<uint8_t>(shift);
       factors[i] =
           std::ldexp(1.0f + static_cast<float>(Draw(&random_, 0, 1 << 22)) * 0x1p-22f, Draw(&random_, -14, -6));
       if (has_large && Draw(&random_, 0, 20) == 0) factors[i] = std::ldexp(factors[i], Draw(&random_, 0, 60));
       doubles[i] = static_cast<double>(factors[i]);
     }
-    row_.has_small_factors = rule == kFloat32Rule && *std::max_element(factors.begin(), factors.end()) < 1.0f;
+    row_.has_small_factors = rule == kFloat32Rule ? *std::max_element(factors.begin(), factors.end()) < 1.0f
+                                                  : rule != kFloat64Rule && rule != kRndnu && has_small_scales;
     r.biases = reinterpret_cast<const int32_t*>(Keep(AsBytes(biases)));
     r.shifts = reinterpret_cast<const int8_t*>(Keep(shifts));
     r.multipliers = Keep(rule == kFloat32Rule   ? AsBytes(factors)

@@ -168,29 +168,44 @@ int32_t ZeroPointTerm(const MacRow& row, int32_t column, ptrdiff_t group) {
   return static_cast<int32_t>(static_cast<uint32_t>(row.weight_zero) * sums.Total());
 }
 
-// Less terms[column], of 16 channels or fewer, first the one that the sums' first column begins with.
+// The rule's bytes of a block's columns, less terms[column]; `sums` are the first column's.
+template <class Rounding, class Block>
+FMTC_INLINE void FinishColumns(const MacRow& row, const Rule<Rounding>& rule, const Block& block, const int32_t* sums,
+                               const int32_t* terms, int32_t columns, uint8_t* out) {
+  constexpr int kStride = kTileBlocks * kChannelBlock;
+  const ByteRange range(row.requantization.range);
+  const auto finish = [&](int32_t count) {
+    Sums pack[kPackSums];
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+      const int32_t column = i < count ? i : count - 1;
+      pack[i] = rule(Sums::Load(sums + column * kStride) - Sums::Of(terms[column]));
+    }
+    Bytes16 pieces[kPackSums];
+    Packed(pack, range).Split(pieces);
+    FMTC_UNROLL for (int i = 0; i < kPackSums; ++i) {
+      if (i < count) block.Store(out + i * row.out_pixel_bytes, pieces[i]);
+    }
+  };
+  for (; columns >= kPackSums; columns -= kPackSums) {
+    finish(kPackSums);
+    sums += kPackSums * kStride, terms += kPackSums, out += kPackSums * row.out_pixel_bytes;
+  }
+  if (columns > 0) finish(columns);
+}
+
+// Of 16 channels or fewer, first the one that the sums' first column begins with.
 template <class Rounding>
 void RequantizeBlock(const MacRow& row, const int32_t* sums, const int32_t* terms, int32_t first, int32_t channels,
                      int32_t columns, uint8_t* out) {
-  constexpr int kStride = kTileBlocks * kChannelBlock;
   if constexpr (kHasRule<Rounding>) {
     const Rule<Rounding> rule(row.requantization, first);
-    const ByteRange range(row.requantization.range);
-    const PartOfBlock part(channels);
-    for (int32_t t = 0; t < columns; t += kPackSums) {
-      Sums pack[kPackSums];
-      for (int i = 0; i < kPackSums; ++i) {
-        const int32_t column = t + i < columns ? t + i : columns - 1;
-        pack[i] = rule(Sums::Load(sums + column * kStride) - Sums::Of(terms[column]));
-      }
-      Bytes16 pieces[kPackSums];
-      Packed(pack, range).Split(pieces);
-      for (int i = 0; i < kPackSums && t + i < columns; ++i) part.Store(out + (t + i) * row.out_pixel_bytes, pieces[i]);
-    }
+    if (channels == kChannelBlock) return FinishColumns(row, rule, WholeBlock(), sums, terms, columns, out);
+    FinishColumns(row, rule, PartOfBlock(channels), sums, terms, columns, out);
   } else {
     for (int32_t t = 0; t < columns; ++t) {
       for (int32_t c = 0; c < channels; ++c) {
-        const uint32_t sum = static_cast<uint32_t>(sums[t * kStride + c]) - static_cast<uint32_t>(terms[t]);
+        const uint32_t sum =
+            static_cast<uint32_t>(sums[t * kTileBlocks * kChannelBlock + c]) - static_cast<uint32_t>(terms[t]);
         out[t * row.out_pixel_bytes + c] = Rounding::Apply(static_cast<int32_t>(sum), row.requantization, first + c);
       }
     }
@@ -323,6 +338,9 @@ void ConvRow(const MacRow& row) {
   if (stays_in_registers && IsShort(row)) return kShortRowTable[static_cast<size_t>(row.columns - 1)](row);
   const Taps taps = JoinTaps(row);
   if (stays_in_registers) return Float32Row(row, taps);
+  if constexpr (kHasSmallRule<Rounding>) {
+    if (row.has_small_factors) return RowOverMemory<Small<Rounding>>(row, taps);
+  }
   RowOverMemory<Rounding>(row, taps);
 }
 

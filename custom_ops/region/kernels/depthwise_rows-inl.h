@@ -289,17 +289,22 @@ FMTC_INLINE void SlideWindow(const MacRow& row, const SlidingRows& rows, const B
   }
 }
 
-// The same, 64 channels from `channel` on by float32 with factors below 1, where an instruction set has them.
-template <int kStride>
+// The same, 64 channels from `channel` on, where an instruction set has them.
+template <class Rounding, int kStride>
 void SlideWideWindow(const MacRow& row, int32_t channel);
+
+template <class Rounding>
+constexpr bool kHasWideWindows = false;
+template <class Rounding>
+constexpr bool kHasWideWindows<Small<Rounding>> = kWideChannels > 0 && !std::is_same<Rounding, Blocks>::value;
 
 // Returns how many channels it has done.
 template <class Rounding, int kStride>
 FMTC_INLINE int32_t SlideWideWindows(const MacRow& row) {
   int32_t channel = 0;
-  if constexpr (kWideChannels > 0 && std::is_same<Rounding, SmallFloat32>::value) {
+  if constexpr (kHasWideWindows<Rounding>) {
     for (; channel + kWideChannels <= row.out_channels; channel += kWideChannels)
-      SlideWideWindow<kStride>(row, channel);
+      SlideWideWindow<Rounding, kStride>(row, channel);
   }
   return channel;
 }
@@ -346,21 +351,23 @@ void SlidingRow(const MacRow& row) {
 }
 
 template <class Rounding>
+FMTC_INLINE void SlidingRowOfStride(const MacRow& row) {
+  return row.stride == 1 ? SlidingRow<Rounding, 1>(row) : SlidingRow<Rounding, 2>(row);
+}
+
+template <class Rounding>
 void DepthwiseRow(const MacRow& row) {
+  if constexpr (std::is_same<Rounding, Blocks>::value) {
+    if (row.requantization.blocks_end == row.out_channels) return DepthwiseRow<HalfUp>(row);
+  }
   DepthwisePlan plan;
   if (row.multiplier > 1) return PlainDepthwise<Rounding>(row);
-  if (Slides(row)) return row.stride == 1 ? SlidingRow<Rounding, 1>(row) : SlidingRow<Rounding, 2>(row);
+  if (Slides(row)) {
+    return row.has_small_factors ? SlidingRowOfStride<Small<Rounding>>(row) : SlidingRowOfStride<Rounding>(row);
+  }
   if (!PlanDepthwise(row, &plan)) return PlainDepthwise<Rounding>(row);
   ForEachBlock(row.out_channels,
                [&](const auto& block, int32_t channel) { DepthwiseBlock<Rounding>(row, plan, channel, block); });
-}
-
-// Float32 knows whether all factors are below 1.
-void Float32DepthwiseRow(const MacRow& row) {
-  if (row.multiplier == 1 && row.has_small_factors && Slides(row)) {
-    return row.stride == 1 ? SlidingRow<SmallFloat32, 1>(row) : SlidingRow<SmallFloat32, 2>(row);
-  }
-  DepthwiseRow<Float32>(row);
 }
 
 }  // namespace

@@ -21,23 +21,31 @@ struct Rule<Float32> {
   FMTC_INLINE Sums operator()(Sums sums) const { return (Floats::Of(sums) * factors).AtMost(kMostRounded).Rounded(); }
 };
 
-// Float32 with factors below 1, whose products are never beyond 32 bits.
-struct SmallFloat32;
+// A rule where MacRow has small factors.
+template <class Rounding>
+struct Small;
+
+// Products are never beyond 32 bits.
+using SmallFloat32 = Small<Float32>;
 
 template <>
 struct Rule<SmallFloat32> {
   Floats factors;
 
-  FMTC_INLINE Rule(const Requantization& r, int32_t first) : factors(Floats::Load(r.multipliers + 4 * first)) {}
+  explicit FMTC_INLINE Rule(Floats all) : factors(all) {}
+  FMTC_INLINE Rule(const Requantization& r, int32_t first) : Rule(Floats::Load(r.multipliers + 4 * first)) {}
   FMTC_INLINE Sums operator()(Sums sums) const { return (Floats::Of(sums) * factors).Rounded(); }
 };
+
+FMTC_INLINE Sums LoadMultipliers(const Requantization& r, int32_t first) {
+  return Sums::Load(reinterpret_cast<const int32_t*>(r.multipliers) + first);
+}
 
 struct IntegerRule {
   Sums multiplier, left, right, mask, half;
 
   FMTC_INLINE IntegerRule(const Requantization& r, int32_t first)
-      : IntegerRule(Sums::Load(reinterpret_cast<const int32_t*>(r.multipliers) + first),
-                    Sums::FromSigned(r.shifts + first)) {}
+      : IntegerRule(LoadMultipliers(r, first), Sums::FromSigned(r.shifts + first)) {}
   FMTC_INLINE IntegerRule(Sums multipliers, Sums shift) : multiplier(multipliers) {
     left = shift.Max(Sums::Of(0));
     right = (Sums::Of(0) - shift).Max(Sums::Of(0));
@@ -80,12 +88,53 @@ struct Rule<Blocks> : IntegerRule {
   }
 };
 
+template <>
+struct Rule<Small<HalfUp>> : RoundedProduct {
+  FMTC_INLINE Rule(Sums multipliers, Sums shift) : RoundedProduct(multipliers, shift) {}
+  FMTC_INLINE Rule(const Requantization& r, int32_t first)
+      : Rule(LoadMultipliers(r, first), Sums::FromSigned(r.shifts + first)) {}
+};
+
+// x / 2^e with halves away from zero is floor((x - (x < 0)) / 2^e + 1/2). A sum below 0 tells as well as its x, which
+// may be 0: then that is right in both ways. Halving last keeps all of it within 32 bits.
+struct HalvesAway {
+  Sums multiplier, before_halving;
+
+  FMTC_INLINE HalvesAway(Sums multipliers, Sums shift)
+      : multiplier(multipliers), before_halving(Sums::Of(-1) - shift) {}
+  FMTC_INLINE Sums Round(Sums sums, Sums is_below) const {
+    const Sums x = sums.DoublingHighMultiply(multiplier) + is_below;
+    return ((x >> before_halving) + Sums::Of(1)) >> Sums::Of(1);
+  }
+};
+
+template <>
+struct Rule<Small<DoubleRounding>> : HalvesAway {
+  FMTC_INLINE Rule(Sums multipliers, Sums shift) : HalvesAway(multipliers, shift) {}
+  FMTC_INLINE Rule(const Requantization& r, int32_t first)
+      : Rule(LoadMultipliers(r, first), Sums::FromSigned(r.shifts + first)) {}
+  FMTC_INLINE Sums operator()(Sums sums) const { return Round(sums, sums >> Sums::Of(31)); }
+};
+
+template <>
+struct Rule<Small<Blocks>> : HalvesAway {
+  Sums is_behind;  // the whole blocks: -1, else 0
+
+  FMTC_INLINE Rule(const Requantization& r, int32_t first)
+      : HalvesAway(LoadMultipliers(r, first), Sums::FromSigned(r.shifts + first)),
+        is_behind(Sums::Of(0) - Sums::Of(r.blocks_end - first).IsAtMostIndex()) {}
+  FMTC_INLINE Sums operator()(Sums sums) const { return Round(sums, (sums >> Sums::Of(31)) & is_behind); }
+};
+
 template <class Rounding>
 constexpr bool kHasRule = true;
 template <>
 constexpr bool kHasRule<Float64> = false;
 template <>
 constexpr bool kHasRule<Rndnu> = false;
+
+template <class Rounding>
+constexpr bool kHasSmallRule = kHasRule<Rounding>;
 
 // Calls function(block, channel) for all channels.
 template <class Function>

@@ -54,6 +54,36 @@ struct Sums {
   FMTC_INLINE Sums DoublingHighMultiply(Sums o) const { return {DoublingHigh8(a, o.a), DoublingHigh8(b, o.b)}; }
 };
 
+// HalfUp with shifts s of -1 or less, or multipliers m of 0. With e = -s its two roundings come to one,
+//   floor((sum * m + 2^30 + 2^(30 + e)) / 2^(31 + e)),
+// of which the division by 2^32 takes no instruction for half of the sums.
+struct RoundedProduct {
+  struct Part {  // of 8
+    __m256i multiplier, even_addend, odd_addend;
+
+    FMTC_INLINE Part(__m256i multipliers, __m256i shifts) : multiplier(multipliers) {
+      const __m256i right = _mm256_sub_epi32(_mm256_setzero_si256(), shifts);
+      even_addend = Addend(_mm256_srli_epi64(_mm256_slli_epi64(right, 32), 32));
+      odd_addend = Addend(_mm256_srli_epi64(right, 32));
+    }
+    static FMTC_INLINE __m256i Addend(__m256i right) {
+      const __m256i half = _mm256_set1_epi64x(int64_t{1} << 30);
+      return _mm256_add_epi64(half, _mm256_sllv_epi64(half, right));
+    }
+    FMTC_INLINE __m256i High(__m256i sums) const {
+      const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(sums, multiplier), even_addend);
+      const __m256i odd_products = _mm256_mul_epi32(_mm256_srli_epi64(sums, 32), _mm256_srli_epi64(multiplier, 32));
+      return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), _mm256_add_epi64(odd_products, odd_addend), 0xAA);
+    }
+  };
+  Part a, b;
+  Sums shift;
+
+  FMTC_INLINE RoundedProduct(Sums multipliers, Sums shifts)
+      : a(multipliers.a, shifts.a), b(multipliers.b, shifts.b), shift(Sums::Of(-1) - shifts) {}
+  FMTC_INLINE Sums operator()(Sums sums) const { return Sums{a.High(sums.a), b.High(sums.b)} >> shift; }
+};
+
 // 16 values in float.
 struct Floats {
   __m256 a, b;

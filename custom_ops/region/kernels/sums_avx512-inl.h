@@ -44,6 +44,32 @@ struct Sums {
   }
 };
 
+// HalfUp with shifts s of -1 or less, or multipliers m of 0. With e = -s its two roundings come to one,
+//   floor((sum * m + 2^30 + 2^(30 + e)) / 2^(31 + e)),
+// of which the division by 2^32 takes no instruction for half of the sums.
+struct RoundedProduct {
+  Sums multiplier, odd_multiplier, shift;
+  __m512i even_addend, odd_addend;
+
+  FMTC_INLINE RoundedProduct(Sums multipliers, Sums shifts) : multiplier(multipliers) {
+    const __m512i right = _mm512_sub_epi32(_mm512_setzero_si512(), shifts.v);
+    odd_multiplier = {_mm512_srli_epi64(multipliers.v, 32)};
+    shift = {_mm512_sub_epi32(right, _mm512_set1_epi32(1))};
+    even_addend = Addend(_mm512_srli_epi64(_mm512_slli_epi64(right, 32), 32));
+    odd_addend = Addend(_mm512_srli_epi64(right, 32));
+  }
+  static FMTC_INLINE __m512i Addend(__m512i right) {
+    const __m512i half = _mm512_set1_epi64(int64_t{1} << 30);
+    return _mm512_add_epi64(half, _mm512_sllv_epi64(half, right));
+  }
+  FMTC_INLINE Sums operator()(Sums sums) const {
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(sums.v, multiplier.v), even_addend);
+    const __m512i odd_products = _mm512_mul_epi32(_mm512_srli_epi64(sums.v, 32), odd_multiplier.v);
+    const __m512i odd = _mm512_add_epi64(odd_products, odd_addend);
+    return Sums{_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd)} >> shift;
+  }
+};
+
 // 16 values in float.
 struct Floats {
   __m512 v;

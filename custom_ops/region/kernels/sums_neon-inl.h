@@ -110,6 +110,18 @@ struct Sums {
   }
 };
 
+// HalfUp with shifts of -1 or less, or multipliers of 0.
+struct RoundedProduct {
+  Sums multiplier, shift;
+
+  FMTC_INLINE RoundedProduct(Sums multipliers, Sums shifts) : multiplier(multipliers), shift(shifts) {}
+  FMTC_INLINE Sums operator()(Sums sums) const {
+    const Sums high = sums.DoublingHighMultiply(multiplier);
+    return {vrshlq_s32(high.a, shift.a), vrshlq_s32(high.b, shift.b), vrshlq_s32(high.c, shift.c),
+            vrshlq_s32(high.d, shift.d)};
+  }
+};
+
 FMTC_INLINE float32x4_t LoadFloats(const uint8_t* p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
 
 // 16 values in float.

@@ -22,7 +22,7 @@ RowKernels MakeRowKernels() {
   k.conv[kBlocksRule] = ConvRow<Blocks>;
   k.depthwise[kDoubleRounding] = DepthwiseRow<DoubleRounding>;
   k.depthwise[kHalfUp] = DepthwiseRow<HalfUp>;
-  k.depthwise[kFloat32Rule] = Float32DepthwiseRow;
+  k.depthwise[kFloat32Rule] = DepthwiseRow<Float32>;
   k.depthwise[kBlocksRule] = DepthwiseRow<Blocks>;
   k.add[1] = AddRowWith<DoubleRoundingSum>;
   k.add[2] = AddRowWith<FixedPointSum>;

@@ -41,7 +41,35 @@ FMTC_INLINE __m512i AddWideProducts(__m512i sums, __m512i x, const __m512i& w) {
   return sums;
 }
 
-template <int kStride>
+FMTC_INLINE WideVectors WideShifts(const int8_t* shifts) {
+  constexpr uint8_t kZeros[kWideChannels] = {};
+  WideVectors wide = WideVectors::Interleave(reinterpret_cast<const uint8_t*>(shifts), kZeros, kZeros);
+  for (__m512i& v : wide.v) v = _mm512_srai_epi32(_mm512_slli_epi32(v, 24), 24);
+  return wide;
+}
+
+// The rules of 64 channels from `channel` on, by vectors.
+template <class Rounding>
+struct WideRules {
+  WideVectors multipliers, shifts;
+
+  FMTC_INLINE WideRules(const Requantization& r, int32_t channel)
+      : multipliers(WideVectors::Transpose(r.multipliers + 4 * ptrdiff_t{channel})),
+        shifts(WideShifts(r.shifts + channel)) {}
+  FMTC_INLINE Rule<Rounding> Of(int i) const { return {Sums{multipliers.v[i]}, Sums{shifts.v[i]}}; }
+};
+template <>
+struct WideRules<SmallFloat32> {
+  WideVectors factors;
+
+  FMTC_INLINE WideRules(const Requantization& r, int32_t channel)
+      : factors(WideVectors::Transpose(r.multipliers + 4 * ptrdiff_t{channel})) {}
+  FMTC_INLINE Rule<SmallFloat32> Of(int i) const {
+    return Rule<SmallFloat32>(Floats{_mm512_castsi512_ps(factors.v[i])});
+  }
+};
+
+template <class Rounding, int kStride>
 void SlideWideWindow(const MacRow& row, int32_t channel) {
   const uint8_t* weights = reinterpret_cast<const uint8_t*>(row.weights) + channel;
   const ptrdiff_t weights_of_row = kSlidingSide * row.tap_weights;
@@ -50,7 +78,9 @@ void SlideWideWindow(const MacRow& row, int32_t channel) {
     taps[j] = WideVectors::Interleave(weights, weights + weights_of_row, weights + 2 * weights_of_row);
   }
   const WideVectors biases = WideVectors::Transpose(row.requantization.biases + channel);
-  const WideVectors factors = WideVectors::Transpose(row.requantization.multipliers + 4 * ptrdiff_t{channel});
+  const WideRules<Rounding> of_channels(row.requantization, channel);
+  const Rule<Rounding> rules[kWideVectors] = {of_channels.Of(0), of_channels.Of(1), of_channels.Of(2),
+                                              of_channels.Of(3)};
   const ByteRange range(row.requantization.range);
   const uint8_t* at[kSlidingSide];
   ptrdiff_t steps[kSlidingSide];
@@ -72,8 +102,7 @@ void SlideWideWindow(const MacRow& row, int32_t channel) {
     FMTC_UNROLL for (int i = 0; i < kWideVectors; ++i) {
       __m512i sum = biases.v[i];
       FMTC_UNROLL for (int j = 0; j < kSlidingSide; ++j) sum = AddWideProducts(sum, columns[j].v[i], taps[j].v[i]);
-      const Floats scaled = Floats::Of(Sums{sum}) * Floats{_mm512_castsi512_ps(factors.v[i])};
-      sums[i] = scaled.Rounded();
+      sums[i] = rules[i](Sums{sum});
     }
     _mm512_storeu_si512(out, Packed::InLanes(sums, range));
     FMTC_UNROLL for (int j = 0; j < kSlidingSide - kStride; ++j) columns[j] = columns[j + kStride];
