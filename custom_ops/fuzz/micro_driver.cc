@@ -53,7 +53,9 @@ std::vector<Bytes> ReadPrograms(const char* path) {
 
 // A block of malloc, which aligns enough, and behind which AddressSanitizer sees what is read.
 using Block = std::unique_ptr<uint8_t, decltype(&std::free)>;
-Block MakeBlock(size_t bytes) { return Block(static_cast<uint8_t*>(std::malloc(bytes > 0 ? bytes : 1)), &std::free); }
+Block MakeBlock(size_t bytes) {
+  return Block(static_cast<uint8_t*>(std::calloc(bytes > 0 ? bytes : 1, 1)), &std::free);
+}
 
 struct Pointers {
   std::vector<Block> blocks;
