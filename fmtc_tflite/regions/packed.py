@@ -74,6 +74,12 @@ def _weights(program: Program, op: int, packed: _Packed, shape: tuple[int, ...])
     if packed.kind == _CONV:
         if len(shape) != 4 or shape[1:3] != packed.kernel or shape[0] % packed.groups:
             return None
+        inputs = program.tensors[program.ops[op].inputs[0]].channels
+        if shape[0] == inputs == 1 < shape[3]:  # of a depthwise op
+            blocks = _blocks(program, packed, 1, (shape[3], *packed.kernel, 1))
+            return np.ascontiguousarray(blocks.reshape(shape[3], *packed.kernel).transpose(1, 2, 0)[None])
+        if shape[3] * packed.groups != inputs:
+            return None
         return _blocks(program, packed, packed.groups, (shape[0], *packed.kernel, shape[3])).reshape(shape)
     if packed.kind == _TRANSPOSE_CONV:
         return _phases(program, packed, shape)

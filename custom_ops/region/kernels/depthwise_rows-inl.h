@@ -5,6 +5,7 @@
 #ifndef FMTC_REGION_KERNELS_DEPTHWISE_ROWS_INL_H_
 #define FMTC_REGION_KERNELS_DEPTHWISE_ROWS_INL_H_
 
+#include "region/kernels/expanded_pixels-inl.h"
 #include "region/kernels/rules-inl.h"
 
 namespace fmtc::region {
@@ -361,7 +362,10 @@ void DepthwiseRow(const MacRow& row) {
     if (row.requantization.blocks_end == row.out_channels) return DepthwiseRow<HalfUp>(row);
   }
   DepthwisePlan plan;
-  if (row.multiplier > 1) return PlainDepthwise<Rounding>(row);
+  if (row.multiplier > 1) {
+    if (!ForExpandedColumns(row, DepthwiseRow<Rounding>)) PlainDepthwise<Rounding>(row);
+    return;
+  }
   if (Slides(row)) {
     return row.has_small_factors ? SlidingRowOfStride<Small<Rounding>>(row) : SlidingRowOfStride<Rounding>(row);
   }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from fmtc_tflite.coding.rounding import Requantization
+from fmtc_tflite.coding.rounding import Requantization, Rule
 from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.operators import constants
 from fmtc_tflite.graph.operators.window import op_window, operand
@@ -203,7 +203,7 @@ def pointwise_weights(op: Op, kernels: KernelSet) -> Weights:
 
 
 def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
-    """DEPTHWISE of a DEPTHWISE_CONV_2D."""
+    """DEPTHWISE of a DEPTHWISE_CONV_2D; where all outputs see the only input channel CONV, whose loops are faster."""
     source, result = _checked(op, channel_axis=3)
     values, zero = stored_weights(op)
     channels = values.shape[3]
@@ -213,7 +213,11 @@ def build_depthwise(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels
     window = op_window(op)
     check_window(window)
     require(window.rows.kernel <= _MAX_KERNEL_ROWS, "its kernel has too many rows")
-    return Depthwise(op, (tensor_of(source),), tensor_of(result), weights.requantization.rule, window, weights)
+    tensors, rule = ((tensor_of(source),), tensor_of(result)), weights.requantization.rule
+    if source.shape[3] == 1 < channels and rule != Rule.BLOCKS:  # which CONV does not have
+        weights = replace(weights, values=np.ascontiguousarray(values.transpose(3, 1, 2, 0)))
+        return Conv(op, *tensors, rule, window, weights)
+    return Depthwise(op, *tensors, rule, window, weights)
 
 
 def build_fully_connected(op: Op, tensor_of: Callable[[Tensor], RegionTensor], kernels: KernelSet) -> RegionOp:
