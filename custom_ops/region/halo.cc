@@ -42,21 +42,21 @@ void FetchRows(const OpView& op, const Kind& kind, int operand, Range rows, cons
   }
 }
 
-bool Holds(const PassRecord& pass, int op) { return op >= pass.first_op && op < pass.first_op + pass.ops; }
+bool Holds(const PassRecord& section, int op) { return op >= section.first_op && op < section.first_op + section.ops; }
 
 }  // namespace
 
-void FindPrivateTensors(const Program& program, State* state) {
+void FindPrivateTensors(const Program& program, const Sections& sections, State* state) {
   for (int i = 0; i < program.header->tensors; ++i) {
     state->tensors[i].is_private = program.tensors[i].place == kScratch;
   }
-  for (int i = 0; i < program.header->passes; ++i) {
-    const PassRecord& pass = program.passes[i];
-    for (int j = pass.first_op; j < pass.first_op + pass.ops; ++j) {
+  for (size_t i = 0; i < sections.count; ++i) {
+    const PassRecord& section = sections.records[i];
+    for (int j = section.first_op; j < section.first_op + section.ops; ++j) {
       const OpView op{&program, &program.ops[j]};
       for (int operand = 0; operand < op.op->inputs; ++operand) {
         TensorState& input = state->tensors[&op.input(operand) - program.tensors];
-        if (!Holds(pass, input.writer)) input.is_private = false;
+        if (!Holds(section, input.writer)) input.is_private = false;
       }
       // What several passes write to stays for a later one, whose shares are others. (in_pass: one of them has been.)
       TensorState& output = state->tensors[op.op->output];

@@ -10,6 +10,7 @@
 
 #include "region/kind.h"
 #include "region/rows.h"
+#include "region/sections.h"
 
 namespace fmtc::region {
 
@@ -21,8 +22,8 @@ inline Range WithPadding(const TensorRecord& tensor, Range columns) {
   return columns;
 }
 
-// Marks the tensors that are read in the passes only that write them. The program has been checked.
-void FindPrivateTensors(const Program& program, State* state);
+// Marks the tensors that are read in the sections only that write them. The program has been checked.
+void FindPrivateTensors(const Program& program, const Sections& sections, State* state);
 
 // Columns of access.share for which a step reads nothing that other parts write in this pass.
 Range InnerColumns(const OpView& op, const Kind& kind, const RowAccess& access, int part, int parts);

@@ -47,26 +47,26 @@ class HazardFinder {
   HazardFinder(const HazardFinder&) = delete;
   HazardFinder& operator=(const HazardFinder&) = delete;
 
-  bool Find(const Bands& bands, Hazard* hazards) {
+  bool Find(const Sections& sections, const Bands& bands, Hazard* hazards) {
     const size_t cells = (size_t{program_.header->scratch_bytes} >> shift_) + 1;
     cells_ = static_cast<Cell*>(std::calloc(cells, sizeof(Cell)));
     reaches_ = static_cast<Reach*>(std::calloc(size_t{program_.header->ops} * kMaxInputs, sizeof(Reach)));
     if (cells_ == nullptr || reaches_ == nullptr) return false;
-    for (int i = 0; i < program_.header->passes; ++i) {
-      if (bands.passes[i].bands != nullptr) continue;  // parts begin and end passes together
-      const PassRecord& pass = program_.passes[i];
-      BeginPass(program_, pass, state_);
-      FindReaches(pass);
-      for (uint32_t step = 0; step < pass.steps; ++step) {
-        const uint32_t number = pass.first_step + step;
-        // The columns of its windows may be another's than in the pass before.
-        hazards[number] = {0, 0, pass.first_step, false, false};
+    for (size_t i = 0; i < sections.count; ++i) {
+      if (bands.sections[i].bands != nullptr) continue;  // parts begin and end sections together
+      const PassRecord& section = sections.records[i];
+      BeginPass(program_, section, state_);
+      FindReaches(section);
+      for (uint32_t step = 0; step < section.steps; ++step) {
+        const uint32_t number = section.first_step + step;
+        // The columns of its windows may be another's than in the section before.
+        hazards[number] = {0, 0, section.first_step, false, false};
         VisitStep(program_.steps[number], number + 1, &hazards[number]);
         for (const uint32_t steps : {hazards[number].edges, hazards[number].neighbours, hazards[number].all}) {
           if (steps > 0) hazards[steps - 1].is_awaited = true;
         }
       }
-      EndPass(program_, pass, state_);
+      EndPass(program_, section, state_);
       if (visits_ > kMaxVisits) return false;
     }
     return true;
@@ -91,8 +91,8 @@ class HazardFinder {
     return reaches_[static_cast<size_t>(op.op - program_.ops) * kMaxInputs + static_cast<size_t>(operand)];
   }
 
-  void FindReaches(const PassRecord& pass) {
-    for (int i = pass.first_op; i < pass.first_op + pass.ops; ++i) {
+  void FindReaches(const PassRecord& section) {
+    for (int i = section.first_op; i < section.first_op + section.ops; ++i) {
       const OpView op = ViewOf(i);
       for (int operand = 0; operand < op.op->inputs; ++operand) ReachOf(op, operand) = FindReach(op, operand);
     }
@@ -220,14 +220,14 @@ class HazardFinder {
   int shift_;
   uint64_t visits_ = 0;
   Cell* cells_ = nullptr;
-  Reach* reaches_ = nullptr;  // of the pass at hand
+  Reach* reaches_ = nullptr;  // of the section at hand
 };
 
 }  // namespace
 
-Hazard* FindHazards(const Program& program, int parts, const Bands& bands, State* state) {
+Hazard* FindHazards(const Program& program, const Sections& sections, int parts, const Bands& bands, State* state) {
   auto* hazards = static_cast<Hazard*>(std::malloc(size_t{program.header->steps} * sizeof(Hazard)));
-  if (hazards == nullptr || HazardFinder(program, parts, state).Find(bands, hazards)) return hazards;
+  if (hazards == nullptr || HazardFinder(program, parts, state).Find(sections, bands, hazards)) return hazards;
   std::free(hazards);
   return nullptr;
 }

@@ -18,10 +18,10 @@ struct Hazard {
   bool is_awaited;      // this step, by others
 };
 
-// Of every step of a checked program's passes that are divided by columns, for so many parts. `state` is the checker's,
-// with its private tensors marked. Null if there is no memory for it or the program would take too long to look at. To
-// be freed with std::free.
-Hazard* FindHazards(const Program& program, int parts, const Bands& bands, State* state);
+// Of every step of a checked program's sections that are divided by columns, for so many parts. `state` is the
+// checker's, with its private tensors marked. Null if there is no memory for it or the program would take too long to
+// look at. To be freed with std::free.
+Hazard* FindHazards(const Program& program, const Sections& sections, int parts, const Bands& bands, State* state);
 
 }  // namespace fmtc::region
 

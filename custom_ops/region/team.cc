@@ -15,6 +15,7 @@
 #include "region/hazards.h"
 #include "region/kind.h"
 #include "region/schedule.h"
+#include "region/sections.h"
 #include "region/steps.h"
 
 namespace fmtc::region {
@@ -51,6 +52,7 @@ struct Seat {
 };
 
 struct Team {
+  Sections sections;
   Bands bands;
   Hazard* hazards;
   State* whole;  // of the runs that one thread does alone
@@ -145,34 +147,34 @@ class Worker {
   void RunItem(int32_t item) {
     for (int part = first_; part < end_; ++part) team_->seats[part].access.item = item;
     const uint64_t before = static_cast<uint64_t>(item) * program_.header->steps;
-    for (int i = 0; i < program_.header->passes; ++i) {
-      const PassRecord& pass = program_.passes[i];
-      AwaitAll(before + pass.first_step);
-      for (int part = first_; part < end_; ++part) BeginPass(program_, pass, &team_->seats[part].state);
-      if (team_->bands.passes[i].bands != nullptr) {
-        RunInBands(pass, team_->bands.passes[i], before);
+    for (size_t i = 0; i < team_->sections.count; ++i) {
+      const PassRecord& section = team_->sections.records[i];
+      AwaitAll(before + section.first_step);
+      for (int part = first_; part < end_; ++part) BeginPass(program_, section, &team_->seats[part].state);
+      if (team_->bands.sections[i].bands != nullptr) {
+        RunInBands(section, team_->bands.sections[i], before);
       } else {
-        RunInColumns(pass, before);
+        RunInColumns(section, before);
       }
       for (int part = first_; part < end_; ++part) {
-        EndPass(program_, pass, &team_->seats[part].state);
-        team_->seats[part].done.store(before + pass.first_step + pass.steps, std::memory_order_release);
+        EndPass(program_, section, &team_->seats[part].state);
+        team_->seats[part].done.store(before + section.first_step + section.steps, std::memory_order_release);
       }
     }
   }
 
  private:
-  void RunInColumns(const PassRecord& pass, uint64_t before) {
-    for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
+  void RunInColumns(const PassRecord& section, uint64_t before) {
+    for (uint32_t step = section.first_step; step < section.first_step + section.steps; ++step) {
       for (int part = first_; part < end_; ++part) TakeStep(part, step, before);
     }
   }
 
-  void RunInBands(const PassRecord& pass, const PassBands& bands, uint64_t before) {
-    const uint64_t end = before + pass.first_step + pass.steps;
+  void RunInBands(const PassRecord& section, const SectionBands& bands, uint64_t before) {
+    const uint64_t end = before + section.first_step + section.steps;
     for (int part = first_; part < end_; ++part) team_->seats[part].access.keeps_pass_apart = true;
-    for (uint32_t step = pass.first_step; step < pass.first_step + pass.steps; ++step) {
-      const Band* parts = bands.bands + (program_.steps[step] - pass.first_op) * team_->parts;
+    for (uint32_t step = section.first_step; step < section.first_step + section.steps; ++step) {
+      const Band* parts = bands.bands + (program_.steps[step] - section.first_op) * team_->parts;
       for (int part = end_ - 1; part >= first_; --part) TakeStepInBand(part, parts, step, before);
     }
     for (int part = first_; part < end_; ++part) {
@@ -181,7 +183,7 @@ class Worker {
       seat.done.store(end - 1, std::memory_order_release);  // the last step is the first part's, or nobody waits for it
       seat.left.store(end, std::memory_order_release);
     }
-    if (bands.stores && end_ > 1) Store(pass, bands, end);
+    if (bands.stores && end_ > 1) Store(section, bands, end);
   }
 
   // Its own step, or the same part's as what it takes the row of.
@@ -208,12 +210,12 @@ class Worker {
     return team_->seats[part].kept + band.kept_offset + static_cast<size_t>(row - band.first) * op.output().row_bytes;
   }
 
-  void Store(const PassRecord& pass, const PassBands& bands, uint64_t end) {
+  void Store(const PassRecord& section, const SectionBands& bands, uint64_t end) {
     for (int other = 0; other < team_->parts; ++other) {
       for (uint32_t turn = 0; team_->seats[other].left.load(std::memory_order_acquire) < end; ++turn) Relax(turn);
     }
-    for (int i = 0; i < pass.ops; ++i) {
-      const OpView op{&program_, &program_.ops[pass.first_op + i]};
+    for (int i = 0; i < section.ops; ++i) {
+      const OpView op{&program_, &program_.ops[section.first_op + i]};
       for (int part = std::max(first_, 1); part < end_; ++part) {
         StoreRows(op, team_->seats[part].access, bands.bands[i * team_->parts + part]);
       }
@@ -323,9 +325,10 @@ Team* MakeTeam(const Program& program, int parts, State* state, Way way) {
   if (team == nullptr) return nullptr;
   team->parts = parts < kMaxParts ? parts : kMaxParts;
   team->whole = state;
-  FindPrivateTensors(program, state);
-  bool complete = FindBands(program, team->parts, way, state, &team->bands);
-  if (complete) team->hazards = FindHazards(program, team->parts, team->bands, state);
+  bool complete = FindSections(program, state, &team->sections);
+  if (complete) FindPrivateTensors(program, team->sections, state);
+  complete = complete && FindBands(program, team->sections, team->parts, way, state, &team->bands);
+  if (complete) team->hazards = FindHazards(program, team->sections, team->parts, team->bands, state);
   complete = team->hazards != nullptr;
   const size_t own_bytes = OwnBytes(program);
   for (int i = 0; complete && i < team->parts; ++i) {
@@ -345,6 +348,7 @@ void FreeTeam(Team* team) {
     std::free(seat.kept);
   }
   FreeBands(&team->bands);
+  std::free(team->sections.records);
   std::free(team->hazards);
   delete team;
 }
