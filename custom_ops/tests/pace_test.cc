@@ -75,6 +75,17 @@ void TestHelpersThatComeLate() {
   EXPECT(PlayAnew(100, once).runs[1] >= 80);
 }
 
+// A helper that falls asleep while the other way is tried.
+void TestHelpersThatFallAsleep() {
+  int before = 0;
+  const auto took = [&before](int way, uint64_t) {
+    const bool is_asleep = way == 1 && before == 0;
+    before = way;
+    return way == 0 ? kAlone : is_asleep ? 1300 : 600;
+  };
+  EXPECT(PlayAnew(1000, took).runs[1] > 800);
+}
+
 // Another program takes the second processor for some time.
 void TestMachineThatGetsBusy() {
   Pace pace = {};
@@ -95,8 +106,10 @@ void TestMachineThatGetsSlow() {
 // The time of the first way is known once it has been taken.
 void TestKnownTime() {
   Pace pace = {};
-  EXPECT(pace.Choose() == 0);
-  pace.Note(700);
+  for (uint32_t i = 0; i < Pace::kTogether; ++i) {
+    EXPECT(pace.Choose() == 0);
+    pace.Note(700);
+  }
   EXPECT(pace.nanoseconds[0] == 700 && pace.Choose() == 1);
 }
 
@@ -108,6 +121,7 @@ int main() {
   fmtc::TestSlowerWay();
   fmtc::TestInterruptions();
   fmtc::TestHelpersThatComeLate();
+  fmtc::TestHelpersThatFallAsleep();
   fmtc::TestMachineThatGetsBusy();
   fmtc::TestMachineThatGetsSlow();
   fmtc::TestKnownTime();

@@ -7,12 +7,14 @@
 namespace fmtc {
 
 // All zero to begin with. In a trial the ways take turns, so that both see the same machine, and their medians count,
-// so that neither an interruption nor a lucky time decides. The faster way is then taken until it takes longer than the
-// other one did, or for a while, which gets longer with each trial that comes to the same end.
+// so that neither an interruption nor a lucky time decides. A turn is a few tries, since the first one may find threads
+// asleep and caches cold that would not be so if the way were taken always. The faster way is then taken until it takes
+// longer than the other one did, or for a while, which gets longer with each trial that comes to the same end.
 //
 // Way 1 has to be clearly faster: it takes more of the machine.
 struct Pace {
   static constexpr uint32_t kTries = 9;  // of each way in a trial
+  static constexpr uint32_t kTogether = 3;
   static constexpr uint32_t kLeastPeriod = 64;
   static constexpr uint32_t kMostPeriod = 2048;
 
@@ -23,12 +25,12 @@ struct Pace {
   int chosen;
 
   // The way to take now: 0 or 1.
-  int Choose() const { return IsTrial() ? static_cast<int>(turn % 2) : chosen; }
+  int Choose() const { return IsTrial() ? static_cast<int>(turn / kTogether % 2) : chosen; }
 
   // What the way took that was to be taken.
   void Note(uint64_t took) {
     if (IsTrial()) {
-      NoteTry(turn % 2, turn / 2, took);
+      NoteTry(turn / kTogether % 2, turn / (2 * kTogether) * kTogether + turn % kTogether, took);
       if (turn + 1 == 2 * kTries) EndTrial();
     } else {
       uint64_t& known = nanoseconds[chosen];

@@ -24,7 +24,11 @@ namespace {
 
 constexpr char kOpName[] = "FMTC_REGION";
 constexpr size_t kPointerAlignment = alignof(void*);
-constexpr uint64_t kPatience = 4;  // helpers are waited for such a part of what one thread takes for the work
+// Helpers that sleep are waited for as long as a part of what one thread takes for the work, where they could come in
+// that time; those that are awake, as long as they need.
+constexpr uint64_t kPatience = 4;
+constexpr uint64_t kLeastPatience = 2'000;      // nanoseconds
+constexpr uint64_t kWorthWaitingFor = 400'000;  // of work
 
 // What a node keeps. Allocated with calloc.
 struct RegionState {
@@ -299,21 +303,30 @@ uint64_t Nanoseconds() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
+Status RunAlone(const region::RunArguments& arguments, RegionState* state) {
+  return region::Run(state->program, region::ChosenRowKernels(), arguments, &state->state);
+}
+
+Status RunInTeam(const region::RunArguments& arguments, uint64_t alone, RegionState* state) {
+  const uint64_t patience = alone < kWorthWaitingFor ? kLeastPatience : alone / kPatience;
+  return region::RunInTeam(state->program, region::ChosenRowKernels(), arguments, state->workers, patience,
+                           state->team);
+}
+
 // On as many threads as are of use: where a region is small or the processors are busy, one is faster than several.
 Status RunOrShare(const region::RunArguments& arguments, RegionState* state) {
-  const region::RowKernels& kernels = region::ChosenRowKernels();
-  if (state->team == nullptr) return region::Run(state->program, kernels, arguments, &state->state);
+  if (state->team == nullptr) return RunAlone(arguments, state);
   const uint64_t start = Nanoseconds();
-  Pace& pace = state->paces[start - state->ended > kHelperSpinNanoseconds ? 1 : 0];
-  Status status;
-  if (pace.Choose() == 0) {
-    status = region::Run(state->program, kernels, arguments, &state->state);
-  } else {
-    const uint64_t patience = pace.nanoseconds[0] / kPatience;
-    status = region::RunInTeam(state->program, kernels, arguments, state->workers, patience, state->team);
-  }
+  const bool follows = start - state->ended <= kHelperSpinNanoseconds;
+  Pace& pace = state->paces[follows ? 0 : 1];
+  const bool shares = pace.Choose() == 1;
+  // Little work is done before helpers that sleep could come. If there may be more soon, they are called for that.
+  const bool is_late = shares && pace.nanoseconds[0] < kWorthWaitingFor && !AreAwake(state->workers);
+  if (is_late && follows) WakeHelpers();
+  const Status status =
+      shares && !is_late ? RunInTeam(arguments, pace.nanoseconds[0], state) : RunAlone(arguments, state);
   state->ended = Nanoseconds();
-  pace.Note(state->ended - start);
+  if (!is_late) pace.Note(state->ended - start);
   return status;
 }
 

@@ -118,6 +118,7 @@ class ThreadPool {
     for (uint32_t i = 0; i < num_threads_ && process_ == getpid(); ++i) pthread_join(threads_[i], nullptr);
     pending_.fetch_sub(1);
     num_threads_ = 0;
+    awake_ = 0;
     stopping_ = false;
   }
 
@@ -128,7 +129,7 @@ class ThreadPool {
     while (*last != nullptr) last = &(*last)->next;
     *last = &job;
     ++job.begun;  // the first task is the caller's
-    const bool are_asleep = sleepers_ > 0;
+    const bool are_asleep = awake_ < num_threads_;
     CloseToHelpers(Processors::Current());
     lock.unlock();
     pending_.fetch_add(1);  // after the mutex is free, on which those who spin would go to sleep
@@ -141,6 +142,16 @@ class ThreadPool {
     Spin(kCallerSpins, [&job] { return job.finished.load() == job.count; });
     lock.lock();
     done_.wait(lock, [&job] { return job.finished == job.count; });
+  }
+
+  uint32_t num_awake() const { return awake_.load(std::memory_order_relaxed); }
+
+  void Wake() {
+    if (are_woken_.exchange(true, std::memory_order_relaxed)) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    CloseToHelpers(Processors::Current());
+    lock.unlock();
+    wake_.notify_all();
   }
 
  private:
@@ -171,6 +182,7 @@ class ThreadPool {
 
   void Help() {
     std::unique_lock<std::mutex> lock(mutex_);
+    ++awake_;
     while (!stopping_) {
       if (jobs_ != nullptr) {
         DoTask(jobs_, &lock);
@@ -179,9 +191,10 @@ class ThreadPool {
         Spin(kHelperSpins, [this] { return pending_.load() > 0; });
         lock.lock();
         if (jobs_ != nullptr || stopping_) continue;
-        ++sleepers_;
+        --awake_;
+        are_woken_ = false;
         wake_.wait(lock);
-        --sleepers_;
+        ++awake_;
       }
     }
   }
@@ -191,8 +204,9 @@ class ThreadPool {
   std::condition_variable wake_;
   std::condition_variable done_;
   std::atomic<int32_t> pending_{0};  // jobs with tasks that have not begun, about
-  uint32_t sleepers_ = 0;
-  Job* jobs_ = nullptr;  // those
+  std::atomic<uint32_t> awake_{0};
+  std::atomic<bool> are_woken_{false};  // those that sleep have been called since
+  Job* jobs_ = nullptr;                 // those
   uint32_t holders_ = 0;
   bool stopping_ = false;
   uint32_t num_threads_ = 0;
@@ -229,6 +243,10 @@ uint32_t NumAtOnce(const Workers& workers) {
   const uint32_t most = MaxHelpers() + 1;
   return workers.count < most ? workers.count : most;
 }
+
+bool AreAwake(const Workers& workers) { return SharedPool().num_awake() + 1 >= NumAtOnce(workers); }
+
+void WakeHelpers() { SharedPool().Wake(); }
 
 void ReleaseThreadPool(const Workers& workers) {
   if (workers.run != nullptr) SharedPool().Release();

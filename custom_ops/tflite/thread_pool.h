@@ -21,6 +21,13 @@ void ReleaseThreadPool(const Workers& workers);
 // How many of them can be at work at the same time.
 uint32_t NumAtOnce(const Workers& workers);
 
+// Whether so many, less the calling one, are on a processor, so that they begin at once.
+bool AreAwake(const Workers& workers);
+
+// Has those that sleep wait for work on a processor again; they come some tens of microseconds later. Only where
+// somebody holds the pool.
+void WakeHelpers();
+
 }  // namespace fmtc
 
 #endif  // FMTC_TFLITE_THREAD_POOL_H_
