@@ -6,6 +6,7 @@
 #include "region/kind.h"
 #include "region/packed_weights.h"
 #include "region/prepared_row.h"
+#include "region/row_pairs.h"
 #include "region/schedule.h"
 
 namespace fmtc::region {
@@ -143,6 +144,9 @@ FMTC_SELDOM Status CheckProgram(const Program& program, State* state) {
   Status status = CheckTensors(program, state);
   if (status == Status::kOk) status = CheckOps(program, state);
   if (status == Status::kOk) status = CheckSchedule(program, state);
+  if constexpr (kHasVectors && kHasRegionFacts) {
+    if (status == Status::kOk) FindRowPairs(program, state);
+  }
   return status;
 }
 

@@ -306,6 +306,25 @@ void RunWindows(const StepPlaces& places, const RowAccess& access, MacFunction f
   function(*row);
 }
 
+// Both steps of a convolution of two rows, the first of which has waited for the second one, at the latter.
+void RunPair(const PreparedRow& row, const RowAccess& access, const RowKernels& kernels, int32_t step) {
+  if (step == 0) return;
+  const StepPlaces& places = row.places;
+  const uint8_t* const in = access.MemoryOf(*places.input) + places.in_first;
+  uint8_t* const out = access.MemoryOf(*places.output) + places.out_first;
+  KernelRow kernel_rows[2][kPairKernelRows];
+  MacRow rows[2] = {row, row};
+  for (int i = 0; i < 2; ++i) {
+    if (FindRows(places, in, access.own_memory, i, kernel_rows[i])) {
+      memset(access.own_memory, places.input->padding, places.padding_bytes);
+    }
+    rows[i].rows = kernel_rows[i];
+    rows[i].out = out + size_t{places.out.SlotOf(i)} * places.out.row_bytes;
+    rows[i].columns = static_cast<int32_t>(places.output->width);
+  }
+  kernels.conv_pair(rows[0], rows[1]);
+}
+
 uint64_t NumOutputs(const OpView& op) {
   const TensorRecord& output = op.output();
   return uint64_t{output.height} * output.width * output.channels;
@@ -336,6 +355,7 @@ void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction functi
 FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
   PreparedRow* row = access.FactsOf(op).row;
+  if (row->is_pair && access.pairs_rows && kernels.conv_pair != nullptr) return RunPair(*row, access, kernels, step);
   const auto function = kernels.conv[op.op->rule];
   if (TakesAllChannels(*row, access)) return RunWindows(row->places, access, function, step, row);
   MacRow part = *row;

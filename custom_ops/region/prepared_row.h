@@ -32,8 +32,13 @@ struct StepPlaces {
   bool keeps_channels;  // an output channel reads the input channel of its own number
 };
 
+// Two rows of one convolution are computed together (row_pairs.h) only where they are small.
+constexpr int32_t kPairKernelRows = 8;
+constexpr uint32_t kPairWidth = 3;
+
 struct PreparedRow : MacRow {
   StepPlaces places;  // unless the op has no windows
+  bool is_pair;       // the op's first step may wait for the second one, to be computed with it
 };
 
 }  // namespace fmtc::region

@@ -28,6 +28,7 @@ struct RowAccess {
   Share share;          // of the step at hand
   uint8_t* own_memory;  // of its op
   bool* damaged;        // set where a segment is none
+  bool pairs_rows;      // nobody looks at a row before the next step of its op is done, where that one is right behind
 
   const TensorState& StateOf(const TensorRecord& tensor) const { return state->tensors[&tensor - program->tensors]; }
 

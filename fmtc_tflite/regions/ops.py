@@ -123,6 +123,11 @@ class RegionOp(ABC):
         return False
 
     @property
+    def weights_saved_together(self) -> int:
+        """Bytes that its steps need not read again where they come one right behind the other."""
+        return 0
+
+    @property
     def own_memory_bytes(self) -> int:
         """Scratch memory of its own: accumulators or a row of padding (for all columns).
 

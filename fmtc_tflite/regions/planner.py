@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -149,7 +149,24 @@ def _plan(costs: StageCosts, least: int, budget: Extra) -> RegionPlan:
             cuts = tuple(cut for stage in stages for cut in costs.spans.new_cuts(stage.first, stage.end))
             best = RegionPlan(costs.spans.region, tuple(stages), cuts, placement)
     assert best is not None  # the first limit is met by construction
-    return best
+    return _with_steps_together(best, costs.spans)
+
+
+def _with_steps_together(plan: RegionPlan, spans: RegionSpans) -> RegionPlan:
+    """The plan with ops whose steps follow one another where that saves time and takes no memory."""
+    for number, stage in enumerate(plan.stages):
+        if stage.windows is not None:
+            continue
+        chosen: list[RegionOp] = []
+        gains = [op for op in stage.ops if op.weights_saved_together]
+        for op in sorted(gains, key=lambda op: -op.weights_saved_together):
+            stages = list(plan.stages)
+            stages[number] = spans.together(stage, [*chosen, op])
+            placement = place(spans, stages)
+            if placement.scratch_bytes <= plan.scratch_bytes:
+                chosen.append(op)
+                plan = replace(plan, stages=tuple(stages), placement=placement)
+    return plan
 
 
 def write_program(

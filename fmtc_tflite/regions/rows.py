@@ -81,6 +81,7 @@ def pull(
     wanted: Collection[RegionTensor],
     table: RowTable,
     dying: Collection[RegionTensor] = (),
+    together: Collection[RegionOp] = (),
 ) -> Pull:
     """Executes ops on demand.
 
@@ -89,8 +90,9 @@ def pull(
       wanted: the tensors to complete; where there are several, they grow side by side.
       table: rows that ops need.
       dying: stored inputs to watch for `lowest`.
+      together: ops that do all their steps one right behind the other.
     """
-    return _Pulling(ops, wanted, table, dying).run()
+    return _Pulling(ops, wanted, table, dying, together).run()
 
 
 class _Pulling:
@@ -100,8 +102,10 @@ class _Pulling:
         wanted: Collection[RegionTensor],
         table: RowTable,
         dying: Collection[RegionTensor],
+        together: Collection[RegionOp],
     ) -> None:
         self._ops = ops
+        self._together = together
         self._producer = {op.output: number for number, op in enumerate(ops)}
         self._numbers: dict[RegionTensor, int] = {}
         self._feeds = [self._feeds_of(op, table) for op in ops]
@@ -141,13 +145,15 @@ class _Pulling:
             until = rows.last
             if producer >= 0 and self._ops[producer].accumulates:
                 until = (self._ops[producer].steps - 1,) * len(rows.last)
+            elif op in self._together:
+                until = (rows.last[-1],) * len(rows.last)
             feeds.append(_Feed(self._number(tensor), producer, rows.first, until))
         return feeds
 
     def _advance(self, root: int, target: int) -> None:
         """Has an op do its steps up to the target, and whatever they need before."""
         position, feeds = self._state.position, self._feeds
-        stack = [(root, target)]
+        stack = [(root, self._goal(root, target))]
         while stack:
             op, goal = stack[-1]
             step = position[op]
@@ -156,10 +162,14 @@ class _Pulling:
                 continue
             for feed in feeds[op]:
                 if feed.producer >= 0 and position[feed.producer] <= feed.until[step]:
-                    stack.append((feed.producer, feed.until[step]))
+                    stack.append((feed.producer, self._goal(feed.producer, feed.until[step])))
                     break
             else:
                 self._step(op, step)
+
+    def _goal(self, op: int, step: int) -> int:
+        own = self._ops[op]
+        return own.steps - 1 if own in self._together else step
 
     def _step(self, op: int, step: int) -> None:
         state = self._state

@@ -141,6 +141,10 @@ class RegionSpans:
         stage = self._whole_rows[first, end]
         return stage if division is None else self._in_strips(stage, division)
 
+    def together(self, stage: Stage, ops: Collection[RegionOp]) -> Stage:
+        """The plan of a stage in whole rows, some of whose ops do all their steps one right behind the other."""
+        return self._plan(stage.first, stage.end, ops)
+
     def _last_ends(self, forced_cuts: Collection[Tensor]) -> list[int]:
         ends = [self.op_count] * self.op_count
         for tensor, last in self.last_read.items():
@@ -149,12 +153,12 @@ class RegionSpans:
                     ends[first] = min(ends[first], last)
         return ends
 
-    def _plan(self, first: int, end: int) -> Stage:
+    def _plan(self, first: int, end: int, together: Collection[RegionOp] = ()) -> Stage:
         ops = self._with_copies(self.region.ops[first:end])
         written = {op.output for op in ops}
         read = {tensor for op in ops for tensor in op.inputs}
         new, dying = self.new_cuts(first, end), self.dying(first, end)
-        found = pull(ops, written - read | set(new), self.table, dying if new else ())
+        found = pull(ops, written - read | set(new), self.table, dying if new else (), together)
         rings = self._rings(ops, set(new))
         overlays = find_overlays(found, new, dying, self.forms)
         places = ring_places(ops, found, rings, self.table)

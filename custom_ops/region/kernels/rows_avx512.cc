@@ -7,6 +7,7 @@ FMTC_BEGIN_TARGET_AVX512
 #include "region/kernels/sums_avx512-inl.h"
 #include "region/kernels/vector_rows-inl.h"
 // Behind it.
+#include "region/kernels/conv_pairs_avx512-inl.h"
 #include "region/kernels/half_tiles_avx512-inl.h"
 #include "region/kernels/wide_windows_avx512-inl.h"
 
@@ -15,7 +16,11 @@ FMTC_END_TARGET
 namespace fmtc::region {
 
 const RowKernels& RowKernelsAvx512() {
-  static const RowKernels kernels = MakeRowKernels();
+  static const RowKernels kernels = [] {
+    RowKernels k = MakeRowKernels();
+    k.conv_pair = ConvPair;
+    return k;
+  }();
   return kernels;
 }
 

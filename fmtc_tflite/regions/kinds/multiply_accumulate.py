@@ -23,6 +23,9 @@ _BLOCK, _STEP, _TILE = 16, 4, 8  # output channels of a block, values of a k-ste
 _WEIGHTS_ALIGNMENT, _ARRAY_ALIGNMENT = 64, 8
 _DOT_LAYOUT, _CHANNEL_LAYOUT = 0, 1
 _MAX_KERNEL_ROWS = 256
+# Convolutions that kernels can compute in one go: rows and, at most, columns; and weights that a processor's first
+# cache does not keep from one row to the next.
+_PAIR_ROWS, _PAIR_WIDTH, _LARGE_WEIGHTS = 2, 3, 1 << 16
 _BEHIND_WINDOW = struct.Struct("<IHBbBBBBIIIIIII8x")
 
 AddArray = Callable[[bytes, int], int]
@@ -112,6 +115,12 @@ class Conv(_Convolution):
     @property
     def macs(self) -> int:
         return self.output.height * self.output.width * self.weights.values.size
+
+    @property
+    def weights_saved_together(self) -> int:
+        output, size = self.output, self.weights.values.size
+        is_pair = output.height == _PAIR_ROWS and output.width <= _PAIR_WIDTH
+        return size if is_pair and size >= _LARGE_WEIGHTS else 0
 
     def work(self, columns: int) -> Work:
         filters, rows, width, inputs = self.weights.values.shape

@@ -23,7 +23,7 @@ from fmtc_tflite.regions.search import least_scratch
 from fmtc_tflite.regions.stage_costs import INFINITE, StageCosts
 from fmtc_tflite.regions.stages import RegionSpans
 from fmtc_tflite.regions.strips import Division, divisions
-from region_doubles import add, int8_tensor, random_region, window
+from region_doubles import WindowDouble, add, int8_tensor, random_region, window
 
 # Some of those that stages are tried in, so that all ways to cut small regions can be counted.
 DIVISIONS = [division for division in divisions() if len(division.ends) in (2, 3)][::2]
@@ -241,3 +241,38 @@ def test_rings_hold_what_the_laggard_needs() -> None:
     assert found.depths[middle.output] == 1
     assert len(found.steps) == 27
     assert ahead.kernel == 1
+
+
+def test_steps_that_are_better_together_follow_one_another() -> None:
+    x = int8_tensor("x", 4, 4, 4)
+    first = window(x, "a", 4)
+    middle = window(first.output, "b", 4, stride=2, kernel=3)
+    last = window(middle.output, "c", 4)
+    ops = [first, middle, last]
+    apart = pull(ops, [last.output], RowTable())
+    together = pull(ops, [last.output], RowTable(), together=[middle])
+    assert apart.steps == (0, 0, 1, 2, 0, 0, 1, 2)
+    assert together.steps == (0, 0, 0, 0, 1, 1, 2, 2)
+    assert (apart.depths[middle.output], together.depths[middle.output]) == (1, 2)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeavyDouble(WindowDouble):
+    @property
+    def weights_saved_together(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(("channels", "is_free"), [(64, True), (4096, False)])
+def test_steps_come_together_where_that_takes_no_memory(channels: int, is_free: bool) -> None:
+    x = int8_tensor("x", 16, 16, 32)
+    before = window(x, "a", 32, kernel=3)
+    first = window(before.output, "b", 4, stride=8)
+    heavy = HeavyDouble(None, (first.output,), int8_tensor("c", 2, 2, channels), 0)
+    last = window(heavy.output, "d", 4)
+    region = Region((before, first, heavy, last), (x,), (last.output,))
+    plan = plan_region(region, forced_cuts=[first.output.source])
+    numbers = [stage.ops[number] for stage in plan.stages for number in stage.pull.steps]
+    first_step = numbers.index(heavy)
+    assert (numbers[first_step + 1] is heavy) == is_free
+    write_program(plan, 0)
