@@ -52,6 +52,7 @@ class OwnedMac {
       row_.columns = Draw(&random_, 1, 7);
       row_.out_channels = 16 * Draw(&random_, 1, 12);
     }
+    if (!depthwise && Draw(&random_, 0, 3) == 0) row_.out_channels = 16 * Draw(&random_, 1, 2);
     row_.pixel_bytes = static_cast<ptrdiff_t>(RoundUp(static_cast<size_t>(row_.in_channels * row_.groups), 4)) +
                        4 * Draw(&random_, 0, 1);
     row_.tap_bytes = row_.dilation * row_.pixel_bytes;
@@ -59,7 +60,7 @@ class OwnedMac {
     AddWeights(depthwise);
     if (!depthwise && row_.groups == 1 && Draw(&random_, 0, 3) != 0) PackWeights();
     AddRequantization(rule);
-    row_.out_pixel_bytes = row_.groups * row_.out_channels + Draw(&random_, 0, 5);
+    row_.out_pixel_bytes = row_.groups * row_.out_channels + Draw(&random_, 0, 1) * Draw(&random_, 0, 5);
   }
 
   Bytes Run(void (*kernel)(const MacRow&)) {

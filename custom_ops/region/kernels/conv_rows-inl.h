@@ -138,6 +138,17 @@ void ShortRow(const MacRow& row) {
 template <int kColumns>
 void Float32HalfTiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles);
 
+// The same of kernels that slide, of up to kSlidingBlocks blocks, where an instruction set has them.
+template <int kColumns, int kBlocks>
+void SlidingTiles(const MacRow& row, const Taps& taps, const ConvBlocks& blocks, int32_t column, int32_t tiles);
+
+constexpr int kSlidingTaps = 3;
+
+// Whether the next column's taps are this one's, but for the first.
+FMTC_INLINE bool ConvSlides(const MacRow& row) {
+  return kSlidingBlocks > 0 && row.kernel_columns == kSlidingTaps && row.stride == row.dilation;
+}
+
 FMTC_INLINE bool IsHalf(const ConvBlocks& blocks) {
   return kHalfTileColumns > 0 && blocks.channels <= kChannelBlock / 2;
 }
@@ -235,6 +246,10 @@ template <int kBlocks, size_t... kColumns>
 constexpr std::array<Float32TilesFunction, TileColumns(1)> Float32TilesOf(std::index_sequence<kColumns...>) {
   return {{Float32Tiles<kColumns + 1, kBlocks>...}};
 }
+template <int kBlocks, size_t... kColumns>
+constexpr std::array<Float32TilesFunction, TileColumns(1)> SlidingTilesOf(std::index_sequence<kColumns...>) {
+  return {{SlidingTiles<kColumns + 1, kBlocks>...}};
+}
 template <size_t... kColumns>
 constexpr std::array<Float32TilesFunction, sizeof...(kColumns)> HalfTilesOf(std::index_sequence<kColumns...>) {
   return {{Float32HalfTiles<kColumns + 1>...}};
@@ -252,13 +267,24 @@ constexpr TileTable<Float32TilesFunction> MakeFloat32Tiles(std::index_sequence<k
   return {{Float32TilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
 }
 template <size_t... kBlocks>
+constexpr TileTable<Float32TilesFunction> MakeSlidingTiles(std::index_sequence<kBlocks...>) {
+  return {{SlidingTilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
+}
+template <size_t... kBlocks>
 constexpr TileTable<SumTileFunction> MakeSumTiles(std::index_sequence<kBlocks...>) {
   return {{SumTilesOf<kBlocks + 1>(std::make_index_sequence<TileColumns(kBlocks + 1)>())...}};
 }
 constexpr TileTable<Float32TilesFunction> kFloat32TileTable = MakeFloat32Tiles(std::make_index_sequence<kTileBlocks>());
+constexpr TileTable<Float32TilesFunction> kSlidingTileTable =
+    MakeSlidingTiles(std::make_index_sequence<kSlidingBlocks>());
 constexpr auto kHalfTileTable = HalfTilesOf(std::make_index_sequence<kHalfTileColumns>());
 constexpr auto kShortRowTable = ShortRowsOf(std::make_index_sequence<TileColumns(kTileBlocks)>());
 constexpr TileTable<SumTileFunction> kSumTileTable = MakeSumTiles(std::make_index_sequence<kTileBlocks>());
+
+// Sizes of tiles are mostly powers of 2, and dividing by others takes longer than all else before the first tile.
+FMTC_INLINE int32_t DivideBySize(int32_t columns, int32_t size) {
+  return size == 16 ? columns / 16 : size == 8 ? columns / 8 : columns / size;
+}
 
 // Calls tiles(blocks, column, columns of a tile, number of tiles) for all output channels of a group and the columns
 // [first, end). The tiles of a row are as equal as can be, for the smaller ones are the slower ones. kHalves: half
@@ -279,8 +305,10 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
   for (int32_t c = 0; c < row.out_channels; c += step) {
     blocks.channels = row.out_channels - c < step ? row.out_channels - c : step;
     const int32_t most = kHalves && IsHalf(blocks) ? kHalfTileColumns : TileColumns(NumBlocks(blocks));
-    const int32_t tiles = end - first <= most ? 1 : (end - first + most - 1) / most;
-    const int32_t least = tiles == 1 ? end - first : (end - first) / tiles, larger = end - first - tiles * least;
+    const int32_t columns = end - first;
+    const int32_t tiles = columns <= most ? 1 : DivideBySize(columns + most - 1, most);
+    const int32_t least = tiles == 1 ? columns : tiles * most == columns ? most : columns / tiles;
+    const int32_t larger = columns - tiles * least;
     int32_t start[kTileBlocks * kChannelBlock];
     blocks.start = StartOfBlocks(row.requantization.biases + blocks.first, blocks.weights, weights_of_block,
                                  NumBlocks(blocks), start);
@@ -295,14 +323,18 @@ FMTC_INLINE void ForEachTiles(const MacRow& row, const Taps& taps, int32_t group
 // Whether all steps of all groups may read whole words.
 FMTC_INLINE bool ReadsWords(const MacRow& row) { return row.groups == 1 || row.in_channels % kStepValues == 0; }
 
+FMTC_INLINE Float32TilesFunction Float32TilesFor(const ConvBlocks& blocks, int32_t columns, bool slides) {
+  const size_t i = static_cast<size_t>(columns - 1), more = static_cast<size_t>(NumBlocks(blocks) - 1);
+  if (IsHalf(blocks)) return kHalfTileTable[i];
+  return slides && more < kSlidingBlocks ? kSlidingTileTable[more][i] : kFloat32TileTable[more][i];
+}
+
 void Float32Row(const MacRow& row, const Taps& taps) {
+  const bool slides = ConvSlides(row);
   for (int32_t group = 0; group < row.groups; ++group) {
     ForEachTiles<true>(row, taps, group, 0, row.columns,
                        [&](const ConvBlocks& blocks, int32_t column, int32_t columns, int32_t tiles) {
-                         const size_t i = static_cast<size_t>(columns - 1);
-                         const Float32TilesFunction function =
-                             IsHalf(blocks) ? kHalfTileTable[i] : kFloat32TileTable[NumBlocks(blocks) - 1][i];
-                         function(row, taps, blocks, column, tiles);
+                         Float32TilesFor(blocks, columns, slides)(row, taps, blocks, column, tiles);
                        });
   }
 }

@@ -14,6 +14,7 @@ constexpr int TileColumns(int) { return 4; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
 constexpr int kBlocksOfColumn = 4;   // where there is one column only
 constexpr int kHalfTileColumns = 8;  // where there are 8 channels or fewer
+constexpr int kSlidingBlocks = 0;    // no such tiles
 
 struct StepValues {
   __m256i even, odd;

@@ -17,6 +17,7 @@ constexpr int TileColumns(int) { return 6; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
 constexpr int kBlocksOfColumn = 6;   // where there is one column only
 constexpr int kHalfTileColumns = 0;  // no such tiles
+constexpr int kSlidingBlocks = 0;    // no such tiles
 
 struct StepValues {
   __m256i v;

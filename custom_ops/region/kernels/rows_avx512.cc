@@ -8,6 +8,7 @@ FMTC_BEGIN_TARGET_AVX512
 #include "region/kernels/vector_rows-inl.h"
 // Behind it.
 #include "region/kernels/conv_pairs_avx512-inl.h"
+#include "region/kernels/conv_slides_avx512-inl.h"
 #include "region/kernels/half_tiles_avx512-inl.h"
 #include "region/kernels/wide_windows_avx512-inl.h"
 

@@ -117,11 +117,13 @@ FMTC_INLINE Bytes16 Flipped(Bytes16 bytes, Bytes16 bits) { return _mm_xor_si128(
 constexpr int kPackSums = 4;
 
 struct ByteRange {
-  bool is_whole;  // zero point 0 and all bytes, as behind a ReLU: packing does it
+  bool is_whole;    // zero point 0 and all bytes, as behind a ReLU: packing does it
+  bool is_clamped;  // not all bytes
   __m512i zero, low, high;
 
   explicit FMTC_INLINE ByteRange(const OutputRange& range)
       : is_whole(range.zero == 0 && range.low == 0 && range.high == 255),
+        is_clamped(range.low > 0 || range.high < 255),
         zero(_mm512_set1_epi16(static_cast<int16_t>(range.zero))),
         low(_mm512_set1_epi8(static_cast<char>(range.low))),
         high(_mm512_set1_epi8(static_cast<char>(range.high))) {}
@@ -140,7 +142,7 @@ struct Packed {
     __m512i front = _mm512_packs_epi32(s[0].v, s[1].v), back = _mm512_packs_epi32(s[2].v, s[3].v);
     if (!range.is_whole) front = _mm512_adds_epi16(front, range.zero), back = _mm512_adds_epi16(back, range.zero);
     __m512i bytes = _mm512_packus_epi16(front, back);
-    if (!range.is_whole) bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, range.low), range.high);
+    if (range.is_clamped) bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, range.low), range.high);
     return bytes;
   }
   // All bytes, one sum's behind the other's.
@@ -148,7 +150,7 @@ struct Packed {
   // Those of pixels of so many sums each, `count` pixels.
   template <int kSums>
   FMTC_INLINE void StorePixels(uint8_t* p, ptrdiff_t pixel_bytes, int count) const {
-    if constexpr (kSums == 4) {
+    if (kSums == 4 || (kSums < 3 && count == kPackSums / kSums && pixel_bytes == kSums * kChannelBlock)) {
       Store(p);
     } else if constexpr (kSums == 2) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(v));
@@ -178,6 +180,7 @@ constexpr int TileColumns(int blocks) { return blocks == 1 ? 16 : blocks == 2 ? 
 constexpr int TileBlocks(int columns) { return columns <= TileColumns(kTileBlocks) ? kTileBlocks : 2; }
 constexpr int kBlocksOfColumn = 8;  // where there is one column only
 constexpr int kHalfTileColumns = 16;
+constexpr int kSlidingBlocks = 2;
 
 constexpr int32_t kWideChannels = 64;  // of depthwise windows
 

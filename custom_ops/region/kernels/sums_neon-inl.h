@@ -243,6 +243,7 @@ constexpr int TileColumns(int) { return 4; }
 constexpr int TileBlocks(int) { return kTileBlocks; }
 constexpr int kBlocksOfColumn = 4;   // where there is one column only
 constexpr int kHalfTileColumns = 0;  // no such tiles
+constexpr int kSlidingBlocks = 0;    // no such tiles
 
 }  // namespace
 }  // namespace fmtc::region
