@@ -1,6 +1,6 @@
 """Writes networks of published architectures with random weights, which tools take as models.
 
-PYTHONPATH=tests python tests/write_networks.py FOLDER
+PYTHONPATH=tests python tests/write_networks.py FOLDER [NAME...]       all of tests/surveyed_networks.py by default
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from known_networks import mobilenet_v1, mobilenet_v2
+from surveyed_networks import NETWORKS
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "person_detection.tflite").write_bytes(mobilenet_v1(0.25, 96, 1, 2, "INT8"))
-    (folder / "mbv2_w0.35_144.tflite").write_bytes(mobilenet_v2(0.35, 144))
+    for name in names or NETWORKS:
+        (folder / f"{name}.tflite").write_bytes(NETWORKS[name]())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
