@@ -259,8 +259,7 @@ class Encoder {
     const TensorRecord& map = op_.input(0);
     const SideInfo& info = codec_.side_info;
     const size_t row_values = size_t{width} * map.channels;
-    const RowPredictor predictor{
-        codec_, {width, map.channels, 0}, {memory_.planes, memory_.planes + row_values + kRowSlack}};
+    const RowPredictor predictor{codec_, {width, map.channels, 0}, {memory_.planes, memory_.planes + row_values}};
     const ContextRow row = InitContexts(codec_, width, memory_.contexts);
     const int32_t needed = has_contexts_ ? std::max(first_ - 1, 0) : first_;
     const int32_t begin = codec_.has_prediction ? std::max(needed - 1, 0) : needed;

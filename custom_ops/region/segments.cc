@@ -9,7 +9,7 @@ namespace fmtc::region {
 namespace {
 
 static_assert(kSegmentSlack >= kValueSlack && kSegmentSlack >= kReadSlack);
-static_assert(kRowSlack >= kValueSlack && kSegmentSlack >= kRowSlack);
+static_assert(kRowSlack >= kValueSlack);
 
 // Rows of the widest group that contexts take: two of residuals in one, a sorted one in the other, and three each that
 // ContextMemory has.
@@ -17,6 +17,11 @@ constexpr uint64_t kEncodeContextRows = 5, kDecodeContextRows = 4;
 
 uint64_t ContextBytes(const Segments& segments, uint64_t rows) {
   return rows * (segments.MostRowValues() + kRowSlack) + 2 * uint64_t{segments.channels};
+}
+
+// Residuals as planes, or two rows of indices.
+uint64_t PlanesValues(const Segments& segments) {
+  return std::max(segments.MostValues(), 2 * segments.MostRowValues());
 }
 
 size_t LengthsOfRuns(const Segments& segments) { return size_t{segments.Rows(0)} * kMaxClasses; }
@@ -67,15 +72,14 @@ uint64_t Segments::MostRowValues() const {
 }
 
 uint64_t EncodeMemoryBytes(const Segments& segments, bool has_contexts) {
-  const uint64_t bytes = 2 * (segments.MostValues() + kSegmentSlack) + segments.MostRowValues() + kRowSlack;
+  const uint64_t bytes = segments.MostValues() + PlanesValues(segments) + 2 * kSegmentSlack;
   if (!has_contexts) return bytes;
   return bytes + LengthsOfRuns(segments) * sizeof(uint32_t) + ContextBytes(segments, kEncodeContextRows);
 }
 
 uint64_t DecodeMemoryBytes(const Segments& segments, bool has_contexts) {
-  const uint64_t row = segments.RowValues() + kRowSlack;
-  const uint64_t share = segments.Rows(0) * segments.RowValues() + kSegmentSlack;
-  const uint64_t bytes = row + share + segments.MostValues() + kSegmentSlack;
+  const uint64_t row = segments.RowValues(), share = segments.Rows(0) * row;
+  const uint64_t bytes = row + share + segments.MostValues() + 2 * kSegmentSlack;
   return has_contexts ? bytes + row + ContextBytes(segments, kDecodeContextRows) : bytes;
 }
 
@@ -88,13 +92,13 @@ EncodeMemory::EncodeMemory(uint8_t* own, const Segments& segments, bool has_cont
     pieces.TakeContexts(row_values, segments.channels, &contexts);
   }
   pixels = pieces.TakeSegment(segments.Rows(0) * row_values);
-  planes = pieces.TakeSegment(segments.Rows(0) * row_values);
+  planes = pieces.TakeSegment(PlanesValues(segments));
 }
 
 DecodeMemory::DecodeMemory(uint8_t* own, const Segments& segments, bool has_contexts) : contexts{} {
   Pieces pieces(own);
-  last = pieces.TakeRow(segments.RowValues());
-  if (has_contexts) above = pieces.TakeRow(segments.RowValues());
+  last = pieces.Take(segments.RowValues());
+  if (has_contexts) above = pieces.Take(segments.RowValues());
   pixels = pieces.TakeSegment(segments.Rows(0) * segments.RowValues());
   const size_t row_values = segments.MostRowValues();
   planes = pieces.TakeSegment(segments.Rows(0) * row_values);

@@ -36,7 +36,7 @@ struct Segments {
 };
 
 // Behind a segment, and behind a row.
-constexpr size_t kSegmentSlack = 128;
+constexpr size_t kSegmentSlack = 72;
 constexpr size_t kRowSlack = 64;
 
 // Of an op's own memory.
@@ -57,7 +57,7 @@ struct EncodeMemory {
 };
 
 // The own memory of a DECODE. What it keeps from step to step is in front; the pixels of a share's groups follow one
-// another.
+// another. What a row needs behind it is only read, so that the next one may be there.
 struct DecodeMemory {
   uint8_t* last;             // indices of the row before
   uint8_t* above = nullptr;  // with contexts: residuals of the last row of the share before

@@ -15,7 +15,7 @@ from fmtc_tflite.regions.program_format import PROGRAM_ALIGNMENT, ROW_ALIGNMENT
 
 ENCODE, DECODE = 35, 36  # kinds
 SLOT_HEADER_BYTES = 4
-_SEGMENT_SLACK, _ROW_SLACK = 128, 64
+_SEGMENT_SLACK, _ROW_SLACK = 72, 64
 _LENGTHS_BYTES = 32  # of a row's runs
 
 Columns = tuple[int, ...]
@@ -67,18 +67,19 @@ class Segments:
     @property
     def encode_memory_bytes(self) -> int:
         """What an op that encodes needs."""
-        plain = 2 * (self.most_values + _SEGMENT_SLACK) + self.most_row_values + _ROW_SLACK
+        planes = max(self.most_values, 2 * self.most_row_values)  # of residuals, or two rows
+        plain = self.most_values + planes + 2 * _SEGMENT_SLACK
         return plain + self._context_bytes(5) + _LENGTHS_BYTES * self.most_rows * self.contexts
 
     @property
     def decode_kept_bytes(self) -> int:
         """What an op that decodes keeps: a row, with contexts two, and a share's rows if there is more than one."""
-        return self._row_bytes + (self._share_bytes if self.most_rows > 1 else 0)
+        return self._kept_rows + (self._share_values if self.most_rows > 1 else 0)
 
     @property
     def decode_memory_bytes(self) -> int:
         """What an op that decodes needs."""
-        plain = self._row_bytes + self._share_bytes + self.most_values + _SEGMENT_SLACK
+        plain = self._kept_rows + self._share_values + self.most_values + 2 * _SEGMENT_SLACK
         return plain + self._context_bytes(4)
 
     def _context_bytes(self, rows: int) -> int:
@@ -86,8 +87,8 @@ class Segments:
         return (rows * (self.most_row_values + _ROW_SLACK) + 2 * self.channels) * self.contexts
 
     @property
-    def _row_bytes(self) -> int:
-        return (self.row_values + _ROW_SLACK) * (1 + self.contexts)
+    def _kept_rows(self) -> int:
+        return self.row_values * (1 + self.contexts)
 
     @property
     def rows_before(self) -> int:
@@ -95,8 +96,8 @@ class Segments:
         return 1 + self.contexts
 
     @property
-    def _share_bytes(self) -> int:
-        return self.most_rows * self.row_values + _SEGMENT_SLACK
+    def _share_values(self) -> int:
+        return self.most_rows * self.row_values
 
     def rows(self, share: int) -> tuple[int, int]:
         """First and last row."""

@@ -63,7 +63,7 @@ void MovePixelsRow(const PixelRow& row) {
   const auto move_each = [&rest](auto move) {
     MoveEach(move, rest.in, rest.in_pixel_bytes, rest.columns, rest.out, rest.out_pixel_bytes);
   };
-  if (row.channels <= kMostMoved) return WithPixelMove(static_cast<size_t>(row.channels), row.flip, move_each);
+  if (row.channels <= kMostMoved) return WithPixelMove(static_cast<uint32_t>(row.channels), row.flip, move_each);
   move_each(
       [count = row.channels, flip = row.flip](uint8_t* out, const uint8_t* in) { MoveRun(in, count, flip, out); });
 }

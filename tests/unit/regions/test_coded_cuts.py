@@ -76,7 +76,7 @@ def test_segments_by_groups_of_columns(widths: list[int], channels: int) -> None
     assert segments.most_values == 3 * max(widths) * channels
     whole = Segments(8, channels, 3, (sum(widths),))
     assert segments.decode_kept_bytes == whole.decode_kept_bytes
-    assert segments.encode_memory_bytes <= whole.encode_memory_bytes == whole.decode_memory_bytes
+    assert segments.encode_memory_bytes <= whole.encode_memory_bytes <= whole.decode_memory_bytes
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -100,8 +100,18 @@ def test_what_contexts_need() -> None:
     assert (plain.most_rows, plain.most_row_values, plain.row_values) == (3, 20, 30)
     assert (plain.rows_before, contexts.rows_before) == (1, 2)
     assert contexts.encode_memory_bytes - plain.encode_memory_bytes == 32 * 3 + 5 * (20 + 64) + 2 * 5
-    assert contexts.decode_memory_bytes - plain.decode_memory_bytes == 30 + 64 + 4 * (20 + 64) + 2 * 5
-    assert contexts.decode_kept_bytes - plain.decode_kept_bytes == 30 + 64
+    assert contexts.decode_memory_bytes - plain.decode_memory_bytes == 30 + 4 * (20 + 64) + 2 * 5
+    assert contexts.decode_kept_bytes - plain.decode_kept_bytes == 30
+
+
+def test_what_coders_need() -> None:
+    several, single = (Segments(8, 5, shares, (4, 6)) for shares in (3, 8))  # of rows in a segment
+    assert several.encode_memory_bytes == 60 + 60 + 144
+    assert several.decode_memory_bytes == 30 + 90 + 60 + 144
+    assert several.decode_kept_bytes == 30 + 90
+    assert single.encode_memory_bytes == 20 + 2 * 20 + 144
+    assert single.decode_memory_bytes == 30 + 30 + 20 + 144
+    assert single.decode_kept_bytes == 30
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -169,11 +179,11 @@ def test_an_op_keeps_memory_beside_what_others_share() -> None:
     one, two = (Decode(None, (coded,), replace(map_), 1, (6,), contexts=False) for _ in range(2))
     own = OwnMemory.of([one, encode])
     assert own.neighbour is one
-    assert own.kept[one] == 96  # a row of 30 values, 64 bytes behind it, rounded
-    assert own.shared == 416 == -(-encode.own_memory_bytes // 16) * 16
+    assert own.kept[one] == 32  # a row of 30 values, rounded
+    assert own.shared == 240 == -(-encode.own_memory_bytes // 16) * 16
     both = OwnMemory.of([one, two])
-    assert sorted(both.kept.values()) == [96, 416]
-    assert both.bytes == 832
+    assert sorted(both.kept.values()) == [32, 240]
+    assert both.bytes == 480
     assert OwnMemory.of([]).bytes == 0
 
 
