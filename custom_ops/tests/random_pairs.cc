@@ -10,15 +10,6 @@ namespace fmtc::test {
 
 using namespace region;
 
-uint16_t RandomPairs::AddScratch(uint32_t height, uint32_t width, uint32_t channels) {
-  const uint8_t type = Draw(0, 1) != 0 ? kInt8 : kUInt8;
-  const uint16_t index = builder_.AddTensor(kScratch, type, height, width, channels);
-  TensorRecord& t = builder_.tensor(index);
-  if (Draw(0, 1) != 0) t.pixel_bytes = static_cast<uint32_t>(RoundUp(channels, 4));
-  t.padding = Byte();
-  return index;
-}
-
 uint16_t RandomPairs::AddMean(uint16_t tensor) {
   const uint32_t channels = builder_.tensor(tensor).channels;
   MeanParameters p{};

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tests/program_builder.h"
-#include "tests/random_inputs.h"
+#include "tests/random_tensors.h"
 
 namespace fmtc::test {
 
@@ -20,7 +20,9 @@ class RandomPairs {
  private:
   int32_t Draw(int32_t low, int32_t high) { return test::Draw(&random_, low, high); }
   uint8_t Byte(int32_t low = 0, int32_t high = 255) { return static_cast<uint8_t>(Draw(low, high)); }
-  uint16_t AddScratch(uint32_t height, uint32_t width, uint32_t channels);
+  uint16_t AddScratch(uint32_t height, uint32_t width, uint32_t channels) {
+    return test::AddScratch(&random_, &builder_, height, width, channels);
+  }
   std::vector<uint16_t> Operands(uint16_t tensor, bool is_sum, uint32_t* constants_offset);
   uint16_t AddMean(uint16_t tensor);
   uint16_t AddNarrowInput(uint16_t tensor, bool all_channels);

@@ -12,6 +12,7 @@
 #include "tests/random_inputs.h"
 #include "tests/random_moves.h"
 #include "tests/random_pairs.h"
+#include "tests/random_tensors.h"
 
 namespace fmtc::test {
 namespace {
@@ -41,7 +42,7 @@ class RandomChain {
   uint32_t Number(int32_t low, int32_t high) { return static_cast<uint32_t>(Draw(low, high)); }
   uint16_t Short(int32_t low, int32_t high) { return static_cast<uint16_t>(Draw(low, high)); }
   uint8_t Byte(int32_t low = 0, int32_t high = 255) { return static_cast<uint8_t>(Draw(low, high)); }
-  uint8_t EightBit() { return Draw(0, 1) != 0 ? kInt8 : kUInt8; }
+  uint8_t EightBit() { return test::EightBit(&random_); }
 
   void AddNext() {
     AddAny();
@@ -51,11 +52,7 @@ class RandomChain {
   const TensorRecord& last() { return builder_.tensor(last_); }
 
   uint16_t AddScratch(uint32_t height, uint32_t width, uint32_t channels) {
-    const uint16_t index = builder_.AddTensor(kScratch, EightBit(), height, width, channels);
-    TensorRecord& t = builder_.tensor(index);
-    if (Draw(0, 1) != 0) t.pixel_bytes = static_cast<uint32_t>(RoundUp(channels, 4));
-    t.padding = Byte();
-    return index;
+    return test::AddScratch(&random_, &builder_, height, width, channels);
   }
   uint16_t AddScratchLikeLast() { return AddScratch(last().height, last().width, last().channels); }
 
