@@ -294,7 +294,7 @@ Piece PieceOf(const RowAccess& access, const TensorRecord& tensor) {
 }
 
 ptrdiff_t RowOffset(const TensorRecord& tensor, int32_t row) {
-  return static_cast<ptrdiff_t>(tensor.offset + size_t{SlotOf(tensor, row)} * tensor.row_bytes);
+  return static_cast<ptrdiff_t>(tensor.offset + size_t{PlacesOf(tensor).SlotOf(row)} * tensor.row_bytes);
 }
 
 }  // namespace

@@ -189,7 +189,7 @@ class HazardFinder {
   }
 
   static Bytes RowBytes(const TensorRecord& tensor, int32_t row) {
-    const uint64_t first = tensor.offset + uint64_t{SlotOf(tensor, row)} * tensor.row_bytes;
+    const uint64_t first = tensor.offset + uint64_t{PlacesOf(tensor).SlotOf(row)} * tensor.row_bytes;
     return {first, first + tensor.row_bytes};
   }
 

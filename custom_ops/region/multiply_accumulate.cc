@@ -10,120 +10,6 @@
 namespace fmtc::region {
 namespace {
 
-constexpr uint32_t kWeightsAlignment = 64;
-constexpr uint32_t kMaxFactorBits = 0x7F800000;  // of float32: from here on infinite, not a number or negative
-constexpr uint64_t kMaxDoubleBits = 0x7FF0000000000000;
-
-bool FitsMultipliers(const OpView& op, uint64_t entries) {
-  const MacParameters& p = op.parameters<MacParameters>();
-  const Program& program = *op.program;
-  const uint8_t rule = kHasAllRules ? op.op->rule : uint8_t{kDoubleRounding};
-  const uint32_t bytes = rule == kFloat64Rule ? 8 : 4;
-  if (!program.Has(p.multipliers_offset, entries, bytes, 4)) return false;
-  const uint8_t* multipliers = program.At<uint8_t>(p.multipliers_offset);
-  const bool has_shifts = rule != kFloat32Rule && rule != kFloat64Rule;
-  if (has_shifts ? !program.Has(p.shifts_offset, entries, 1, 1) : p.shifts_offset != 0) return false;
-  for (size_t i = 0; i < entries; ++i) {
-    if (rule == kFloat64Rule) {
-      if (Load<uint64_t>(multipliers + 8 * i) >= kMaxDoubleBits) return false;
-    } else if (Load<uint32_t>(multipliers + 4 * i) >= (has_shifts ? 0x80000000 : kMaxFactorBits)) {
-      return false;
-    }
-    const int8_t shift = has_shifts ? program.At<int8_t>(p.shifts_offset)[i] : int8_t{0};
-    if (shift < kMinShift || shift > kMaxShift) return false;
-  }
-  return true;
-}
-
-// The optional arrays: for each row of blocks of 16 channels, its k-steps in another order.
-bool FitsOrder(const OpView& op, uint64_t blocks, uint64_t steps) {
-  if (!kHasVectors) return true;  // which alone read them
-  const MacParameters& p = op.parameters<MacParameters>();
-  if (p.order_offset == 0 && p.safe_offset == 0) return true;
-  uint64_t entries;
-  if (!CheckedMultiply(blocks, steps, &entries) || !op.program->Has(p.order_offset, entries, 2, 2) ||
-      !op.program->Has(p.safe_offset, blocks, 2, 2)) {
-    return false;
-  }
-  const uint16_t* order = op.program->At<uint16_t>(p.order_offset);
-  const uint16_t* safe = op.program->At<uint16_t>(p.safe_offset);
-  for (uint64_t i = 0; i < entries; ++i) {
-    if (order[i] >= steps) return false;
-  }
-  for (uint64_t i = 0; i < blocks; ++i) {
-    if (safe[i] > steps) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-FMTC_SELDOM Status CheckMac(const OpView& op, const MacShape& shape) {
-  const MacParameters& p = op.parameters<MacParameters>();
-  if (!IsRule(op, shape.last_rule) || p.layout != shape.layout) return Status::kProgramUnsupported;
-  if (p.reserved0 != 0 || !AreZero(p.reserved1)) return Status::kProgramInvalid;
-  const TensorRecord& input = op.input(0);
-  if (!IsScratch8Bit(input) || !IsScratch8Bit(op.output()) || input.pixel_bytes % 4 != 0) {
-    return Status::kProgramInvalid;
-  }
-  const uint64_t entries = NumEntries(op);
-  uint64_t rows_weights, weights, biases;
-  const bool counts = CheckedMultiply(entries, shape.k, &rows_weights) &&
-                      CheckedMultiply(rows_weights, shape.rows, &weights) &&
-                      CheckedMultiply(entries, shape.phases, &biases);
-  if (!counts || !op.program->Has(p.weights_offset, weights, 1, kWeightsAlignment) ||
-      !op.program->Has(p.biases_offset, biases, 4, 4) || !FitsMultipliers(op, entries) ||
-      (p.sums_offset != 0 && !op.program->Has(p.sums_offset, entries, 4, 4))) {
-    return Status::kProgramInvalid;
-  }
-  if (shape.layout == kDotLayout) {
-    return ValidIf(FitsOrder(op, entries / kChannelBlock * shape.rows, shape.k / kStepValues));
-  }
-  return ValidIf(p.order_offset == 0 && p.safe_offset == 0);
-}
-
-namespace {
-
-// As MacRow has it; what stands for padding is small, too.
-bool HasSmallFactors(const OpView& op) {
-  if (!kHasAllRules || op.op->rule == kFloat64Rule || op.op->rule == kRndnu) return false;
-  const MacParameters& p = op.parameters<MacParameters>();
-  const uint8_t* factors = op.program->At<uint8_t>(p.multipliers_offset);
-  const uint64_t entries = NumEntries(op);
-  for (uint64_t i = 0; i < entries; ++i, factors += 4) {
-    const bool is_small = op.op->rule == kFloat32Rule
-                              ? Load<float>(factors) < 1.0f
-                              : op.program->At<int8_t>(p.shifts_offset)[i] < 0 || Load<int32_t>(factors) == 0;
-    if (!is_small) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-FMTC_SELDOM void PrepareMacRow(const OpView& op, PreparedRow* row) {
-  const MacParameters& p = op.parameters<MacParameters>();
-  const Program& program = *op.program;
-  *row = {};
-  row->groups = p.groups;
-  row->multiplier = 1;
-  row->weights = program.At<int8_t>(p.weights_offset);
-  row->weight_zero = p.weight_zero;
-  row->has_small_factors = HasSmallFactors(op);
-  row->requantization.biases = program.At<int32_t>(p.biases_offset);
-  row->requantization.multipliers = program.At<uint8_t>(p.multipliers_offset);
-  row->requantization.shifts = program.At<int8_t>(p.shifts_offset);
-  row->requantization.range = {p.zero, p.low, p.high};
-  row->in_channels = static_cast<int32_t>(op.input(0).channels) / p.groups;
-  row->out_channels = static_cast<int32_t>(op.output().channels) / p.groups;
-  row->requantization.blocks_end = row->out_channels - row->out_channels % kRuleBlock;
-  row->stride = row->dilation = 1;
-  row->pixel_bytes = row->tap_bytes = op.input(0).pixel_bytes;
-  row->out_pixel_bytes = op.output().pixel_bytes;
-}
-
-namespace {
-
 // Memory for a row of padding, if any step reads one.
 bool FitsPaddingRow(const OpView& op) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
@@ -193,13 +79,29 @@ bool KeepsChannels(const OpView& op) {
   return kHasTeams && op.op->kind == kDepthwise && op.parameters<MacParameters>().group_channels == 1;
 }
 
-RowPlaces PlacesOf(const TensorRecord& tensor) {
-  return {tensor.depth, tensor.phase, PitchOf(tensor), tensor.row_bytes};
-}
-
 ptrdiff_t ColumnPlace(const TensorRecord& tensor, int32_t column) {
   return static_cast<ptrdiff_t>(tensor.offset) +
          (ptrdiff_t{column} + tensor.left) * static_cast<ptrdiff_t>(tensor.pixel_bytes);
+}
+
+// Bytes between the slots of rows that are so many rows apart.
+uint32_t BytesBetween(const RowPlaces& places, int64_t rows) {
+  return static_cast<uint32_t>(rows * places.pitch % places.depth) * places.row_bytes;
+}
+
+void FindPath(const OpView& op, const StepPlaces& places, StepPath* path) {
+  // Of the first rows under kernels that end within the input, the last one, counted from the padding above.
+  const int32_t last = places.height - 1 - (places.kernel_rows - 1) * places.row_dilation + places.above;
+  path->first = (places.above + places.row_stride - 1) / places.row_stride;
+  path->end = last < 0 || places.kernel_rows > kFewKernelRows ? 0 : last / places.row_stride + 1;
+  const int32_t steps = static_cast<int32_t>(op.output().height);
+  if (path->end > steps) path->end = steps;
+  path->in_bytes = places.in.depth * places.in.row_bytes;
+  path->out_bytes = places.out.depth * places.out.row_bytes;
+  path->in_advance = BytesBetween(places.in, places.row_stride);
+  path->out_advance = BytesBetween(places.out, 1);
+  path->between = BytesBetween(places.in, places.row_dilation);
+  path->padding = op.output().padding;
 }
 
 void FindPlaces(const OpView& op, StepPlaces* places) {
@@ -230,6 +132,7 @@ void PrepareWindows(const OpView& op, PreparedRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   PrepareMacRow(op, row);
   FindPlaces(op, &row->places);
+  if (kHasRegionFacts) FindPath(op, row->places, &row->path);
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
   row->stride = w.column_stride;
@@ -288,21 +191,27 @@ bool FindRows(const StepPlaces& places, const uint8_t* memory, const uint8_t* pa
   return has_padding;
 }
 
-void RunWindows(const StepPlaces& places, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
-  const Range columns = access.share.columns;
-  const int32_t channel = access.share.channels.first;
-  uint8_t* in = access.MemoryOf(*places.input) + places.in_first + columns.first * places.column_bytes;
-  uint8_t* out = access.MemoryOf(*places.output) + places.out_first + columns.first * row->out_pixel_bytes + channel;
+// Where a step's rows would lie if they were in their tensors' first slots: returns the first tap of the share's first
+// column in the input, and sets that column of the output.
+const uint8_t* FindFirstSlots(const StepPlaces& places, const RowAccess& access, MacRow* row) {
+  const int32_t column = access.share.columns.first, channel = access.share.channels.first;
+  uint8_t* in = access.MemoryOf(*places.input) + places.in_first + column * places.column_bytes;
+  row->out = access.MemoryOf(*places.output) + places.out_first + column * row->out_pixel_bytes + channel;
   if (places.keeps_channels) in += channel;
   if (places.input->windowed) in -= WindowShift(access, *places.input);
-  if (places.output->windowed) out -= WindowShift(access, *places.output);
+  if (places.output->windowed) row->out -= WindowShift(access, *places.output);
+  return in;
+}
+
+void RunWindows(const StepPlaces& places, const RowAccess& access, MacFunction function, int32_t step, MacRow* row) {
+  const uint8_t* in = FindFirstSlots(places, access, row);
   KernelRow rows[kMaxKernelRows];
   if (FindRows(places, in, access.own_memory, step, rows)) {
     memset(access.own_memory, places.input->padding, places.padding_bytes);
   }
   row->rows = rows;
-  row->out = out + size_t{places.out.SlotOf(step)} * places.out.row_bytes;
-  row->columns = columns.end - columns.first;
+  row->out += size_t{places.out.SlotOf(step)} * places.out.row_bytes;
+  row->columns = access.share.columns.end - access.share.columns.first;
   function(*row);
 }
 
@@ -323,6 +232,31 @@ void RunPair(const PreparedRow& row, const RowAccess& access, const RowKernels& 
     rows[i].columns = static_cast<int32_t>(places.output->width);
   }
   kernels.conv_pair(rows[0], rows[1]);
+}
+
+// Sets the path out from a step that is on it, of all channels.
+void StartPath(const RowAccess& access, MacFunction function, int32_t step, PreparedRow* row) {
+  StepPath& path = row->path;
+  path.next = step >= path.first && step < path.end ? step : -1;
+  if (path.next < 0) return;
+  const StepPlaces& places = row->places;
+  path.in = places.in.SlotOf(step * places.row_stride - places.above) * places.in.row_bytes;
+  path.out = places.out.SlotOf(step) * places.out.row_bytes;
+  path.share = access.share;
+  path.function = function;
+  path.in_memory = FindFirstSlots(places, access, row);
+  path.out_memory = row->out;
+  const TensorRecord& output = *places.output;
+  const bool is_first = access.share.columns.first == 0;
+  const bool is_last = access.share.columns.end == static_cast<int32_t>(output.width);
+  path.left_bytes = is_first ? size_t{output.left} * output.pixel_bytes : 0;
+  path.right_bytes = is_last ? size_t{output.right} * output.pixel_bytes : 0;
+}
+
+// A step of all channels that is not on the path, where the next one may be.
+void RunBesidePath(const RowAccess& access, MacFunction function, int32_t step, PreparedRow* row) {
+  RunWindows(row->places, access, function, step, row);
+  StartPath(access, function, step + 1, row);
 }
 
 uint64_t NumOutputs(const OpView& op) {
@@ -357,7 +291,7 @@ FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKer
   PreparedRow* row = access.FactsOf(op).row;
   if (row->is_pair && access.pairs_rows && kernels.conv_pair != nullptr) return RunPair(*row, access, kernels, step);
   const auto function = kernels.conv[op.op->rule];
-  if (TakesAllChannels(*row, access)) return RunWindows(row->places, access, function, step, row);
+  if (TakesAllChannels(*row, access)) return RunBesidePath(access, function, step, row);
   MacRow part = *row;
   TakeChannels(access.share.channels, ConvWeights(op), op.op->rule, &part);
   RunWindows(row->places, access, function, step, &part);
@@ -367,7 +301,7 @@ FMTC_SELDOM void RunDepthwise(const OpView& op, const RowAccess& access, const R
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.depthwise[op.op->rule], step);
   PreparedRow* row = access.FactsOf(op).row;
   const auto function = kernels.depthwise[op.op->rule];
-  if (TakesAllChannels(*row, access)) return RunWindows(row->places, access, function, step, row);
+  if (TakesAllChannels(*row, access)) return RunBesidePath(access, function, step, row);
   MacRow part = *row;
   TakeChannels(access.share.channels, 1, op.op->rule, &part);
   part.requantization.blocks_end -= access.share.channels.first;

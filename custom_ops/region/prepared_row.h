@@ -4,17 +4,31 @@
 
 #include "region/kernels.h"
 #include "region/program.h"
+#include "region/rows.h"
 
 namespace fmtc::region {
 
-// A tensor's rows in its memory.
-struct RowPlaces {
-  uint32_t depth, phase, pitch, row_bytes;
+constexpr int32_t kFewKernelRows = 16;
 
-  FMTC_ONE_COPY uint32_t SlotOf(int32_t row) const {
-    const uint32_t slot = static_cast<uint32_t>(row) * pitch + phase;
-    return slot < depth ? slot : slot % depth;
-  }
+// How steps of CONV and DEPTHWISE that follow one another go from row to row, those whose kernels have few rows and lie
+// within the input's: without a division, and without asking again where rows lie that have the same columns.
+struct StepPath {
+  int32_t first, end;
+  uint32_t in_bytes, out_bytes;      // of the tensors' memory, from whose end rows go on at its beginning
+  uint32_t in_advance, out_advance;  // bytes from a step's rows to the next one's
+  uint32_t between;                  // bytes from a row under the kernel to the next one
+  // The step that comes next, -1 if it is not on the path; and where its first row under the kernel and its output row
+  // lie, in bytes from the first slots.
+  int32_t next;
+  uint32_t in, out;
+  // Until the pass ends, for steps of this share:
+  Share share;
+  void (*function)(const MacRow& row);
+  const uint8_t* in_memory;  // the first tap of the share's first column in the first slot
+  uint8_t* out_memory;       // that column of the output
+  // The output's padding columns.
+  size_t left_bytes, right_bytes;
+  uint8_t padding;
 };
 
 // Of CONV and DEPTHWISE: numbers of their windows and tensors, together.
@@ -38,7 +52,8 @@ constexpr uint32_t kPairWidth = 3;
 
 struct PreparedRow : MacRow {
   StepPlaces places;  // unless the op has no windows
-  bool is_pair;       // the op's first step may wait for the second one, to be computed with it
+  StepPath path;
+  bool is_pair;  // the op's first step may wait for the second one, to be computed with it
 };
 
 }  // namespace fmtc::region

@@ -122,6 +122,11 @@ FMTC_SELDOM Range PoolRows(const OpView& op, int, int32_t step) {
   return Clip(RowsUnder(op.parameters<PoolParameters>().window, step), op.input(0).height);
 }
 
+// The same at a step, as the check has found it.
+bool Accumulates(const OpView& op, const RowAccess& access) {
+  return kHasRegionFacts ? access.FactsOf(op).accumulates : PoolAccumulates(op);
+}
+
 FMTC_SELDOM Range PoolColumns(const OpView& op, int, Range columns) {
   return Clip(ColumnsUnder(op.parameters<PoolParameters>().window, columns), op.input(0).width);
 }
@@ -134,7 +139,8 @@ PoolRow MakePoolRow(const OpView& op, const RowAccess& access, int32_t step, con
   PoolRow row{};
   row.rows = rows;
   row.rows_column = PoolColumns(op, 0, columns).first;
-  const Range under = PoolRows(op, 0, step);
+  const bool accumulates = Accumulates(op, access);
+  const Range under = kHasRegionFacts && accumulates ? Range{step, step + 1} : PoolRows(op, 0, step);
   row.num_rows = under.end - under.first;
   for (int32_t i = 0; i < row.num_rows; ++i) rows[i] = access.Read(input, under.first + i, row.rows_column);
   row.width = static_cast<int32_t>(input.width);
@@ -142,7 +148,7 @@ PoolRow MakePoolRow(const OpView& op, const RowAccess& access, int32_t step, con
   row.kernel_columns = p.window.kernel_columns;
   row.stride = p.window.column_stride;
   row.pixel_bytes = input.pixel_bytes;
-  row.out = access.Write(op.output(), PoolAccumulates(op) ? 0 : step, columns.first);
+  row.out = access.Write(op.output(), accumulates ? 0 : step, columns.first);
   row.out_pixel_bytes = op.output().pixel_bytes;
   row.channels = static_cast<int32_t>(input.channels);
   row.columns = columns.end - columns.first;
@@ -173,7 +179,7 @@ void FinishMaxima(const PoolRow& row, const uint8_t* maxima) {
 FMTC_SELDOM void RunAveragePool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* rows[kMaxKernelRows];
   const PoolRow row = MakePoolRow(op, access, step, rows);
-  if (!PoolAccumulates(op)) return kernels.average(row);
+  if (!Accumulates(op, access)) return kernels.average(row);
   int32_t* sums = reinterpret_cast<int32_t*>(access.OwnMemory(op));
   const size_t values = static_cast<size_t>(row.columns) * static_cast<size_t>(row.channels);
   if (step == 0) memset(sums, 0, values * sizeof(int32_t));
@@ -184,7 +190,7 @@ FMTC_SELDOM void RunAveragePool(const OpView& op, const RowAccess& access, const
 FMTC_SELDOM void RunMaxPool(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   const uint8_t* rows[kMaxKernelRows];
   const PoolRow row = MakePoolRow(op, access, step, rows);
-  if (!PoolAccumulates(op)) return kernels.maximum(row);
+  if (!Accumulates(op, access)) return kernels.maximum(row);
   uint8_t* maxima = access.OwnMemory(op);
   if (step == 0) memset(maxima, 0, static_cast<size_t>(row.columns) * static_cast<size_t>(row.channels));
   kernels.raise_maxima(row, maxima);

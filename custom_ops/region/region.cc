@@ -38,14 +38,13 @@ void TraceRow(const RowAccess& access, const Trace& trace, const OpView& op, Ran
   trace.bytes_written[op.op - op.program->ops] += bytes;
 }
 
-void RunStep(uint16_t index, const RowKernels& kernels, const Trace* trace, RowAccess* access, State* state) {
+void RunTraced(uint16_t index, const RowKernels& kernels, const Trace& trace, RowAccess* access, State* state) {
   const Turn turn = NextTurn({}, index, *access, state);
-  const bool times = trace != nullptr && trace->ticks != nullptr && trace->clock != nullptr;
-  const uint64_t start = times ? trace->clock() : 0;
+  const bool times = trace.ticks != nullptr && trace.clock != nullptr;
+  const uint64_t start = times ? trace.clock() : 0;
   RunTurn(turn, kernels, access);
-  if (times) trace->ticks[index] += trace->clock() - start;
-  if (trace == nullptr || turn.row < 0) return;
-  TraceRow(*access, *trace, {access->program, turn.op}, turn.share.columns, turn.row);
+  if (times) trace.ticks[index] += trace.clock() - start;
+  if (turn.row >= 0) TraceRow(*access, trace, {access->program, turn.op}, turn.share.columns, turn.row);
 }
 
 }  // namespace
@@ -59,8 +58,13 @@ Status Run(const Program& program, const RowKernels& kernels, const RunArguments
     for (int i = 0; i < program.header->passes; ++i) {
       const PassRecord& pass = program.passes[i];
       BeginPass(program, pass, state);
-      for (uint32_t step = 0; step < pass.steps; ++step) {
-        RunStep(program.steps[pass.first_step + step], kernels, arguments.trace, &access, state);
+      const uint16_t* const end = program.steps + pass.first_step + pass.steps;
+      for (const uint16_t* step = program.steps + pass.first_step; step < end; ++step) {
+        if (arguments.trace == nullptr) {
+          RunTurn(NextTurn({}, *step, access, state), kernels, &access);
+        } else {
+          RunTraced(*step, kernels, *arguments.trace, &access, state);
+        }
       }
     }
   }

@@ -7,10 +7,19 @@
 
 namespace fmtc::region {
 
-// Which of the rows of its tensor's memory a row is. A division takes longer than the rest of a narrow row's way.
-inline uint32_t SlotOf(const TensorRecord& tensor, int32_t row) {
-  const uint32_t slot = static_cast<uint32_t>(row) * PitchOf(tensor) + tensor.phase;
-  return slot < tensor.depth ? slot : slot % tensor.depth;
+// A tensor's rows in its memory.
+struct RowPlaces {
+  uint32_t depth, phase, pitch, row_bytes;
+
+  // Which of the memory's rows a row is. A division takes longer than the rest of a narrow row's way.
+  FMTC_ONE_COPY uint32_t SlotOf(int32_t row) const {
+    const uint32_t slot = static_cast<uint32_t>(row) * pitch + phase;
+    return slot < depth ? slot : slot % depth;
+  }
+};
+
+inline RowPlaces PlacesOf(const TensorRecord& tensor) {
+  return {tensor.depth, tensor.phase, PitchOf(tensor), tensor.row_bytes};
 }
 
 struct RowAccess {
@@ -54,7 +63,8 @@ struct RowAccess {
 
   // Bytes from the start of the tensor's memory to a pixel.
   FMTC_SELDOM FMTC_ONE_COPY ptrdiff_t PixelOffset(const TensorRecord& tensor, int32_t row, int32_t column) const {
-    return static_cast<ptrdiff_t>(size_t{SlotOf(tensor, row)} * tensor.row_bytes) + ColumnOffset(tensor, column);
+    return static_cast<ptrdiff_t>(size_t{PlacesOf(tensor).SlotOf(row)} * tensor.row_bytes) +
+           ColumnOffset(tensor, column);
   }
 
   // The scratch memory that a tensor lies in.

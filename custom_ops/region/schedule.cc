@@ -1,6 +1,7 @@
 #include "region/schedule.h"
 
 #include "region/kind.h"
+#include "region/prepared_row.h"
 
 namespace fmtc::region {
 namespace {
@@ -108,6 +109,7 @@ FMTC_SELDOM void BeginPass(const Program& program, const PassRecord& pass, State
     if (kHasRegionFacts) {
       const int32_t channels = static_cast<int32_t>(program.tensors[program.ops[index].output].channels);
       state->ops[index].whole = {tensor.window, {0, channels}};
+      if (state->ops[index].row != nullptr) state->ops[index].row->path.next = -1;
     }
   }
 }

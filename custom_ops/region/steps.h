@@ -3,6 +3,7 @@
 #define FMTC_REGION_STEPS_H_
 
 #include "region/kind.h"
+#include "region/path.h"
 #include "region/region.h"
 #include "region/rows.h"
 #include "region/share.h"
@@ -49,6 +50,10 @@ void WritePadding(const RowAccess& access, const TensorRecord& tensor, int32_t r
 // The step's work, and the padding columns of a row that reaches the tensor's sides.
 inline void RunTurn(const Turn& turn, const RowKernels& kernels, RowAccess* access) {
   const OpView op{access->program, turn.op};
+  if (kHasRegionFacts) {
+    PreparedRow* row = access->FactsOf(op).row;
+    if (IsNext(row, turn.step, turn.share)) return FollowPath(row);
+  }
   access->share = turn.share;
   access->own_memory = turn.own_memory;
   turn.kind->run(op, *access, kernels, turn.step);
