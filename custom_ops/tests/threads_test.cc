@@ -8,12 +8,14 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "codec/codec.h"
 #include "codec/geometry.h"
+#include "region/sections.h"
 #include "tests/expect.h"
 #include "tests/fake_runtime.h"
 #include "tests/levels.h"
@@ -270,10 +272,34 @@ void RunInTwoThreads(uint32_t count, Workers::Task task, void* argument) {
   other.join();
 }
 
+// Whether a pass is divided where an op that adds up all rows ends.
+bool HasSections(const test::ProgramBytes& bytes) {
+  const test::AlignedProgram aligned(bytes);
+  region::Program program;
+  EXPECT(region::OpenProgram(aligned.data(), aligned.size(), ExtendCrc32c, &program) == Status::kOk);
+  Bytes memory(region::StateBytes(program));
+  region::State state = region::CarveState(program, memory.data());
+  EXPECT(region::CheckProgram(program, &state) == Status::kOk);
+  region::Sections sections;
+  EXPECT(region::FindSections(program, &state, &sections));
+  uint32_t steps = 0;
+  for (size_t i = 0; i < sections.count; ++i) {
+    EXPECT(sections.records[i].first_step == steps && sections.records[i].ops > 0);
+    steps += sections.records[i].steps;
+  }
+  EXPECT(steps == program.header->steps);
+  const bool has_more = sections.count > program.header->passes;
+  std::free(sections.records);
+  return has_more;
+}
+
 void TestRegions() {
   const std::vector<const region::RowKernels*> levels = test::AllRowKernels();
+  int with_sections = 0;
   for (uint32_t seed = 0; seed < kRegions; ++seed) {
-    test::OwnedRegion region(test::RandomWideProgram(seed));
+    const test::ProgramBytes bytes = test::RandomWideProgram(seed);
+    with_sections += HasSections(bytes) ? 1 : 0;
+    test::OwnedRegion region(bytes);
     EXPECT(region.status() == Status::kOk);
     const std::vector<Bytes> inputs = region.RandomInputs(2, seed);
     const std::vector<Bytes> outputs = region.Run(2, inputs, 0x00);
@@ -286,6 +312,7 @@ void TestRegions() {
       EXPECT(region.Run(2, inputs, 0xFF, kernels, {threads, RunInTwoThreads}, kShortPatience, way) == outputs);
     }
   }
+  EXPECT(with_sections >= 5);
 }
 
 }  // namespace
