@@ -9,7 +9,6 @@ from fmtc_tflite.graph.model import Op, Tensor
 from fmtc_tflite.graph.schema import schema
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-_POOLINGS = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,6 @@ class Window:
     def is_pointwise(self) -> bool:
         """Whether output (y, x) reads input (y * stride, x * stride) only."""
         return self.taps == 1
-
-
-def has_window(op: Op) -> bool:
-    """Whether the op is a convolution or pooling over height and width."""
-    return op.opcode in _CONVOLUTIONS + _POOLINGS
 
 
 def pads_same(op: Op) -> bool:

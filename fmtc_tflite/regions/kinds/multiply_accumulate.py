@@ -18,9 +18,10 @@ from fmtc_tflite.regions.kinds.accumulating import AccumulatingOp
 from fmtc_tflite.regions.kinds.facts import alike, is_4d, known_activation, quantized, require, zero_point_of
 from fmtc_tflite.regions.kinds.windows import WindowOp, check_window
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor, Work
+from fmtc_tflite.regions.program_format import WEIGHT_ALIGNMENT
 
 _BLOCK, _STEP, _TILE = 16, 4, 8  # output channels of a block, values of a k-step, columns of a tile
-_WEIGHTS_ALIGNMENT, _ARRAY_ALIGNMENT = 64, 8
+_ARRAY_ALIGNMENT = 8
 _DOT_LAYOUT, _CHANNEL_LAYOUT = 0, 1
 _MAX_KERNEL_ROWS = 256
 # Convolutions that kernels can compute in one go: rows and, at most, columns; and weights that a processor's first
@@ -77,7 +78,7 @@ def _parameters(
 ) -> bytes:
     """The struct that the three kinds share; `of_group` is its field at offset 16."""
     groups, how = weights.groups, weights.requantization
-    weights_at = add(packed.tobytes(), _WEIGHTS_ALIGNMENT)
+    weights_at = add(packed.tobytes(), WEIGHT_ALIGNMENT)
     biases_at = add(per_channel(weights.biases, groups, np.int32), _ARRAY_ALIGNMENT)
     scales_at = add(per_channel(how.scales, groups, how.scales.dtype.type), _ARRAY_ALIGNMENT)
     shifts_at = 0 if how.shifts is None else add(per_channel(how.shifts, groups, np.int8), _ARRAY_ALIGNMENT)

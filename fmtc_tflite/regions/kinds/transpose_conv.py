@@ -17,10 +17,11 @@ from fmtc_tflite.regions.kernel_sets import KernelSet, requantization
 from fmtc_tflite.regions.kinds.facts import is_4d, known_activation, quantized, require
 from fmtc_tflite.regions.kinds.multiply_accumulate import dot_blocks, padded, per_channel, stored_weights
 from fmtc_tflite.regions.ops import RegionOp, RegionTensor
+from fmtc_tflite.regions.program_format import WEIGHT_ALIGNMENT
 
 _STRUCT = struct.Struct("<8HIHBbBBBBIIIIIII8x")
 _STEP = 4  # values of a k-step
-_WEIGHTS_ALIGNMENT, _ARRAY_ALIGNMENT = 64, 8
+_ARRAY_ALIGNMENT = 8
 _MAX_KERNEL_ROWS, _MAX_KERNEL_COLUMNS = 256, (1 << 16) - 1
 _VECTOR = 16  # values of uint8 that a step of the built-in kernels requantizes
 
@@ -107,7 +108,7 @@ class TransposeConv(RegionOp):
         rows, columns, how = self.rows, self.columns, self.requantization
         phases = list(self._phases())
         packed = b"".join(dot_blocks(phase.reshape(len(phase), -1, phase.shape[3]), 1).tobytes() for phase in phases)
-        weights_at = add(packed, _WEIGHTS_ALIGNMENT)
+        weights_at = add(packed, WEIGHT_ALIGNMENT)
         biases_at = add(b"".join(per_channel(self._folded(p), 1, np.int32) for p in phases), _ARRAY_ALIGNMENT)
         scales_at = add(per_channel(how.scales, 1, how.scales.dtype.type), _ARRAY_ALIGNMENT)
         shifts_at = 0 if how.shifts is None else add(per_channel(how.shifts, 1, np.int8), _ARRAY_ALIGNMENT)
