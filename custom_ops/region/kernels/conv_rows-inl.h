@@ -149,6 +149,16 @@ FMTC_INLINE bool ConvSlides(const MacRow& row) {
   return kSlidingBlocks > 0 && row.kernel_columns == kSlidingTaps && row.stride == row.dilation;
 }
 
+constexpr int kMostCombRows = 8;
+constexpr int32_t kLeastCombColumns = 8;
+
+// Whether that is so of every `dilation`-th column, of which there are enough.
+FMTC_INLINE bool IsComb(const MacRow& row) {
+  return kSlidingBlocks > 0 && row.kernel_columns == kSlidingTaps && row.stride == 1 && row.dilation > 1 &&
+         row.kernel_rows <= kMostCombRows && row.columns / row.dilation >= kLeastCombColumns &&
+         row.out_channels <= kSlidingBlocks * kChannelBlock;
+}
+
 FMTC_INLINE bool IsHalf(const ConvBlocks& blocks) {
   return kHalfTileColumns > 0 && blocks.channels <= kChannelBlock / 2;
 }
@@ -329,7 +339,28 @@ FMTC_INLINE Float32TilesFunction Float32TilesFor(const ConvBlocks& blocks, int32
   return slides && more < kSlidingBlocks ? kSlidingTileTable[more][i] : kFloat32TileTable[more][i];
 }
 
+// Calls function(row) of every `dilation`-th column from the first one on, from the second one on and so forth, whose
+// taps go from column to column.
+template <class Function>
+FMTC_INLINE void ForEachComb(const MacRow& row, const Function& function) {
+  KernelRow rows[kMostCombRows];
+  MacRow part = row;
+  part.rows = rows;
+  part.stride = row.dilation;
+  part.out_pixel_bytes = row.dilation * row.out_pixel_bytes;
+  for (int32_t first = 0; first < row.dilation; ++first) {
+    for (int i = 0; i < row.kernel_rows; ++i) {
+      const KernelRow& whole = row.rows[i];
+      rows[i] = {whole.first + first * whole.column_bytes, row.dilation * whole.column_bytes};
+    }
+    part.out = row.out + first * row.out_pixel_bytes;
+    part.columns = (row.columns - first - 1) / row.dilation + 1;
+    function(part);
+  }
+}
+
 void Float32Row(const MacRow& row, const Taps& taps) {
+  if (IsComb(row)) return ForEachComb(row, [&taps](const MacRow& part) { Float32Row(part, taps); });
   const bool slides = ConvSlides(row);
   for (int32_t group = 0; group < row.groups; ++group) {
     ForEachTiles<true>(row, taps, group, 0, row.columns,
