@@ -29,10 +29,21 @@ from fmtc_tflite.regions.coders import DECODE, ENCODE
 from fmtc_tflite.regions.copy import Copy
 from fmtc_tflite.regions.dilations import find_dilations
 from fmtc_tflite.regions.kernel_sets import unsigned
+from fmtc_tflite.regions.kinds.moves import Transpose
+from fmtc_tflite.regions.kinds.pools import MaxPool
+from fmtc_tflite.regions.kinds.reductions import Mean
 from fmtc_tflite.regions.packed import unpack_constant
 from fmtc_tflite.regions.program import Program
 
-MADE_UP = {Copy.kind: "COPY", ENCODE: "ENCODE", DECODE: "DECODE"}  # names of kinds that the planner adds
+# Names of kinds that the planner adds, or that are a part of what ops are together.
+MADE_UP = {
+    Copy.kind: "COPY",
+    ENCODE: "ENCODE",
+    DECODE: "DECODE",
+    Transpose.kind: "TRANSPOSE",
+    Mean.kind: "MEAN",
+    MaxPool.kind: "MAX_POOL_2D",
+}
 _VERSION = 1
 _HEAD = struct.Struct("<HHI")  # version, 0, bytes of the directory
 _LEAST_BYTES = 64  # smaller constants are not worth an entry in the directory

@@ -16,7 +16,7 @@ from fmtc_tflite.regions.kernel_sets import KernelSet
 from fmtc_tflite.regions.kinds import op_builder
 from fmtc_tflite.regions.kinds.moves import Transpose
 from fmtc_tflite.regions.kinds.reductions import Mean
-from fmtc_tflite.regions.restoration import restore_original
+from fmtc_tflite.regions.restoration import region_op_names, restore_original
 from fmtc_tflite.types import ConvertOptions
 from model_builder import GraphBuilder, ModelBuilder, Ref
 from region_trials import trial
@@ -132,8 +132,11 @@ def test_what_is_more_than_that_stays_outside(builder: ModelBuilder) -> None:
     assert "TRANSPOSE" in {op.opcode for op in candidates(builder).left_out}
 
 
-def test_all_come_back() -> None:
-    content = WHOLE["one axis after another"].build()
+@pytest.mark.parametrize(("name", "first"), [("one axis after another", "MEAN"), ("a mean of maxima", "MAX_POOL_2D")])
+def test_all_come_back(name: str, first: str) -> None:
+    content = WHOLE[name].build()
     converted = load_model(convert_content(content, ConvertOptions(execution="regions", kernels="builtin")).content)
     assert [op.opcode for op in converted.subgraphs[0].ops] == ["FMTC_REGION"]
     assert restore_original(converted).to_bytes() == load_model(content).to_bytes()
+    (names,) = region_op_names(converted)
+    assert [opcode for opcode, _ in names][-3:] == [first, "MEAN", "LOGISTIC"]
