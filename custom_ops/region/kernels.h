@@ -131,8 +131,6 @@ struct RowKernels {
   // By rule; null where the kind has no such rule.
   void (*conv[Entries(kNumRules)])(const MacRow& row);
   void (*depthwise[Entries(kNumRules)])(const MacRow& row);
-  // Two rows of a convolution of the float32 rule, of which all but `rows` and `out` is the same; or null.
-  void (*conv_pair)(const MacRow& row, const MacRow& other);
   void (*requantize[Entries(kNumRules)])(const int32_t* acc, const Requantization& r, int32_t channels, uint8_t* out);
   void (*add[Entries(kNumAddRules)])(const AddRow& row);
   void (*multiply[Entries(kNumRules)])(const PairRow& row, const MultiplyParameters& parameters);
@@ -155,6 +153,8 @@ struct RowKernels {
   void (*quantize[Entries(5)])(const QuantizeRun& run);
   // What lies between the channels and the end of an output pixel may become anything.
   void (*move_pixels)(const PixelRow& row);
+  // Two rows of a convolution of the float32 rule, of which all but `rows` and `out` is the same; or null.
+  void (*conv_pair)(const MacRow& row, const MacRow& other);
 };
 
 const RowKernels& PlainRowKernels();

@@ -97,7 +97,7 @@ bool HasSmallFactors(const OpView& op) {
 
 }  // namespace
 
-FMTC_SELDOM void PrepareMacRow(const OpView& op, PreparedRow* row) {
+FMTC_SELDOM void PrepareMacRow(const OpView& op, MacRow* row) {
   const MacParameters& p = op.parameters<MacParameters>();
   const Program& program = *op.program;
   *row = {};

@@ -33,7 +33,7 @@ struct MacShape {
 Status CheckMac(const OpView& op, const MacShape& shape);
 
 // All that does not depend on the step, but for the kernel.
-void PrepareMacRow(const OpView& op, PreparedRow* row);
+void PrepareMacRow(const OpView& op, MacRow* row);
 
 }  // namespace fmtc::region
 

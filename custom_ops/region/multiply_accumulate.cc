@@ -128,11 +128,10 @@ void FindPlaces(const OpView& op, StepPlaces* places) {
 }
 
 // Of CONV and DEPTHWISE.
-void PrepareWindows(const OpView& op, PreparedRow* row) {
+void MakeWindowRow(const OpView& op, WindowRow* row) {
   const WindowParameters& w = op.parameters<MacParameters>().window;
   PrepareMacRow(op, row);
   FindPlaces(op, &row->places);
-  if (kHasRegionFacts) FindPath(op, row->places, &row->path);
   row->kernel_rows = w.kernel_rows;
   row->kernel_columns = w.kernel_columns;
   row->stride = w.column_stride;
@@ -143,11 +142,22 @@ void PrepareWindows(const OpView& op, PreparedRow* row) {
   row->tap_weights = static_cast<ptrdiff_t>(PaddedTo16(op.output().channels));
 }
 
-void PrepareFullyConnected(const OpView& op, PreparedRow* row) {
+void PrepareWindows(const OpView& op, PreparedRow* row) {
+  *row = {};
+  MakeWindowRow(op, row);
+  FindPath(op, row->places, &row->path);
+}
+
+void MakeFullyConnectedRow(const OpView& op, MacRow* row) {
   PrepareMacRow(op, row);
   row->kernel_rows = 1;
   row->kernel_columns = static_cast<int32_t>(op.input(0).width);
   row->columns = 1;
+}
+
+void PrepareFullyConnected(const OpView& op, PreparedRow* row) {
+  *row = {};
+  MakeFullyConnectedRow(op, row);
 }
 
 // Moves to a share of the output channels, of `k` weights each.
@@ -281,15 +291,16 @@ bool TakesAllChannels(const PreparedRow& row, const RowAccess& access) {
 
 // Where nothing is kept from the check on and nothing is shared among threads.
 void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction function, int32_t step) {
-  PreparedRow row;
-  PrepareWindows(op, &row);
+  WindowRow row;
+  MakeWindowRow(op, &row);
   RunWindows(row.places, access, function, step, &row);
 }
 
 FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
   PreparedRow* row = access.FactsOf(op).row;
-  if (row->is_pair && access.pairs_rows && kernels.conv_pair != nullptr) return RunPair(*row, access, kernels, step);
+  if (row->places.is_pair && access.pairs_rows && kernels.conv_pair != nullptr)
+    return RunPair(*row, access, kernels, step);
   const auto function = kernels.conv[op.op->rule];
   if (TakesAllChannels(*row, access)) return RunBesidePath(access, function, step, row);
   MacRow part = *row;
@@ -313,11 +324,11 @@ FMTC_SELDOM void RunFullyConnected(const OpView& op, const RowAccess& access, co
   const TensorRecord& output = op.output();
   const Range channels = access.share.channels;
   const uint64_t k = input.width * PaddedTo4(input.channels);
-  PreparedRow row;
+  MacRow row;
   if (kHasRegionFacts) {
     row = *access.FactsOf(op).row;
   } else {
-    PrepareFullyConnected(op, &row);
+    MakeFullyConnectedRow(op, &row);
   }
   if (kHasTeams) TakeChannels(channels, k, op.op->rule, &row);
   int32_t* acc = reinterpret_cast<int32_t*>(access.OwnMemory(op)) + channels.first;

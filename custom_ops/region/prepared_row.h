@@ -44,16 +44,19 @@ struct StepPlaces {
   int32_t row_stride, row_dilation, above, kernel_rows;
   int32_t height;       // of the input
   bool keeps_channels;  // an output channel reads the input channel of its own number
+  bool is_pair;         // the op's first step may wait for the second one, to be computed with it
 };
 
 // Two rows of one convolution are computed together (row_pairs.h) only where they are small.
 constexpr int32_t kPairKernelRows = 8;
 constexpr uint32_t kPairWidth = 3;
 
-struct PreparedRow : MacRow {
+struct WindowRow : MacRow {
   StepPlaces places;  // unless the op has no windows
+};
+
+struct PreparedRow : WindowRow {
   StepPath path;
-  bool is_pair;  // the op's first step may wait for the second one, to be computed with it
 };
 
 }  // namespace fmtc::region

@@ -53,7 +53,7 @@ Status Run(const Program& program, const RowKernels& kernels, const RunArguments
   RowAccess access = MakeAccess(program, arguments, state);
   bool damaged = false;
   access.damaged = &damaged;
-  access.pairs_rows = arguments.trace == nullptr || arguments.trace->tensors == nullptr;
+  if (kHasVectors) access.pairs_rows = arguments.trace == nullptr || arguments.trace->tensors == nullptr;
   for (; access.item < arguments.batch; ++access.item) {
     for (int i = 0; i < program.header->passes; ++i) {
       const PassRecord& pass = program.passes[i];

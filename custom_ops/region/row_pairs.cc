@@ -42,15 +42,15 @@ bool MayPair(const OpView& op, const Kind& kind, const PreparedRow& row) {
 void FindRowPairs(const Program& program, State* state) {
   for (int i = 0; i < program.header->ops; ++i) {
     const OpFacts& facts = state->ops[i];
-    if (facts.row != nullptr) facts.row->is_pair = MayPair({&program, &program.ops[i]}, *facts.kind, *facts.row);
+    if (facts.row != nullptr) facts.row->places.is_pair = MayPair({&program, &program.ops[i]}, *facts.kind, *facts.row);
   }
   for (int i = 0; i < program.header->passes; ++i) {
     const PassRecord& pass = program.passes[i];
     for (uint32_t step = 0; step < pass.steps; ++step) {
       const uint16_t* const at = program.steps + pass.first_step + step;
       PreparedRow* const row = state->ops[*at].row;
-      if (row == nullptr || !row->is_pair) continue;
-      row->is_pair = step + 1 < pass.steps && at[1] == *at;
+      if (row == nullptr || !row->places.is_pair) continue;
+      row->places.is_pair = step + 1 < pass.steps && at[1] == *at;
       ++step;
     }
   }

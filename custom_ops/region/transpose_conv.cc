@@ -140,7 +140,10 @@ constexpr Kind MakeTransposeConv() {
   kind.rows = RowsOf;
   kind.columns = ColumnsOf;
   kind.macs = Macs;
-  kind.prepare = PrepareMacRow;
+  kind.prepare = [](const OpView& op, PreparedRow* row) {
+    *row = {};
+    PrepareMacRow(op, row);
+  };
   kind.run = RunTransposeConv;
   return kind;
 }

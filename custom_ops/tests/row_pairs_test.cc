@@ -85,7 +85,7 @@ struct Checked {
     state = region::CarveState(program, memory.data());
     EXPECT(region::CheckProgram(program, &state) == Status::kOk);
   }
-  bool is_pair() const { return state.ops[1].row->is_pair; }
+  bool is_pair() const { return state.ops[1].row->places.is_pair; }
 };
 
 void CheckLevels(const ProgramBytes& program, bool is_pair) {
