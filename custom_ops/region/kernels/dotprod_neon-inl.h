@@ -115,7 +115,8 @@ struct RowsWeights {
       const int8x16_t weights = vreinterpretq_s8_u8(vld1q_u8(rows[i]));
       saturated[i] = vqsubq_s8(weights, zeros);
       // -127 to 128, which wraps around.
-      rest[i] = vsubq_s8(vsubq_s8(weights, zeros), saturated[i]);
+      const uint8x16_t less = vsubq_u8(vld1q_u8(rows[i]), vreinterpretq_u8_s8(zeros));
+      rest[i] = vreinterpretq_s8_u8(vsubq_u8(less, vreinterpretq_u8_s8(saturated[i])));
       const uint8x16_t is128 = vceqq_s8(rest[i], vdupq_n_s8(-128));
       any_rest = vorrq_u8(any_rest, vreinterpretq_u8_s8(rest[i]));
       any_last = vorrq_u8(any_last, is128);

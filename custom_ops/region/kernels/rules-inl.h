@@ -101,7 +101,7 @@ struct HalvesAway {
   Sums multiplier, before_halving;
 
   FMTC_INLINE HalvesAway(Sums multipliers, Sums shift)
-      : multiplier(multipliers), before_halving(Sums::Of(-1) - shift) {}
+      : multiplier(multipliers), before_halving((Sums::Of(-1) - shift).Max(Sums::Of(0))) {}
   FMTC_INLINE Sums Round(Sums sums, Sums is_below) const {
     const Sums x = sums.DoublingHighMultiply(multiplier) + is_below;
     return ((x >> before_halving) + Sums::Of(1)) >> Sums::Of(1);

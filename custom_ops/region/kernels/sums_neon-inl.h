@@ -46,6 +46,17 @@ FMTC_INLINE Bytes16 Shuffled(Bytes16 bytes, Bytes16 places) { return vqtbl1q_u8(
 
 FMTC_INLINE int32x4_t OneWhere(uint32x4_t mask) { return vreinterpretq_s32_u32(vshrq_n_u32(mask, 31)); }
 
+// Wrap around: to some compilers the intrinsics for signed numbers are the language's operators.
+FMTC_INLINE int32x4_t Added(int32x4_t x, int32x4_t y) {
+  return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(x), vreinterpretq_u32_s32(y)));
+}
+FMTC_INLINE int32x4_t Subtracted(int32x4_t x, int32x4_t y) {
+  return vreinterpretq_s32_u32(vsubq_u32(vreinterpretq_u32_s32(x), vreinterpretq_u32_s32(y)));
+}
+FMTC_INLINE int32x4_t Multiplied(int32x4_t x, int32x4_t y) {
+  return vreinterpretq_s32_u32(vmulq_u32(vreinterpretq_u32_s32(x), vreinterpretq_u32_s32(y)));
+}
+
 struct Sums {
   int32x4_t a, b, c, d;
 
@@ -74,14 +85,12 @@ struct Sums {
     vst1q_s32(p + 12, d);
   }
 
-  FMTC_INLINE Sums operator+(Sums o) const {
-    return {vaddq_s32(a, o.a), vaddq_s32(b, o.b), vaddq_s32(c, o.c), vaddq_s32(d, o.d)};
-  }
+  FMTC_INLINE Sums operator+(Sums o) const { return {Added(a, o.a), Added(b, o.b), Added(c, o.c), Added(d, o.d)}; }
   FMTC_INLINE Sums operator-(Sums o) const {
-    return {vsubq_s32(a, o.a), vsubq_s32(b, o.b), vsubq_s32(c, o.c), vsubq_s32(d, o.d)};
+    return {Subtracted(a, o.a), Subtracted(b, o.b), Subtracted(c, o.c), Subtracted(d, o.d)};
   }
   FMTC_INLINE Sums operator*(Sums o) const {
-    return {vmulq_s32(a, o.a), vmulq_s32(b, o.b), vmulq_s32(c, o.c), vmulq_s32(d, o.d)};
+    return {Multiplied(a, o.a), Multiplied(b, o.b), Multiplied(c, o.c), Multiplied(d, o.d)};
   }
   FMTC_INLINE Sums operator&(Sums o) const {
     return {vandq_s32(a, o.a), vandq_s32(b, o.b), vandq_s32(c, o.c), vandq_s32(d, o.d)};
