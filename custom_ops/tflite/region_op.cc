@@ -25,9 +25,9 @@ namespace {
 constexpr char kOpName[] = "FMTC_REGION";
 constexpr size_t kPointerAlignment = alignof(void*);
 // Helpers that sleep are waited for as long as a part of what one thread takes for the work, where they could come in
-// that time; those that are awake, as long as they need.
+// that time; those that are awake come within some microseconds.
 constexpr uint64_t kPatience = 4;
-constexpr uint64_t kLeastPatience = 2'000;      // nanoseconds
+constexpr uint64_t kLeastPatience = 10'000;     // nanoseconds
 constexpr uint64_t kWorthWaitingFor = 400'000;  // of work
 
 // What a node keeps. Allocated with calloc.
