@@ -299,8 +299,9 @@ void RunUnprepared(const OpView& op, const RowAccess& access, MacFunction functi
 FMTC_SELDOM void RunConv(const OpView& op, const RowAccess& access, const RowKernels& kernels, int32_t step) {
   if (!kHasRegionFacts) return RunUnprepared(op, access, kernels.conv[op.op->rule], step);
   PreparedRow* row = access.FactsOf(op).row;
-  if (row->places.is_pair && access.pairs_rows && kernels.conv_pair != nullptr)
+  if (row->places.is_pair && access.pairs_rows && kernels.conv_pair != nullptr) {
     return RunPair(*row, access, kernels, step);
+  }
   const auto function = kernels.conv[op.op->rule];
   if (TakesAllChannels(*row, access)) return RunBesidePath(access, function, step, row);
   MacRow part = *row;
